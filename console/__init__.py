@@ -1,0 +1,1 @@
+"""People: command line, web pages and the wiring of every part."""

@@ -1,0 +1,1 @@
+"""System of Record: what is known, proposed, decided, done and learned."""

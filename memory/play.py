@@ -1,0 +1,183 @@
+"""A play: exactly what would happen. Its digest is what people approve and what every send is held against."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+from memory.brand import Brand
+from memory.canonical import digest
+
+Language = Annotated[str, Field(pattern=r"^[a-z]{2}$")]
+Key = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+Channel = Literal["email", "sms"]
+Purpose = Literal["marketing", "transactional"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Copy(_Frozen):
+    """The text slots of one message in one language; personal values are `{{ bindings }}` filled from records."""
+
+    subject: str = Field(min_length=1, max_length=150)
+    preheader: str = Field(default="", max_length=200)
+    headline: str = Field(min_length=1, max_length=150)
+    body: tuple[str, ...] = Field(min_length=1)
+    """Paragraphs."""
+    button: str = Field(default="", max_length=60)
+
+
+class SendStep(_Frozen):
+    """Send one message on a channel."""
+
+    kind: Literal["send"] = "send"
+    key: Key
+    channel: Channel = "email"
+    purpose: Purpose = "marketing"
+    template: Key
+    """Name of the layout in the play's templates."""
+    copies: dict[Language, Copy] = Field(min_length=1)
+    link: str = "{{ links.shop }}"
+    """Where the button leads: a link binding, never an address written by a model."""
+
+
+class WaitStep(_Frozen):
+    """Wait before the next step."""
+
+    kind: Literal["wait"] = "wait"
+    key: Key
+    days: int = Field(ge=1, le=365)
+
+
+class ExitStep(_Frozen):
+    """Leave the campaign."""
+
+    kind: Literal["exit"] = "exit"
+    key: Key
+
+
+Step = Annotated[SendStep | WaitStep | ExitStep, Field(discriminator="kind")]
+
+
+class Sequence(_Frozen):
+    """One variant: an ordered set of steps, and the share of entering contacts that may draw it."""
+
+    key: Key
+    title: str
+    steps: tuple[Step, ...] = Field(min_length=1)
+    share: float = Field(gt=0, le=1)
+    share_range: tuple[float, float] = (0.0, 1.0)
+    """Within this range the share may move without a new approval."""
+
+
+class Offer(_Frozen):
+    """An approved offer as it stood when the play was made; checked against its record at each send."""
+
+    offer_id: str
+    kind: Literal["percent", "amount", "free_shipping", "gift", "points"]
+    value: int = Field(ge=0)
+    """Basis points for percent (1000 = 10 %), minor units for amount."""
+    currency: str = ""
+    code: str = ""
+    labels: dict[Language, str]
+    category: str = ""
+    minimum_basket_cents: int = 0
+    starts_at: AwareDatetime
+    ends_at: AwareDatetime
+
+
+class Goal(_Frozen):
+    """The event that counts as success, within days of entering."""
+
+    event: Literal["order"] = "order"
+    category: str = ""
+    """Only orders with a line of this category; empty for any."""
+    window_days: int = Field(ge=1, le=365)
+
+
+class Schedule(_Frozen):
+    """When messages may leave, in each contact's own time zone."""
+
+    starts_at: AwareDatetime
+    send_from_hour: int = Field(ge=0, le=23)
+    send_until_hour: int = Field(ge=1, le=24)
+    weekdays: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)
+    """0 is Monday."""
+    fallback_zone: str
+    """Used for contacts whose zone is unknown."""
+    deadline_days: int = Field(default=7, ge=1, le=60)
+    """A message that could not leave this long after it was due is suppressed, with the reason."""
+
+    @model_validator(mode="after")
+    def _window_is_open(self) -> Schedule:
+        if self.send_from_hour >= self.send_until_hour:
+            raise ValueError("the send window closes before it opens")
+        return self
+
+
+class Limits(_Frozen):
+    """Limits that the play sets for itself, never looser than the policy pack."""
+
+    recent_purchase_days: int = Field(default=0, ge=0)
+    """Nobody who bought this recently (in the goal's category, if it names one)."""
+    hibernation_exempt: bool = False
+    """Win-back and sunset plays may write to contacts who show no sign of life, twice per lapse."""
+    contacts_per_day: int | None = Field(default=None, ge=1)
+
+
+class Play(_Frozen):
+    """Everything an approval covers. Change any of it and the digest, so the approval, falls."""
+
+    schema_version: Literal[1] = 1
+    playbook: Key
+    name: dict[Language, str]
+    trigger: Literal["once"] = "once"
+    audience: dict[str, Any]
+    """The segment expression, as JSON of the closed grammar."""
+    audience_sentence: str
+    size_band: tuple[int, int]
+    """How many contacts may enter; a number outside voids the approval."""
+    sequences: tuple[Sequence, ...] = Field(min_length=1)
+    templates: dict[Key, str]
+    """MJML source of each layout."""
+    offer: Offer | None = None
+    goal: Goal
+    exits: tuple[Literal["goal", "consent_withdrawn", "suppressed"], ...] = (
+        "goal",
+        "consent_withdrawn",
+        "suppressed",
+    )
+    schedule: Schedule
+    holdout_share: float = Field(ge=0, lt=1)
+    limits: Limits = Field(default_factory=Limits)
+    brand: Brand
+    owner: str
+    """Who answers for it."""
+    review_days: int = Field(default=28, ge=1)
+    policy_version: str
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Play:
+        if abs(sum(sequence.share for sequence in self.sequences) - 1) > 1e-9:
+            raise ValueError("the shares of the sequences must add up to 1")
+        for sequence in self.sequences:
+            for step in sequence.steps:
+                if isinstance(step, SendStep) and step.template not in self.templates:
+                    raise ValueError(
+                        f"step {step.key} uses the template {step.template}, which the play does not carry"
+                    )
+        if self.size_band[0] > self.size_band[1]:
+            raise ValueError("the size band is upside down")
+        return self
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the canonical JSON of everything above."""
+        return digest(self.model_dump(mode="json"))
+
+    def sends(self) -> list[tuple[Sequence, SendStep]]:
+        """Every send step with the sequence it belongs to."""
+        return [(seq, step) for seq in self.sequences for step in seq.steps if isinstance(step, SendStep)]

@@ -1,0 +1,170 @@
+"""The store: one SQL schema on SQLite (embedded) or PostgreSQL (teams), opened, migrated and used in transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from memory.errors import NewerStoreError, StoreError
+
+BUSY_TIMEOUT_MS = 30_000
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Store:
+    """Opens transactions on the store; every writer of Noria goes through one of them."""
+
+    def __init__(self, url: str) -> None:
+        """``url`` is an SQLAlchemy URL: sqlite:///path/store.db or postgresql+psycopg://…"""
+        self.url = url
+        self.engine = _engine(url)
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One short transaction that may write; SQLite takes its write lock at once (BEGIN IMMEDIATE)."""
+        with self._transaction(writes=True) as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One transaction that only reads."""
+        with self._transaction(writes=False) as connection:
+            yield connection
+
+    def migrate(self) -> None:
+        """Bring the schema to this release; raises NewerStoreError if a later release wrote the store."""
+        self.check_not_newer()
+        config = Config()
+        config.set_main_option("script_location", str(_MIGRATIONS))
+        with self.write() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def check_not_newer(self) -> None:
+        """Refuse a store whose schema this release does not know."""
+        script = ScriptDirectory(str(_MIGRATIONS))
+        known = {revision.revision for revision in script.walk_revisions()}
+        with self.read() as connection:
+            found = MigrationContext.configure(connection).get_current_revision()
+        if found is not None and found not in known:
+            raise NewerStoreError(
+                f"The store has schema {found}, which this release does not know.",
+                where=self.safe_url,
+                remedy="Install the release of Noria that last used it, or restore a backup made before the upgrade.",
+            )
+
+    @property
+    def is_migrated(self) -> bool:
+        """True when the schema is the one of this release."""
+        script = ScriptDirectory(str(_MIGRATIONS))
+        with self.read() as connection:
+            return MigrationContext.configure(connection).get_current_revision() == script.get_current_head()
+
+    @property
+    def safe_url(self) -> str:
+        """The URL without its password."""
+        return make_url(self.url).render_as_string(hide_password=True)
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    @contextmanager
+    def _transaction(self, *, writes: bool) -> Iterator[Connection]:
+        try:
+            with self.engine.connect() as connection:
+                connection = connection.execution_options(noria_writes=writes)
+                with connection.begin():
+                    yield connection
+        except OperationalError as error:
+            raise StoreError(
+                _first_line(error),
+                where=self.safe_url,
+                remedy="Check that the place exists, is writable and has free space; `noria doctor` tests it. "
+                "Nothing of this step was saved.",
+            ) from error
+
+
+def upsert(
+    connection: Connection,
+    table: Table,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    update: Sequence[str] = (),
+    keys: Sequence[str] | None = None,
+) -> int:
+    """Insert rows; where the key exists, update the named columns, or leave the row if none is named.
+
+    Returns how many rows were inserted or updated. ``keys`` defaults to the primary key.
+    """
+    if not rows:
+        return 0
+    insert = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
+    names = list(keys or [column.name for column in table.primary_key])
+    statement = insert(table)
+    if update:
+        changed = statement.on_conflict_do_update(
+            index_elements=names, set_={name: statement.excluded[name] for name in update}
+        )
+    else:
+        changed = statement.on_conflict_do_nothing(index_elements=names)
+    written = 0
+    width = max(1, len(rows[0]))
+    step = max(1, min(1000, 30_000 // width))
+    for start in range(0, len(rows), step):
+        chunk = [dict(row) for row in rows[start : start + step]]
+        written += max(connection.execute(changed.values(chunk)).rowcount, 0)
+    return written
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite":
+            engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False})
+            event.listen(engine, "connect", _prepare_sqlite)
+            event.listen(engine, "begin", _begin_sqlite)
+            return engine
+        return create_engine(url, pool_pre_ping=True)
+    except (ModuleNotFoundError, ValueError, DBAPIError) as error:
+        raise StoreError(
+            f"The store cannot be opened: {_first_line(error)}",
+            where="store url",
+            remedy="Use sqlite:///FILE, or postgresql+psycopg://… with the `postgres` extra installed.",
+        ) from error
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # The driver must not open transactions by itself: _begin_sqlite does, with the right lock.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    # FULL: losing the last claims to a power cut would mean sending them again.
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("noria_writes", True)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _first_line(error: Exception) -> str:
+    origin = getattr(error, "orig", None) or error
+    return str(origin).strip().splitlines()[0] if str(origin).strip() else type(origin).__name__

@@ -1,0 +1,92 @@
+"""Single values of the organisation: its salt, its business clock and the switch that stops all sending."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+from sqlalchemy import Connection, select
+
+from memory.clock import SystemClock
+from memory.journal import append
+from memory.schema import from_micros, to_micros, workspace
+from memory.store import Store, upsert
+
+
+class Switch(BaseModel):
+    """Whether all sending is stopped, and who said so."""
+
+    model_config = ConfigDict(frozen=True)
+
+    stopped: bool = False
+    actor: str = ""
+    reason: str = ""
+    at: AwareDatetime | None = None
+
+
+def get_value(connection: Connection, key: str) -> Any:
+    """The value kept under a key, or None."""
+    return connection.execute(select(workspace.c.value).where(workspace.c.key == key)).scalar_one_or_none()
+
+
+def set_value(connection: Connection, key: str, value: Any) -> None:
+    """Keep a JSON value under a key."""
+    upsert(connection, workspace, [{"key": key, "value": value}], update=["value"])
+
+
+def salt(connection: Connection) -> str:
+    """The organisation's secret salt, drawn once: holdouts, hashes and tokens depend on it."""
+    found = get_value(connection, "salt")
+    if found is None:
+        found = secrets.token_hex(32)
+        set_value(connection, "salt", found)
+    return str(found)
+
+
+def read_switch(connection: Connection) -> Switch:
+    """The switch as it stands; read inside every claim."""
+    found = get_value(connection, "switch")
+    return Switch() if found is None else Switch.model_validate(found)
+
+
+def turn_switch(connection: Connection, *, stopped: bool, actor: str, reason: str, at: datetime) -> Switch:
+    """Stop or allow all sending, and journal it."""
+    switch = Switch(stopped=stopped, actor=actor, reason=reason, at=at)
+    set_value(connection, "switch", switch.model_dump(mode="json"))
+    append(
+        connection,
+        at=at,
+        actor=actor,
+        action="switch.stopped" if stopped else "switch.resumed",
+        subject="workspace",
+        payload={"reason": reason},
+    )
+    return switch
+
+
+class StoreClock:
+    """Business time of a workspace: the machine's, unless the workspace keeps a clock of its own.
+
+    Demo and test workspaces keep one, so that several processes share the same moved time.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def now(self) -> datetime:
+        with self._store.read() as connection:
+            micros = get_value(connection, "clock")
+        return SystemClock().now() if micros is None else from_micros(int(micros))
+
+    def advance_to(self, at: datetime) -> datetime:
+        """Set the workspace's own clock; it never goes back."""
+        with self._store.write() as connection:
+            micros = get_value(connection, "clock")
+            later = to_micros(at) if micros is None else max(int(micros), to_micros(at))
+            set_value(connection, "clock", later)
+        return from_micros(later)
+
+    def advance(self, step: timedelta) -> datetime:
+        return self.advance_to(self.now() + step)

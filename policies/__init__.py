@@ -1,0 +1,1 @@
+"""Guardrails: facts and limits in, findings out."""

@@ -1,0 +1,1 @@
+"""System of Action: the only code that touches the world."""
