@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, OperationalError
 
 from memory.errors import NewerStoreError, StoreError
 
@@ -127,7 +127,8 @@ def upsert(
     step = max(1, min(1000, 30_000 // width))
     for start in range(0, len(rows), step):
         chunk = [dict(row) for row in rows[start : start + step]]
-        written += max(connection.execute(changed.values(chunk)).rowcount, 0)
+        done = connection.execute(changed.values(chunk), execution_options={"preserve_rowcount": True})
+        written += done.rowcount
     return written
 
 
@@ -140,7 +141,7 @@ def _engine(url: str) -> Engine:
             event.listen(engine, "begin", _begin_sqlite)
             return engine
         return create_engine(url, pool_pre_ping=True)
-    except (ModuleNotFoundError, ValueError, DBAPIError) as error:
+    except (ModuleNotFoundError, ArgumentError) as error:
         raise StoreError(
             f"The store cannot be opened: {_first_line(error)}",
             where="store url",

@@ -1,0 +1,122 @@
+"""The store on both engines: migrations, transactions and what happens when something is wrong."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import insert, inspect, select, text
+
+from memory.errors import NewerStoreError, StoreError
+from memory.schema import contacts, from_micros, metadata, to_micros, workspace
+from memory.store import Store, upsert
+
+
+def test_the_migrations_build_exactly_the_schema(any_store: Store) -> None:
+    with any_store.read() as connection:
+        assert set(inspect(connection).get_table_names()) == {*metadata.tables, "alembic_version"}
+        context = MigrationContext.configure(connection, opts={"compare_type": False})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_migrating_twice_changes_nothing(any_store: Store) -> None:
+    with any_store.write() as connection:
+        connection.execute(insert(workspace).values(key="salt", value="kept"))
+    any_store.migrate()
+    assert any_store.is_migrated
+    with any_store.read() as connection:
+        assert connection.execute(select(workspace.c.value)).scalar_one() == "kept"
+
+
+def test_a_store_of_a_newer_release_is_refused(any_store: Store) -> None:
+    with any_store.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(NewerStoreError, match=r"9999.*Install the release"):
+        any_store.migrate()
+
+
+def test_a_failed_transaction_leaves_nothing(any_store: Store) -> None:
+    def write_and_fail() -> None:
+        with any_store.write() as connection:
+            connection.execute(insert(workspace).values(key="a", value=1))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_and_fail()
+    with any_store.read() as connection:
+        assert connection.execute(select(workspace)).all() == []
+
+
+def test_upsert_inserts_updates_and_leaves_alone(any_store: Store) -> None:
+    with any_store.write() as connection:
+        assert upsert(connection, workspace, [{"key": "a", "value": 1}, {"key": "b", "value": 1}]) == 2
+        assert upsert(connection, workspace, [{"key": "a", "value": 2}]) == 0
+        assert upsert(connection, workspace, [{"key": "b", "value": 2}], update=["value"]) == 1
+        found = {row.key: row.value for row in connection.execute(select(workspace))}
+    assert found == {"a": 1, "b": 2}
+
+
+def test_moments_come_back_as_aware_utc(any_store: Store) -> None:
+    paris = datetime(2025, 3, 3, 10, 0, 0, 123456, tzinfo=timezone(timedelta(hours=1)))
+    with any_store.write() as connection:
+        connection.execute(insert(contacts).values(attributes={}, created_at=paris, updated_at=paris))
+        found = connection.execute(select(contacts.c.created_at)).scalar_one()
+    assert found == paris
+    assert found.tzinfo is UTC
+
+
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_microseconds_round_trip(at: datetime) -> None:
+    assert from_micros(to_micros(at)) == at
+
+
+def test_a_naive_moment_is_refused() -> None:
+    with pytest.raises(ValueError, match="time zone"):
+        to_micros(datetime(2025, 1, 1, tzinfo=UTC).replace(tzinfo=None))
+
+
+def test_a_store_in_a_missing_folder_says_what_to_do(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path}/nowhere/store.db")
+    with pytest.raises(StoreError, match="doctor"):
+        store.migrate()
+
+
+def test_a_full_disk_is_one_clear_error_and_leaves_the_store_consistent(store: Store) -> None:
+    def fill() -> None:
+        with store.write() as connection:
+            pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+            connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 4}")
+            for number in range(100):
+                connection.execute(insert(workspace).values(key=f"k{number}", value="x" * 4000))
+
+    with pytest.raises(StoreError, match="free space"):
+        fill()
+    with store.read() as connection:
+        assert connection.execute(select(workspace)).all() == []
+        assert connection.exec_driver_sql("PRAGMA integrity_check").scalar_one() == "ok"
+
+
+def test_an_unknown_engine_says_which_ones_there_are() -> None:
+    with pytest.raises(StoreError, match="sqlite:///FILE"):
+        Store("nosuch://x")
+
+
+def test_the_password_never_appears_in_an_error(tmp_path: Path) -> None:
+    store = Store("postgresql+psycopg://user:s3cret@127.0.0.1:1/none")
+    with pytest.raises(StoreError) as caught:
+        store.migrate()
+    assert "s3cret" not in str(caught.value)
+
+
+def test_sqlite_survives_readers_beside_a_writer(store: Store) -> None:
+    with store.write() as connection:
+        connection.execute(insert(workspace).values(key="a", value=1))
+        other = sqlite3.connect(str(store.engine.url.database))
+        assert other.execute("SELECT count(*) FROM workspace").fetchone() == (0,)
+        other.close()
