@@ -89,6 +89,16 @@ class Offer(_Frozen):
     ends_at: AwareDatetime
 
 
+class Fact(_Frozen):
+    """A claim that copy may make in one language, approved by a named person."""
+
+    fact_id: str
+    language: Language
+    text: str
+    approved_by: str = ""
+    valid_until: AwareDatetime | None = None
+
+
 class Goal(_Frozen):
     """The event that counts as success, within days of entering."""
 

@@ -1,0 +1,178 @@
+"""What the rules look at: everything known of one message, or of one proposal, at one moment.
+
+A fact that is None was not looked up, and the rule that needs it holds. "Known to be absent" has its own value:
+"" for texts, NEVER for moments, 0 for counts, an empty tuple for lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from math import ceil
+from typing import Final, Literal, TypeVar
+
+from memory.play import Fact, Offer, Play, Sequence, WaitStep
+from memory.proposal import Audience
+
+NEVER: Final = datetime.min.replace(tzinfo=UTC)
+"""The moment of something that is known never to have happened."""
+
+T = TypeVar("T")
+
+
+class MissingFactError(Exception):
+    """A rule needs a fact that nobody looked up."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(name)
+
+
+def need(value: T | None, name: str) -> T:
+    """The value, or MissingFactError, which holds."""
+    if value is None:
+        raise MissingFactError(name)
+    return value
+
+
+def moment_or_never(value: datetime | None) -> datetime:
+    """For a column whose null means "it never happened"."""
+    return NEVER if value is None else value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalFacts:
+    """Where the approval of the message's campaign version stands."""
+
+    digest_expected: str | None = None
+    """The digest that people approved."""
+    digest_found: str | None = None
+    """The digest of what would be sent now, computed again from the stored play."""
+    approved: bool | None = None
+    """True when as many people approved as the proposal needed."""
+    expires_at: datetime | None = None
+    revoked: bool | None = None
+    policy_version: str | None = None
+    """Version of the pack under which it was approved."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferFacts:
+    """The offer as approved in the play, and as its record stands now."""
+
+    planned: Offer | None
+    """None for a play without an offer."""
+    recorded: Offer | None = None
+    """None when no approved record with that id exists (any more)."""
+
+
+NO_OFFER: Final = OfferFacts(planned=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageFacts:
+    """Everything that decides whether one message may leave now. See the module for what None means."""
+
+    now: datetime
+    channel: str | None = None
+    purpose: str | None = None
+
+    switch_stopped: bool | None = None
+    deadline_at: datetime | None = None
+    approval: ApprovalFacts | None = None
+
+    contact_erased: bool | None = None
+    suppressed_reason: str | None = None
+    """"" when the address is not suppressed on this channel."""
+    consent_state: Literal["granted", "withdrawn", ""] | None = None
+    """Consent in force for this channel and purpose; "" when none was ever recorded."""
+    consent_has_proof: bool | None = None
+
+    sent_in_window: int | None = None
+    """Messages of all campaigns in the pack's rolling window (Pack.cap), claimed ones included."""
+    cap_frees_at: datetime | None = None
+    """When the oldest of them leaves the window; only used to say when to try again."""
+
+    tracking_known: bool | None = None
+    """False where no tracking would have told of a click, visit or order."""
+    last_human_signal_at: datetime | None = None
+    """NEVER when tracking works and saw nothing."""
+    sent_since_signal: int | None = None
+    """Messages delivered since."""
+    hibernation_exempt: bool = False
+    """The approved play declares the win-back exemption (Limits.hibernation_exempt)."""
+    exempt_sent_in_lapse: int | None = None
+    """Messages already sent under such an exemption since the last human signal."""
+
+    last_purchase_at: datetime | None = None
+    """Last order that counts for the play: in the goal's category if it names one, else any. NEVER for none."""
+    recent_purchase_days: int | None = None
+    """The play's own limit (Limits.recent_purchase_days)."""
+
+    local_now: datetime | None = None
+    """The same moment in the contact's zone, or in the play's declared fallback zone (aware, ZoneInfo)."""
+    zone_known: bool | None = None
+    send_from_hour: int | None = None
+    send_until_hour: int | None = None
+    weekdays: tuple[int, ...] | None = None
+    """The play's window (Schedule), 0 is Monday."""
+
+    in_holdout: bool | None = None
+    in_programme_holdout: bool | None = None
+
+    offer: OfferFacts | None = None
+    """NO_OFFER for a play without one."""
+    bindings_missing: tuple[str, ...] | None = None
+    """Names in the copy and template that no record could fill for this contact."""
+
+    sender_address: str | None = None
+    postal_address: str | None = None
+    unsubscribe_url: str | None = None
+    """"" when there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposalFacts:
+    """Everything that decides whether a proposal may be put before people, or launched. None means not looked up."""
+
+    play: Play
+    now: datetime
+    audience: Audience | None = None
+    """The subtraction as counted now."""
+    consent_coverage: float | None = None
+    """Share (0..1) of the selected contacts with consent and proof of it, for the play's channel and purpose."""
+    quality: Mapping[str, float] | None = None
+    """Measures of the record by name (memory.quality)."""
+    requirements: Mapping[str, float] | None = None
+    """Smallest value of each measure that the playbook needs."""
+    offers: tuple[Offer, ...] | None = None
+    """Approved offers on record."""
+    approved_facts: tuple[Fact, ...] | None = None
+    """Claims that copy may make, all languages."""
+    reference_price_cents: int | None = None
+    """Average order in minor units; turns an amount off into a share. Needed only for such offers."""
+    cost_cents: int | None = None
+    """Expected cost of messages and offer."""
+    times_run: int | None = None
+    """Campaigns of this playbook that ran before."""
+    harmed_before: bool | None = None
+    """True when a read-out of this playbook said "harms" and nothing since contradicted it."""
+
+
+def send_offsets_days(sequence: Sequence) -> list[int]:
+    """Days after entry at which a sequence sends."""
+    days, offsets = 0, []
+    for step in sequence.steps:
+        if isinstance(step, WaitStep):
+            days += step.days
+        elif step.kind == "send":
+            offsets.append(days)
+    return offsets
+
+
+def last_planned_send(play: Play) -> datetime:
+    """When the last message is due for the last contact to enter; holds may move it by the deadline."""
+    entry_days = ceil(play.size_band[1] / play.limits.contacts_per_day) - 1 if play.limits.contacts_per_day else 0
+    longest = max((max(send_offsets_days(seq), default=0) for seq in play.sequences), default=0)
+    return play.schedule.starts_at + timedelta(days=max(entry_days, 0) + longest)
