@@ -1,0 +1,163 @@
+"""Contacts: read by any of their names, merged when two turn out to be one, suppressed by address."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+from sqlalchemy import Connection, Row, func, select, update
+
+from memory.errors import NotFoundError
+from memory.journal import append
+from memory.schema import (
+    consent_current,
+    consents,
+    contact_aliases,
+    contacts,
+    deals,
+    intake,
+    suppressions,
+)
+from memory.store import upsert
+
+
+class Contact(BaseModel):
+    """A person as the record knows them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    contact_id: int
+    email: str | None
+    email_hash: str | None
+    phone: str | None
+    first_name: str
+    last_name: str
+    company: str
+    account_id: int | None
+    language: str
+    time_zone: str
+    country: str
+    notes: str
+    attributes: dict[str, Any]
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    last_human_signal_at: AwareDatetime | None
+    last_order_at: AwareDatetime | None
+    open_cart_at: AwareDatetime | None
+    sent_since_signal: int
+    merged_into: int | None
+    erased_at: AwareDatetime | None
+
+
+def get(connection: Connection, contact_id: int) -> Contact:
+    """The contact, following merges. Raises NotFoundError."""
+    row = connection.execute(select(contacts).where(contacts.c.contact_id == contact_id)).one_or_none()
+    if row is None:
+        raise NotFoundError(f"There is no contact {contact_id}.")
+    return get(connection, row.merged_into) if row.merged_into is not None else _contact(row)
+
+
+def find(connection: Connection, name: str) -> Contact:
+    """The contact with this e-mail address, id in some source, or contact id. Raises NotFoundError."""
+    wanted = name.strip()
+    by_email = connection.execute(select(contacts.c.contact_id).where(contacts.c.email == wanted.lower())).scalar()
+    if by_email is not None:
+        return get(connection, by_email)
+    by_alias = connection.execute(
+        select(contact_aliases.c.contact_id)
+        .where(contact_aliases.c.alias == wanted)
+        .order_by(contact_aliases.c.source)
+        .limit(1)
+    ).scalar()
+    if by_alias is not None:
+        return get(connection, by_alias)
+    if wanted.isdecimal() and len(wanted) < 19:
+        return get(connection, int(wanted))
+    raise NotFoundError(
+        "No contact has that address or id.", where="contact", remedy="Use an e-mail address or an id of your CRM."
+    )
+
+
+def count(connection: Connection) -> int:
+    """How many people are on record: neither merged nor erased."""
+    return connection.execute(
+        select(func.count())
+        .select_from(contacts)
+        .where(contacts.c.merged_into.is_(None), contacts.c.erased_at.is_(None))
+    ).scalar_one()
+
+
+def suppress(
+    connection: Connection, *, channel: str, address_hash: str, reason: str, at: datetime, source: str = ""
+) -> bool:
+    """Never write to this address again on this channel; False if that was so already."""
+    row = {"channel": channel, "address_hash": address_hash, "reason": reason, "at": at, "source": source}
+    return upsert(connection, suppressions, [row]) == 1
+
+
+def merge(connection: Connection, *, kept: int, merged: int, actor: str, at: datetime) -> None:
+    """Make two contacts one: the kept id answers to every name of the other and inherits its consents.
+
+    Ledger rows, enrolments and lake rows keep the id under which they were written; readers follow ``merged_into``.
+    """
+    if kept == merged:
+        return
+    connection.execute(update(contact_aliases).where(contact_aliases.c.contact_id == merged).values(contact_id=kept))
+    for table in (deals, intake):
+        connection.execute(update(table).where(table.c.contact_id == merged).values(contact_id=kept))
+    _inherit_consents(connection, kept, merged)
+    gone = connection.execute(select(contacts).where(contacts.c.contact_id == merged)).one()
+    stays = connection.execute(select(contacts).where(contacts.c.contact_id == kept)).one()
+    connection.execute(
+        update(contacts).where(contacts.c.contact_id == merged).values(merged_into=kept, email=None, updated_at=at)
+    )
+    connection.execute(
+        update(contacts)
+        .where(contacts.c.contact_id == kept)
+        .values(
+            last_human_signal_at=_later(stays.last_human_signal_at, gone.last_human_signal_at),
+            last_order_at=_later(stays.last_order_at, gone.last_order_at),
+            open_cart_at=_later(stays.open_cart_at, gone.open_cart_at),
+            **{name: getattr(stays, name) or getattr(gone, name) for name in _FILLED_FROM_THE_OTHER},
+            updated_at=at,
+        )
+    )
+    append(
+        connection,
+        at=at,
+        actor=actor,
+        action="contact.merged",
+        subject=f"contact {kept}",
+        payload={"kept": kept, "merged": merged},
+    )
+
+
+_FILLED_FROM_THE_OTHER = (
+    "email",
+    "email_hash",
+    "phone",
+    "first_name",
+    "last_name",
+    "company",
+    "language",
+    "time_zone",
+    "country",
+)
+
+
+def _inherit_consents(connection: Connection, kept: int, merged: int) -> None:
+    from memory.consents import history, record
+
+    inherited = [entry.model_copy(update={"contact_id": kept}) for entry in history(connection, merged)]
+    connection.execute(consent_current.delete().where(consent_current.c.contact_id == merged))
+    connection.execute(consents.delete().where(consents.c.contact_id == merged))
+    record(connection, inherited)
+
+
+def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+    return max((at for at in (one, other) if at is not None), default=None)
+
+
+def _contact(row: Row[Any]) -> Contact:
+    return Contact.model_validate(row._asdict())

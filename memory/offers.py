@@ -1,0 +1,61 @@
+"""Approved offers and approved facts: the only prices, codes and claims that copy may carry."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+from sqlalchemy import Connection, Row, or_, select
+
+from memory.errors import NotFoundError
+from memory.play import Offer
+from memory.schema import facts, offers
+
+
+class Fact(BaseModel):
+    """A claim that a named person approved, in one language."""
+
+    model_config = ConfigDict(frozen=True)
+
+    fact_id: str
+    language: str
+    text: str
+    approved_by: str
+    valid_until: AwareDatetime | None = None
+
+
+def read_offer(connection: Connection, offer_id: str) -> Offer:
+    """The offer as its record stands now. Raises NotFoundError."""
+    row = connection.execute(
+        select(offers).where(offers.c.offer_id == offer_id, offers.c.approved_by != "")
+    ).one_or_none()
+    if row is None:
+        raise NotFoundError(f"There is no approved offer {offer_id}.", remedy="Import it, with who approved it.")
+    return _offer(row)
+
+
+def open_offers(connection: Connection, at: datetime) -> list[Offer]:
+    """Approved offers that hold at a moment, in the order of their ids."""
+    query = (
+        select(offers)
+        .where(offers.c.approved_by != "", offers.c.starts_at <= at, offers.c.ends_at > at)
+        .order_by(offers.c.offer_id)
+    )
+    return [_offer(row) for row in connection.execute(query)]
+
+
+def approved_facts(connection: Connection, at: datetime, language: str | None = None) -> list[Fact]:
+    """Approved claims that hold at a moment, optionally in one language."""
+    query = (
+        select(facts)
+        .where(facts.c.approved_by != "", or_(facts.c.valid_until.is_(None), facts.c.valid_until > at))
+        .order_by(facts.c.fact_id, facts.c.language)
+    )
+    if language is not None:
+        query = query.where(facts.c.language == language)
+    return [Fact.model_validate(row._asdict()) for row in connection.execute(query)]
+
+
+def _offer(row: Row[Any]) -> Offer:
+    return Offer.model_validate({name: getattr(row, name) for name in Offer.model_fields})

@@ -1,0 +1,397 @@
+"""Proposals and the decisions on them: submitted, queued, judged, and swapped from one status to the next."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+from sqlalchemy import Connection, Row, and_, func, insert, select, update
+
+from memory.errors import ConflictError, NotFoundError
+from memory.journal import append
+from memory.proposal import Brief, Decision, DecisionVerdict, Proposal, ProposalStatus
+from memory.schema import briefs, decisions, proposal_versions, proposals
+from memory.store import upsert
+
+WAITING = (ProposalStatus.OPEN, ProposalStatus.ASKED)
+"""Statuses in which a person is expected to decide."""
+
+
+class StoredProposal(BaseModel):
+    """The newest version of a proposal and where it stands."""
+
+    model_config = ConfigDict(frozen=True)
+
+    proposal: Proposal
+    status: ProposalStatus
+    last_editor: str | None
+    interrupt_id: str | None
+    updated_at: AwareDatetime
+
+
+def write_brief(connection: Connection, brief: Brief, at: datetime) -> None:
+    """Keep a brief, or its newest wording."""
+    upsert(
+        connection,
+        briefs,
+        [
+            {
+                "brief_id": brief.brief_id,
+                "body": brief.model_dump(mode="json"),
+                "author": brief.author,
+                "created_at": at,
+            }
+        ],
+        update=["body"],
+    )
+
+
+def read_brief(connection: Connection, brief_id: str) -> Brief:
+    """Raises NotFoundError."""
+    body = connection.execute(select(briefs.c.body).where(briefs.c.brief_id == brief_id)).scalar_one_or_none()
+    if body is None:
+        raise NotFoundError(f"There is no brief {brief_id}.")
+    return Brief.model_validate(body)
+
+
+def submit(connection: Connection, proposal: Proposal, *, author: str, at: datetime, open_limit: int) -> ProposalStatus:
+    """Show a proposal to people: open while fewer than ``open_limit`` wait for a decision, else ranked and queued.
+
+    Submitting the same version again changes nothing, so a step that is run twice has one effect.
+    """
+    known = connection.execute(
+        select(proposals.c.status).where(proposals.c.proposal_id == proposal.proposal_id)
+    ).scalar_one_or_none()
+    if known is not None:
+        return ProposalStatus(known)
+    status = ProposalStatus.OPEN if _waiting(connection) < open_limit else ProposalStatus.QUEUED
+    connection.execute(
+        insert(proposals).values(
+            proposal_id=proposal.proposal_id,
+            thread_id=proposal.thread_id,
+            brief_id=proposal.brief_id,
+            kind=proposal.kind,
+            playbook=proposal.play.playbook,
+            status=status,
+            last_editor=None,
+            created_at=at,
+            **_content(proposal, at),
+        )
+    )
+    _keep_version(connection, proposal, author, at)
+    _journal(connection, proposal, author, "proposal.submitted", at, status=status)
+    return status
+
+
+def revise(connection: Connection, proposal: Proposal, *, author: str, at: datetime) -> None:
+    """Replace a waiting proposal by its next version; whatever was approved before no longer counts."""
+    changed = connection.execute(
+        update(proposals)
+        .where(
+            proposals.c.proposal_id == proposal.proposal_id,
+            proposals.c.version == proposal.version - 1,
+            proposals.c.status.in_([*WAITING, ProposalStatus.QUEUED, ProposalStatus.APPROVED]),
+        )
+        .values(status=ProposalStatus.OPEN, last_editor=author, interrupt_id=None, **_content(proposal, at))
+    )
+    if changed.rowcount != 1:
+        raise ConflictError(
+            f"Proposal {proposal.proposal_id} changed or was settled before this edit was saved.",
+            remedy="Look at it again and repeat the edit on the newest version.",
+        )
+    _keep_version(connection, proposal, author, at)
+    _journal(connection, proposal, author, "proposal.revised", at)
+
+
+def get(connection: Connection, proposal_id: str) -> StoredProposal:
+    """The newest version; an id may be shortened to an unambiguous beginning. Raises NotFoundError."""
+    rows = connection.execute(
+        select(proposals).where(proposals.c.proposal_id.startswith(proposal_id, autoescape=True)).limit(2)
+    ).all()
+    exact = [row for row in rows if row.proposal_id == proposal_id]
+    if len(exact or rows) != 1:
+        what = "is ambiguous" if rows else "is not known"
+        raise NotFoundError(f"Proposal {proposal_id} {what}.", remedy="`noria proposals list` shows them all.")
+    return _stored((exact or rows)[0])
+
+
+def get_version(connection: Connection, proposal_id: str, version: int) -> Proposal:
+    """A version as somebody saw it. Raises NotFoundError."""
+    body = connection.execute(
+        select(proposal_versions.c.body).where(
+            proposal_versions.c.proposal_id == proposal_id, proposal_versions.c.version == version
+        )
+    ).scalar_one_or_none()
+    if body is None:
+        raise NotFoundError(f"Proposal {proposal_id} has no version {version}.")
+    return Proposal.model_validate(body)
+
+
+def list_proposals(
+    connection: Connection, statuses: Iterable[ProposalStatus] | None = None, *, limit: int | None = None
+) -> list[StoredProposal]:
+    """Proposals by rank (highest expected value first), optionally of some statuses only."""
+    query = select(proposals).order_by(proposals.c.rank_score.desc(), proposals.c.proposal_id)
+    if statuses is not None:
+        query = query.where(proposals.c.status.in_(list(statuses)))
+    if limit is not None:
+        query = query.limit(limit)
+    return [_stored(row) for row in connection.execute(query)]
+
+
+def promote(connection: Connection, *, at: datetime, open_limit: int) -> list[str]:
+    """Open the best queued proposals while there is room; returns their ids."""
+    room = max(open_limit - _waiting(connection), 0)
+    waiting = list_proposals(connection, [ProposalStatus.QUEUED], limit=room)
+    for stored in waiting:
+        swap_status(connection, stored.proposal.proposal_id, ProposalStatus.QUEUED, ProposalStatus.OPEN, at)
+    return [stored.proposal.proposal_id for stored in waiting]
+
+
+def decide(
+    connection: Connection,
+    *,
+    proposal_id: str,
+    version: int,
+    digest: str,
+    verdict: DecisionVerdict,
+    actor: str,
+    reason: str = "",
+    changes: dict[str, Any] | None = None,
+    at: datetime,
+) -> Decision:
+    """Record what a person said about exactly the version they saw.
+
+    Saying the same twice has one effect and returns the first decision. Raises ConflictError when the proposal changed,
+    was settled or expired in the meantime.
+    """
+    row = connection.execute(
+        select(proposals).where(proposals.c.proposal_id == proposal_id).with_for_update()
+    ).one_or_none()
+    if row is None:
+        raise NotFoundError(f"Proposal {proposal_id} is not known.", remedy="`noria proposals list` shows them all.")
+    again = connection.execute(
+        select(decisions).where(
+            decisions.c.proposal_id == proposal_id,
+            decisions.c.version == version,
+            decisions.c.digest == digest,
+            decisions.c.verdict == verdict,
+            decisions.c.actor == actor,
+            decisions.c.verdict != "ask",
+        )
+    ).first()
+    if again is not None:
+        return _decision(again)
+    where = f"proposal {proposal_id}"
+    if (row.version, row.digest) != (version, digest):
+        raise ConflictError(
+            f"It is now version {row.version}; you decided on version {version}.",
+            where=where,
+            remedy="Look at the new version and decide again.",
+        )
+    if row.status not in WAITING:
+        raise ConflictError(f"It is already {row.status}.", where=where, remedy="Nothing was changed.")
+    if row.expires_at <= at:
+        raise ConflictError(
+            f"It expired on {row.expires_at:%d %B %Y at %H:%M} UTC.",
+            where=where,
+            remedy="Run `noria plan` for a fresh proposal.",
+        )
+    if verdict in {"reject", "ask"} and not reason.strip():
+        raise ConflictError(f"To {verdict} needs a reason.", where=where, remedy="Say why in a few words.")
+    decision = Decision(
+        decision_id=uuid.uuid4().hex,
+        proposal_id=proposal_id,
+        version=version,
+        digest=digest,
+        verdict=verdict,
+        actor=actor,
+        reason=reason.strip(),
+        changes=changes or {},
+        decided_at=at,
+    )
+    connection.execute(insert(decisions).values(**decision.model_dump()))
+    append(
+        connection,
+        at=at,
+        actor=actor,
+        action=f"decision.{verdict}",
+        subject=proposal_id,
+        payload={"decision": decision.decision_id, "version": version, "digest": digest, "reason": decision.reason},
+    )
+    return decision
+
+
+def decisions_on(connection: Connection, proposal_id: str) -> list[Decision]:
+    """Everything that was said about a proposal, oldest first."""
+    query = (
+        select(decisions)
+        .where(decisions.c.proposal_id == proposal_id)
+        .order_by(decisions.c.decided_at, decisions.c.decision_id)
+    )
+    return [_decision(row) for row in connection.execute(query)]
+
+
+def unconsumed_decisions(connection: Connection) -> list[Decision]:
+    """Decisions on which the graph has not acted yet, oldest first."""
+    query = (
+        select(decisions)
+        .where(decisions.c.consumed_at.is_(None))
+        .order_by(decisions.c.decided_at, decisions.c.decision_id)
+    )
+    return [_decision(row) for row in connection.execute(query)]
+
+
+def consume(connection: Connection, decision_id: str, at: datetime) -> bool:
+    """Mark a decision as acted on; False when that was done before."""
+    changed = connection.execute(
+        update(decisions)
+        .where(decisions.c.decision_id == decision_id, decisions.c.consumed_at.is_(None))
+        .values(consumed_at=at)
+    )
+    return changed.rowcount == 1
+
+
+def approvals_for(connection: Connection, proposal_id: str, digest: str) -> list[Decision]:
+    """Approvals bound to exactly this digest."""
+    return [
+        decision
+        for decision in decisions_on(connection, proposal_id)
+        if decision.verdict == "approve" and decision.digest == digest
+    ]
+
+
+def approval_is_complete(stored: StoredProposal, approvals: Sequence[Decision]) -> bool:
+    """Whether enough different people approved, and not the last editor alone where two are asked for."""
+    people = {decision.actor for decision in approvals}
+    needed = stored.proposal.approvals
+    if needed.second_person and not people - {stored.last_editor}:
+        return False
+    return len(people) >= needed.people
+
+
+def valid_approval(connection: Connection, proposal_id: str, digest: str) -> bool:
+    """Whether the proposal still is what was approved, by enough people, and was not rejected or voided since."""
+    stored = get(connection, proposal_id)
+    if stored.proposal.digest != digest:
+        return False
+    if stored.status not in {ProposalStatus.APPROVED, ProposalStatus.LAUNCHING, ProposalStatus.LAUNCHED}:
+        return False
+    return approval_is_complete(stored, approvals_for(connection, proposal_id, digest))
+
+
+def swap_status(
+    connection: Connection,
+    proposal_id: str,
+    expected: ProposalStatus,
+    new: ProposalStatus,
+    at: datetime,
+    *,
+    actor: str = "noria",
+    reason: str = "",
+) -> bool:
+    """Compare and swap: True for the one caller that moved it, False if it was no longer as expected."""
+    changed = connection.execute(
+        update(proposals)
+        .where(proposals.c.proposal_id == proposal_id, proposals.c.status == expected)
+        .values(status=new, updated_at=at)
+    )
+    if changed.rowcount != 1:
+        return False
+    append(
+        connection,
+        at=at,
+        actor=actor,
+        action=f"proposal.{new}",
+        subject=proposal_id,
+        payload={"from": expected, "reason": reason},
+    )
+    return True
+
+
+def set_interrupt(connection: Connection, proposal_id: str, interrupt_id: str | None) -> None:
+    """Remember under which name the graph waits for the answer."""
+    connection.execute(
+        update(proposals).where(proposals.c.proposal_id == proposal_id).values(interrupt_id=interrupt_id)
+    )
+
+
+def expire(connection: Connection, at: datetime) -> list[str]:
+    """Close every undecided proposal whose time is over; returns their ids."""
+    due = connection.execute(
+        select(proposals.c.proposal_id, proposals.c.status)
+        .where(proposals.c.expires_at <= at, proposals.c.status.in_([*WAITING, ProposalStatus.QUEUED]))
+        .order_by(proposals.c.proposal_id)
+    ).all()
+    return [
+        row.proposal_id
+        for row in due
+        if swap_status(connection, row.proposal_id, ProposalStatus(row.status), ProposalStatus.EXPIRED, at)
+    ]
+
+
+def _waiting(connection: Connection) -> int:
+    return connection.execute(
+        select(func.count()).select_from(proposals).where(and_(proposals.c.status.in_(list(WAITING))))
+    ).scalar_one()
+
+
+def _content(proposal: Proposal, at: datetime) -> dict[str, Any]:
+    return {
+        "version": proposal.version,
+        "digest": proposal.digest,
+        "rank_score": proposal.rank_score,
+        "body": proposal.model_dump(mode="json"),
+        "updated_at": at,
+        "expires_at": proposal.expires_at,
+    }
+
+
+def _keep_version(connection: Connection, proposal: Proposal, author: str, at: datetime) -> None:
+    connection.execute(
+        insert(proposal_versions).values(
+            proposal_id=proposal.proposal_id,
+            version=proposal.version,
+            digest=proposal.digest,
+            body=proposal.model_dump(mode="json"),
+            author=author,
+            created_at=at,
+        )
+    )
+
+
+def _journal(connection: Connection, proposal: Proposal, actor: str, action: str, at: datetime, **more: str) -> None:
+    append(
+        connection,
+        at=at,
+        actor=actor,
+        action=action,
+        subject=proposal.proposal_id,
+        payload={
+            "version": proposal.version,
+            "digest": proposal.digest,
+            "playbook": proposal.play.playbook,
+            "policy_version": proposal.play.policy_version,
+            "findings": [[finding.rule, finding.verdict] for finding in proposal.findings],
+            **more,
+        },
+    )
+
+
+def _stored(row: Row[Any]) -> StoredProposal:
+    return StoredProposal(
+        proposal=Proposal.model_validate(row.body),
+        status=ProposalStatus(row.status),
+        last_editor=row.last_editor,
+        interrupt_id=row.interrupt_id,
+        updated_at=row.updated_at,
+    )
+
+
+def _decision(row: Row[Any]) -> Decision:
+    return Decision.model_validate(
+        {name: value for name, value in row._asdict().items() if name in Decision.model_fields}
+    )
