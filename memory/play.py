@@ -13,6 +13,7 @@ Language = Annotated[str, Field(pattern=r"^[a-z]{2}$")]
 Key = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Channel = Literal["email", "sms"]
 Purpose = Literal["marketing", "transactional"]
+RecordKind = Literal["product", "category"]
 
 
 class _Frozen(BaseModel):
@@ -148,6 +149,8 @@ class Play(_Frozen):
     audience: dict[str, Any]
     """The segment expression, as JSON of the closed grammar."""
     audience_sentence: str
+    records: dict[RecordKind, str] = Field(default_factory=dict)
+    """Feature that names, for each contact, the record its personal values are read from; fixed as it enters."""
     size_band: tuple[int, int]
     """How many contacts may enter; a number outside voids the approval."""
     sequences: tuple[Sequence, ...] = Field(min_length=1)
