@@ -1,0 +1,1 @@
+"""What the numbers say: read-outs, forecasts and what is kept from them."""

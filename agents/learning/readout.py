@@ -1,0 +1,353 @@
+"""What a campaign added, measured against the contacts it left alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+from scipy.special import expit, logit
+
+from agents.learning.counts import Counts, Frozen, MeasurementError
+from agents.learning.dunnett import dunnett_critical
+from agents.learning.intervals import (
+    Effect,
+    Estimate,
+    log_odds_effect,
+    newcombe,
+    pooled_z,
+    relative_lift,
+    two_sided,
+)
+from agents.learning.looks import (
+    EXPECTED_CONVERSIONS,
+    FOUR_LOOKS,
+    Verdict,
+    confidence_sequence,
+    critical_values,
+    harms_already,
+    judge,
+)
+from agents.learning.power import contacts_needed
+from agents.learning.priors import Prior, shrink
+from agents.learning.revenue import OrderValues, RevenueReadOut, measure_revenue
+from agents.learning.sample_ratio import SampleRatio, sample_ratio
+from agents.learning.verdict_text import Facts, verdict_text
+from agents.learning.wording import LANGUAGES
+
+HOLDOUT = "holdout"
+# A test of more contacts than this will not be run by anybody; the answer is then "none".
+_MOST_CONTACTS = 100_000_000
+
+
+class Arm(Counts):
+    """One arm as it was assigned: its planned share, its contacts, and those of them who reached the goal.
+
+    Everybody assigned counts, whether or not a message reached them (intent to treat).
+    """
+
+    name: str
+    share: float
+
+    @model_validator(mode="after")
+    def _has_a_share(self) -> Self:
+        if not 0 < self.share < 1:
+            raise MeasurementError(f"A planned share of {self.share} is not between 0 and 1.", where=self.name)
+        return self
+
+
+class MeasurementPlan(Frozen):
+    """When a campaign is read and how often it may be wrong, fixed before it starts.
+
+    ``looks`` are shares of the planned information (of contacts whose window has closed), the last one 1.
+    ``base_rate`` is the rate that was planned with; it serves while too few conversions are in.
+    """
+
+    looks: tuple[float, ...] = FOUR_LOOKS
+    alpha: float = 0.05
+    power: float = 0.8
+    contacts_planned: int | None = Field(default=None, ge=1)
+    base_rate: float | None = Field(default=None, gt=0, lt=1)
+
+
+class Check(Frozen):
+    """Something that must be true before the numbers may be believed, with the fact that decided it."""
+
+    name: Literal["sample_ratio", "enough_conversions", "planned_look"]
+    passed: bool
+    fact: str
+
+
+class ArmReadOut(Frozen):
+    """One of several sequences against the holdout, judged so that many arms make no false winner."""
+
+    name: str
+    contacts: int
+    conversions: int
+    difference: Estimate
+    effect: Effect
+    shrunken: Effect
+    z: float
+    critical: float
+    verdict: Verdict
+
+
+class ReadOut(Frozen):
+    """The measured increment of a campaign against its holdout.
+
+    ``look`` is None for a peek between planned looks, which can only say "harms" or "inconclusive" and shows
+    intervals at the first, strictest bound. ``rule`` says what decided: the bound of the look, or the sequence.
+    ``difference`` is in shares of contacts (0.01 = one point) and ``relative`` in shares of the holdout's rate,
+    both at the look's ``confidence``; ``effect`` and ``shrunken`` are on log-odds. ``expected_difference`` is
+    the shrunken effect as a share of contacts: what to expect next time. ``sequence`` is the interval that may
+    be watched daily. ``contacts_needed`` would settle an inconclusive campaign if its effect has the size that
+    is still plausible. ``text`` is one paragraph per language.
+    """
+
+    look: int | None
+    looks_planned: int
+    confidence: float
+    critical: float
+    z: float
+    holdout: Counts
+    treated: Counts
+    difference: Estimate
+    relative: Estimate | None
+    effect: Effect
+    shrunken: Effect
+    expected_difference: float
+    incremental_conversions: Estimate
+    sequence: Estimate
+    checks: tuple[Check, ...]
+    sample_ratio: SampleRatio
+    arms: tuple[ArmReadOut, ...]
+    revenue: RevenueReadOut | None
+    verdict: Verdict
+    rule: Literal["look", "sequence"]
+    contacts_needed: int | None
+    text: dict[str, str]
+
+
+def measure(
+    arms: Sequence[Arm],
+    plan: MeasurementPlan,
+    look: int | None,
+    prior: Prior,
+    revenue: OrderValues | None = None,
+    seed: int = 0,
+) -> ReadOut:
+    """Read a campaign at planned look ``look`` (1 is the first), or between looks with None.
+
+    ``arms`` holds exactly one named "holdout" and at least one other. All treated arms together against the
+    holdout give the verdict, by the pooled z at the look's bound; with several arms each is also judged against
+    the holdout by Dunnett's bound. ``prior`` must come from other campaigns. Randomness (the seed) serves
+    only the money.
+    """
+    holdout, treated_arms = _split(arms)
+    treated = Counts(
+        contacts=sum(arm.contacts for arm in treated_arms),
+        conversions=sum(arm.conversions for arm in treated_arms),
+    )
+    critical = _critical(plan, look)
+    difference, z = newcombe(treated, holdout, critical), pooled_z(treated, holdout)
+    effect = log_odds_effect(treated, holdout)
+    shrunken = shrink(prior, effect)
+    sequence = confidence_sequence(treated, holdout, alpha=plan.alpha, tuned_for_contacts=plan.contacts_planned or 5000)
+    ratio = sample_ratio({arm.name: arm.contacts for arm in arms}, {arm.name: arm.share for arm in arms})
+    checks = _checks(ratio, treated, holdout, look, plan)
+    readable = all(check.passed for check in checks)
+    verdict: Verdict = judge(z, difference, critical) if readable else "inconclusive"
+    rule: Literal["look", "sequence"] = "look"
+    if verdict != "harms" and harms_already(treated, holdout, sequence):
+        verdict, rule = "harms", "sequence"
+    if ratio.alert:
+        verdict = "invalid"
+    expected = _expected_difference(shrunken, treated, holdout)
+    money = None
+    if revenue is not None:
+        money = _money(revenue, treated, holdout, critical, seed, trusted=look is not None and not ratio.alert)
+    plausible = _plausible_difference(shrunken, treated, holdout, plan)
+    needed = _contacts_needed(plausible, treated, holdout, arms, plan) if verdict == "inconclusive" else None
+    if needed is not None and needed <= treated.contacts + holdout.contacts:
+        # Enough for such an effect, but the look was early: the planned end may settle it, or nothing will.
+        needed = _planned_contacts(treated, holdout, plan, look)
+    by_sequence = look is None or rule == "sequence"
+    facts = Facts(
+        verdict=verdict,
+        holdout=Counts(contacts=holdout.contacts, conversions=holdout.conversions),
+        treated=treated,
+        difference=sequence if by_sequence else difference,
+        confidence=1 - (plan.alpha if by_sequence else two_sided(critical)),
+        expected_difference=expected,
+        plausible_difference=plausible,
+        contacts_needed=needed,
+        sample_ratio=ratio,
+        enough_conversions=next(one.passed for one in checks if one.name == "enough_conversions"),
+        look=look,
+        looks_planned=len(plan.looks),
+        money=money,
+    )
+    return ReadOut(
+        look=look,
+        looks_planned=len(plan.looks),
+        confidence=1 - two_sided(critical),
+        critical=critical,
+        z=z,
+        holdout=facts.holdout,
+        treated=treated,
+        difference=difference,
+        relative=relative_lift(treated, holdout, critical),
+        effect=effect,
+        shrunken=shrunken,
+        expected_difference=expected,
+        incremental_conversions=Estimate(
+            value=difference.value * treated.contacts,
+            low=difference.low * treated.contacts,
+            high=difference.high * treated.contacts,
+        ),
+        sequence=sequence,
+        checks=checks,
+        sample_ratio=ratio,
+        arms=_compare(treated_arms, holdout, critical, prior, readable=readable, invalid=ratio.alert),
+        revenue=money,
+        verdict=verdict,
+        rule=rule,
+        contacts_needed=needed,
+        text={language: verdict_text(facts, language) for language in LANGUAGES},
+    )
+
+
+def _split(arms: Sequence[Arm]) -> tuple[Arm, list[Arm]]:
+    holdouts = [arm for arm in arms if arm.name == HOLDOUT]
+    treated = [arm for arm in arms if arm.name != HOLDOUT]
+    if len(holdouts) != 1 or not treated or len({arm.name for arm in arms}) != len(arms):
+        raise MeasurementError(
+            "A campaign is measured with exactly one holdout and at least one other arm, each named once.",
+            where=", ".join(arm.name for arm in arms),
+        )
+    return holdouts[0], treated
+
+
+def _critical(plan: MeasurementPlan, look: int | None) -> float:
+    bounds = critical_values(plan.looks, plan.alpha)
+    if look is None:
+        return bounds[0]
+    if not 1 <= look <= len(bounds):
+        raise MeasurementError(f"Look {look} was not planned; there are {len(bounds)}.")
+    return bounds[look - 1]
+
+
+def _checks(
+    ratio: SampleRatio, treated: Counts, holdout: Counts, look: int | None, plan: MeasurementPlan
+) -> tuple[Check, ...]:
+    both = treated.plus(holdout)
+    smaller = min(treated.contacts, holdout.contacts)
+    expected = both.rate * smaller
+    planned = f"look {look} of {len(plan.looks)}" if look else "between two planned looks"
+    return (
+        Check(
+            name="sample_ratio",
+            passed=not ratio.alert,
+            fact=f"{holdout.contacts} contacts in the holdout, {ratio.expected[HOLDOUT]:.0f} planned",
+        ),
+        Check(
+            name="enough_conversions",
+            passed=expected >= EXPECTED_CONVERSIONS,
+            fact=f"{expected:.1f} conversions expected in the smaller arm without an effect, "
+            f"{EXPECTED_CONVERSIONS} needed",
+        ),
+        Check(name="planned_look", passed=look is not None, fact=planned),
+    )
+
+
+def _expected_difference(shrunken: Effect, treated: Counts, holdout: Counts) -> float:
+    """The shrunken effect as a share of contacts, anchored at the larger arm, whose rate is known better."""
+    anchor = max(treated, holdout, key=lambda arm: arm.contacts)
+    known = (anchor.conversions + 0.5) / (anchor.contacts + 1)
+    if anchor is treated:
+        return known - float(expit(logit(known) - shrunken.estimate))
+    return float(expit(logit(known) + shrunken.estimate)) - known
+
+
+def _plausible_difference(shrunken: Effect, treated: Counts, holdout: Counts, plan: MeasurementPlan) -> float | None:
+    """The root mean square of the shrunken effect, as a share of contacts; None without any base rate."""
+    rate = _rate(treated.plus(holdout), plan)
+    if rate is None:
+        return None
+    size = math.hypot(shrunken.estimate, shrunken.standard_error)
+    return float(expit(logit(rate) + size)) - rate
+
+
+def _contacts_needed(
+    plausible: float | None, treated: Counts, holdout: Counts, arms: Sequence[Arm], plan: MeasurementPlan
+) -> int | None:
+    rate = _rate(treated.plus(holdout), plan)
+    if rate is None or not plausible:
+        return None
+    share = next(arm.share for arm in arms if arm.name == HOLDOUT) / math.fsum(arm.share for arm in arms)
+    needed = contacts_needed(rate, plausible, share, alpha=plan.alpha, power=plan.power)
+    return needed if needed <= _MOST_CONTACTS else None
+
+
+def _planned_contacts(treated: Counts, holdout: Counts, plan: MeasurementPlan, look: int | None) -> int | None:
+    seen = treated.contacts + holdout.contacts
+    if look is None or look == len(plan.looks):
+        planned = plan.contacts_planned
+    else:
+        planned = plan.contacts_planned or math.ceil(seen / plan.looks[look - 1])
+    return planned if planned and planned > seen else None
+
+
+def _rate(both: Counts, plan: MeasurementPlan) -> float | None:
+    if both.conversions < EXPECTED_CONVERSIONS and plan.base_rate is not None:
+        return plan.base_rate
+    return (both.conversions + 0.5) / (both.contacts + 1) if both.contacts else None
+
+
+def _compare(
+    treated_arms: Sequence[Arm], holdout: Arm, critical: float, prior: Prior, *, readable: bool, invalid: bool
+) -> tuple[ArmReadOut, ...]:
+    if not holdout.contacts or not all(arm.contacts for arm in treated_arms):
+        corrected, readable = critical, False
+    elif len(treated_arms) == 1:
+        corrected = critical
+    else:
+        sizes = [arm.contacts for arm in treated_arms]
+        corrected = dunnett_critical(holdout.contacts, sizes, two_sided(critical))
+    compared = []
+    for arm in treated_arms:
+        difference, z = newcombe(arm, holdout, corrected), pooled_z(arm, holdout)
+        effect = log_odds_effect(arm, holdout)
+        enough = arm.plus(holdout).rate * min(arm.contacts, holdout.contacts) >= EXPECTED_CONVERSIONS
+        verdict: Verdict = judge(z, difference, corrected) if readable and enough else "inconclusive"
+        compared.append(
+            ArmReadOut(
+                name=arm.name,
+                contacts=arm.contacts,
+                conversions=arm.conversions,
+                difference=difference,
+                effect=effect,
+                shrunken=shrink(prior, effect),
+                z=z,
+                critical=corrected,
+                verdict="invalid" if invalid else verdict,
+            )
+        )
+    return tuple(compared)
+
+
+def _money(
+    values: OrderValues, treated: Counts, holdout: Counts, critical: float, seed: int, *, trusted: bool
+) -> RevenueReadOut | None:
+    money = measure_revenue(
+        values,
+        treated_contacts=treated.contacts,
+        holdout_contacts=holdout.contacts,
+        critical=critical,
+        seed=seed,
+    )
+    if money is None or trusted or money.claim == "none":
+        return money
+    reason = "the look was not planned or the arms do not have their planned sizes"
+    return money.model_copy(update={"claim": "none", "reason": reason})
