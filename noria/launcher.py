@@ -1,0 +1,20 @@
+"""The ``noria`` command: the commands of the console joined with those of the evals."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+
+def main() -> None:
+    """Run the command line; in an installed wheel the six folders lie inside this package."""
+    carried = Path(__file__).parent / "_app"
+    if carried.is_dir():
+        # First on the path, so that no other distribution's `agents` or `tools` is taken for ours.
+        sys.path.insert(0, str(carried))
+    from console.cli import app
+    from console.cli.output import run
+    from evals.cli import add_commands
+
+    add_commands(app)
+    run(app)
