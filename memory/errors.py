@@ -66,3 +66,9 @@ class InvalidInputError(NoriaError):
     """A file or value that Noria was given does not say what it must."""
 
     code = "invalid_input"
+
+
+class LakeError(NoriaError):
+    """The lake cannot be read or written."""
+
+    code = "lake"

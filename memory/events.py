@@ -1,0 +1,13 @@
+"""What contacts do: the kinds of event that Noria counts, and which of them are signs of a living person."""
+
+from __future__ import annotations
+
+CLICK = "click"
+REPLY = "reply"
+ORDER = "order"
+VISITS = ("visit", "view", "cart", "search", "checkout")
+"""On the shop or site: came, looked at a product, put it in the cart, searched, began to pay."""
+SIGNALS = (CLICK, REPLY, *VISITS)
+"""Together with orders: signs of life. Opens are none, since machines open mail."""
+KINDS: tuple[str, ...] = (*SIGNALS, ORDER, "open", "unsubscribe", "complaint", "bounce", "form")
+"""Names that the rest of Noria understands; others are kept and can be counted in segments."""

@@ -1,0 +1,358 @@
+"""The lake: facts about the past as Delta tables, read by an in-memory DuckDB through ibis.
+
+Rows name people by contact_id only. ``at`` columns are integer UTC microseconds, money is integer minor units.
+The lake is stale by design: it proposes candidates, the store decides at the moment of a send.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple
+
+import duckdb
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from memory.engine import Engine, open_engine
+from memory.errors import InvalidInputError, LakeError
+
+KEEP_FILES_HOURS = 7 * 24
+_ATTEMPTS = 10
+_UPSERT = "noria.upsert"
+_FULL = ("No space left", "File too large", "Disk quota", "os error 28", "os error 27")
+
+
+class LakeTable(StrEnum):
+    """The tables of the lake."""
+
+    EVENTS = "events"
+    ORDERS = "orders"
+    LINES = "lines"
+    PRODUCTS = "products"
+    SENDS = "sends"
+    CONTACTS = "contacts"
+
+
+def _schema(text: str) -> pa.Schema:
+    # "name type" per line; a type that ends in ? may be null.
+    fields = []
+    for line in text.strip().splitlines():
+        name, kind = line.split()
+        fields.append(pa.field(name, pa.type_for_alias(kind.rstrip("?")), nullable=kind.endswith("?")))
+    return pa.schema(fields)
+
+
+SCHEMAS: Mapping[LakeTable, pa.Schema] = {
+    # What contacts did; kinds are in memory.events. human is False for scanners and other machines.
+    LakeTable.EVENTS: _schema("""
+        event_id string
+        contact_id int64
+        kind string
+        at int64
+        category string
+        product_id string
+        value_cents int64?
+        human bool
+        source string
+        properties string
+    """),
+    # total_cents is what was paid, net of discount_cents; a return is negative.
+    LakeTable.ORDERS: _schema("""
+        order_id string
+        contact_id int64?
+        at int64
+        total_cents int64
+        discount_cents int64
+        currency string
+        source string
+    """),
+    # amount_cents is what was paid for the whole line, net of discount_cents; a return is negative.
+    LakeTable.LINES: _schema("""
+        order_id string
+        line int32
+        contact_id int64?
+        at int64
+        product_id string
+        category string
+        quantity int32
+        amount_cents int64
+        discount_cents int64
+    """),
+    # price and cost of one unit.
+    LakeTable.PRODUCTS: _schema("""
+        product_id string
+        name string
+        category string
+        department string
+        brand string
+        price_cents int64?
+        cost_cents int64?
+        url string
+        image_url string
+    """),
+    # Messages that left, here or in an earlier tool.
+    LakeTable.SENDS: _schema("""
+        message_key string
+        contact_id int64
+        campaign string
+        channel string
+        at int64
+        delivered bool
+        bounced string
+        source string
+    """),
+    # The snapshot that memory.snapshot writes: no name, address or other direct identifier.
+    LakeTable.CONTACTS: _schema("""
+        contact_id int64
+        language string
+        time_zone string
+        country string
+        created_at int64
+        has_email bool
+        consent_email string
+        consent_proof bool
+        suppressed bool
+    """),
+}
+
+KEYS: Mapping[LakeTable, tuple[str, ...]] = {
+    LakeTable.EVENTS: ("event_id",),
+    LakeTable.ORDERS: ("order_id",),
+    LakeTable.LINES: ("order_id", "line"),
+    LakeTable.PRODUCTS: ("product_id",),
+    LakeTable.SENDS: ("message_key",),
+    LakeTable.CONTACTS: ("contact_id",),
+}
+
+
+class Upserted(NamedTuple):
+    """What an upsert did: rows that are new, changed, and the same as before."""
+
+    inserted: int
+    updated: int
+    unchanged: int
+
+
+class Lake:
+    """Reads and writes the Delta tables in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def append(self, table: LakeTable, rows: pa.Table, *, batch_id: str) -> bool:
+        """Add a batch of rows once; False means that this batch is already there and nothing was written.
+
+        Give a few thousand rows at a time: each call is one commit of about 30 ms. Two writers of the same batch at
+        the same moment end with one copy.
+        """
+        rows = conform(table, rows)
+        for attempt in _attempts():
+            with attempt, speaking_of(self._path(table)):
+                delta = self._open(table)
+                if delta.transaction_version(batch_id) is not None:
+                    return False
+                _write(delta, rows, mode="append", transaction=Transaction(batch_id, 1))
+        return True
+
+    def upsert(self, table: LakeTable, rows: pa.Table, key: Sequence[str] = ()) -> Upserted:
+        """Insert rows, and replace those whose key is already there; the last of two rows with one key wins.
+
+        ``key`` defaults to the table's own. Rows that change nothing write nothing.
+        """
+        names = tuple(key) or KEYS[table]
+        rows = _last_per_key(conform(table, rows), names)
+        for attempt in _attempts():
+            with attempt, speaking_of(self._path(table)):
+                delta = self._open(table)
+                new, changed = _split(delta.file_uris(), rows, names)
+                if new.num_rows or changed.num_rows:
+                    # Every upsert commits under one application id, so that of two at once the later one starts over.
+                    last = delta.transaction_version(_UPSERT)
+                    commit = Transaction(_UPSERT, 1 if last is None else last + 1)
+                    if changed.num_rows:
+                        _merge(delta, pa.concat_tables([new, changed]), names, commit)
+                    else:
+                        _write(delta, new, mode="append", transaction=commit)
+        return Upserted(new.num_rows, changed.num_rows, rows.num_rows - new.num_rows - changed.num_rows)
+
+    def replace(self, table: LakeTable, rows: pa.Table) -> None:
+        """Make the table hold exactly these rows."""
+        rows = conform(table, rows)
+        for attempt in _attempts():
+            with attempt, speaking_of(self._path(table)):
+                _write(self._open(table), rows, mode="overwrite")
+
+    def reassign(self, contacts: Mapping[int, int]) -> None:
+        """Give the past of merged contacts to the contact they were merged into: {merged id: kept id}."""
+        if not contacts:
+            return
+        pairs = pa.table({"merged": pa.array(contacts, pa.int64()), "kept": pa.array(contacts.values(), pa.int64())})
+        for table in (LakeTable.EVENTS, LakeTable.ORDERS, LakeTable.LINES, LakeTable.SENDS):
+            for attempt in _attempts():
+                with attempt, speaking_of(self._path(table)):
+                    merger = self._open(table).merge(
+                        pairs, predicate="t.contact_id = s.merged", source_alias="s", target_alias="t"
+                    )
+                    merger.when_matched_update({"contact_id": "s.kept"}).execute()
+
+    def compact(self) -> None:
+        """Join many small files into few large ones, so that reading stays fast."""
+        for table in LakeTable:
+            for attempt in _attempts():
+                with attempt, speaking_of(self._path(table)):
+                    self._open(table).optimize.compact()
+
+    def vacuum(self, *, keep_hours: int = KEEP_FILES_HOURS) -> None:
+        """Delete files that no table uses any more and that are older than so many hours.
+
+        A reader that connected earlier may still need them: 0 is for erasure, when nothing else reads.
+        """
+        for table in LakeTable:
+            with speaking_of(self._path(table)):
+                self._open(table).vacuum(keep_hours, dry_run=False, enforce_retention_duration=False)
+
+    def connect(self) -> Engine:
+        """An in-memory engine that sees the tables as they are now: events, orders, lines, products, sends, contacts.
+
+        Tables without rows are there too, with their columns. The engine belongs to one thread.
+        """
+        engine = open_engine()
+        for table, schema in SCHEMAS.items():
+            with speaking_of(self._path(table)):
+                files = self._open(table).file_uris() if self._exists(table) else []
+                if files:
+                    engine.read_parquet(files, table_name=table.value)
+                else:
+                    engine.create_table(table.value, schema.empty_table(), temp=True)
+        return engine
+
+    def _path(self, table: LakeTable) -> Path:
+        return self.folder / table.value
+
+    def _exists(self, table: LakeTable) -> bool:
+        return (self._path(table) / "_delta_log").is_dir()
+
+    def _open(self, table: LakeTable) -> DeltaTable:
+        path = self._path(table)
+        if self._exists(table):
+            return DeltaTable(path)
+        path.mkdir(parents=True, exist_ok=True)
+        # Whether a value may be missing is checked by conform; Delta's own check would tie every later release to it.
+        loose = pa.schema([field.with_nullable(True) for field in SCHEMAS[table]])
+        return DeltaTable.create(path, schema=loose, mode="ignore")
+
+
+def conform(table: LakeTable, rows: pa.Table) -> pa.Table:
+    """The rows in the columns, order and types of a lake table, or an InvalidInputError that names the column."""
+    schema = SCHEMAS[table]
+    missing = [name for name in schema.names if name not in rows.column_names]
+    if missing:
+        raise InvalidInputError(
+            f"The rows lack {', '.join(missing)}.", where=f"lake table {table}", remedy="Give every column."
+        )
+    columns = []
+    for field in schema:
+        column = rows.column(field.name)
+        if column.null_count and not field.nullable:
+            raise InvalidInputError(
+                f"{column.null_count} rows have no {field.name}.",
+                where=f"lake table {table}",
+                remedy="Leave such rows out, or give text columns an empty text.",
+            )
+        try:
+            columns.append(column.cast(field.type))
+        except pa.ArrowException as error:
+            raise InvalidInputError(
+                f"The column {field.name} holds values that are no {field.type}.",
+                where=f"lake table {table}",
+                remedy="Give moments as integer microseconds and money as integer minor units.",
+            ) from error
+    return pa.table(columns, schema=schema)
+
+
+@contextmanager
+def speaking_of(path: Path) -> Iterator[None]:
+    """Turn what the libraries raise about a place in the lake into one clear LakeError."""
+    try:
+        yield
+    except CommitFailedError:
+        # Somebody else committed first: the caller's retry decides.
+        raise
+    except (DeltaError, OSError, duckdb.Error, pa.ArrowException) as error:
+        text = str(error)
+        if any(
+            sign in text for sign in ("No space left", "File too large", "Disk quota", "os error 28", "os error 27")
+        ):
+            raise LakeError(
+                "There is no room to write.",
+                where=str(path),
+                remedy="Free some disk space and run it again; nothing of this step was saved.",
+            ) from error
+        if any(sign in text for sign in ("Permission denied", "Read-only file system")):
+            raise LakeError(
+                "The lake may not be written or read by this user.",
+                where=str(path),
+                remedy="Give the user that runs Noria the rights to this folder.",
+            ) from error
+        first = text.strip().splitlines()[0][:200] if text.strip() else type(error).__name__
+        raise LakeError(
+            f"This part of the lake cannot be read: {first}",
+            where=str(path),
+            remedy="Restore the folder from a backup, or delete it and import the data again.",
+        ) from error
+
+
+def _attempts() -> Retrying:
+    return Retrying(
+        retry=retry_if_exception_type(CommitFailedError),
+        stop=stop_after_attempt(_ATTEMPTS),
+        wait=wait_random_exponential(multiplier=0.02, max=1),
+        reraise=True,
+    )
+
+
+def _write(delta: DeltaTable, rows: pa.Table, *, mode: str, transaction: Transaction | None = None) -> None:
+    properties = CommitProperties(app_transactions=[transaction] if transaction else None, max_commit_retries=5)
+    if mode == "overwrite":
+        write_deltalake(delta, rows, mode="overwrite", commit_properties=properties)
+    else:
+        write_deltalake(delta, rows, mode="append", commit_properties=properties)
+
+
+def _merge(delta: DeltaTable, rows: pa.Table, key: Sequence[str], transaction: Transaction) -> None:
+    merger = delta.merge(
+        rows,
+        predicate=" AND ".join(f"t.{name} = s.{name}" for name in key),
+        source_alias="s",
+        target_alias="t",
+        commit_properties=CommitProperties(app_transactions=[transaction], max_commit_retries=0),
+    )
+    merger.when_matched_update_all().when_not_matched_insert_all().execute()
+
+
+def _last_per_key(rows: pa.Table, key: Sequence[str]) -> pa.Table:
+    numbered = rows.append_column("__row", pa.array(range(rows.num_rows), pa.int64()))
+    last = numbered.group_by(list(key)).aggregate([("__row", "max")]).column("__row_max")
+    return rows if len(last) == rows.num_rows else rows.take(last.combine_chunks().sort())
+
+
+def _split(files: Sequence[str], rows: pa.Table, key: Sequence[str]) -> tuple[pa.Table, pa.Table]:
+    """Rows whose key is new, and rows that differ from what is there."""
+    if not files:
+        return rows, rows.slice(0, 0)
+    on = " AND ".join(f"s.{name} = t.{name}" for name in key)
+    differs = " OR ".join(f"s.{name} IS DISTINCT FROM t.{name}" for name in rows.column_names if name not in key)
+    engine = open_engine()
+    engine.con.register("incoming", rows)
+    found = f"FROM incoming s {{join}} JOIN read_parquet($files) t ON {on}"
+    new = engine.con.sql(f"SELECT s.* {found.format(join='ANTI')}", params={"files": list(files)}).to_arrow_table()
+    changed = engine.con.sql(
+        f"SELECT s.* {found.format(join='SEMI')} AND ({differs})", params={"files": list(files)}
+    ).to_arrow_table()
+    engine.disconnect()
+    return new.cast(rows.schema), changed.cast(rows.schema)

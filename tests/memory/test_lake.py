@@ -1,0 +1,222 @@
+"""The lake keeps every row once, survives races and speaks clearly when it is broken."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+import threading
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from memory.errors import InvalidInputError, LakeError
+from memory.lake import SCHEMAS, Lake, LakeTable
+from tests.memory.builders import as_rows
+
+
+def _read(lake: Lake, table: LakeTable, order: str) -> list[dict[str, object]]:
+    found = lake.connect().table(table.value).order_by(order).to_pyarrow().to_pylist()
+    return list(found)
+
+
+def _orders(*rows: tuple[str, int]) -> pa.Table:
+    return as_rows(LakeTable.ORDERS, [{"order_id": name, "total_cents": cents, "at": 1} for name, cents in rows])
+
+
+def test_an_empty_lake_has_every_table_with_its_columns(tmp_path: Path) -> None:
+    engine = Lake(tmp_path / "lake").connect()
+    for table, schema in SCHEMAS.items():
+        found = engine.table(table.value).to_pyarrow()
+        assert found.num_rows == 0
+        assert found.schema.names == schema.names
+        assert [str(kind) for kind in found.schema.types] == [str(kind) for kind in schema.types]
+
+
+def test_a_batch_counts_once_however_often_it_is_appended(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    assert lake.append(LakeTable.ORDERS, _orders(("a", 100)), batch_id="one")
+    assert not lake.append(LakeTable.ORDERS, _orders(("a", 100)), batch_id="one")
+    assert lake.append(LakeTable.ORDERS, _orders(("b", 200)), batch_id="two")
+    assert [row["order_id"] for row in _read(lake, LakeTable.ORDERS, "order_id")] == ["a", "b"]
+
+
+def test_a_batch_is_known_after_compaction_and_vacuum(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    for number in range(5):
+        lake.append(LakeTable.ORDERS, _orders((f"order-{number}", 100)), batch_id=f"batch-{number}")
+    lake.compact()
+    lake.vacuum(keep_hours=0)
+    assert len(list((tmp_path / "orders").glob("*.parquet"))) == 1
+    assert not lake.append(LakeTable.ORDERS, _orders(("order-3", 100)), batch_id="batch-3")
+    assert len(_read(lake, LakeTable.ORDERS, "order_id")) == 5
+
+
+def test_a_vacuum_keeps_files_that_readers_may_still_need(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    for number in range(3):
+        lake.append(LakeTable.ORDERS, _orders((f"order-{number}", 100)), batch_id=f"batch-{number}")
+    early = lake.connect()
+    lake.compact()
+    lake.vacuum()
+    assert early.table("orders").to_pyarrow().num_rows == 3
+
+
+def test_writers_at_the_same_moment_lose_and_double_nothing(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    written: list[bool] = []
+
+    def write(name: str) -> None:
+        for number in range(4):
+            lake.append(LakeTable.ORDERS, _orders((f"{name}-{number}", 100)), batch_id=f"{name}-{number}")
+            written.append(lake.append(LakeTable.ORDERS, _orders((f"both-{number}", 1)), batch_id=f"both-{number}"))
+
+    threads = [threading.Thread(target=write, args=(name,)) for name in ("left", "right")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    names = [row["order_id"] for row in _read(lake, LakeTable.ORDERS, "order_id")]
+    assert len(names) == len(set(names)) == 12
+    assert sum(written) == 4
+
+
+def test_an_upsert_inserts_replaces_and_leaves_alone(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    assert lake.upsert(LakeTable.ORDERS, _orders(("a", 100), ("b", 200), ("c", 300))) == (3, 0, 0)
+    assert lake.upsert(LakeTable.ORDERS, _orders(("b", 250), ("c", 300), ("d", 400))) == (1, 1, 1)
+    assert lake.upsert(LakeTable.ORDERS, _orders(("b", 250), ("d", 400))) == (0, 0, 2)
+    assert [(row["order_id"], row["total_cents"]) for row in _read(lake, LakeTable.ORDERS, "order_id")] == [
+        ("a", 100),
+        ("b", 250),
+        ("c", 300),
+        ("d", 400),
+    ]
+
+
+def test_an_unchanged_upsert_commits_nothing(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    lake.upsert(LakeTable.ORDERS, _orders(("a", 100)))
+    before = sorted((tmp_path / "orders" / "_delta_log").iterdir())
+    lake.upsert(LakeTable.ORDERS, _orders(("a", 100)))
+    assert sorted((tmp_path / "orders" / "_delta_log").iterdir()) == before
+
+
+def test_a_value_that_becomes_known_or_unknown_is_a_change(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    for contact_id, expected in ((None, (1, 0, 0)), (7, (0, 1, 0)), (None, (0, 1, 0)), (None, (0, 0, 1))):
+        rows = as_rows(LakeTable.ORDERS, [{"order_id": "a", "contact_id": contact_id}])
+        assert lake.upsert(LakeTable.ORDERS, rows) == expected
+
+
+def test_of_two_rows_with_one_key_the_last_wins(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    assert lake.upsert(LakeTable.ORDERS, _orders(("a", 100), ("b", 1), ("a", 300))) == (2, 0, 0)
+    assert [row["total_cents"] for row in _read(lake, LakeTable.ORDERS, "order_id")] == [300, 1]
+
+
+def test_a_line_is_known_by_its_order_and_its_number(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    first = [{"order_id": "a", "line": 1, "amount_cents": 5}, {"order_id": "a", "line": 2, "amount_cents": 6}]
+    lake.upsert(LakeTable.LINES, as_rows(LakeTable.LINES, first))
+    lake.upsert(LakeTable.LINES, as_rows(LakeTable.LINES, [{"order_id": "a", "line": 2, "amount_cents": 9}]))
+    assert [row["amount_cents"] for row in _read(lake, LakeTable.LINES, "line")] == [5, 9]
+
+
+def test_upserts_at_the_same_moment_insert_a_key_once(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    rows = _orders(*((f"order-{number}", number) for number in range(20)))
+    threads = [threading.Thread(target=lake.upsert, args=(LakeTable.ORDERS, rows)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(_read(lake, LakeTable.ORDERS, "order_id")) == 20
+
+
+def test_a_snapshot_is_replaced_whole(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    lake.replace(LakeTable.CONTACTS, as_rows(LakeTable.CONTACTS, [{"contact_id": 1}, {"contact_id": 2}]))
+    lake.replace(LakeTable.CONTACTS, as_rows(LakeTable.CONTACTS, [{"contact_id": 3}]))
+    assert [row["contact_id"] for row in _read(lake, LakeTable.CONTACTS, "contact_id")] == [3]
+    lake.replace(LakeTable.CONTACTS, as_rows(LakeTable.CONTACTS, []))
+    assert _read(lake, LakeTable.CONTACTS, "contact_id") == []
+
+
+def test_a_merged_contact_takes_its_past_along(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    orders = [{"order_id": name, "contact_id": who} for name, who in (("a", 1), ("b", 2), ("c", None), ("d", 3))]
+    lake.upsert(LakeTable.ORDERS, as_rows(LakeTable.ORDERS, orders))
+    lake.reassign({2: 1, 9: 3})
+    assert [row["contact_id"] for row in _read(lake, LakeTable.ORDERS, "order_id")] == [1, 1, None, 3]
+
+
+def test_rows_without_a_needed_column_or_value_are_refused_by_name(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    with pytest.raises(InvalidInputError, match="currency"):
+        lake.append(LakeTable.ORDERS, _orders(("a", 1)).drop_columns(["currency"]), batch_id="x")
+    nameless = _orders(("a", 1)).set_column(0, "order_id", pa.array([None], pa.string()))
+    with pytest.raises(InvalidInputError, match="order_id"):
+        lake.append(LakeTable.ORDERS, nameless, batch_id="x")
+    wordy = _orders(("a", 1)).set_column(3, "total_cents", pa.array(["twelve"]))
+    with pytest.raises(InvalidInputError, match="total_cents"):
+        lake.append(LakeTable.ORDERS, wordy, batch_id="x")
+
+
+def test_columns_may_come_in_any_order_and_fitting_type(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    rows = _orders(("a", 12))
+    mixed = rows.select(list(reversed(rows.column_names))).set_column(3, "total_cents", pa.array([12], pa.int32()))
+    lake.append(LakeTable.ORDERS, mixed, batch_id="x")
+    assert _read(lake, LakeTable.ORDERS, "order_id") == rows.to_pylist()
+
+
+def test_a_corrupt_log_is_one_clear_error(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    lake.append(LakeTable.ORDERS, _orders(("a", 1)), batch_id="x")
+    for entry in (tmp_path / "orders" / "_delta_log").glob("*.json"):
+        entry.write_text("{ not json")
+    with pytest.raises(LakeError, match=r"orders.*cannot be read.*backup"):
+        lake.connect()
+
+
+def test_a_corrupt_file_is_one_clear_error(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    lake.append(LakeTable.ORDERS, _orders(("a", 1)), batch_id="x")
+    next((tmp_path / "orders").glob("*.parquet")).write_bytes(b"rubbish, not a table")
+    with pytest.raises(LakeError, match=r"orders.*cannot be read"):
+        lake.connect()
+
+
+def test_a_file_in_the_place_of_the_lake_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "lake").write_text("not a folder")
+    with pytest.raises(LakeError, match="lake"):
+        Lake(tmp_path / "lake").append(LakeTable.ORDERS, _orders(("a", 1)), batch_id="x")
+
+
+def test_a_full_disk_is_one_clear_error_and_leaves_the_lake_as_it_was(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    lake.append(LakeTable.ORDERS, _orders(("a", 1)), batch_id="one")
+    # A limit on file size makes the system refuse to write, as a full disk does.
+    program = """
+        import resource, signal, sys
+        from pathlib import Path
+        from memory.errors import LakeError
+        from memory.lake import Lake, LakeTable
+        from tests.memory.builders import as_rows
+
+        rows = as_rows(LakeTable.ORDERS, [{"order_id": f"order-{n * 7919}"} for n in range(50_000)])
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+        try:
+            Lake(Path(sys.argv[1])).append(LakeTable.ORDERS, rows, batch_id="two")
+        except LakeError as error:
+            print(error)
+    """
+    ran = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program), str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert "no room" in ran.stdout
+    assert [row["order_id"] for row in _read(lake, LakeTable.ORDERS, "order_id")] == ["a"]
+    assert lake.append(LakeTable.ORDERS, _orders(("b", 1)), batch_id="two")
