@@ -1,0 +1,174 @@
+"""Rows of launched campaigns: the campaign, its versions with the approved play, its sequences and steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, select, update
+
+from memory.canonical import digest
+from memory.errors import NotFoundError
+from memory.journal import append
+from memory.play import Play
+from memory.schema import campaign_versions, campaigns, sequences, steps
+from memory.store import upsert
+
+Status = Literal["live", "paused", "finished", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Campaign:
+    """A launched play and where it stands."""
+
+    campaign_id: str
+    proposal_id: str
+    playbook: str
+    name: str
+    status: Status
+    version: int
+    holdout_share: float
+    owner: str
+    starts_at: datetime
+    ends_at: datetime
+    """When the goal window of the last possible send closes."""
+    review_at: datetime
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignVersion:
+    """What was approved, whole, and until when it may be sent."""
+
+    campaign_id: str
+    version: int
+    digest: str
+    """The digest that people approved."""
+    body: dict[str, Any]
+    policy_version: str
+    approved_until: datetime
+    activated_at: datetime
+
+    @property
+    def digest_found(self) -> str:
+        """The digest of the play as it is stored now; differs from ``digest`` if anybody touched it."""
+        return digest(self.body)
+
+    @property
+    def play(self) -> Play:
+        return Play.model_validate(self.body)
+
+
+def campaign_id_of(proposal_id: str) -> str:
+    """The id of the campaign that a proposal becomes: always the same, however often a launch is repeated."""
+    return "c" + digest(["campaign", proposal_id])[:15]
+
+
+def create(connection: Connection, campaign: Campaign, version: CampaignVersion) -> bool:
+    """Write a campaign with its first version, sequences and steps; False if it is there already."""
+    names = list(Campaign.__dataclass_fields__)
+    if not upsert(connection, campaigns, [{name: getattr(campaign, name) for name in names}]):
+        return False
+    add_version(connection, version)
+    return True
+
+
+def add_version(connection: Connection, version: CampaignVersion) -> None:
+    """Write one version of a campaign; a version that exists is never changed."""
+    names = list(CampaignVersion.__dataclass_fields__)
+    upsert(connection, campaign_versions, [{name: getattr(version, name) for name in names}])
+    of = {"campaign_id": version.campaign_id, "version": version.version}
+    plan = version.play.sequences
+    upsert(connection, sequences, [{**of, "sequence_key": one.key, "share": one.share} for one in plan])
+    upsert(
+        connection,
+        steps,
+        [
+            {
+                **of,
+                "sequence_key": sequence.key,
+                "step_key": step.key,
+                "position": position,
+                "kind": step.kind,
+                "body": step.model_dump(mode="json"),
+            }
+            for sequence in plan
+            for position, step in enumerate(sequence.steps)
+        ],
+    )
+
+
+def get(connection: Connection, campaign_id: str) -> Campaign:
+    """The campaign; an id may be shortened to an unambiguous beginning. Raises NotFoundError."""
+    rows = connection.execute(
+        select(campaigns).where(campaigns.c.campaign_id.startswith(campaign_id, autoescape=True)).limit(2)
+    ).all()
+    exact = [row for row in rows if row.campaign_id == campaign_id] or rows
+    if len(exact) != 1:
+        what = "is ambiguous" if rows else "is not known"
+        raise NotFoundError(f"Campaign {campaign_id} {what}.", remedy="`noria campaigns` shows them all.")
+    return _campaign(exact[0])
+
+
+def of_proposal(connection: Connection, proposal_id: str) -> Campaign | None:
+    """The campaign that a proposal became, if it was launched."""
+    row = connection.execute(select(campaigns).where(campaigns.c.proposal_id == proposal_id)).one_or_none()
+    return None if row is None else _campaign(row)
+
+
+def list_campaigns(connection: Connection, statuses: Iterable[Status] | None = None) -> list[Campaign]:
+    """Campaigns, newest first, optionally of some statuses only."""
+    query = select(campaigns).order_by(campaigns.c.created_at.desc(), campaigns.c.campaign_id)
+    if statuses is not None:
+        query = query.where(campaigns.c.status.in_(list(statuses)))
+    return [_campaign(row) for row in connection.execute(query)]
+
+
+def get_version(connection: Connection, campaign_id: str, version: int) -> CampaignVersion:
+    """One version of a campaign. Raises NotFoundError."""
+    row = connection.execute(
+        select(campaign_versions).where(
+            campaign_versions.c.campaign_id == campaign_id, campaign_versions.c.version == version
+        )
+    ).one_or_none()
+    if row is None:
+        raise NotFoundError(f"Campaign {campaign_id} has no version {version}.")
+    return CampaignVersion(**row._asdict())
+
+
+def shares(connection: Connection, campaign_id: str, version: int) -> dict[str, float]:
+    """Today's probability of each sequence, by key; they add up to 1."""
+    query = (
+        select(sequences.c.sequence_key, sequences.c.share)
+        .where(sequences.c.campaign_id == campaign_id, sequences.c.version == version)
+        .order_by(sequences.c.sequence_key)
+    )
+    return {row.sequence_key: row.share for row in connection.execute(query)}
+
+
+def swap_status(
+    connection: Connection,
+    campaign_id: str,
+    expected: Iterable[Status],
+    new: Status,
+    *,
+    at: datetime,
+    actor: str,
+    reason: str = "",
+) -> bool:
+    """Compare and swap: True for the one caller that moved it, which the journal remembers."""
+    changed = connection.execute(
+        update(campaigns)
+        .where(campaigns.c.campaign_id == campaign_id, campaigns.c.status.in_(list(expected)))
+        .values(status=new)
+    )
+    if changed.rowcount != 1:
+        return False
+    append(connection, at=at, actor=actor, action=f"campaign.{new}", subject=campaign_id, payload={"reason": reason})
+    return True
+
+
+def _campaign(row: Row[Any]) -> Campaign:
+    return Campaign(**row._asdict())

@@ -1,0 +1,354 @@
+"""The send ledger: one row per intended send, and every move that such a row may make.
+
+``planned → claimed → sent``, or ``suppressed``, ``failed``, ``unknown`` or ``withheld``. Each move is one statement
+that names the state it leaves, so that whoever comes second changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, select, update
+
+from memory.canonical import digest
+from memory.journal import append, entries
+from memory.schema import campaigns, messages
+from memory.store import upsert
+
+State = Literal["planned", "claimed", "sent", "suppressed", "failed", "unknown", "withheld"]
+FINAL: Final[tuple[State, ...]] = ("sent", "suppressed", "failed", "unknown", "withheld")
+PLANNED: Final = "ledger.planned"
+_CHUNK = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One intended send."""
+
+    message_id: int = 0
+    message_key: str
+    campaign_id: str
+    contact_id: int
+    enrolment_id: int
+    version: int
+    sequence_key: str
+    step_key: str
+    occurrence: int
+    channel: str
+    purpose: str
+    state: State = "planned"
+    reason: str = ""
+    findings: list[dict[str, Any]] = field(default_factory=list)
+    pack_version: str = ""
+    planned_at: datetime
+    due_at: datetime
+    deadline_at: datetime
+    claim_token: str | None = None
+    lease_until: datetime | None = None
+    claimed_at: datetime | None = None
+    sent_at: datetime | None = None
+    provider: str = ""
+    provider_id: str | None = None
+    content_digest: str | None = None
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the gate said of one message: its next state, why, and on what grounds."""
+
+    message_id: int
+    state: Literal["planned", "claimed", "suppressed", "withheld", "unknown"]
+    reason: str = ""
+    findings: list[dict[str, Any]] = field(default_factory=list)
+    due_at: datetime
+    """For a held message the moment of the next attempt, else unchanged."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How one claimed message ended, or that it goes back to be tried again."""
+
+    message_id: int
+    state: Literal["sent", "failed", "unknown", "planned"]
+    reason: str = ""
+    due_at: datetime | None = None
+    """For a message that goes back: the moment of the next attempt."""
+    sent_at: datetime | None = None
+    provider: str = ""
+    provider_id: str | None = None
+    content_digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """Every intended send and where it ended; ``open`` counts what is still planned or claimed."""
+
+    planned: int
+    """How many sends were intended, as the journal says."""
+    states: dict[str, int]
+
+    @property
+    def open(self) -> int:
+        return self.states.get("planned", 0) + self.states.get("claimed", 0)
+
+    @property
+    def balances(self) -> bool:
+        """True when the end states and what is open add up to what was intended."""
+        return self.planned == sum(self.states.values())
+
+
+def message_key(campaign_id: str, contact_id: int, step_key: str, occurrence: int) -> str:
+    """The name of one intended send: the same for every attempt, and the idempotency key at a provider."""
+    return digest([campaign_id, contact_id, step_key, occurrence])
+
+
+def plan(connection: Connection, rows: Iterable[Message], *, actor: str, at: datetime) -> int:
+    """Enter intended sends; one that is already there stays as it is. Returns how many were new.
+
+    The journal keeps the number, so that a row that vanishes later is missed.
+    """
+    names = [column.name for column in messages.c if column.name != "message_id"]
+    planned: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        planned.setdefault(row.campaign_id, []).append({name: getattr(row, name) for name in names})
+    written = 0
+    for campaign_id, values in sorted(planned.items()):
+        new = upsert(connection, messages, values, keys=["message_key"])
+        if new:
+            append(connection, at=at, actor=actor, action=PLANNED, subject=campaign_id, payload={"messages": new})
+        written += new
+    return written
+
+
+def due(connection: Connection, *, channels: Collection[str], at: datetime, limit: int) -> list[Message]:
+    """Planned messages of live campaigns whose time has come, locked; rows that another worker holds are left out.
+
+    At most one per contact, so that a verdict on one of them can never rest on facts that another just changed.
+    """
+    query = (
+        select(messages)
+        .join(campaigns, campaigns.c.campaign_id == messages.c.campaign_id)
+        .where(messages.c.state == "planned", messages.c.due_at <= at, messages.c.channel.in_(sorted(channels)))
+        .where(campaigns.c.status == "live")
+        .order_by(messages.c.due_at, messages.c.message_id)
+        .limit(limit)
+        .with_for_update(of=messages, skip_locked=True)
+    )
+    first: dict[int, Message] = {}
+    for row in connection.execute(query):
+        first.setdefault(row.contact_id, _message(row))
+    return list(first.values())
+
+
+def stale(connection: Connection, *, channels: Collection[str], now: datetime, limit: int) -> list[Message]:
+    """Claimed messages whose lease is over (``now`` is real time), locked."""
+    query = (
+        select(messages)
+        .where(messages.c.state == "claimed", messages.c.lease_until <= now, messages.c.channel.in_(sorted(channels)))
+        .order_by(messages.c.lease_until, messages.c.message_id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    first: dict[int, Message] = {}
+    for row in connection.execute(query):
+        first.setdefault(row.contact_id, _message(row))
+    return list(first.values())
+
+
+def judge(
+    connection: Connection,
+    verdicts: Sequence[Verdict],
+    *,
+    token: str,
+    lease_until: datetime,
+    at: datetime,
+    pack_version: str,
+) -> None:
+    """Write the gate's verdicts on messages that this transaction has locked."""
+    claimed = [{"of": verdict.message_id} for verdict in verdicts if verdict.state == "claimed"]
+    if claimed:
+        connection.execute(
+            update(messages)
+            .where(messages.c.message_id == bindparam("of"), messages.c.state.in_(["planned", "claimed"]))
+            .values(
+                state="claimed",
+                reason="",
+                findings=[],
+                pack_version=pack_version,
+                claim_token=token,
+                lease_until=lease_until,
+                claimed_at=func.coalesce(messages.c.claimed_at, at),
+                attempts=messages.c.attempts + 1,
+            ),
+            claimed,
+        )
+    others = [
+        {
+            "of": verdict.message_id,
+            "then": verdict.state,
+            "why": verdict.reason,
+            "grounds": verdict.findings,
+            "when": verdict.due_at,
+        }
+        for verdict in verdicts
+        if verdict.state != "claimed"
+    ]
+    if others:
+        connection.execute(
+            update(messages)
+            .where(messages.c.message_id == bindparam("of"), messages.c.state.in_(["planned", "claimed"]))
+            .values(
+                state=bindparam("then"),
+                reason=bindparam("why"),
+                findings=bindparam("grounds"),
+                due_at=bindparam("when"),
+                pack_version=pack_version,
+                lease_until=None,
+            ),
+            others,
+        )
+
+
+def record(connection: Connection, results: Sequence[Result], *, token: str) -> list[Message]:
+    """Write how claimed messages ended; returns those that this changed.
+
+    A row counts only while it carries the worker's own token. One that became ``unknown`` because the lease ran out is
+    still put right by the worker that knows, unless it asks for another attempt.
+    """
+    wanted = {result.message_id: result for result in results}
+    mine: dict[int, Message] = {}
+    for chunk in _chunks(sorted(wanted)):
+        query = (
+            select(messages)
+            .where(messages.c.message_id.in_(chunk), messages.c.claim_token == token)
+            .where(messages.c.state.in_(["claimed", "unknown"]))
+            .order_by(messages.c.message_id)
+            .with_for_update()
+        )
+        mine |= {row.message_id: _message(row) for row in connection.execute(query)}
+    rows: list[dict[str, Any]] = [
+        {
+            "of": message_id,
+            "then": result.state,
+            "why": result.reason,
+            "when": result.due_at or mine[message_id].due_at,
+            "left": result.sent_at,
+            "by": result.provider,
+            "as": result.provider_id,
+            "bytes": result.content_digest,
+            # A message that goes back is claimed anew, at another moment.
+            "taken": None if result.state == "planned" else mine[message_id].claimed_at,
+        }
+        for message_id, result in sorted(wanted.items())
+        if message_id in mine and (mine[message_id].state, result.state) != ("unknown", "unknown")
+    ]
+    if rows:
+        connection.execute(
+            update(messages)
+            .where(messages.c.message_id == bindparam("of"))
+            .values(
+                state=bindparam("then"),
+                reason=bindparam("why"),
+                due_at=bindparam("when"),
+                sent_at=bindparam("left"),
+                provider=bindparam("by"),
+                provider_id=bindparam("as"),
+                content_digest=bindparam("bytes"),
+                claimed_at=bindparam("taken"),
+                lease_until=None,
+            ),
+            rows,
+        )
+    return [mine[row["of"]] for row in rows]
+
+
+def settle_unknown(connection: Connection, key: str, *, sent_at: datetime | None, reason: str) -> bool:
+    """Turn an ``unknown`` message into sent (``sent_at``) or failed, on the word of a provider or a person."""
+    changed = connection.execute(
+        update(messages)
+        .where(messages.c.message_key == key, messages.c.state == "unknown")
+        .values(state="failed" if sent_at is None else "sent", reason=reason, sent_at=sent_at)
+    )
+    return changed.rowcount == 1
+
+
+def cancel(connection: Connection, where: ColumnElement[bool], reason: str) -> list[Message]:
+    """Suppress everything planned that matches; what is already claimed is in flight and stays."""
+    query = select(messages).where(messages.c.state == "planned", where).order_by(messages.c.message_id)
+    found = [_message(row) for row in connection.execute(query.with_for_update())]
+    for chunk in _chunks([row.message_id for row in found]):
+        connection.execute(
+            update(messages)
+            .where(messages.c.message_id.in_(chunk), messages.c.state == "planned")
+            .values(state="suppressed", reason=reason)
+        )
+    return found
+
+
+def hold_campaign(connection: Connection, campaign_id: str, finding: Mapping[str, Any], reason: str) -> int:
+    """Write on every planned message of a paused campaign why it waits; its deadline keeps running."""
+    changed = connection.execute(
+        update(messages)
+        .where(messages.c.campaign_id == campaign_id, messages.c.state == "planned")
+        .values(reason=reason, findings=[dict(finding)])
+    )
+    return changed.rowcount
+
+
+def overdue(connection: Connection, *, at: datetime, limit: int) -> list[Message]:
+    """Planned messages past their deadline, also those of paused campaigns, locked."""
+    query = (
+        select(messages)
+        .where(messages.c.state == "planned", messages.c.due_at <= at, messages.c.deadline_at <= at)
+        .order_by(messages.c.due_at, messages.c.message_id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return [_message(row) for row in connection.execute(query)]
+
+
+def by_key(connection: Connection, key: str) -> Message | None:
+    """The message of that name, if any."""
+    row = connection.execute(select(messages).where(messages.c.message_key == key)).one_or_none()
+    return None if row is None else _message(row)
+
+
+def of_campaign(connection: Connection, campaign_id: str) -> list[Message]:
+    """Every message of a campaign, oldest first."""
+    query = select(messages).where(messages.c.campaign_id == campaign_id).order_by(messages.c.message_id)
+    return [_message(row) for row in connection.execute(query)]
+
+
+def reconcile(connection: Connection, campaign_id: str | None = None) -> Reconciliation:
+    """Count intended sends and where they stand, of one campaign or of all."""
+    grouped = select(messages.c.state, func.count().label("messages")).group_by(messages.c.state)
+    if campaign_id is not None:
+        grouped = grouped.where(messages.c.campaign_id == campaign_id)
+    states = {row.state: row.messages for row in connection.execute(grouped)}
+    planned = sum(int(entry.payload["messages"]) for entry in entries(connection, action=PLANNED, subject=campaign_id))
+    return Reconciliation(planned=planned, states=states)
+
+
+def reasons(connection: Connection, campaign_id: str | None = None) -> dict[str, dict[str, int]]:
+    """How many messages are in each state for each reason."""
+    query = select(messages.c.state, messages.c.reason, func.count()).group_by(messages.c.state, messages.c.reason)
+    if campaign_id is not None:
+        query = query.where(messages.c.campaign_id == campaign_id)
+    found: dict[str, dict[str, int]] = {}
+    for state, reason, number in connection.execute(query.order_by(messages.c.state, messages.c.reason)):
+        found.setdefault(state, {})[reason] = number
+    return found
+
+
+def _message(row: Row[Any]) -> Message:
+    values = row._asdict()
+    return Message(**{name: values[name] for name in Message.__dataclass_fields__})
+
+
+def _chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(ids), _CHUNK):
+        yield ids[start : start + _CHUNK]
