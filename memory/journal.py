@@ -11,9 +11,11 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from sqlalchemy import Connection, Row, insert, select, text
 
 from memory.canonical import canonical_json
-from memory.schema import journal, to_micros
+from memory.schema import journal, to_micros, workspace
+from memory.store import upsert
 
 GENESIS = "0" * 64
+HEAD = "journal_head"
 # Any constant will do: it only serialises writers of the chain on PostgreSQL.
 _CHAIN_LOCK = 0x4E4F5249
 
@@ -70,6 +72,8 @@ def append(
             hash=entry_hash,
         )
     )
+    # The head is kept apart, so that cutting off the newest lines is noticed too.
+    upsert(connection, workspace, [{"key": HEAD, "value": [seq, entry_hash]}], update=["value"])
     return entry_hash
 
 
@@ -118,6 +122,9 @@ def verify(connection: Connection) -> Verification:
         if entry.hash != expected:
             return Verification(intact=False, entries=count, broken_at=count, reason="the line was changed")
         previous = entry.hash
+    head = connection.execute(select(workspace.c.value).where(workspace.c.key == HEAD)).scalar_one_or_none()
+    if list(head or [0, GENESIS]) != [count, previous]:
+        return Verification(intact=False, entries=count, broken_at=count + 1, reason="the newest lines are missing")
     return Verification(intact=True, entries=count, head=previous)
 
 
