@@ -1,0 +1,89 @@
+"""What each simulated customer is like in one world; hidden from everybody who judges by events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, gammaincinv, logit, ndtri
+
+from evals.market.history import DAY_SECONDS, Histories
+from evals.market.noise import Floats, Ints, Purpose, number_of, uniforms
+from evals.market.world import World
+
+# A rate above two orders a day is a till shared by several people, not a customer to model.
+HIGHEST_RATE = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """One row per contact of the histories; days are UTC days since 1970."""
+
+    rate: Floats  # orders a day while a customer
+    gone_day: Floats  # when the contact stops being a customer
+    effect: Floats  # a first message's addition to the log hazard, before hour and fatigue
+    click_share: Floats
+    scanner: NDArray[np.bool_]
+    dead_mailbox: NDArray[np.bool_]
+    redeemer: NDArray[np.bool_]
+
+
+def draw_traits(world: World, histories: Histories) -> Traits:
+    """Each contact's traits: purchases drawn from the posterior of its own history, the rest around the world's means.
+
+    Dropping out is a hazard in time (rate x the posterior mean chance to leave after an order), so that no message can
+    move it and two runs of one world lose the same contacts on the same day.
+    """
+    contacts, buying = histories.contact_ids, histories.buying
+
+    def draw(purpose: Purpose) -> Floats:
+        return uniforms(world.seed, purpose, 0, contacts)
+
+    repeat, observed = histories.repeat_orders, histories.observed_days
+    shape = buying.shape + repeat
+    rate = gammaincinv(shape, draw(Purpose.RATE)) / (buying.scale_days + observed)
+    rate = np.clip(rate * world.demand, 1e-9, HIGHEST_RATE)
+    alive = draw(Purpose.ALIVE) < buying.alive_share(repeat, histories.recency_days, observed)
+    leaving = rate * world.attrition * buying.leave / (buying.leave + buying.stay + repeat)
+    opened = histories.cut_off.timestamp() / DAY_SECONDS
+    gone_day = np.where(alive, opened - np.log(draw(Purpose.LIFETIME)) / leaving, -np.inf)
+    loyalty = np.log(rate) - np.log(rate).mean()
+    effect = world.effect_mean + world.effect_sd * ndtri(draw(Purpose.EFFECT)) - world.loyalty_slope * loyalty
+    return Traits(
+        rate=rate,
+        gone_day=gone_day,
+        effect=effect,
+        click_share=expit(logit(world.click_share) + world.click_sd * ndtri(draw(Purpose.CLICKER))),
+        scanner=draw(Purpose.SCANNER) < world.scanner_share,
+        dead_mailbox=draw(Purpose.DEAD_MAILBOX) < world.dead_mailbox_share,
+        redeemer=draw(Purpose.REDEEMER) < world.redeemer_share,
+    )
+
+
+def hour_factor(world: World, histories: Histories, rows: Ints, days: Floats) -> Floats:
+    """How much better or worse a message lands at that hour than at an average one."""
+    hours = np.mod(days, 1.0) * 24 - histories.peak_hour[rows]
+    factor: Floats = 1 + world.hour_rho * np.cos(2 * np.pi * hours / 24)
+    return factor
+
+
+def response(
+    world: World, histories: Histories, traits: Traits, rows: Ints, days: Floats, fatigue: Floats, campaigns: list[str]
+) -> Floats:
+    """What messages delivered at ``days`` to contacts ``rows`` add to their log purchase hazard at that moment."""
+    if world.kind == "null":
+        return np.zeros(rows.size)
+    offsets = {name: _campaign_offset(world, name) for name in set(campaigns)}
+    own = traits.effect[rows] + np.array([offsets[name] for name in campaigns])
+    felt = own * np.exp(-world.fatigue_kappa * fatigue) * hour_factor(world, histories, rows, days)
+    felt = np.where(traits.dead_mailbox[rows], 0.0, felt)
+    return -np.abs(felt) if world.kind == "harmful" else felt
+
+
+def _campaign_offset(world: World, campaign: str) -> float:
+    """How good one campaign is, as Student-t with 4 degrees of freedom: a normal over the root of a chi-square."""
+    name = np.array([number_of(campaign)], dtype=np.int64)
+    normal = float(ndtri(uniforms(world.seed, Purpose.CAMPAIGN, 0, name))[0])
+    chi = 2 * float(gammaincinv(2.0, uniforms(world.seed, Purpose.CAMPAIGN, 1, name))[0])
+    return world.campaign_scale * normal / float(np.sqrt(chi / 4))
