@@ -9,13 +9,13 @@ from scipy.special import expit, logit, ndtr, ndtri
 
 from agents.learning.counts import Frozen, MeasurementError
 from agents.learning.intervals import Effect, critical_value
+from agents.learning.looks import critical_values
 from agents.learning.priors import Prior
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 # Under this many finished forecasts a score says more about luck than about skill.
 SCORES_FROM = 10
 RECALIBRATE_FROM = 20
-_BOUND_OF_LAST_OF_FOUR_LOOKS = 2.0243
 
 
 class Quantiles(Frozen):
@@ -125,7 +125,7 @@ def forecast(
     if holdout_contacts:
         information = base_rate * (1 - base_rate)
         noise2 = (1 / treated_contacts + 1 / holdout_contacts) / information
-        bound = _BOUND_OF_LAST_OF_FOUR_LOOKS * math.sqrt(noise2)
+        bound = critical_values()[-1] * math.sqrt(noise2)
         proof = float(ndtr((prior.mean - bound) / math.sqrt(prior.sd**2 + noise2)))
     return Forecast(
         effect_mean=prior.mean,

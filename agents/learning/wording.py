@@ -19,10 +19,10 @@ def number(value: float, language: Language, decimals: int = 0, *, sign: bool = 
     return text.replace("-", "\u2212")
 
 
-def percent(share: float, language: Language, *, sign: bool = False) -> str:
+def percent(share: float, language: Language) -> str:
     """A share as a percentage with as many decimals as its size deserves."""
     value = 100 * share
-    text = number(value, language, _decimals(value), sign=sign)
+    text = number(value, language, _decimals(value))
     return f"{text}{_NARROW}%" if language == "fr" else f"{text} %"
 
 
