@@ -49,7 +49,7 @@ class Market:
         return self._now
 
     def advance(self, from_at: datetime, to_at: datetime, delivered: Sequence[Delivered]) -> list[MarketEvent]:
-        """Everything that happens in ``[from_at, to_at)``, in order of time; ``delivered`` is what came since last time.
+        """Everything that happens in ``[from_at, to_at)``, in order of time, given what came since last time.
 
         ``from_at`` is where the last call ended. A message handed in late acts from its delivery on, but nothing is
         ever reported from before ``from_at``. Splitting a span into several calls changes nothing.
