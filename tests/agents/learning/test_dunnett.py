@@ -34,7 +34,7 @@ def test_arms_that_dwarf_the_holdout_all_rise_and_fall_with_it() -> None:
     assert dunnett_critical(10, [1_000_000] * 5) == pytest.approx(1.96, abs=0.01)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=60)
 @given(st.integers(10, 10_000), st.lists(st.integers(10, 50_000), min_size=1, max_size=8), st.floats(0.0001, 0.2))
 def test_the_bound_lies_between_one_comparison_and_bonferroni(holdout: int, sizes: list[int], alpha: float) -> None:
     critical = dunnett_critical(holdout, sizes, alpha)

@@ -53,6 +53,7 @@ def test_between_looks_nothing_is_said_to_work() -> None:
     found = measure(pair((3000, 30), (27_000, 900)), PLAN, None, PRIOR)
     assert found.verdict == "inconclusive"
     assert [check.name for check in found.checks if not check.passed] == ["planned_look"]
+    assert found.critical == measure(pair((3000, 30), (27_000, 900)), PLAN, 1, PRIOR).critical
 
 
 def test_between_looks_clear_harm_stops_the_campaign() -> None:
@@ -138,6 +139,15 @@ def test_two_arms_may_disagree_and_are_told_apart() -> None:
     found = measure(arms, PLAN, 4, PRIOR)
     assert {one.name: one.verdict for one in found.arms} == {"a": "works", "b": "harms"}
     assert found.verdict == "inconclusive"
+
+
+def test_a_handful_of_contacts_in_one_arm_makes_no_winner_of_it() -> None:
+    arms = (arm("holdout", 0.2, 2000, 40), arm("a", 0.795, 7950, 160), arm("b", 0.005, 50, 8))
+    found = measure(arms, PLAN, 4, PRIOR)
+    few = found.arms[1]
+    assert few.z > few.critical
+    assert few.difference.low > 0
+    assert few.verdict == "inconclusive"
 
 
 def test_the_expected_difference_is_more_modest_than_a_surprising_one() -> None:
