@@ -73,12 +73,15 @@ class Brand(BaseModel):
 
     def allows_link(self, address: str) -> bool:
         """Whether a link stays on the website or on one of the allowed domains (or a subdomain of them)."""
-        host = _host(address)
-        domains = (_host(self.website), *(domain.lower().strip(".") for domain in self.link_domains))
-        return any(
-            host == domain or host.endswith(f".{domain}")
-            for domain in (name.removeprefix("www.") for name in domains if name)
-        )
+        return stays_on(address, self.website, self.link_domains)
+
+
+def stays_on(address: str, website: str, link_domains: tuple[str, ...]) -> bool:
+    """Whether an http(s) address is on the website's domain, on one of the named domains, or below them."""
+    host = _host(address)
+    named = (_host(website), *(domain.lower().strip(".") for domain in link_domains))
+    domains = [domain.removeprefix("www.") for domain in named if domain]
+    return any(host == domain or host.endswith(f".{domain}") for domain in domains)
 
 
 # WCAG 2.2, success criterion 1.4.3 (AA): text of normal size.

@@ -1,0 +1,162 @@
+"""What a playbook holds: a known play as data, which the agents choose, size, tailor and test."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from memory.errors import ConflictError, InvalidInputError
+from memory.play import Copy, Goal, Key, Language, Limits, Offer, RecordKind, SendStep, Sequence
+from memory.segments.grammar import json_schema as expression_schema
+from memory.segments.grammar import parse
+from memory.slots import layout_needs, parse_slot
+
+OfferKind = Literal["percent", "amount", "free_shipping", "gift", "points"]
+Lever = Literal["creative_angle", "offer", "cadence", "delay", "channel", "hour"]
+Exit = Literal["goal", "consent_withdrawn", "suppressed"]
+Text = Annotated[str, Field(min_length=1)]
+Words = dict[Language, Text]
+
+NUMBER: Final = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+"""A number in a "why now" sentence."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class OfferPolicy(_Part):
+    """Whether the play speaks of an offer, and which kinds may serve."""
+
+    use: Literal["none", "optional", "required"] = "none"
+    kinds: tuple[OfferKind, ...] = ()
+
+    @model_validator(mode="after")
+    def _kinds_fit(self) -> OfferPolicy:
+        if (self.use == "none") != (not self.kinds):
+            raise ValueError("name the kinds of offer that may serve, and none where no offer is used")
+        return self
+
+    def allows(self, offer: Offer) -> bool:
+        return offer.kind in self.kinds
+
+
+class Prior(_Part):
+    """What is expected of the whole play before this record has taught anything, against a holdout."""
+
+    mean: float = Field(ge=-1, le=0.3)
+    """On log-odds of reaching the goal. Above 0.3 no public test supports a start from nothing."""
+    sd: float = Field(gt=0, le=1)
+    source: Text
+
+
+class Playbook(_Part):
+    """One known play: what starts it, whom it is for, what it says, and how it is judged."""
+
+    schema_version: Literal[1] = 1
+    id: Key
+    version: int = Field(ge=1)
+    name: Words
+    signal: Words
+    """What happens in a customer relationship that makes the play fit, as one sentence."""
+    why_now: Words
+    """Why it should happen now; may name the numbers of WHY_NOW_FACTS."""
+    segment: dict[str, Any]
+    """Whom it is for: an expression of the segment grammar."""
+    records: dict[RecordKind, str] = Field(default_factory=dict)
+    """Feature that names, for each contact, the product or category that the copy speaks of."""
+    goal: Goal
+    offer: OfferPolicy = Field(default_factory=OfferPolicy)
+    lever: Lever
+    """What the sequences vary, and under which its effect is remembered."""
+    levels: dict[Key, Text]
+    """Level of the lever for each sequence."""
+    prior: Prior
+    holdout_share: float = Field(default=0.1, gt=0, le=0.5)
+    requires: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    """Smallest value of each data-quality measure; with a poorer record the play waits."""
+    limits: Limits = Field(default_factory=Limits)
+    exits: tuple[Exit, ...]
+    review_days: int = Field(default=28, ge=1)
+    sequences: tuple[Sequence, ...] = Field(min_length=1, max_length=4)
+    templates: dict[Key, str] = Field(default_factory=dict)
+    """MJML source of each layout, read from the files beside the playbook."""
+
+    @field_validator("segment")
+    @classmethod
+    def _segment_is_an_expression(cls, value: dict[str, Any]) -> dict[str, Any]:
+        try:
+            parse(value)
+        except InvalidInputError as error:
+            raise ValueError(error.what.rstrip(".")) from error
+        return value
+
+    def tellings(self, offer: Offer | None) -> tuple[Sequence, ...]:
+        """The sequences that can run with this offer, or without one, their shares adding up to 1."""
+        usable = [sequence for sequence in self.sequences if offer is not None or not self.needs_offer(sequence)]
+        if not usable:
+            raise ConflictError(
+                "This play needs an offer, and none was given.",
+                where=f"playbook {self.id}",
+                remedy=f"Approve an offer of the kind {' or '.join(self.offer.kinds)}.",
+            )
+        total = sum(sequence.share for sequence in usable)
+        return tuple(sequence.model_copy(update={"share": sequence.share / total}) for sequence in usable)
+
+    def needs_offer(self, sequence: Sequence) -> bool:
+        """Whether a message of the sequence cannot be written without an offer, by its copy or its layout."""
+        return any(name.startswith("offer.") for step in sends_of(sequence) for name in self.needed(step))
+
+    def needed(self, step: SendStep) -> set[str]:
+        """Bindings without which a message cannot leave. Raises SlotError."""
+        found = {name for text in slots_of(step).values() for name in parse_slot(text).needed}
+        return found | set(layout_needs(self.templates[step.template]))
+
+    def why(self, language: str, facts: Mapping[str, str]) -> str:
+        """The "why now" sentence with its numbers; a number that is not given stands as a dash."""
+        words = self.why_now.get(language, self.why_now["en"])
+        return NUMBER.sub(lambda match: facts.get(match[1], "–"), words)
+
+    def layouts(self) -> list[str]:
+        """Names of the layouts that its messages use, sorted."""
+        return sorted({step.template for step in self.sends()})
+
+    def sends(self) -> list[SendStep]:
+        """Every message of every sequence."""
+        return [step for sequence in self.sequences for step in sends_of(sequence)]
+
+
+def sends_of(sequence: Sequence) -> list[SendStep]:
+    """The messages of one sequence."""
+    return [step for step in sequence.steps if isinstance(step, SendStep)]
+
+
+def slots_of(step: SendStep) -> dict[str, str]:
+    """Every text of a message by its place, for example `copies.en.subject`; empty ones are left out."""
+    found = {"link": step.link}
+    for language, copy in step.copies.items():
+        found |= {f"copies.{language}.{slot}": text for slot, text in copy_slots(copy).items()}
+    return found
+
+
+def copy_slots(copy: Copy) -> dict[str, str]:
+    """The texts of one copy by slot, paragraphs as `body.0`, `body.1`, …; empty ones are left out."""
+    slots = {name: getattr(copy, name) for name in ("subject", "preheader", "headline", "button")}
+    paragraphs = {f"body.{index}": paragraph for index, paragraph in enumerate(copy.body)}
+    return {name: text for name, text in (slots | paragraphs).items() if text}
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of a playbook file."""
+    schema = Playbook.model_json_schema()
+    # Layouts are files of their own, and the segment has a grammar of its own.
+    del schema["properties"]["templates"]
+    segment = expression_schema()
+    schema["$defs"] |= segment.pop("$defs")
+    schema["properties"]["segment"] = segment
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "Noria playbook"
+    return schema

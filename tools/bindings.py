@@ -1,0 +1,312 @@
+"""Personal values of a message, read from records at the send and written as the reader's language writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from types import MappingProxyType
+from zoneinfo import ZoneInfo
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date
+from babel.numbers import format_currency, get_currency_precision
+from sqlalchemy import Connection, select
+
+from memory.lake import Lake, LakeTable
+from memory.play import Copy, Play, RecordKind, SendStep
+from memory.schema import contacts
+from memory.slots import MissingValueError, layout_names, layout_needs, parse_slot
+from tools.display_names import display_name, first_name
+
+_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A product as the catalogue has it."""
+
+    product_id: str
+    name: str
+    category: str = ""
+    price_cents: int | None = None
+    url: str = ""
+    image_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """One contact of a step, with the records fixed at its entry and its own way out."""
+
+    contact_id: int
+    records: Mapping[RecordKind, str] = field(default_factory=dict)
+    """`{"product": product_id, "category": category}`, as the enrolment keeps them."""
+    unsubscribe_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bindings:
+    """Everything `{{ … }}` stands for in one message, by dotted name; what is not on record is not in it."""
+
+    language: str
+    values: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """The values of each recipient, or what the record lacks to write to them."""
+
+    ready: Mapping[int, Bindings]
+    missing: Mapping[int, MissingValueError]
+
+
+@dataclass(frozen=True, slots=True)
+class _Person:
+    first_name: str
+    language: str
+    country: str
+    time_zone: str
+    last_order_at: datetime | None
+
+
+def read_products(lake: Lake, product_ids: Iterable[str]) -> dict[str, Product]:
+    """The products with these ids, from the catalogue in the lake."""
+    wanted = sorted(set(product_ids) - {""})
+    if not wanted:
+        return {}
+    table = lake.connect().table(LakeTable.PRODUCTS.value)
+    columns = ["product_id", "name", "category", "price_cents", "url", "image_url"]
+    rows = table.filter(table.product_id.isin(wanted)).select(columns).to_pyarrow().to_pylist()
+    return {row["product_id"]: Product(**row) for row in rows}
+
+
+def resolve_many(
+    connection: Connection,
+    play: Play,
+    step: SendStep,
+    recipients: Sequence[Recipient],
+    *,
+    products: Mapping[str, Product] = MappingProxyType({}),
+    currency: str = "",
+) -> Resolution:
+    """Values for every recipient of one step.
+
+    ``products`` holds at least the products that the recipients' records name; ``currency`` is that of the catalogue.
+    A contact whose record lacks a value that the text needs is in ``missing``, with the binding that has none.
+    """
+    people = _people(connection, [recipient.contact_id for recipient in recipients])
+    ready: dict[int, Bindings] = {}
+    missing: dict[int, MissingValueError] = {}
+    for recipient in recipients:
+        person = people.get(recipient.contact_id)
+        if person is None:
+            missing[recipient.contact_id] = _without("contact.first_name", "There is no such contact any more.")
+            continue
+        language = language_of(person.language, step, play)
+        product = products.get(recipient.records.get("product", ""))
+        source = _Source(play, language, person, recipient, product, currency)
+        named, needed = _names(step.copies[language], step.link, play.templates[step.template])
+        values = {name: value for name in named if (value := source.value(name)) is not None}
+        lacking = [name for name in needed if name not in values]
+        if lacking:
+            missing[recipient.contact_id] = _without(lacking[0])
+        else:
+            ready[recipient.contact_id] = Bindings(language, values)
+    return Resolution(ready, missing)
+
+
+def language_of(wanted: str, step: SendStep, play: Play) -> str:
+    """The language a contact is written to: their own, else the brand's, else the first that was written."""
+    for language in (wanted.lower()[:2], play.brand.language):
+        if language in step.copies:
+            return language
+    return min(step.copies)
+
+
+def format_money(cents: int, currency: str, *, language: str, country: str = "") -> str:
+    """An amount in minor units as the reader writes it, for example `12,50 €`."""
+    amount = Decimal(cents).scaleb(-get_currency_precision(currency))
+    return str(format_currency(amount, currency, locale=_locale(language, country)))
+
+
+def format_day(at: datetime, zone: str, *, language: str, country: str = "") -> str:
+    """The day of a moment in a time zone, written out, for example `15 octobre 2017`."""
+    return str(format_date(at.astimezone(ZoneInfo(zone)).date(), format="long", locale=_locale(language, country)))
+
+
+class _Source:
+    """Looks one contact's values up, each when it is named."""
+
+    def __init__(
+        self,
+        play: Play,
+        language: str,
+        person: _Person,
+        recipient: Recipient,
+        product: Product | None,
+        currency: str,
+    ) -> None:
+        self._play = play
+        self._language = language
+        self._person = person
+        self._recipient = recipient
+        self._product = product
+        self._currency = currency
+
+    def value(self, name: str) -> str | None:
+        look_up = _LOOK_UPS.get(name)
+        return look_up(self) if look_up is not None else None
+
+    def first_name(self) -> str | None:
+        return first_name(self._person.first_name)
+
+    def product_name(self) -> str | None:
+        return display_name(self._product.name) if self._product else None
+
+    def product_price(self) -> str | None:
+        if self._product is None or self._product.price_cents is None or not self._currency:
+            return None
+        return format_money(
+            self._product.price_cents, self._currency, language=self._language, country=self._person.country
+        )
+
+    def product_category(self) -> str | None:
+        return display_name(self._product.category) if self._product else None
+
+    def product_image(self) -> str | None:
+        found = self._product.image_url if self._product else ""
+        return found if found.startswith("https://") and self._play.brand.allows_link(found) else None
+
+    def category_name(self) -> str | None:
+        return display_name(self._recipient.records.get("category", ""))
+
+    def last_order_product_name(self) -> str | None:
+        # Only a play that reads the product of the last order may speak of it as such.
+        return self.product_name() if self._play.records.get("product") == "last_product_id" else None
+
+    def last_order_date(self) -> str | None:
+        at = self._person.last_order_at
+        return None if at is None else self._day(at)
+
+    def offer_label(self) -> str | None:
+        offer = self._play.offer
+        return (offer.labels.get(self._language) or None) if offer else None
+
+    def offer_code(self) -> str | None:
+        return (self._play.offer.code or None) if self._play.offer else None
+
+    def offer_ends_on(self) -> str | None:
+        # An offer that ends at midnight has its last day before it.
+        return self._day(self._play.offer.ends_at - timedelta(microseconds=1)) if self._play.offer else None
+
+    def shop_link(self) -> str:
+        return self._play.brand.website
+
+    def product_link(self) -> str | None:
+        found = self._product.url if self._product else ""
+        return found if self._play.brand.allows_link(found) else None
+
+    def reorder_link(self) -> str:
+        return self.product_link() or self.shop_link()
+
+    def unsubscribe_link(self) -> str | None:
+        return self._recipient.unsubscribe_url or None
+
+    def brand_name(self) -> str:
+        return self._play.brand.name
+
+    def sender_name(self) -> str:
+        return self._play.brand.sender_name
+
+    def _day(self, at: datetime) -> str:
+        zone = self._person.time_zone if _is_zone(self._person.time_zone) else self._play.schedule.fallback_zone
+        return format_day(at, zone, language=self._language, country=self._person.country)
+
+
+_LOOK_UPS: Mapping[str, Callable[[_Source], str | None]] = {
+    "contact.first_name": _Source.first_name,
+    "product.name": _Source.product_name,
+    "product.price": _Source.product_price,
+    "product.category": _Source.product_category,
+    "product.image": _Source.product_image,
+    "category.name": _Source.category_name,
+    "last_order.date": _Source.last_order_date,
+    "last_order.product_name": _Source.last_order_product_name,
+    "offer.label": _Source.offer_label,
+    "offer.code": _Source.offer_code,
+    "offer.ends_on": _Source.offer_ends_on,
+    "links.shop": _Source.shop_link,
+    "links.product": _Source.product_link,
+    # No export carries pages of categories: the shop is the nearest address that is certain to exist.
+    "links.category": _Source.shop_link,
+    "links.reorder": _Source.reorder_link,
+    "links.unsubscribe": _Source.unsubscribe_link,
+    "brand.name": _Source.brand_name,
+    "brand.sender_name": _Source.sender_name,
+}
+
+
+@lru_cache(maxsize=1024)
+def _names(copy: Copy, link: str, layout: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Every binding that a message names, and those that it cannot do without."""
+    slots = [parse_slot(text) for text in texts_of(copy, link)]
+    named = {name for slot in slots for name in slot.names} | set(layout_names(layout))
+    needed = {name for slot in slots for name in slot.needed} | set(layout_needs(layout))
+    personal = sorted(name for name in named if name in _LOOK_UPS)
+    return tuple(personal), tuple(name for name in personal if name in needed)
+
+
+def texts_of(copy: Copy, link: str) -> tuple[str, ...]:
+    """Every text of a message that may hold bindings; empty slots are left out."""
+    return tuple(text for text in (copy.subject, copy.preheader, copy.headline, *copy.body, copy.button, link) if text)
+
+
+def _people(connection: Connection, contact_ids: Iterable[int]) -> dict[int, _Person]:
+    found: dict[int, _Person] = {}
+    asked = {contact_id: contact_id for contact_id in contact_ids}
+    while asked:
+        heirs: dict[int, int] = {}
+        wanted = sorted(set(asked.values()))
+        rows = {}
+        for start in range(0, len(wanted), _CHUNK):
+            query = select(contacts).where(contacts.c.contact_id.in_(wanted[start : start + _CHUNK]))
+            rows.update({row.contact_id: row for row in connection.execute(query)})
+        for contact_id, current in asked.items():
+            row = rows.get(current)
+            if row is None or row.erased_at is not None:
+                continue
+            if row.merged_into is not None:
+                heirs[contact_id] = row.merged_into
+                continue
+            found[contact_id] = _Person(row.first_name, row.language, row.country, row.time_zone, row.last_order_at)
+        asked = heirs
+    return found
+
+
+def _without(binding: str, what: str = "") -> MissingValueError:
+    return MissingValueError(
+        what or f"The record has no usable value for “{binding}”.",
+        where=binding,
+        remedy="Complete the record, or write a text that does without it.",
+    )
+
+
+@lru_cache(maxsize=256)
+def _locale(language: str, country: str) -> Locale:
+    for name in (f"{language}_{country.upper()}", language):
+        try:
+            return Locale.parse(name)
+        except (ValueError, UnknownLocaleError):
+            continue
+    return Locale.parse("en")
+
+
+@lru_cache(maxsize=1024)
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError):
+        return False
+    return bool(name)

@@ -1,0 +1,99 @@
+"""Messages from layouts, copy and values: MJML once per text, personal values once per contact."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Final
+
+from memory.bindings import BINDINGS
+from memory.errors import NoriaError
+from memory.play import Play, SendStep
+from memory.slots import nested
+from tools.bindings import Bindings, format_day, format_money
+from tools.mould import RenderError, make_mould
+
+_EXAMPLES: Final = {"code": "EXAMPLE", "text": "Example"}
+_MAY_BE_MISSING: Final = frozenset({"contact.first_name", "last_order.date"})
+_CONTROLS: Final = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """One message as one contact will read it."""
+
+    language: str
+    subject: str
+    preheader: str
+    html: str
+    text: str
+
+
+def render(play: Play, step: SendStep, language: str, values: Bindings) -> Rendered:
+    """The message of a step for one contact.
+
+    Raises MissingValueError where the text needs a value that is not there; RenderError or SlotError where the layout
+    or the copy is at fault.
+    """
+    mould = make_mould(play, step, language)
+    mould.check_links(values.values, play.brand)
+    tree = nested(values.values)
+    plain = {name: _one_line(slot.text(tree)) for name, slot in mould.slots.items()}
+    rich = {name: slot.html(tree) for name, slot in mould.slots.items()}
+    empty = next((name for name, text in plain.items() if not text), None)
+    if empty is not None:
+        raise RenderError(
+            f"The slot “{empty}” comes out empty for this contact.",
+            where=f"step {step.key}, {language}",
+            remedy="Give the text words for contacts without that value, after {% else %}.",
+        )
+    return Rendered(
+        language=language,
+        subject=plain["copy.subject"],
+        preheader=plain.get("copy.preheader", ""),
+        html=mould.html.fill(rich),
+        text=mould.text.fill(plain),
+    )
+
+
+def rehearse(play: Play) -> list[str]:
+    """Render every step in every language for a contact with a full record and for a bare one; say what goes wrong."""
+    found: list[str] = []
+    for sequence, step in play.sends():
+        for language in step.copies:
+            for bare in (False, True):
+                try:
+                    render(play, step, language, example(play, language, bare=bare))
+                except NoriaError as error:
+                    found.append(f"{sequence.key}, {step.key}, {language}: {error}")
+    return list(dict.fromkeys(found))
+
+
+def example(play: Play, language: str, *, bare: bool = False) -> Bindings:
+    """Made-up values for previews and rehearsals; bare leaves out what a contact may lack."""
+    written = _EXAMPLES | {
+        "money": format_money(1250, "EUR", language=language),
+        "date": format_day(play.schedule.starts_at, play.schedule.fallback_zone, language=language),
+    }
+    values = {name: written.get(binding.kind, play.brand.website) for name, binding in BINDINGS.items()}
+    values |= {
+        "contact.first_name": "Camille",
+        "brand.name": play.brand.name,
+        "brand.sender_name": play.brand.sender_name,
+    }
+    if play.offer is None:
+        values = {name: value for name, value in values.items() if not name.startswith("offer.")}
+    else:
+        values |= {"offer.label": play.offer.labels.get(language, ""), "offer.code": play.offer.code}
+    absent = {name for name, value in values.items() if not value or (bare and name in _MAY_BE_MISSING)}
+    return Bindings(language, {name: value for name, value in values.items() if name not in absent})
+
+
+def _one_line(text: str) -> str:
+    """One line without control characters: nothing in it can end a header or start a new one.
+
+    No-break spaces stay: French typography and amounts of money need them.
+    """
+    seen = "".join(" " if unicodedata.category(character) in _CONTROLS else character for character in text)
+    return re.sub(r" {2,}", " ", seen).strip(" ")
