@@ -1,4 +1,4 @@
-"""What a rule is: an id, a sentence, its parameters with units, and one function per stage."""
+"""What a rule is: an id, its parameters with units, and one function for each thing it judges."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from memory.brand import Brand
 from memory.finding import Verdict
+from memory.play import Copy, Fact, Offer
 from policies.facts import MessageFacts, ProposalFacts
 
 Stage = Literal["message", "proposal", "both"]
@@ -23,7 +25,7 @@ class Parameters(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """What one rule says, before its id and sentence are added."""
+    """What one rule says, before its id is added."""
 
     verdict: Verdict
     sentence: str
@@ -42,6 +44,34 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wording:
+    """One message's copy in one language, with the records that it may speak from."""
+
+    copy: Copy
+    language: str
+    brand: Brand
+    offer: Offer | None
+    facts: tuple[Fact, ...]
+    """Approved facts of this language that stay valid until the last send."""
+    where: str = ""
+    """Which message, for example "single/first (en)"."""
+
+    def slots(self) -> list[tuple[str, str]]:
+        """Every slot with its name, empty ones left out."""
+        named = [("subject", self.copy.subject), ("preheader", self.copy.preheader), ("headline", self.copy.headline)]
+        named += [(f"paragraph {number}", text) for number, text in enumerate(self.copy.body, start=1)]
+        named.append(("button", self.copy.button))
+        return [(name, text) for name, text in named if text]
+
+    def approved_texts(self) -> list[str]:
+        """The only words that may state numbers, offers and claims: approved facts, and the offer's own label."""
+        texts = [fact.text for fact in self.facts]
+        if self.offer and self.language in self.offer.labels:
+            texts.append(self.offer.labels[self.language])
+        return texts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One rule. No ruling at all means that it has nothing against it."""
 
@@ -51,23 +81,25 @@ class Rule:
     """Judges one message at the moment of its send."""
     review: Callable[[ProposalFacts, Any, Context], list[Ruling]] | None = None
     """Judges a whole proposal."""
+    read: Callable[[Wording, Any], list[Ruling]] | None = None
+    """Judges the copy of one message; part of the review of a proposal."""
     locked: bool = False
     """True for what must always hold: no pack may switch it off or make it advisory."""
 
     @property
     def stage(self) -> Stage:
-        if self.gate and self.review:
+        if self.gate and (self.review or self.read):
             return "both"
         return "message" if self.gate else "proposal"
 
 
 def refuse(sentence: str, *, fact: str = "", limit: str = "", part: str = "") -> Ruling:
-    """Never, whatever time brings."""
+    """Never, whatever time brings: it would have to be another message or another play."""
     return Ruling(Verdict.REFUSE, sentence, fact, limit, part)
 
 
 def hold(sentence: str, *, fact: str = "", limit: str = "", part: str = "", retry_at: datetime | None = None) -> Ruling:
-    """Not now."""
+    """Not now: time, better data or a person can release it."""
     return Ruling(Verdict.HOLD, sentence, fact, limit, part, retry_at)
 
 

@@ -1,0 +1,135 @@
+"""A pack file merged with those it extends: what it says, where each value stands, and what is wrong with it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from memory.errors import InvalidInputError
+from memory.marked_yaml import Marked, read_yaml
+from policies.rules import RULES
+
+Path = tuple[str | int, ...]
+_TOP = ("schema_version", "name", "extends", "sentence", "rules")
+OF_A_RULE = ("enabled", "severity", "sentence", "source", "parameters")
+
+
+class PackError(InvalidInputError):
+    """A policy pack does not say what it must."""
+
+    code = "policy.pack"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with a pack file."""
+
+    depth: int
+    """0 in the file itself, 1 in the one it extends, …"""
+    file: str
+    line: int
+    what: str
+    remedy: str
+
+
+@dataclass(slots=True)
+class Document:
+    """A merged file: its value, the files it came from (its own first), and what is wrong with it."""
+
+    value: dict[str, Any]
+    layers: list[tuple[str, Marked]]
+    problems: list[Problem] = field(default_factory=list)
+
+    def complain(self, path: Path, what: str, remedy: str) -> None:
+        """Note a problem at the deepest part of a path that a file has."""
+        for length in range(len(path), -1, -1):
+            for place, (file, marked) in enumerate(self.layers):
+                if _has(marked.data, path[:length]):
+                    self.problems.append(Problem(place, file, marked.line(path[:length]), what, remedy))
+                    return
+
+    def blame(self, error: ValidationError, path: Path) -> None:
+        """Note everything that a model found wrong below a path."""
+        for detail in error.errors(include_url=False, include_context=False):
+            spot = (*path, *detail["loc"])
+            name = ".".join(str(part) for part in spot if part != "parameters") or "pack"
+            message = detail["msg"].removeprefix("Value error, ")
+            remedy = {"extra_forbidden": "Remove it, or correct its name.", "missing": "Add it."}.get(detail["type"])
+            self.complain(spot, f"{name}: {message}.", remedy or "Correct the value.")
+
+
+def load_document(text: str, where: str, parents: Mapping[str, str], chain: tuple[str, ...] = ()) -> Document:
+    """Read a pack file and those it extends. Raises InvalidInputError where the YAML itself cannot be read."""
+    marked = read_yaml(text, where=where)
+    document = Document(marked.data, [(where, marked)])
+    _check_head(document)
+    extends = document.value.pop("extends", None)
+    if extends is None:
+        return document
+    place = f"{where}, line {marked.line(('extends',))}"
+    if extends in chain or extends == document.value.get("name"):
+        raise PackError("The packs extend each other in a circle.", where=place, remedy="Let one of them stand alone.")
+    if not isinstance(extends, str) or extends not in parents:
+        known = ", ".join(sorted(parents)) or "none"
+        raise PackError(f"There is no pack {extends!r} to extend.", where=place, remedy=f"Known packs: {known}.")
+    parent = load_document(parents[extends], f"{extends}.yaml", parents, (*chain, extends))
+    return Document(
+        _merge(parent.value, document.value),
+        document.layers + parent.layers,
+        document.problems + [replace(problem, depth=problem.depth + 1) for problem in parent.problems],
+    )
+
+
+def _check_head(document: Document) -> None:
+    value = document.value
+    for key in value:
+        if key not in _TOP:
+            document.complain((key,), f"There is no key {key}.", suggest(key, _TOP))
+    version = value.get("schema_version")
+    if version != 1 or isinstance(version, bool):
+        newer = isinstance(version, int) and version > 1
+        document.complain(
+            ("schema_version",),
+            f"The pack's schema_version is {version!r}.",
+            "Install a newer release of Noria." if newer else "Write `schema_version: 1`.",
+        )
+    rules = value.get("rules", {})
+    if not isinstance(rules, dict):
+        document.complain(("rules",), "rules is not a mapping of rule ids.", "Write one key per rule under `rules:`.")
+        value["rules"] = rules = {}
+    for rule_id, body in list(rules.items()):
+        if rule_id not in RULES:
+            document.complain(("rules", rule_id), f"There is no rule {rule_id}.", suggest(rule_id, tuple(RULES)))
+            del rules[rule_id]
+        elif not isinstance(body, dict):
+            document.complain(
+                ("rules", rule_id), f"The rule {rule_id} is not a mapping.", f"It may have: {', '.join(OF_A_RULE)}."
+            )
+            del rules[rule_id]
+
+
+def _has(value: Any, path: Path) -> bool:
+    for part in path:
+        if isinstance(value, dict) and str(part) in value:
+            value = value[str(part)]
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            value = value[part]
+        else:
+            return False
+    return True
+
+
+def _merge(below: Any, above: Any) -> Any:
+    if isinstance(below, dict) and isinstance(above, dict):
+        return {key: _merge(below.get(key), above[key]) if key in above else below[key] for key in {**below, **above}}
+    return above
+
+
+def suggest(word: str, known: tuple[str, ...]) -> str:
+    """What to do about a word that is not known."""
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"Did you mean {close[0]}?" if close else f"It may be: {', '.join(known)}."

@@ -1,0 +1,29 @@
+"""Nobody is written to without consent for that channel and purpose, and the proof of it."""
+
+from __future__ import annotations
+
+from policies.facts import MessageFacts, need
+from policies.rule import Context, Parameters, Rule, Ruling, refuse
+
+
+class ConsentLimits(Parameters):
+    """What counts as consent."""
+
+    proof_required: bool = True
+
+
+def gate(facts: MessageFacts, limits: ConsentLimits, context: Context) -> Ruling | None:
+    state = need(facts.consent_state, "consent_state")
+    if state == "granted" and (facts.consent_has_proof or not limits.proof_required):
+        return None
+    what = f"{need(facts.purpose, 'purpose')} by {need(facts.channel, 'channel')}"
+    if state == "granted":
+        return refuse(
+            f"Consent to {what} is recorded without proof.", fact="consent without proof", limit="consent with proof"
+        )
+    if state == "withdrawn":
+        return refuse(f"Consent to {what} was withdrawn.", fact="withdrawn", limit="consent in force")
+    return refuse(f"No consent to {what} was ever recorded.", fact="no consent", limit="consent in force")
+
+
+RULE = Rule(id="consent", parameters=ConsentLimits, gate=gate, locked=True)

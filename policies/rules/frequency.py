@@ -1,0 +1,53 @@
+"""All campaigns together write to a contact only so often in any rolling window."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from policies.facts import MessageFacts, ProposalFacts, need, send_offsets_days
+from policies.rule import Context, Parameters, Rule, Ruling, hold, refuse
+
+
+class FrequencyLimits(Parameters):
+    """The cap."""
+
+    messages: int = Field(default=3, ge=1, le=100)
+    window_days: int = Field(default=7, ge=1, le=365)
+
+
+def _limit(limits: FrequencyLimits) -> str:
+    return f"{limits.messages} messages in {limits.window_days} days"
+
+
+def gate(facts: MessageFacts, limits: FrequencyLimits, context: Context) -> Ruling | None:
+    sent = need(facts.sent_in_window, "sent_in_window")
+    if sent < limits.messages:
+        return None
+    return hold(
+        "The contact has had as many messages as the cap allows.",
+        fact=f"{sent} messages in the last {limits.window_days} days",
+        limit=_limit(limits),
+        retry_at=facts.cap_frees_at,
+    )
+
+
+def review(facts: ProposalFacts, limits: FrequencyLimits, context: Context) -> list[Ruling]:
+    said = []
+    for sequence in facts.play.sequences:
+        days = send_offsets_days(sequence)
+        densest = max(
+            (sum(1 for day in days if first <= day < first + limits.window_days) for first in days), default=0
+        )
+        if densest > limits.messages:
+            said.append(
+                refuse(
+                    f"Sequence {sequence.key} alone would break the frequency cap.",
+                    fact=f"{densest} messages in {limits.window_days} days",
+                    limit=_limit(limits),
+                    part="schedule",
+                )
+            )
+    return said
+
+
+RULE = Rule(id="frequency", parameters=FrequencyLimits, gate=gate, review=review, locked=True)

@@ -1,0 +1,95 @@
+"""Only offers of the approved list, in date and as they stand on record."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from memory.play import Offer
+from policies.facts import MessageFacts, ProposalFacts, last_planned_send, need
+from policies.rule import Context, Parameters, Rule, Ruling, hold, note, refuse
+
+
+class OfferLimits(Parameters):
+    """Nothing to set: the record decides."""
+
+
+def gate(facts: MessageFacts, limits: OfferLimits, context: Context) -> Ruling | None:
+    offer = need(facts.offer, "offer")
+    if offer.planned is None:
+        return None
+    return _judge(offer.planned, offer.recorded, facts.now)
+
+
+def review(facts: ProposalFacts, limits: OfferLimits, context: Context) -> list[Ruling]:
+    play = facts.play
+    offer = play.offer
+    if offer is None:
+        return []
+    recorded = {known.offer_id: known for known in need(facts.offers, "offers")}.get(offer.offer_id)
+    against = _judge(offer, recorded, max(facts.now, play.schedule.starts_at))
+    if against:
+        return [against]
+    said = []
+    last = last_planned_send(play)
+    if offer.ends_at <= last:
+        said.append(
+            refuse(
+                "The offer ends before the last message is due.",
+                fact=f"ends {_day(offer.ends_at)}, last message {_day(last)}",
+                limit="in date at every send",
+                part="offer",
+            )
+        )
+    elif offer.ends_at <= last + timedelta(days=play.schedule.deadline_days):
+        said.append(
+            note(
+                "Messages that are held for long would find the offer ended, and be suppressed.",
+                fact=f"ends {_day(offer.ends_at)}",
+                limit=f"{_day(last)} plus {play.schedule.deadline_days} days",
+                part="offer",
+            )
+        )
+    languages = {language for _, step in play.sends() for language in step.copies}
+    unnamed = sorted(languages - set(offer.labels))
+    if unnamed:
+        said.append(
+            refuse(
+                "The offer has no approved words in a language of the play.",
+                fact=", ".join(unnamed),
+                limit="a label in every language",
+                part="offer",
+            )
+        )
+    return said
+
+
+def _judge(planned: Offer, recorded: Offer | None, at: datetime) -> Ruling | None:
+    if recorded is None:
+        return refuse(
+            "The offer is not in the approved list.", fact=planned.offer_id, limit="approved offers", part="offer"
+        )
+    if planned is not recorded and planned != recorded:
+        return refuse(
+            "The offer has changed since it was approved.",
+            fact=planned.offer_id,
+            limit="unchanged since approval",
+            part="offer",
+        )
+    if at >= recorded.ends_at:
+        return refuse("The offer has ended.", fact=f"ended {_day(recorded.ends_at)}", limit="in date", part="offer")
+    if at < recorded.starts_at:
+        return hold(
+            "The offer has not begun.",
+            fact=f"begins {_day(recorded.starts_at)}",
+            limit="in date",
+            part="offer",
+            retry_at=recorded.starts_at,
+        )
+    return None
+
+
+def _day(at: datetime) -> str:
+    return f"{at:%Y-%m-%d}"
+
+
+RULE = Rule(id="offer", parameters=OfferLimits, gate=gate, review=review, locked=True)

@@ -1,0 +1,22 @@
+"""Who unsubscribed, complained, bounced or was erased gets nothing."""
+
+from __future__ import annotations
+
+from policies.facts import MessageFacts, need
+from policies.rule import Context, Parameters, Rule, Ruling, refuse
+
+
+class SuppressionLimits(Parameters):
+    """Nothing to set: a suppression always holds."""
+
+
+def gate(facts: MessageFacts, limits: SuppressionLimits, context: Context) -> Ruling | None:
+    if need(facts.contact_erased, "contact_erased"):
+        return refuse("The contact was erased.", fact="erased", limit="a contact on record")
+    reason = need(facts.suppressed_reason, "suppressed_reason")
+    if reason:
+        return refuse("The address is suppressed on this channel.", fact=reason, limit="not suppressed")
+    return None
+
+
+RULE = Rule(id="suppression", parameters=SuppressionLimits, gate=gate, locked=True)
