@@ -81,7 +81,7 @@ class Mould:
             address = values.get(name)
             if address is None:
                 continue
-            fits = _leads_out(address) if name == "links.unsubscribe" else brand.allows_link(address)
+            fits = leads_out(address) if name == "links.unsubscribe" else brand.allows_link(address)
             if not fits:
                 raise RenderError(
                     "A link leads to an address that is not allowed.",
@@ -256,7 +256,8 @@ def _demand_what_the_law_wants(text: str, placed: set[str], slots: Mapping[str, 
         )
 
 
-def _leads_out(address: str) -> bool:
+def leads_out(address: str) -> bool:
+    """Whether an address may stand as the way out: https, or http on this machine only."""
     if any(character <= " " or character in '\\<>"' for character in address):
         return False
     parts = urlsplit(address)
