@@ -1,0 +1,49 @@
+"""The command line: each command a thin shell over a usable library."""
+
+from __future__ import annotations
+
+import typer
+
+from console.cli import (
+    briefs,
+    campaigns,
+    contacts,
+    doctor,
+    importing,
+    journal,
+    lessons,
+    playbooks,
+    policies,
+    proposals,
+    serve,
+    setup,
+    switch,
+    work,
+)
+
+app = typer.Typer(
+    name="noria",
+    help="A self-hosted, autonomous marketing operator: agents propose, people approve, code disposes.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    add_completion=False,
+)
+
+for module in (
+    setup,
+    importing,
+    briefs,
+    proposals,
+    work,
+    campaigns,
+    lessons,
+    contacts,
+    playbooks,
+    policies,
+    journal,
+    switch,
+    doctor,
+    serve,
+):
+    module.add_commands(app)

@@ -1,0 +1,108 @@
+"""`noria lessons`: what was learned, from which evidence, and whether something like it was tried."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from console.cli.output import AsJson, answer, moment, quote, say, table
+from console.cli.place import InWorkspace, operator
+from console.wiring import Workspace, open_workspace
+from memory import lessons
+from memory.lessons import Lesson
+from memory.vectors import Document, Match
+
+commands = typer.Typer(help="What was learned from measured campaigns.", invoke_without_command=True)
+
+
+def add_commands(app: typer.Typer) -> None:
+    app.add_typer(commands, name="lessons")
+
+
+@commands.callback()
+def listing(context: typer.Context, workspace: InWorkspace = None, as_json: AsJson = False) -> None:
+    """Print every lesson, newest first."""
+    if context.invoked_subcommand is not None:
+        return
+    with open_workspace(workspace) as opened, opened.store.read() as connection:
+        found = lessons.every(connection)
+    rows = [[e.lesson_id, e.playbook, e.verdict, e.text.get("en", ""), e.state, moment(e.expires_at)] for e in found]
+    answer(
+        found,
+        as_json=as_json,
+        show=lambda: (
+            table("Lessons", ["lesson", "playbook", "verdict", "what it says", "state", "expires"], rows)
+            if rows
+            else say("No lesson yet: the first read-out of a campaign writes one.")
+        ),
+    )
+
+
+@commands.command()
+def why(lesson_id: str, workspace: InWorkspace = None, as_json: AsJson = False) -> None:
+    """Show the evidence behind a lesson."""
+    with open_workspace(workspace) as opened, opened.store.read() as connection:
+        found = lessons.get(connection, lesson_id)
+
+    def show() -> None:
+        say(f"[bold]{quote(found.text.get('en', ''))}[/bold]")
+        say(f"Effect on log-odds {found.effect:+.3f}, standard error {found.standard_error:.3f}.")
+        say(f"{found.contacts} contacts, {found.conversions} conversions, campaign {quote(found.campaign_id)}.")
+        say(f"Observed {moment(found.observed_from)} to {moment(found.observed_to)}; {found.state}.")
+        for name, value in found.evidence.items():
+            say(f"  {quote(name)}: {quote(value)}")
+
+    answer(found, as_json=as_json, show=show)
+
+
+@commands.command()
+def search(words: str, workspace: InWorkspace = None, limit: int = 5, as_json: AsJson = False) -> None:
+    """Have we tried this? Finds past campaigns and lessons by meaning, in English or French."""
+    with open_workspace(workspace) as opened:
+        found: list[Match] = opened.vectors.search(words, limit=limit)
+    rows = [[f"{match.similarity:.2f}", match.kind, match.id, match.text] for match in found]
+    answer(
+        found,
+        as_json=as_json,
+        show=lambda: (
+            table("Nearest in memory", ["similarity", "kind", "id", "words"], rows, numbers=[0])
+            if rows
+            else say("Nothing like it is in memory.")
+        ),
+    )
+
+
+@commands.command()
+def withdraw(
+    lesson_id: str,
+    reason: Annotated[str, typer.Option("--reason", "-r", help="Why it should not be used any more.")],
+    workspace: InWorkspace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take a lesson out of use; it stays on record."""
+    with open_workspace(workspace) as opened:
+        with opened.store.write() as connection:
+            at = opened.clock.now()
+            lessons.set_state(connection, lesson_id, "withdrawn", reason=reason, actor=operator(), at=at)
+            found = lessons.get(connection, lesson_id)
+        opened.vectors.forget("lesson", [lesson_id])
+    answer(found, as_json=as_json, show=lambda: say(f"Lesson {quote(lesson_id)} is withdrawn."))
+
+
+@commands.command()
+def reindex(workspace: InWorkspace = None, as_json: AsJson = False) -> None:
+    """Build the vector memory again from the rows of the store."""
+    with open_workspace(workspace) as opened:
+        documents = remembered(opened)
+        opened.vectors.rebuild(documents)
+    answer({"documents": len(documents)}, as_json=as_json, show=lambda: say(f"{len(documents)} documents indexed."))
+
+
+def remembered(opened: Workspace) -> list[Document]:
+    """Everything that the vector memory should hold."""
+    from agents.remember import campaign_documents, lesson_document
+
+    with opened.store.read() as connection:
+        usable: list[Lesson] = lessons.usable(connection, opened.clock.now())
+        return [*(lesson_document(lesson) for lesson in usable), *campaign_documents(connection)]

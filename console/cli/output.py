@@ -1,0 +1,105 @@
+"""How every command answers: a table or sentences for people, one JSON object with --json, one clear error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Annotated, Any, NoReturn
+
+import typer
+from babel.dates import format_datetime
+from babel.numbers import format_currency, format_decimal
+from pydantic import BaseModel
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from memory.errors import NoriaError
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+
+console = Console(highlight=False, soft_wrap=True)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def run(app: typer.Typer) -> NoReturn:
+    """Run the command line; an error becomes one message and a non-zero exit."""
+    try:
+        app(standalone_mode=True)
+    except NoriaError as error:
+        fail(error)
+    except KeyboardInterrupt:
+        errors.print("Stopped.")
+        sys.exit(130)
+    sys.exit(0)
+
+
+def fail(error: NoriaError) -> NoReturn:
+    """Print what happened, to what, and what to do next; then leave with status 1."""
+    if "--json" in sys.argv:
+        said = {"code": error.code, "what": error.what, "where": error.where, "remedy": error.remedy}
+        print(json.dumps({"error": said}, ensure_ascii=False))
+    else:
+        where = f"[bold]{escape(error.where)}[/bold]: " if error.where else ""
+        errors.print(f"[red]Error[/red] {where}{escape(error.what)}")
+        if error.remedy:
+            errors.print(f"[dim]What to do:[/dim] {escape(error.remedy)}")
+    sys.exit(1)
+
+
+def answer(value: Any, *, as_json: bool, show: Callable[[], None]) -> None:
+    """Print the value as JSON, or let ``show`` print it for people."""
+    if as_json:
+        print(json.dumps(plain(value), ensure_ascii=False, indent=2))
+    else:
+        show()
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON types; moments as ISO-8601."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    return value
+
+
+def say(text: str = "") -> None:
+    """Print text that may carry Rich markup; escape what comes from records with ``quote``."""
+    console.print(text)
+
+
+def quote(text: object) -> str:
+    """Text from a record, shown as it is and never as markup."""
+    return escape("".join(character if character.isprintable() else "·" for character in str(text)))
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Sequence[int] = ()) -> None:
+    """Print rows under headings; columns named in ``numbers`` are aligned to the right."""
+    shown = Table(title=title, title_justify="left", title_style="bold", header_style="bold", expand=False)
+    for position, column in enumerate(columns):
+        shown.add_column(column, justify="right" if position in numbers else "left", overflow="fold")
+    for row in rows:
+        shown.add_row(*(quote(cell) for cell in row))
+    console.print(shown)
+
+
+def money(cents: float, currency: str) -> str:
+    """An amount of minor units as people write it."""
+    return format_currency(cents / 100, currency or "EUR", locale="en_US")
+
+
+def number(value: float) -> str:
+    """A count with thousands separators."""
+    return format_decimal(round(value), locale="en_US")
+
+
+def moment(at: datetime | None) -> str:
+    """A moment in UTC, to the minute."""
+    return "–" if at is None else format_datetime(at, "d MMM y HH:mm", locale="en_US") + " UTC"

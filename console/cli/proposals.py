@@ -1,0 +1,308 @@
+"""`noria proposals`: what agents propose, and the place to say yes, no, change it, or ask."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from console.cli.output import AsJson, answer, moment, money, number, plain, quote, say, table
+from console.cli.place import InWorkspace, operator
+from console.wiring import open_workspace
+from memory import proposals
+from memory.errors import ConflictError, InvalidInputError
+from memory.finding import Verdict
+from memory.proposal import Decision, DecisionVerdict, Proposal, ProposalStatus
+from memory.proposals import StoredProposal
+
+commands = typer.Typer(help="What agents propose, and your yes, no, edit or question.", no_args_is_help=True)
+
+ProposalId = Annotated[str, typer.Argument(help="Id of the proposal, or the beginning of it.")]
+Seen = Annotated[
+    str,
+    typer.Option("--seen", help="Beginning of the digest you looked at; refused if the proposal has changed since."),
+]
+Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; agents learn from it.")]
+
+_COLOUR = {Verdict.ALLOW: "green", Verdict.HOLD: "yellow", Verdict.REFUSE: "red"}
+
+
+def add_commands(app: typer.Typer) -> None:
+    app.add_typer(commands, name="proposals")
+
+
+@commands.command("list")
+def listing(
+    workspace: InWorkspace = None,
+    everything: Annotated[bool, typer.Option("--all", help="Settled ones too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print proposals, the most valuable first."""
+    waiting = [ProposalStatus.OPEN, ProposalStatus.ASKED, ProposalStatus.QUEUED, ProposalStatus.APPROVED]
+    with open_workspace(workspace) as opened, opened.store.read() as connection:
+        found = proposals.list_proposals(connection, None if everything else waiting)
+    rows = [
+        [
+            one.proposal.proposal_id,
+            one.status,
+            one.proposal.title,
+            number(one.proposal.audience.treated),
+            f"{one.proposal.forecast.incremental_mean:+.1f}",
+            moment(one.proposal.expires_at),
+        ]
+        for one in found
+    ]
+
+    def show_rows() -> None:
+        if not rows:
+            say("Nothing waits for you. `noria plan` looks for opportunities.")
+            return
+        table("Proposals", ["id", "status", "what", "contacts", "orders expected", "decide by"], rows, numbers=[3, 4])
+        say("`noria proposals show ID` for the whole of one.")
+
+    answer([_summary(one) for one in found], as_json=as_json, show=show_rows)
+
+
+@commands.command()
+def show(proposal_id: ProposalId, workspace: InWorkspace = None, as_json: AsJson = False) -> None:
+    """Print one proposal with evidence, audience, forecast, findings and copy."""
+    with open_workspace(workspace) as opened, opened.store.read() as connection:
+        stored = proposals.get(connection, proposal_id)
+        said = proposals.decisions_on(connection, stored.proposal.proposal_id)
+    value = {**_summary(stored), "proposal": plain(stored.proposal), "decisions": plain(said)}
+    answer(value, as_json=as_json, show=lambda: print_proposal(stored, said))
+
+
+@commands.command()
+def approve(
+    proposal_id: ProposalId,
+    seen: Seen = "",
+    reason: Reason = "",
+    workspace: InWorkspace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say yes to exactly this version; the worker carries it out."""
+    _decide(workspace, proposal_id, "approve", seen=seen, reason=reason, as_json=as_json)
+
+
+@commands.command()
+def reject(
+    proposal_id: ProposalId, reason: Reason, seen: Seen = "", workspace: InWorkspace = None, as_json: AsJson = False
+) -> None:
+    """Say no, and why."""
+    _decide(workspace, proposal_id, "reject", seen=seen, reason=reason, as_json=as_json)
+
+
+@commands.command()
+def ask(
+    proposal_id: ProposalId,
+    question: Annotated[str, typer.Argument(help="What you want to know before you decide.")],
+    seen: Seen = "",
+    workspace: InWorkspace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask a question; the proposal waits for your decision after the answer."""
+    _decide(workspace, proposal_id, "ask", seen=seen, reason=question, as_json=as_json)
+
+
+@commands.command()
+def edit(
+    proposal_id: ProposalId,
+    text: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="STEP.LANGUAGE.SLOT=TEXT, for example reminder.en.subject='We miss you'."),
+    ] = None,
+    offer: Annotated[str | None, typer.Option(help="Id of an approved offer; empty takes the offer out.")] = None,
+    holdout: Annotated[float | None, typer.Option(min=0.05, max=0.5, help="Share held out.")] = None,
+    per_day: Annotated[int | None, typer.Option(min=1, help="Contacts that may enter per day.")] = None,
+    starts_at: Annotated[str | None, typer.Option(help="First day and hour, for example 2025-03-04T09:00:00Z.")] = None,
+    sequence: Annotated[list[str] | None, typer.Option(help="Sequence to keep; give it several times.")] = None,
+    file: Annotated[Path | None, typer.Option(help="YAML or JSON file with the changes.", exists=True)] = None,
+    seen: Seen = "",
+    reason: Reason = "",
+    workspace: InWorkspace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change it: a new version is made and checked, and needs an approval of its own."""
+    changes = _read_changes(file)
+    for assignment in text or []:
+        _assign(changes, assignment)
+    given = {"offer_id": offer, "holdout_share": holdout, "contacts_per_day": per_day, "starts_at": starts_at}
+    changes.update({name: value for name, value in given.items() if value is not None})
+    if sequence:
+        changes["sequences"] = sequence
+    if not changes:
+        raise InvalidInputError(
+            "Nothing to change was given.", where="proposals edit", remedy="See `noria proposals edit --help`."
+        )
+    _decide(workspace, proposal_id, "edit", seen=seen, reason=reason, changes=changes, as_json=as_json)
+
+
+def _decide(
+    workspace: Path | None,
+    proposal_id: str,
+    verdict: DecisionVerdict,
+    *,
+    seen: str,
+    reason: str,
+    as_json: bool,
+    changes: dict[str, Any] | None = None,
+) -> None:
+    with open_workspace(workspace) as opened, opened.store.write() as connection:
+        stored = proposals.get(connection, proposal_id)
+        proposal = stored.proposal
+        if seen and not proposal.digest.startswith(seen):
+            raise ConflictError(
+                f"It is now version {proposal.version} with digest {proposal.digest[:12]}; you looked at {seen}.",
+                where=f"proposal {proposal.proposal_id}",
+                remedy=f"Look again: noria proposals show {proposal.proposal_id}",
+            )
+        decision = proposals.decide(
+            connection,
+            proposal_id=proposal.proposal_id,
+            version=proposal.version,
+            digest=proposal.digest,
+            verdict=verdict,
+            actor=operator(),
+            reason=reason,
+            changes=changes,
+            at=opened.clock.now(),
+        )
+    said = {"approve": "approved", "edit": "edited", "reject": "rejected", "ask": "asked"}[verdict]
+    answer(
+        decision,
+        as_json=as_json,
+        show=lambda: say(
+            f"Noted: {said} version {decision.version} of {quote(decision.proposal_id)} as {quote(decision.actor)}. "
+            "`noria work` acts on it."
+        ),
+    )
+
+
+def print_proposal(stored: StoredProposal, said: list[Decision]) -> None:
+    """Print one proposal the way an approver reads it."""
+    proposal = stored.proposal
+    play = proposal.play
+    say()
+    say(f"[bold]{quote(proposal.title)}[/bold]  [dim]{proposal.proposal_id} · version {proposal.version} · "
+        f"{stored.status} · playbook {play.playbook}[/dim]")  # fmt: skip
+    say(quote(proposal.summary))
+    say(f"[bold]Why now[/bold]      {quote(proposal.why_now)}")
+    say(f"[bold]Hypothesis[/bold]   {quote(proposal.hypothesis)}")
+    for item in proposal.evidence:
+        say(f"  · {quote(item.sentence)} [dim]\\[{quote(item.lookup_id[:8])}][/dim]")
+    print_audience(proposal)
+    say(f"[bold]Forecast[/bold]     {quote(proposal.forecast.sentence)}")
+    low, high = (proposal.forecast.value_cents_quantiles.get(share) for share in ("0.05", "0.95"))
+    if low is not None and high is not None:
+        currency, kind = proposal.forecast.currency, proposal.forecast.value_kind
+        say(
+            f"             worth {money(proposal.forecast.value_cents_mean, currency)} in {kind} "
+            f"(9 times in 10 between {money(low, currency)} and {money(high, currency)}), "
+            f"message cost {money(proposal.cost_cents, currency)}"
+        )
+    say(f"[bold]Proof[/bold]        {quote(proposal.detection.sentence)}")
+    for use in proposal.lessons:
+        say(f"[bold]Lesson[/bold]       {quote(use.sentence)} "
+            f"Expected effect {use.effect_before:+.3f} → {use.effect_after:+.3f} on log-odds.")  # fmt: skip
+    _print_findings(proposal)
+    _print_copy(proposal)
+    needed = "two people" if proposal.approvals.people > 1 else "one person"
+    if proposal.approvals.second_person:
+        needed += ", not the last editor alone"
+    why = f" ({'; '.join(proposal.approvals.reasons)})" if proposal.approvals.reasons else ""
+    say(f"[bold]Needs[/bold]        {needed}{quote(why)}, by {moment(proposal.expires_at)}")
+    for author in proposal.authors:
+        if author.note:
+            say(f"[dim]{author.agent} worked with {author.provider}: {quote(author.note)}[/dim]")
+    for decision in said:
+        say(f"[bold]{decision.verdict}[/bold] by {quote(decision.actor)}, {moment(decision.decided_at)}: "
+            f"{quote(decision.reason or '–')} {quote(decision.changes.get('answer', ''))}")  # fmt: skip
+    say(f"[dim]digest {proposal.digest[:12]} · noria proposals approve {proposal.proposal_id} "
+        f"--seen {proposal.digest[:12]}[/dim]")  # fmt: skip
+
+
+def print_audience(proposal: Proposal) -> None:
+    """Print the audience as a subtraction."""
+    audience = proposal.audience
+    say(f"[bold]Audience[/bold]     {number(audience.selected)} selected: {quote(proposal.play.audience_sentence)}")
+    for item in audience.subtractions:
+        say(f"             − {number(item.contacts)} {quote(item.sentence)}")
+    say(f"             = {number(audience.reachable)} may be written to: about {number(audience.treated)} get it, "
+        f"{number(audience.holdout)} are held out")  # fmt: skip
+
+
+def _print_findings(proposal: Proposal) -> None:
+    passed = [finding.rule for finding in proposal.findings if finding.verdict is Verdict.ALLOW]
+    for finding in proposal.findings:
+        if finding.verdict is not Verdict.ALLOW:
+            colour = _COLOUR[finding.verdict]
+            say(f"[{colour}]{finding.verdict}[/{colour}] {quote(finding.rule)}: {quote(finding.sentence)} "
+                f"[dim]({quote(finding.fact)}; allowed: {quote(finding.limit)})[/dim]")  # fmt: skip
+    if passed:
+        say(f"[bold]Rules[/bold]        [green]passed[/green]: {quote(', '.join(dict.fromkeys(passed)))}")
+
+
+def _print_copy(proposal: Proposal) -> None:
+    if proposal.play.offer is not None:
+        say(f"[bold]Offer[/bold]        {quote(proposal.play.offer.labels.get('en', proposal.play.offer.offer_id))}")
+    for sequence in proposal.play.sequences:
+        steps = ", ".join(
+            f"wait {step.days} days" if step.kind == "wait" else f"{step.kind} {step.key}" for step in sequence.steps
+        )
+        say(f"[bold]Sequence[/bold]     {quote(sequence.key)} ({sequence.share:.0%}): {quote(steps)}")
+    for sequence, step in proposal.play.sends():
+        for language, copy in sorted(step.copies.items()):
+            say(f"  [dim]{quote(sequence.key)}.{quote(step.key)}.{language}[/dim] “{quote(copy.subject)}” "
+                f"[dim]{quote(copy.body[0])}[/dim]")  # fmt: skip
+
+
+def _summary(stored: StoredProposal) -> dict[str, Any]:
+    proposal = stored.proposal
+    return {
+        "proposal_id": proposal.proposal_id,
+        "version": proposal.version,
+        "digest": proposal.digest,
+        "status": stored.status,
+        "playbook": proposal.play.playbook,
+        "title": proposal.title,
+        "summary": proposal.summary,
+        "treated": proposal.audience.treated,
+        "expected_incremental": proposal.forecast.incremental_mean,
+        "expires_at": proposal.expires_at.isoformat(),
+    }
+
+
+def _read_changes(file: Path | None) -> dict[str, Any]:
+    if file is None:
+        return {}
+    try:
+        found = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InvalidInputError(
+            f"It is neither YAML nor JSON: {error}.", where=str(file), remedy="Mend that place and try again."
+        ) from error
+    if not isinstance(found, dict):
+        raise InvalidInputError(
+            "The file must hold one mapping of changes.", where=str(file), remedy='For example {"holdout_share": 0.2}.'
+        )
+    # Through JSON, so that dates become text as they would on the command line.
+    result: dict[str, Any] = json.loads(json.dumps(found, default=str))
+    return result
+
+
+def _assign(changes: dict[str, Any], assignment: str) -> None:
+    place, equals, text = assignment.partition("=")
+    step, _, rest = place.rpartition(".")
+    step, _, language = step.rpartition(".")
+    if not (equals and step and language and rest):
+        raise InvalidInputError(
+            f"{assignment!r} is not STEP.LANGUAGE.SLOT=TEXT.",
+            where="--set",
+            remedy="For example: --set reminder.en.subject='We miss you'.",
+        )
+    slot: str | list[str] = text.split("\\n") if rest == "body" else text
+    changes.setdefault("copies", {}).setdefault(step, {}).setdefault(language, {})[rest] = slot

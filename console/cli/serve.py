@@ -1,0 +1,31 @@
+"""`noria serve`: the pages that contacts see."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from console.cli.output import say
+from console.cli.place import InWorkspace
+from console.wiring import open_workspace
+
+
+def add_commands(app: typer.Typer) -> None:
+    app.command()(serve)
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on; behind a proxy that speaks HTTPS.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8321,
+    workspace: InWorkspace = None,
+) -> None:
+    """Serve the unsubscribe page; holds no key that can send or call a model."""
+    import uvicorn
+
+    from console.web import public_app
+
+    with open_workspace(workspace) as opened:
+        say(f"Listening on http://{host}:{port} – stop with Ctrl-C.")
+        web = public_app(opened.store, opened.clock, opened.brand)
+        uvicorn.run(web, host=host, port=port, log_level="warning", access_log=False)

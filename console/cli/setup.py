@@ -1,0 +1,97 @@
+"""`noria init`: make a workspace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from console.cli.output import AsJson, answer, quote, say
+from console.settings import SETTINGS_FILE
+from console.wiring import PACKAGED_PLAYBOOKS, Workspace
+from memory.errors import ConfigurationError, StoreError
+
+SETTINGS_TEXT = """\
+# Settings of this workspace. Secrets never stand here: set NORIA_STORE_URL, NORIA_SMTP_PASSWORD and
+# NORIA_MODEL_API_KEY in the environment, or write them into secrets.toml (chmod 600).
+
+name = "{name}"
+currency = "{currency}"
+fallback_zone = "{zone}"      # for contacts whose time zone is unknown
+fallback_language = "en"
+day_first = true              # how to read 03/04/2025 where a whole column leaves it open
+sandbox = true                # set to false before real customers are written to
+public_url = ""               # where contacts reach the unsubscribe page, e.g. "https://news.example.com"
+policy_pack = "base"          # or the name of a file in packs/ without .yaml
+
+[channel]
+kind = "sandbox"              # writes each message as a file into outbox/; "smtp" sends
+
+# [channel.smtp]
+# host = "smtp.example.com"
+# port = 587
+# security = "starttls"       # starttls, tls or none
+# username = "noria"
+
+# [model]                     # any OpenAI-compatible server; without it a deterministic writer works
+# base_url = "http://127.0.0.1:8080/v1"
+# name = "your-model"
+
+[review]
+open_proposals = 5            # nobody judges more than this many at once
+holdout_share = 0.1
+programme_holdout_share = 0.02
+"""
+
+
+def add_commands(app: typer.Typer) -> None:
+    app.command()(init)
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Folder to make; it may exist, but not hold a workspace yet.")],
+    name: Annotated[str, typer.Option(help="Name of the organisation.")] = "My organisation",
+    currency: Annotated[str, typer.Option(help="Currency of all amounts, as three letters.")] = "EUR",
+    zone: Annotated[str, typer.Option(help="Time zone for contacts whose own is unknown.")] = "Europe/Paris",
+    as_json: AsJson = False,
+) -> None:
+    """Make a workspace: settings, a brand file to fill in, an empty record."""
+    made = make_workspace(folder, name=name, currency=currency, zone=zone)
+
+    def show() -> None:
+        say(f"Workspace ready in [bold]{quote(made)}[/bold].")
+        say("Next: fill in brand.yaml, then `noria import YOUR-EXPORTS`, then `noria plan`.")
+
+    answer({"workspace": str(made), "files": sorted(p.name for p in made.iterdir())}, as_json=as_json, show=show)
+
+
+def make_workspace(folder: Path, *, name: str, currency: str, zone: str) -> Path:
+    """Write the files of a new workspace and create its store. Raises ConfigurationError."""
+    target = folder.resolve()
+    settings = target / SETTINGS_FILE
+    if settings.exists():
+        raise ConfigurationError(
+            "There is a workspace already.", where=str(settings), remedy="Use it, or choose another folder."
+        )
+    quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+    try:
+        for part in (target, target / "packs", target / "playbooks"):
+            part.mkdir(parents=True, exist_ok=True)
+        settings.write_text(SETTINGS_TEXT.format(name=quoted, currency=currency.upper(), zone=zone), encoding="utf-8")
+        brand = target / "brand.yaml"
+        if not brand.exists():
+            brand.write_text((PACKAGED_PLAYBOOKS / "brand.example.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(
+            f"The workspace cannot be written: {error.strerror}.", where=str(target), remedy="Choose another folder."
+        ) from error
+    workspace = Workspace(target, {})
+    try:
+        assert workspace.store.is_migrated
+    except (ConfigurationError, StoreError):
+        settings.unlink()
+        raise
+    finally:
+        workspace.close()
+    return target

@@ -1,0 +1,1 @@
+"""The doctor: tests every part of a workspace and says what to do."""

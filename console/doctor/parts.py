@@ -1,0 +1,171 @@
+"""The examination of a workspace: settings, record, clock, playbooks, channel, model."""
+
+from __future__ import annotations
+
+import shutil
+import smtplib
+import ssl
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+
+import httpx
+from dns.resolver import Resolver
+
+from console.doctor.diagnosis import Diagnosis, failure, warning, well
+from console.doctor.sender import check_sender
+from console.wiring import Workspace
+from memory import contacts, journal
+from memory.consents import count_current
+from memory.errors import NoriaError
+from memory.workspace import read_switch
+
+_LOW_SPACE_BYTES = 1_000_000_000
+_PATIENCE_SECONDS = 5.0
+_CLOCK_TOLERANCE = timedelta(minutes=5)
+
+
+def examine(workspace: Workspace, resolver: Resolver | None = None) -> Iterator[Diagnosis]:
+    """Examine each part in turn; one that breaks does not hide the next."""
+    parts: list[tuple[str, Callable[[], Iterator[Diagnosis]]]] = [
+        ("brand", lambda: _brand(workspace)),
+        ("store", lambda: _store(workspace)),
+        ("lake", lambda: _lake(workspace)),
+        ("clock", lambda: _clock(workspace)),
+        ("policy pack", lambda: _pack(workspace)),
+        ("playbooks", lambda: _playbooks(workspace)),
+        ("channel", lambda: _channel(workspace)),
+        ("sender", lambda: _sender(workspace, resolver)),
+        ("model", lambda: _model(workspace)),
+    ]
+    yield well("settings", f"noria.toml of {workspace.settings.name} is valid.")
+    for name, check in parts:
+        try:
+            yield from check()
+        except NoriaError as error:
+            yield failure(name, f"{error.where}: {error.what}" if error.where else error.what, error.remedy)
+
+
+def _brand(workspace: Workspace) -> Iterator[Diagnosis]:
+    brand = workspace.brand
+    example = brand.sender_address.endswith(("@example.com", ".example.com", "@example.org", ".example.org"))
+    if example and not workspace.settings.sandbox:
+        yield failure("brand", "The brand file still holds the example's sender.", "Fill in brand.yaml.")
+    else:
+        yield well("brand", f"{brand.name}, from {brand.sender_address}.")
+
+
+def _store(workspace: Workspace) -> Iterator[Diagnosis]:
+    store = workspace.store
+    with store.write() as connection:
+        people = contacts.count(connection)
+        allowed = count_current(connection, "email", "marketing")["granted"]
+        chain = journal.verify(connection)
+        switch = read_switch(connection)
+    yield well("store", f"{store.safe_url}: readable, writable, {people} contacts.")
+    if people and not allowed:
+        yield warning(
+            "consent",
+            "No contact has a proven consent to marketing by e-mail, so nobody may be written to.",
+            "Import consents with their proof: noria import consents.csv",
+        )
+    if not chain.intact:
+        remedy = "Restore a backup made before, and find out who could write to the store."
+        yield failure("journal", f"The chain is broken at line {chain.broken_at}: {chain.reason}.", remedy)
+    else:
+        yield well("journal", f"{chain.entries} lines, intact.")
+    if switch.stopped:
+        yield warning("switch", "All sending is stopped.", "`noria resume` allows it again.")
+    free = shutil.disk_usage(workspace.folder).free
+    if free < _LOW_SPACE_BYTES:
+        yield warning("disk", f"Only {free // 1_000_000} MB are free.", "Make room before it is full.")
+
+
+def _lake(workspace: Workspace) -> Iterator[Diagnosis]:
+    orders = workspace.lake.connect().table("orders").count().execute()
+    if not orders:
+        yield warning("lake", "It holds no orders, so no opportunity can be found.", "Import them: noria import FOLDER")
+    else:
+        yield well("lake", f"{int(orders)} orders.")
+
+
+def _clock(workspace: Workspace) -> Iterator[Diagnosis]:
+    now = workspace.clock.now()
+    if abs(now - datetime.now(UTC)) > _CLOCK_TOLERANCE:
+        yield warning(
+            "clock",
+            f"This workspace keeps its own time: {now:%d %B %Y %H:%M} UTC.",
+            "Right for a demo; a real workspace must not have one.",
+        )
+    else:
+        yield well("clock", f"{now:%d %B %Y %H:%M} UTC, the machine's own.")
+
+
+def _pack(workspace: Workspace) -> Iterator[Diagnosis]:
+    pack = workspace.pack
+    yield well("policy pack", f"{pack.name}, version {pack.version}, {len(pack.rules)} rules.")
+
+
+def _playbooks(workspace: Workspace) -> Iterator[Diagnosis]:
+    yield well("playbooks", ", ".join(sorted(workspace.playbooks)))
+
+
+def _channel(workspace: Workspace) -> Iterator[Diagnosis]:
+    settings = workspace.settings
+    smtp = settings.channel.smtp
+    if settings.channel.kind == "sandbox" or smtp is None:
+        yield well("channel", f"sandbox: messages become files in {workspace.folder / 'outbox'}.")
+        return
+    _ = workspace.channel  # refuses what must not be started
+    where = f"{smtp.host}:{smtp.port}"
+    try:
+        if smtp.security == "tls":
+            server: smtplib.SMTP = smtplib.SMTP_SSL(
+                smtp.host, smtp.port, timeout=_PATIENCE_SECONDS, context=ssl.create_default_context()
+            )
+        else:
+            server = smtplib.SMTP(smtp.host, smtp.port, timeout=_PATIENCE_SECONDS)
+        with server:
+            if smtp.security == "starttls":
+                server.starttls(context=ssl.create_default_context())
+            server.noop()
+    except (OSError, smtplib.SMTPException) as error:
+        remedy = "Check host, port and security in [channel.smtp], and that the server runs."
+        yield failure("channel", f"{where} does not answer: {error}.", remedy)
+        return
+    yield well("channel", f"{where} answers; nothing was sent.")
+    if not settings.public_url:
+        yield warning("public address", "public_url is not set.", "Contacts need an address to unsubscribe.")
+
+
+def _sender(workspace: Workspace, resolver: Resolver | None) -> Iterator[Diagnosis]:
+    smtp = workspace.settings.channel.smtp
+    if workspace.settings.channel.kind == "sandbox" or smtp is None or _is_loopback(smtp.host):
+        return
+    if resolver is None:
+        resolver = Resolver()
+        resolver.lifetime = _PATIENCE_SECONDS
+    yield from check_sender(workspace.brand.sender_address, smtp.dkim_selector, resolver)
+
+
+def _model(workspace: Workspace) -> Iterator[Diagnosis]:
+    section = workspace.settings.model
+    if section is None:
+        yield well("model", "none configured: the deterministic writer works.")
+        return
+    url = section.base_url.rstrip("/") + "/models"
+    try:
+        status = httpx.get(url, timeout=_PATIENCE_SECONDS).status_code
+    except httpx.HTTPError as error:
+        remedy = "Start it or correct base_url; until then the deterministic writer works, and proposals say so."
+        yield warning("model", f"{section.base_url} does not answer ({type(error).__name__}).", remedy)
+        return
+    # 401 and 404 still show that a server listens there; the key is only shown to it when agents work.
+    yield well("model", f"{section.name} at {section.base_url} answers with status {status}.")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

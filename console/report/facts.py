@@ -1,0 +1,179 @@
+"""What the report tells, read from the record."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+from sqlalchemy import Connection, func, select
+
+from memory import campaigns, ledger, lessons, proposals
+from memory.lessons import Lesson
+from memory.proposal import Decision, Proposal
+from memory.schema import enrolments, forecast_scores, forecasts, messages, readouts
+
+PRESSURE_DAYS = 7
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class ProposalLine(_Frozen):
+    """A proposal, where it stands, and everything that was said about it."""
+
+    proposal: Proposal
+    status: str
+    decisions: tuple[Decision, ...]
+
+
+class Look(_Frozen):
+    """One read-out of a campaign: the increment as a share of contacts, with its interval."""
+
+    look: int
+    looks_planned: int
+    verdict: str
+    difference: float
+    low: float
+    high: float
+    text: str
+    read_at: AwareDatetime
+
+
+class CampaignLine(_Frozen):
+    """A campaign from selection to read-out."""
+
+    campaign_id: str
+    name: str
+    playbook: str
+    status: str
+    selected: int
+    reachable: int
+    holdout: int
+    treated: int
+    states: dict[str, int]
+    reasons: dict[str, dict[str, int]]
+    looks: tuple[Look, ...]
+
+
+class ForecastLine(_Frozen):
+    """A forecast beside what was measured, on log-odds."""
+
+    name: str
+    expected: float
+    sd: float
+    measured: float
+
+
+class ReportFacts(_Frozen):
+    """Everything on the page."""
+
+    proposals: tuple[ProposalLine, ...]
+    campaigns: tuple[CampaignLine, ...]
+    forecasts: tuple[ForecastLine, ...]
+    lessons: tuple[Lesson, ...]
+    pressure: dict[int, int]
+    """Contacts by the most messages they had in any seven days."""
+    states: dict[str, int]
+    planned: int
+    """How many sends were intended, as the journal says."""
+    reconciled: bool
+    """True when the states of the ledger add up to that number."""
+
+
+def read_facts(connection: Connection) -> ReportFacts:
+    """Read the whole story of a workspace."""
+    balance = ledger.reconcile(connection)
+    return ReportFacts(
+        proposals=tuple(
+            ProposalLine(
+                proposal=stored.proposal,
+                status=stored.status,
+                decisions=tuple(proposals.decisions_on(connection, stored.proposal.proposal_id)),
+            )
+            for stored in proposals.list_proposals(connection)
+        ),
+        campaigns=tuple(_campaign(connection, one) for one in campaigns.list_campaigns(connection)),
+        forecasts=tuple(_forecasts(connection)),
+        lessons=tuple(lessons.every(connection)),
+        pressure=pressure(connection),
+        states=balance.states,
+        planned=balance.planned,
+        reconciled=balance.balances,
+    )
+
+
+def pressure(connection: Connection) -> dict[int, int]:
+    """Contacts by the most messages they were sent in any seven days; those without any are not counted."""
+    query = (
+        select(messages.c.contact_id, messages.c.sent_at)
+        .where(messages.c.state == "sent")
+        .order_by(messages.c.contact_id, messages.c.sent_at)
+    )
+    most: dict[int, int] = {}
+    for contact_id, rows in groupby(connection.execute(query), key=attrgetter("contact_id")):
+        recent: list[datetime] = []
+        for row in rows:
+            recent = [at for at in recent if row.sent_at - at < timedelta(days=PRESSURE_DAYS)] + [row.sent_at]
+            most[contact_id] = max(most.get(contact_id, 0), len(recent))
+    return dict(sorted(Counter(most.values()).items()))
+
+
+def _campaign(connection: Connection, campaign: campaigns.Campaign) -> CampaignLine:
+    stored = proposals.get(connection, campaign.proposal_id)
+    entered = {
+        bool(row.in_holdout): int(row.contacts)
+        for row in connection.execute(
+            select(enrolments.c.in_holdout, func.count().label("contacts"))
+            .where(enrolments.c.campaign_id == campaign.campaign_id)
+            .group_by(enrolments.c.in_holdout)
+        )
+    }
+    looks = connection.execute(
+        select(readouts).where(readouts.c.campaign_id == campaign.campaign_id).order_by(readouts.c.look)
+    )
+    return CampaignLine(
+        campaign_id=campaign.campaign_id,
+        name=campaign.name,
+        playbook=campaign.playbook,
+        status=campaign.status,
+        selected=stored.proposal.audience.selected,
+        reachable=stored.proposal.audience.reachable,
+        holdout=entered.get(True, 0),
+        treated=entered.get(False, 0),
+        states=ledger.reconcile(connection, campaign.campaign_id).states,
+        reasons=ledger.reasons(connection, campaign.campaign_id),
+        looks=tuple(
+            Look(
+                look=row.look,
+                looks_planned=row.looks_planned,
+                verdict=row.verdict,
+                difference=row.body["difference"]["value"],
+                low=row.body["difference"]["low"],
+                high=row.body["difference"]["high"],
+                text=row.body["text"]["en"],
+                read_at=row.read_at,
+            )
+            for row in looks
+        ),
+    )
+
+
+def _forecasts(connection: Connection) -> list[ForecastLine]:
+    query = (
+        select(forecasts, forecast_scores.c.body.label("score"))
+        .join(forecast_scores, forecast_scores.c.forecast_id == forecasts.c.forecast_id)
+        .order_by(forecasts.c.made_at, forecasts.c.forecast_id)
+    )
+    return [
+        ForecastLine(
+            name=proposals.get(connection, row.proposal_id).proposal.play.name["en"],
+            expected=row.body["effect_mean"],
+            sd=row.body["effect_sd"],
+            measured=row.score["observed"],
+        )
+        for row in connection.execute(query)
+    ]

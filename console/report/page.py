@@ -1,0 +1,83 @@
+"""Writes the report as one HTML file that needs nothing else: no network, no script."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from pydantic import BaseModel, ConfigDict
+
+from console.cli.output import moment, money, number
+from console.report.charts import Chart, forecast_against_outcome, funnel, histogram, intervals
+from console.report.facts import PRESSURE_DAYS, CampaignLine, ReportFacts
+
+_FOLDER = Path(__file__).parents[1]
+# Nine times in ten, for a normal distribution.
+_NINE_IN_TEN = 1.644854
+
+
+class Chapter(BaseModel):
+    """A heading with paragraphs, for what a report tells beside the record: the story of a demo, say."""
+
+    model_config = ConfigDict(frozen=True)
+
+    title: str
+    paragraphs: tuple[str, ...]
+
+
+def write_report(
+    facts: ReportFacts, path: Path, *, title: str, simulated: bool, chapters: tuple[Chapter, ...] = ()
+) -> Path:
+    """Write the page and return its path; ``simulated`` labels every number of a simulated market."""
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters.update(moment=moment, number=number, money=money)
+    page = environment.get_template("report.html").render(
+        title=title,
+        simulated=simulated,
+        facts=facts,
+        chapters=chapters,
+        charts=[_shown(chart) for chart in _charts(facts)],
+        css=Markup((_FOLDER / "static" / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
+    )
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def _charts(facts: ReportFacts) -> list[Chart]:
+    charts = [funnel(_steps(campaign), f"{campaign.name}: from selection to inbox") for campaign in facts.campaigns]
+    measured = [(campaign.name, campaign.looks[-1]) for campaign in facts.campaigns if campaign.looks]
+    if measured:
+        rows = [(name, 100 * last.difference, 100 * last.low, 100 * last.high, last.verdict) for name, last in measured]
+        charts.append(intervals(rows, "Increment against the holdout, latest look", "percentage points"))
+    if facts.forecasts:
+        spans = [
+            (
+                line.name,
+                line.expected,
+                line.expected - _NINE_IN_TEN * line.sd,
+                line.expected + _NINE_IN_TEN * line.sd,
+                line.measured,
+            )
+            for line in facts.forecasts
+        ]
+        charts.append(forecast_against_outcome(spans, "Forecast against outcome"))
+    if facts.pressure:
+        charts.append(histogram(facts.pressure, "Pressure per contact", f"most messages in any {PRESSURE_DAYS} days"))
+    return charts
+
+
+def _steps(campaign: CampaignLine) -> list[tuple[str, int]]:
+    return [
+        ("selected", campaign.selected),
+        ("may be written to", campaign.reachable),
+        ("not held out", campaign.treated),
+        ("messages sent", campaign.states.get("sent", 0)),
+    ]
+
+
+def _shown(chart: Chart) -> dict[str, object]:
+    # The picture is our own drawing over escaped labels; everything else on the page is escaped.
+    return {**chart.model_dump(exclude={"svg"}), "svg": Markup(chart.svg)}  # noqa: S704

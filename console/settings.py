@@ -1,0 +1,172 @@
+"""The settings of a workspace: one `noria.toml`, secrets from the environment or a strict-permission file."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+
+from memory.errors import ConfigurationError
+
+SETTINGS_FILE = "noria.toml"
+SECRETS_FILE = "secrets.toml"
+SECRET_NAMES = ("NORIA_STORE_URL", "NORIA_SMTP_PASSWORD", "NORIA_MODEL_API_KEY")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SmtpSettings(_Section):
+    """The mail server; its password is NORIA_SMTP_PASSWORD."""
+
+    host: str
+    port: int = Field(default=587, ge=1, le=65535)
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    username: str = ""
+    connections: int = Field(default=4, ge=1, le=50)
+    dkim_selector: str = ""
+    """Name under which the server's DKIM key is published; `noria doctor` looks it up."""
+
+
+class ChannelSettings(_Section):
+    """How mail leaves: `sandbox` writes files into outbox/, `smtp` sends."""
+
+    kind: Literal["sandbox", "smtp"] = "sandbox"
+    smtp: SmtpSettings | None = None
+
+    @model_validator(mode="after")
+    def _smtp_is_described(self) -> ChannelSettings:
+        if self.kind == "smtp" and self.smtp is None:
+            raise ValueError('kind = "smtp" needs a section [channel.smtp] with at least a host')
+        return self
+
+
+class ModelSection(_Section):
+    """Any OpenAI-compatible model; without it the deterministic writer works. Its key is NORIA_MODEL_API_KEY."""
+
+    base_url: str
+    name: str
+    structured_output: Literal["json_schema", "function_calling", "json_mode"] = "json_schema"
+    timeout_seconds: float = Field(default=60, gt=0)
+    critic: bool = False
+    """Let the model add objections to the guardian's findings; it can never remove one."""
+
+
+class ReviewSettings(_Section):
+    """How much is put before people."""
+
+    open_proposals: int = Field(default=5, ge=1)
+    """Nobody judges more than this many at once; the rest is ranked and waits."""
+    expires_after_days: int = Field(default=5, ge=1, le=60)
+    holdout_share: float = Field(default=0.1, gt=0, le=0.5)
+    programme_holdout_share: float = Field(default=0.02, ge=0, le=0.2)
+    """Contacts outside all marketing, drawn anew each quarter."""
+
+
+class Settings(_Section):
+    """What a team sets once."""
+
+    name: str = Field(min_length=1)
+    currency: str = Field(default="EUR", pattern=r"^[A-Z]{3}$")
+    fallback_zone: str = "Europe/Paris"
+    """For contacts whose time zone is unknown."""
+    fallback_language: Literal["en", "fr"] = "en"
+    day_first: bool = True
+    """How to read 03/04/2025 where a whole column leaves it open."""
+    sandbox: bool = True
+    """A sandbox workspace may be answered from Agent Inbox; elsewhere only stored decisions of known people count."""
+    store_url: str = ""
+    """Empty for SQLite in the workspace; a postgresql+psycopg:// address otherwise, better set as NORIA_STORE_URL."""
+    public_url: str = ""
+    """Where contacts reach the unsubscribe page from the internet, for example https://news.example.com."""
+    policy_pack: str = "base"
+    channel: ChannelSettings = ChannelSettings()
+    model: ModelSection | None = None
+    review: ReviewSettings = ReviewSettings()
+
+    @field_validator("fallback_zone")
+    @classmethod
+    def _zone_exists(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"there is no time zone {value}; write it like Europe/Paris") from error
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _address_is_https(cls, value: str) -> str:
+        local = value.startswith(("http://127.0.0.1", "http://localhost"))
+        if value and not (value.startswith("https://") or local):
+            raise ValueError("the public address must begin with https://")
+        return value.rstrip("/")
+
+
+class Secrets(BaseModel):
+    """Secrets of a workspace; they never appear in logs, errors or the journal."""
+
+    model_config = ConfigDict(frozen=True)
+
+    values: dict[str, SecretStr] = {}
+
+    def get(self, name: str) -> SecretStr | None:
+        return self.values.get(name)
+
+
+def load_settings(folder: Path) -> Settings:
+    """Read `noria.toml`. Raises ConfigurationError with the line or key that is wrong."""
+    path = folder / SETTINGS_FILE
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigurationError(
+            f"There is no workspace in {folder}.", where=SETTINGS_FILE, remedy="Make one with `noria init FOLDER`."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"It is not valid TOML: {error}.", where=str(path), remedy="Mend that line."
+        ) from error
+    try:
+        return Settings.model_validate(found)
+    except ValidationError as error:
+        raise _explained(error, path) from error
+
+
+def load_secrets(folder: Path, environment: Mapping[str, str]) -> Secrets:
+    """Secrets from the environment, else from `secrets.toml`, which nobody but its owner may read."""
+    values: dict[str, Any] = {}
+    path = folder / SECRETS_FILE
+    if path.exists():
+        if os.name == "posix" and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise ConfigurationError(
+                "Others can read this file of secrets.", where=str(path), remedy=f"Run: chmod 600 {path}"
+            )
+        try:
+            values.update(tomllib.loads(path.read_text(encoding="utf-8")))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            # The message of the parser could quote a secret.
+            raise ConfigurationError("It is not valid TOML.", where=str(path), remedy="Mend it.") from error
+        if unknown := sorted(set(values) - set(SECRET_NAMES)):
+            raise ConfigurationError(
+                f"Unknown names: {', '.join(unknown)}.",
+                where=str(path),
+                remedy=f"Known are {', '.join(SECRET_NAMES)}.",
+            )
+    values.update({name: environment[name] for name in SECRET_NAMES if environment.get(name)})
+    return Secrets(values={name: SecretStr(str(value)) for name, value in values.items()})
+
+
+def _explained(error: ValidationError, path: Path) -> ConfigurationError:
+    problems = []
+    for item in error.errors():
+        key = ".".join(str(part) for part in item["loc"]) or "file"
+        message = item["msg"].removeprefix("Value error, ")
+        problems.append(f"{key}: {message}")
+    return ConfigurationError("; ".join(problems), where=str(path), remedy="Correct it and run the command again.")

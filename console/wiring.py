@@ -1,0 +1,212 @@
+"""The one place where concrete parts are picked: a workspace folder becomes a working Noria."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agents.playbook import Playbook, load_playbooks
+from console.settings import SETTINGS_FILE, Secrets, Settings, load_secrets, load_settings
+from memory.brand import Brand, load_brand
+from memory.clock import Clock
+from memory.errors import ConfigurationError
+from memory.lake import Lake
+from memory.store import Store
+from memory.vectors import SentenceEncoder, VectorMemory
+from memory.workspace import StoreClock, salt
+from policies.pack import Pack, parse_pack
+
+if TYPE_CHECKING:
+    from agents.desk import Desk
+    from agents.provider import Provider
+    from tools.channels.channel import Channel
+
+_ROOT = Path(__file__).parents[1]
+PACKAGED_PACKS = _ROOT / "policies" / "packs"
+PACKAGED_PLAYBOOKS = _ROOT / "agents" / "playbooks"
+
+
+class Workspace:
+    """One organisation's folder with every part of Noria, each made when it is first needed."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self.folder = folder
+        self._environment = environment
+        self.settings: Settings = load_settings(folder)
+
+    @cached_property
+    def store(self) -> Store:
+        """The store, brought to this release's schema."""
+        store = Store(self.store_url)
+        store.migrate()
+        with store.write() as connection:
+            salt(connection)
+        return store
+
+    @property
+    def store_url(self) -> str:
+        secret = self._secrets.get("NORIA_STORE_URL")
+        if secret is not None:
+            return secret.get_secret_value()
+        return self.settings.store_url or f"sqlite:///{self.folder / 'store.db'}"
+
+    @cached_property
+    def lake(self) -> Lake:
+        return Lake(self.folder / "lake")
+
+    @cached_property
+    def clock(self) -> Clock:
+        return StoreClock(self.store)
+
+    @cached_property
+    def vectors(self) -> VectorMemory:
+        return VectorMemory(self.folder / "vectors", SentenceEncoder())
+
+    @cached_property
+    def brand(self) -> Brand:
+        """Raises ConfigurationError while the brand file is missing or wrong."""
+        path = self.folder / "brand.yaml"
+        if not path.is_file():
+            raise ConfigurationError(
+                "There is no brand file.", where=str(path), remedy="`noria init` writes one to fill in."
+            )
+        return load_brand(path.read_text(encoding="utf-8"), str(path))
+
+    @cached_property
+    def pack(self) -> Pack:
+        """The policy pack in force: the workspace's own of that name, or one that comes with Noria."""
+        return self.read_pack(self.settings.policy_pack)
+
+    def read_pack(self, name: str) -> Pack:
+        """A pack by name; a team's own packs may extend the packaged ones."""
+        texts = self._pack_texts
+        if name not in texts:
+            raise ConfigurationError(
+                f"There is no policy pack {name}.",
+                where=SETTINGS_FILE,
+                remedy=f"Set policy_pack to one of {', '.join(sorted(texts))}, or write packs/{name}.yaml.",
+            )
+        path, text = texts[name]
+        return parse_pack(text, where=str(path), parents={key: body for key, (_, body) in texts.items()})
+
+    @cached_property
+    def _pack_texts(self) -> dict[str, tuple[Path, str]]:
+        paths = [*sorted(PACKAGED_PACKS.glob("*.yaml")), *sorted((self.folder / "packs").glob("*.yaml"))]
+        return {path.stem: (path, path.read_text(encoding="utf-8")) for path in paths}
+
+    @cached_property
+    def playbooks(self) -> dict[str, Playbook]:
+        """The packaged playbooks and the team's own; an own one of the same name wins."""
+        own = self.folder / "playbooks"
+        return {**load_playbooks(PACKAGED_PLAYBOOKS), **(load_playbooks(own) if own.is_dir() else {})}
+
+    @cached_property
+    def public_url(self) -> str:
+        """Where unsubscribe links lead; loopback while nothing else is set."""
+        return self.settings.public_url or "http://127.0.0.1:8321"
+
+    @cached_property
+    def channel(self) -> Channel:
+        """How mail leaves. Only the worker asks for it: it is the one part that holds a credential that can send."""
+        if self.settings.channel.kind == "sandbox":
+            from tools.channels.sandbox import SandboxChannel
+
+            return SandboxChannel(self.folder / "outbox")
+        from tools.channels.smtp import SmtpChannel, SmtpServer
+
+        smtp = self.settings.channel.smtp
+        assert smtp is not None
+        password = self._secrets.get("NORIA_SMTP_PASSWORD")
+        return SmtpChannel(
+            SmtpServer(
+                host=smtp.host,
+                port=smtp.port,
+                security=smtp.security,
+                username=smtp.username,
+                password=password,
+                connections=smtp.connections,
+            ),
+            public_url=self.settings.public_url,
+        )
+
+    @cached_property
+    def provider(self) -> Provider:
+        """The writer: a model when one is configured, deterministic rules otherwise."""
+        from agents.rules import RulesProvider
+
+        section = self.settings.model
+        if section is None:
+            return RulesProvider()
+        from agents.model import Model, ModelSettings
+        from agents.models import ModelProvider
+
+        key = self._secrets.get("NORIA_MODEL_API_KEY")
+        settings = ModelSettings(
+            base_url=section.base_url,
+            model=section.name,
+            timeout_seconds=section.timeout_seconds,
+            structured_method=section.structured_output,
+            **({"api_key": key} if key is not None else {}),
+        )
+        return ModelProvider(Model(settings), RulesProvider())
+
+    @cached_property
+    def desk(self) -> Desk:
+        """What the agents work with."""
+        from agents.desk import Desk, DeskSettings
+
+        return Desk(
+            store=self.store,
+            lake=self.lake,
+            clock=self.clock,
+            pack=self.pack,
+            playbooks=self.playbooks,
+            brand=self.brand,
+            provider=self.provider,
+            vectors=self.vectors,
+            settings=DeskSettings(
+                currency=self.settings.currency,
+                fallback_zone=self.settings.fallback_zone,
+                open_limit=self.settings.review.open_proposals,
+                expires_days=self.settings.review.expires_after_days,
+                sandbox=self.settings.sandbox,
+                critic=bool(self.settings.model and self.settings.model.critic),
+            ),
+        )
+
+    @cached_property
+    def _secrets(self) -> Secrets:
+        return load_secrets(self.folder, self._environment)
+
+    def close(self) -> None:
+        if "store" in self.__dict__:
+            self.store.close()
+
+
+@contextmanager
+def open_workspace(folder: Path | None = None) -> Iterator[Workspace]:
+    """Open the workspace in a folder, or in the current folder or the nearest one above it."""
+    workspace = Workspace(find_workspace(folder), os.environ)
+    try:
+        yield workspace
+    finally:
+        workspace.close()
+
+
+def find_workspace(folder: Path | None) -> Path:
+    """The folder that holds `noria.toml`. Raises ConfigurationError when there is none."""
+    if folder is not None:
+        return folder.resolve()
+    here = Path.cwd()
+    for candidate in (here, *here.parents):
+        if (candidate / SETTINGS_FILE).is_file():
+            return candidate
+    raise ConfigurationError(
+        "There is no workspace here or in a folder above.",
+        where=str(here),
+        remedy="Go to one, name it with --workspace, or make one with `noria init FOLDER`.",
+    )

@@ -1,0 +1,1 @@
+"""Suites that score decisions, the simulated market and benchmarks."""
