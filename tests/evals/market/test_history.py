@@ -74,8 +74,11 @@ def test_the_fit_finds_the_process_that_made_the_data() -> None:
     repeat, recency = np.zeros(3000, dtype=np.int64), np.zeros(3000)
     for row in range(3000):
         day = 0.0
-        while rng.random() >= leaves[row] and (day := day + rng.exponential(1 / rates[row])) < 180:
+        # Nobody leaves before the first repeat purchase in this process.
+        while (day := day + rng.exponential(1 / rates[row])) < 180:
             repeat[row], recency[row] = repeat[row] + 1, day
+            if rng.random() < leaves[row]:
+                break
     fitted = fit_buying(repeat, recency, np.full(3000, 180.0))
     assert fitted.shape == pytest.approx(true.shape, rel=0.15)
     assert fitted.scale_days == pytest.approx(true.scale_days, rel=0.2)
