@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, select, update
 
+from memory.play import RecordKind
 from memory.schema import campaigns, enrolments
 from memory.store import upsert
 
@@ -35,7 +36,8 @@ class Enrolment:
     entered_at: datetime
     exited_at: datetime | None = None
     exit_reason: str = ""
-    bindings: dict[str, Any] = field(default_factory=dict)
+    bindings: dict[RecordKind, str] = field(default_factory=dict)
+    """Records that personal values are read from at the send, fixed at the entry."""
 
 
 def enter(connection: Connection, rows: Sequence[Enrolment]) -> int:

@@ -9,5 +9,8 @@ VISITS = ("visit", "view", "cart", "search", "checkout")
 """On the shop or site: came, looked at a product, put it in the cart, searched, began to pay."""
 SIGNALS = (CLICK, REPLY, *VISITS)
 """Together with orders: signs of life. Opens are none, since machines open mail."""
-KINDS: tuple[str, ...] = (*SIGNALS, ORDER, "open", "unsubscribe", "complaint", "bounce", "form")
+UNSUBSCRIBE = "unsubscribe"
+COMPLAINT = "complaint"
+BOUNCE = "bounce"
+KINDS: tuple[str, ...] = (*SIGNALS, ORDER, "open", UNSUBSCRIBE, COMPLAINT, BOUNCE, "form")
 """Names that the rest of Noria understands; others are kept and can be counted in segments."""

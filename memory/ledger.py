@@ -7,7 +7,7 @@ that names the state it leaves, so that whoever comes second changes nothing.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -78,7 +78,6 @@ class Result:
     due_at: datetime | None = None
     """For a message that goes back: the moment of the next attempt."""
     sent_at: datetime | None = None
-    provider: str = ""
     provider_id: str | None = None
     content_digest: str | None = None
 
@@ -144,11 +143,17 @@ def due(connection: Connection, *, channels: Collection[str], at: datetime, limi
     return list(first.values())
 
 
-def stale(connection: Connection, *, channels: Collection[str], now: datetime, limit: int) -> list[Message]:
-    """Claimed messages whose lease is over (``now`` is real time), locked."""
+def stale(
+    connection: Connection, *, providers: Collection[str], others: bool, now: datetime, limit: int
+) -> list[Message]:
+    """Claimed messages whose lease is over (``now`` is real time), locked, at most one per contact.
+
+    Only those claimed for ``providers``, or with ``others`` only those that were not.
+    """
+    mine = messages.c.provider.in_(sorted(providers))
     query = (
         select(messages)
-        .where(messages.c.state == "claimed", messages.c.lease_until <= now, messages.c.channel.in_(sorted(channels)))
+        .where(messages.c.state == "claimed", messages.c.lease_until <= now, ~mine if others else mine)
         .order_by(messages.c.lease_until, messages.c.message_id)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -166,6 +171,7 @@ def judge(
     token: str,
     lease_until: datetime,
     at: datetime,
+    provider: str,
     pack_version: str,
 ) -> None:
     """Write the gate's verdicts on messages that this transaction has locked."""
@@ -179,6 +185,7 @@ def judge(
                 reason="",
                 findings=[],
                 pack_version=pack_version,
+                provider=provider,
                 claim_token=token,
                 lease_until=lease_until,
                 claimed_at=func.coalesce(messages.c.claimed_at, at),
@@ -214,10 +221,10 @@ def judge(
 
 
 def record(connection: Connection, results: Sequence[Result], *, token: str) -> list[Message]:
-    """Write how claimed messages ended; returns those that this changed.
+    """Write how claimed messages ended; returns those that this changed, as they stand now.
 
     A row counts only while it carries the worker's own token. One that became ``unknown`` because the lease ran out is
-    still put right by the worker that knows, unless it asks for another attempt.
+    still put right by the worker that knows; it is then over, even if it could have been tried again.
     """
     wanted = {result.message_id: result for result in results}
     mine: dict[int, Message] = {}
@@ -233,11 +240,10 @@ def record(connection: Connection, results: Sequence[Result], *, token: str) -> 
     rows: list[dict[str, Any]] = [
         {
             "of": message_id,
-            "then": result.state,
+            "then": "failed" if (mine[message_id].state, result.state) == ("unknown", "planned") else result.state,
             "why": result.reason,
             "when": result.due_at or mine[message_id].due_at,
             "left": result.sent_at,
-            "by": result.provider,
             "as": result.provider_id,
             "bytes": result.content_digest,
             # A message that goes back is claimed anew, at another moment.
@@ -255,7 +261,6 @@ def record(connection: Connection, results: Sequence[Result], *, token: str) -> 
                 reason=bindparam("why"),
                 due_at=bindparam("when"),
                 sent_at=bindparam("left"),
-                provider=bindparam("by"),
                 provider_id=bindparam("as"),
                 content_digest=bindparam("bytes"),
                 claimed_at=bindparam("taken"),
@@ -263,7 +268,10 @@ def record(connection: Connection, results: Sequence[Result], *, token: str) -> 
             ),
             rows,
         )
-    return [mine[row["of"]] for row in rows]
+    return [
+        replace(mine[row["of"]], state=row["then"], reason=row["why"], due_at=row["when"], sent_at=row["left"])
+        for row in rows
+    ]
 
 
 def settle_unknown(connection: Connection, key: str, *, sent_at: datetime | None, reason: str) -> bool:

@@ -1,0 +1,1 @@
+"""Ways out: each channel sends batches and tells, for every message, how it ended."""

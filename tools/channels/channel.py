@@ -1,0 +1,93 @@
+"""What every channel must do: take a batch, and say of each message how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from memory.play import Channel as ChannelName
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One message, ready to leave."""
+
+    message_key: str
+    """Its name in the ledger: the idempotency key where the provider takes one."""
+    sender: str
+    address: str
+    content: bytes
+    """For e-mail the whole message as it goes over the wire."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The receiving side took it."""
+
+    message_key: str
+    provider_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """It was refused for good; it certainly did not arrive."""
+
+    message_key: str
+    reason: str
+    hard_bounce: bool = False
+    """True when the address itself is wrong and must not be written to again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transient:
+    """It certainly did not leave, and may be tried again."""
+
+    message_key: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Nobody can tell whether it left."""
+
+    message_key: str
+    reason: str
+
+
+Outcome = Sent | Failed | Transient | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a channel can do."""
+
+    carries: ChannelName
+    idempotent: bool
+    """True when the same message key twice arrives once, so that an interrupted send may be repeated."""
+    batch_size: int
+    """Messages claimed at a time. Without idempotency, so many may become unknown when a worker dies."""
+
+
+class Channel(Protocol):
+    """One way out. A channel belongs to one thread."""
+
+    @property
+    def name(self) -> str:
+        """The provider, as the ledger names it."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    def send_many(self, batch: Sequence[Outgoing], *, seconds: float) -> list[Outcome]:
+        """Send a batch: one outcome for each message, in order.
+
+        What could not be started within ``seconds`` comes back as Transient. Trouble with one message or with the
+        other side is an outcome, never an exception.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...

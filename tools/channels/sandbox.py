@@ -1,0 +1,43 @@
+"""The sandbox: every message becomes a file that any mail program opens; nothing leaves the machine."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tools.channels.channel import Capabilities, Outcome, Outgoing, Sent, Transient
+
+
+class SandboxChannel:
+    """Writes one ``.eml`` file per message, named by its key, so that the same message twice is one file."""
+
+    name = "sandbox"
+    capabilities = Capabilities(carries="email", idempotent=True, batch_size=500)
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def send_many(self, batch: Sequence[Outgoing], *, seconds: float) -> list[Outcome]:
+        until = time.monotonic() + seconds
+        return [self._send(message, until) for message in batch]
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _send(self, message: Outgoing, until: float) -> Outcome:
+        if time.monotonic() > until:
+            return Transient(message.message_key, "not started in time")
+        target = self.folder / f"{message.message_key}.eml"
+        draft = self.folder / f".{message.message_key}.{os.getpid()}"
+        try:
+            if not target.exists():
+                self.folder.mkdir(parents=True, exist_ok=True)
+                draft.write_bytes(message.content)
+                # A reader sees the whole file or none, also when this process dies here.
+                draft.replace(target)
+        except OSError as error:
+            draft.unlink(missing_ok=True)
+            return Transient(message.message_key, f"the file could not be written: {error.strerror or error}")
+        return Sent(message.message_key, provider_id=target.name)

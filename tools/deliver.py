@@ -1,0 +1,211 @@
+"""Delivery: claim a batch, write its messages, hand them to the channel, and record how each one ended."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from email.message import EmailMessage
+
+from sqlalchemy import Connection, bindparam, update
+
+from memory import cap, enrolments, ledger
+from memory.canonical import digest
+from memory.errors import NoriaError, StoreError
+from memory.journal import append
+from memory.ledger import Message, Result
+from memory.schema import contacts
+from tools.channels.channel import Channel, Failed, Outcome, Outgoing, Sent, Transient, Unknown
+from tools.compose import POLICY, compose
+from tools.gate import ATTEMPTS, Ready, claim
+from tools.records import LakeRecords
+from tools.render import render
+from tools.unsubscribe import stop_contact, suppress_address
+from tools.workplace import Workplace
+
+_BACKOFF = timedelta(minutes=5)
+_LONGEST_BACKOFF = timedelta(hours=4)
+_RECORD_ATTEMPTS = 6
+# What is left of the lease when sending stops, for recording the outcomes.
+_MARGIN = 0.5
+
+
+@dataclass
+class Delivered:
+    """What one pass over the due messages did."""
+
+    states: Counter[str] = field(default_factory=Counter)
+    """Messages that ended in each state; "planned" counts holds and messages to be tried again."""
+    drifted: list[str] = field(default_factory=list)
+    """Campaigns stopped because they are no longer what was approved, in words."""
+    stopped: bool = False
+    """True when the switch is off."""
+
+    @property
+    def moved(self) -> int:
+        return sum(self.states.values())
+
+
+def deliver(place: Workplace, *, most: int | None = None) -> Delivered:
+    """Send what is due on every channel, batch by batch, until nothing is left or ``most`` were looked at."""
+    done = Delivered()
+    records = LakeRecords(place.lake)
+    for channel in place.channels.values():
+        while most is None or done.moved < most:
+            token = uuid.uuid4().hex
+            limit = None if most is None else most - done.moved
+            taken = claim(place, channel, token=token, records=records, limit=limit)
+            done.stopped |= taken.stopped
+            done.drifted += taken.drifted
+            if not taken.examined:
+                break
+            states = Counter(taken.states)
+            del states["claimed"]
+            done.states += states + send(place, channel, taken.ready, token)
+    return done
+
+
+def send(place: Workplace, channel: Channel, ready: Sequence[Ready], token: str) -> Counter[str]:
+    """Write, send and record one claimed batch; returns how many ended in each state."""
+    outgoing: dict[str, Outgoing] = {}
+    outcomes: dict[str, Outcome] = {}
+    for one in ready:
+        key = one.message.message_key
+        try:
+            outgoing[key] = _write(one, place.clock.now())
+        except NoriaError as error:
+            outcomes[key] = Failed(key, f"it could not be written: {error.code}")
+    if outgoing:
+        seconds = place.lease_seconds * (1 - _MARGIN)
+        said = channel.send_many(list(outgoing.values()), seconds=seconds)
+        outcomes |= {outcome.message_key: outcome for outcome in said}
+    results = [_result(one, outcomes[one.message.message_key], outgoing, place.clock.now()) for one in ready]
+    return _record(place, ready, results, outcomes, token)
+
+
+def _write(one: Ready, at: datetime) -> Outgoing:
+    """The bytes of one message."""
+    if one.case.bindings is None:
+        raise NoriaError("The record lacks a value that the message needs.", where=one.message.message_key)
+    rendered = render(one.play, one.step, one.case.bindings.language, one.case.bindings)
+    mail: EmailMessage = compose(
+        rendered,
+        one.play.brand,
+        to_address=one.case.address,
+        message_key=one.message.message_key,
+        unsubscribe_url=one.case.unsubscribe_url,
+        now=at,
+    )
+    content = mail.as_bytes(policy=POLICY)
+    return Outgoing(one.message.message_key, str(one.play.brand.sender_address), one.case.address, content)
+
+
+def _result(one: Ready, outcome: Outcome, outgoing: dict[str, Outgoing], at: datetime) -> Result:
+    message = one.message
+    match outcome:
+        case Sent(provider_id=provider_id):
+            content = hashlib.sha256(outgoing[message.message_key].content).hexdigest()
+            return Result(
+                message_id=message.message_id,
+                state="sent",
+                sent_at=at,
+                provider_id=provider_id,
+                content_digest=content,
+            )
+        case Transient(reason=reason) if message.attempts + 1 < ATTEMPTS:
+            # attempts was read before this claim counted itself.
+            pause = min(_BACKOFF * 2**message.attempts, _LONGEST_BACKOFF)
+            again = min(at + pause, message.deadline_at)
+            return Result(message_id=message.message_id, state="planned", reason=reason, due_at=again)
+        case Transient(reason=reason) | Failed(reason=reason):
+            return Result(message_id=message.message_id, state="failed", reason=reason)
+        case Unknown(reason=reason):
+            return Result(message_id=message.message_id, state="unknown", reason=reason)
+
+
+def _record(
+    place: Workplace,
+    ready: Sequence[Ready],
+    results: Sequence[Result],
+    outcomes: dict[str, Outcome],
+    token: str,
+) -> Counter[str]:
+    """Write outcomes down; tried again when the store is busy, because what left cannot be called back."""
+    for attempt in range(_RECORD_ATTEMPTS):
+        try:
+            with place.store.write() as connection:
+                return _settle(connection, place, ready, results, outcomes, token)
+        except StoreError:
+            if attempt == _RECORD_ATTEMPTS - 1:
+                raise
+            time.sleep(0.05 * 2**attempt)
+    raise AssertionError("unreachable")
+
+
+def _settle(
+    connection: Connection,
+    place: Workplace,
+    ready: Sequence[Ready],
+    results: Sequence[Result],
+    outcomes: dict[str, Outcome],
+    token: str,
+) -> Counter[str]:
+    at = place.clock.now()
+    changed = ledger.record(connection, results, token=token)
+    sent = [one for one in changed if one.state == "sent"]
+    unsent = [one for one in changed if one.state in {"planned", "failed"}]
+    cap.refund(connection, [(one.contact_id, one.message_key) for one in unsent])
+    for moment in sorted({one.sent_at for one in sent if one.sent_at is not None}):
+        cap.settle(connection, [(one.contact_id, one.message_key) for one in sent if one.sent_at == moment], moment)
+    _count_unanswered(connection, sent)
+    _suppress_bounced(connection, ready, changed, outcomes, at)
+    enrolments.wake(connection, [one.enrolment_id for one in changed if one.state != "planned"], at)
+    states = Counter(str(one.state) for one in changed)
+    if changed:
+        append(
+            connection,
+            at=at,
+            actor=place.actor,
+            action="delivery.recorded",
+            subject=token,
+            payload={**states, "outcomes": digest(sorted([one.message_key, one.state] for one in changed))},
+        )
+    return states
+
+
+def _count_unanswered(connection: Connection, sent: Sequence[Message]) -> None:
+    rows = [{"of": one.contact_id} for one in sorted(sent, key=lambda one: one.contact_id) if _counts(one)]
+    if rows:
+        connection.execute(
+            update(contacts)
+            .where(contacts.c.contact_id == bindparam("of"))
+            .values(sent_since_signal=contacts.c.sent_since_signal + 1),
+            rows,
+        )
+
+
+def _counts(message: Message) -> bool:
+    return message.purpose == "marketing"
+
+
+def _suppress_bounced(
+    connection: Connection,
+    ready: Sequence[Ready],
+    changed: Sequence[Message],
+    outcomes: dict[str, Outcome],
+    at: datetime,
+) -> None:
+    """An address that does not exist is never written to again."""
+    known = {one.message_key for one in changed}
+    for one in ready:
+        outcome = outcomes[one.message.message_key]
+        if not (isinstance(outcome, Failed) and outcome.hard_bounce) or one.message.message_key not in known:
+            continue
+        message = one.message
+        source = f"message {message.message_key[:12]}"
+        suppress_address(connection, message.contact_id, message.channel, "hard_bounce", at, source)
+        stop_contact(connection, message.contact_id, message.channel, "suppressed", at)

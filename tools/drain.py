@@ -1,0 +1,196 @@
+"""From the store to the lake: events as they came in, and messages as they left; each exactly once."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+from sqlalchemy import Connection, Row, select, update
+
+from memory import workspace
+from memory.events import BOUNCE, ORDER
+from memory.lake import SCHEMAS, Lake, LakeTable
+from memory.schema import from_micros, intake, messages, to_micros
+from memory.store import Store
+
+_BATCH = 5000
+_PENDING = "drain_pending"
+_EXPORTED = "sends_exported_to"
+# Outcomes are recorded a little later than they happen; what was exported before is simply the same again.
+_OVERLAP = timedelta(days=1)
+
+
+def drain(store: Store, lake: Lake) -> int:
+    """Write waiting events to the lake in batches; returns how many. A batch that was cut short is written again.
+
+    The lake knows every batch by its id, so the same batch twice is there once.
+    """
+    drained = 0
+    while (batch_id := _open_batch(store)) is not None:
+        with store.read() as connection:
+            query = select(intake).where(intake.c.batch_id == batch_id).order_by(intake.c.intake_id)
+            rows = connection.execute(query).all()
+        _write(lake, rows, batch_id)
+        bounced = _bounced(rows)
+        if bounced:
+            with store.read() as connection:
+                _export(connection, lake, messages.c.message_key.in_(sorted(bounced)), bounced)
+        with store.write() as connection:
+            if workspace.get_value(connection, _PENDING) == batch_id:
+                workspace.set_value(connection, _PENDING, None)
+        drained += len(rows)
+    return drained
+
+
+def export_sends(store: Store, lake: Lake) -> int:
+    """Write messages that left since the last time to the lake; returns how many were looked at."""
+    with store.read() as connection:
+        last = workspace.get_value(connection, _EXPORTED)
+        since = from_micros(last) - _OVERLAP if last is not None else None
+        wanted = messages.c.state == "sent"
+        newest = _export(connection, lake, wanted if since is None else wanted & (messages.c.sent_at >= since), {})
+    if newest is None:
+        return 0
+    count, latest = newest
+    with store.write() as connection:
+        before = workspace.get_value(connection, _EXPORTED)
+        workspace.set_value(connection, _EXPORTED, max(to_micros(latest), before or 0))
+    return count
+
+
+def _open_batch(store: Store) -> str | None:
+    """The batch that is to be written next: one that was begun, or else a new one; None when nothing waits."""
+    with store.write() as connection:
+        pending = workspace.get_value(connection, _PENDING)
+        if pending is not None:
+            return str(pending)
+        waiting = select(intake.c.intake_id).where(intake.c.batch_id.is_(None)).order_by(intake.c.intake_id)
+        ids = connection.execute(waiting.limit(_BATCH).with_for_update(skip_locked=True)).scalars().all()
+        if not ids:
+            return None
+        batch_id = uuid.uuid4().hex
+        connection.execute(
+            update(intake)
+            .where(intake.c.intake_id.between(ids[0], ids[-1]), intake.c.batch_id.is_(None))
+            .values(batch_id=batch_id)
+        )
+        workspace.set_value(connection, _PENDING, batch_id)
+        return batch_id
+
+
+def _write(lake: Lake, rows: Sequence[Row[Any]], batch_id: str) -> None:
+    known = [row for row in rows if row.contact_id is not None]
+    orders = {str(row.properties["order_id"]): row for row in known if _is_order(row)}
+    if orders:
+        lake.upsert(LakeTable.ORDERS, _table(LakeTable.ORDERS, [_order(*one) for one in sorted(orders.items())]))
+        lines = [line for one in sorted(orders.items()) for line in _lines(*one)]
+        if lines:
+            lake.upsert(LakeTable.LINES, _table(LakeTable.LINES, lines))
+    if known:
+        lake.append(LakeTable.EVENTS, _table(LakeTable.EVENTS, [_event(row) for row in known]), batch_id=batch_id)
+
+
+def _is_order(row: Row[Any]) -> bool:
+    return row.kind == ORDER and bool(row.properties.get("order_id"))
+
+
+def _event(row: Row[Any]) -> dict[str, Any]:
+    properties: Mapping[str, Any] = row.properties
+    lines = properties.get("lines") or [{}]
+    kept = {name: value for name, value in properties.items() if name != "lines"}
+    value = properties.get("total_cents", properties.get("value_cents"))
+    return {
+        "event_id": row.event_id,
+        "contact_id": row.contact_id,
+        "kind": row.kind,
+        "at": to_micros(row.at),
+        "category": str(properties.get("category", lines[0].get("category", ""))),
+        "product_id": str(properties.get("product_id", lines[0].get("product_id", ""))),
+        "value_cents": None if value is None else int(value),
+        "human": row.human,
+        "source": row.source,
+        "properties": json.dumps(kept, sort_keys=True, ensure_ascii=False),
+    }
+
+
+def _order(order_id: str, row: Row[Any]) -> dict[str, Any]:
+    lines = row.properties.get("lines", [])
+    total = row.properties.get("total_cents", sum(int(line.get("amount_cents", 0)) for line in lines))
+    return {
+        "order_id": order_id,
+        "contact_id": row.contact_id,
+        "at": to_micros(row.at),
+        "total_cents": int(total),
+        "discount_cents": int(row.properties.get("discount_cents", 0)),
+        "currency": str(row.properties.get("currency", "")),
+        "source": row.source,
+    }
+
+
+def _lines(order_id: str, row: Row[Any]) -> list[dict[str, Any]]:
+    return [
+        {
+            "order_id": order_id,
+            "line": number,
+            "contact_id": row.contact_id,
+            "at": to_micros(row.at),
+            "product_id": str(line.get("product_id", "")),
+            "category": str(line.get("category", "")),
+            "quantity": int(line.get("quantity", 1)),
+            "amount_cents": int(line.get("amount_cents", 0)),
+            "discount_cents": int(line.get("discount_cents", 0)),
+        }
+        for number, line in enumerate(row.properties.get("lines", []), start=1)
+    ]
+
+
+def _bounced(rows: Sequence[Row[Any]]) -> dict[str, str]:
+    return {
+        str(row.properties["message_key"]): str(row.properties.get("bounce", "soft"))
+        for row in rows
+        if row.kind == BOUNCE and row.properties.get("message_key")
+    }
+
+
+def _export(connection: Connection, lake: Lake, where: Any, bounced: Mapping[str, str]) -> tuple[int, datetime] | None:
+    query = select(messages).where(messages.c.sent_at.is_not(None), where).order_by(messages.c.message_id)
+    rows = connection.execute(query).all()
+    if not rows:
+        return None
+    already = {} if bounced else _known_bounces(connection, [row.message_key for row in rows])
+    bounces = {**already, **bounced}
+    lake.upsert(
+        LakeTable.SENDS,
+        _table(
+            LakeTable.SENDS,
+            [
+                {
+                    "message_key": row.message_key,
+                    "contact_id": row.contact_id,
+                    "campaign": row.campaign_id,
+                    "channel": row.channel,
+                    "at": to_micros(row.sent_at),
+                    "delivered": row.message_key not in bounces,
+                    "bounced": bounces.get(row.message_key, ""),
+                    "source": "noria",
+                }
+                for row in rows
+            ],
+        ),
+    )
+    return len(rows), max(row.sent_at for row in rows)
+
+
+def _known_bounces(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
+    """Bounces that were reported before their message was exported."""
+    wanted = set(keys)
+    rows = connection.execute(select(intake).where(intake.c.kind == BOUNCE)).all()
+    return {key: kind for key, kind in _bounced(rows).items() if key in wanted}
+
+
+def _table(table: LakeTable, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    return pa.Table.from_pylist(list(rows), schema=SCHEMAS[table])

@@ -1,0 +1,326 @@
+"""The gate: claim due messages, judge each on facts of this very moment, and reserve room under the cap.
+
+All of it is one transaction: what it allows is claimed before anybody else can look.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from memory import campaigns, cap, enrolments, ledger
+from memory.canonical import digest
+from memory.cap import Cap
+from memory.enrolments import Enrolment
+from memory.finding import Verdict as Says
+from memory.journal import append
+from memory.ledger import Message, Verdict
+from memory.play import Play, SendStep
+from memory.schema import campaigns as campaign_rows
+from memory.schema import messages as message_rows
+from memory.workspace import read_switch, salt
+from policies.guardian import Review, gate_message
+from tools.channels.channel import Channel
+from tools.drift import approval_facts, has_drifted, stop_drifted
+from tools.gather import Candidate, Case, Ground, gather, recent_days, recent_since
+from tools.records import LakeRecords
+from tools.workplace import Workplace
+
+HOLD = timedelta(hours=1)
+"""When to ask again where a rule cannot say."""
+ATTEMPTS = 8
+"""How often one message is tried."""
+_LEAVES = {"consent": "consent_withdrawn", "suppression": "suppressed"}
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A claimed message with all it takes to write it."""
+
+    message: Message
+    play: Play
+    step: SendStep
+    case: Case
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What one pass through the gate did."""
+
+    token: str
+    ready: tuple[Ready, ...] = ()
+    states: Counter[str] | None = None
+    """How many messages ended the pass in each state; held ones are still "planned"."""
+    drifted: tuple[str, ...] = ()
+    """What was stopped because it is no longer what was approved."""
+    stopped: bool = False
+    """True when the switch is off."""
+
+    @property
+    def examined(self) -> int:
+        return sum(self.states.values()) if self.states else 0
+
+
+def claim(place: Workplace, channel: Channel, *, token: str, records: LakeRecords, limit: int | None = None) -> Claim:
+    """Claim up to a batch of due messages for a channel; refused and held ones are written down as such."""
+    size = min(limit or channel.capabilities.batch_size, channel.capabilities.batch_size)
+    _look_up(place, channel, records)
+    with place.store.write() as connection:
+        if read_switch(connection).stopped:
+            return Claim(token, stopped=True)
+        return _claim(connection, place, channel, token, records, size)
+
+
+def give_up_stale(place: Workplace) -> int:
+    """Claims of workers that fell silent become ``unknown`` where sending again could mean sending twice."""
+    repeatable = [channel.name for channel in place.channels.values() if channel.capabilities.idempotent]
+    with place.store.write() as connection:
+        lost = ledger.stale(connection, providers=repeatable, others=True, now=place.lease_clock.now(), limit=1000)
+        at = place.clock.now()
+        reason = "the worker fell silent while it was in flight"
+        verdicts = [
+            Verdict(message_id=one.message_id, state="unknown", reason=reason, due_at=one.due_at) for one in lost
+        ]
+        _write(connection, place, verdicts, lost, "", "", at)
+        return len(lost)
+
+
+def close_overdue(place: Workplace) -> int:
+    """Messages past their deadline that no claim will look at any more: of paused campaigns and absent channels."""
+    with place.store.write() as connection:
+        at = place.clock.now()
+        late = ledger.overdue(connection, at=at, limit=1000)
+        verdicts = [
+            Verdict(
+                message_id=one.message_id,
+                state="suppressed",
+                reason="deadline",
+                findings=one.findings,
+                due_at=one.due_at,
+            )
+            for one in late
+        ]
+        _write(connection, place, verdicts, late, "", "", at)
+        return len(late)
+
+
+def _claim(
+    connection: Connection, place: Workplace, channel: Channel, token: str, records: LakeRecords, size: int
+) -> Claim:
+    at = place.clock.now()
+    found: list[Message] = []
+    if channel.capabilities.idempotent:
+        found = ledger.stale(
+            connection, providers=[channel.name], others=False, now=place.lease_clock.now(), limit=size
+        )
+    if not found:
+        found = ledger.due(connection, channels=[channel.capabilities.carries], at=at, limit=size)
+    if not found:
+        return Claim(token, states=Counter())
+    # Before any fact is read: whoever else claims for one of these contacts waits here.
+    locked = cap.lock(connection, [one.contact_id for one in found], place.pack.cap.messages)
+    inside = enrolments.by_ids(connection, [one.enrolment_id for one in found])
+    verdicts: list[Verdict] = []
+    ready: list[Ready] = []
+    drifted: list[str] = []
+    room: dict[int, tuple[Message, Ready]] = {}
+    for group in _by_step(found):
+        campaign = campaigns.get(connection, group[0].campaign_id)
+        version = campaigns.get_version(connection, campaign.campaign_id, group[0].version)
+        approval = approval_facts(connection, campaign, version)
+        if has_drifted(approval):
+            drifted.append(stop_drifted(connection, campaign, version, at))
+            verdicts += [_kept(one, "approval") for one in group]
+            continue
+        play = version.play
+        step = _step(play, group[0])
+        if step is None:
+            verdicts += [_ended(one, "no such step") for one in group]
+            continue
+        ground = Ground(
+            campaign_id=campaign.campaign_id,
+            play=play,
+            step=step,
+            approval=approval,
+            pack=place.pack,
+            at=at,
+            salt=salt(connection),
+            switch_stopped=False,
+            programme_share=place.programme_share,
+            public_url=place.public_url,
+            currency=place.currency,
+        )
+        gone = {one.message_id: why for one in group if (why := _gone(one, inside[one.enrolment_id]))}
+        verdicts += [_ended(one, gone[one.message_id]) for one in group if one.message_id in gone]
+        staying = [one for one in group if one.message_id not in gone]
+        candidates = [_candidate(one, inside[one.enrolment_id]) for one in staying]
+        cases = gather(connection, candidates, ground=ground, slots=locked, records=records)
+        for message, case in zip(staying, cases, strict=True):
+            review = gate_message(case.facts, place.pack)
+            if review.allowed:
+                room[message.contact_id] = (message, Ready(message, play, step, case))
+            else:
+                verdicts.append(_verdict(message, case, review, at))
+    granted = _reserve(connection, place, room, locked, at)
+    for contact_id, (message, one) in room.items():
+        if contact_id in granted:
+            ready.append(one)
+            verdicts.append(Verdict(message_id=message.message_id, state="claimed", due_at=message.due_at))
+        else:
+            verdicts.append(_kept(message, "frequency", at + HOLD))
+    states = _write(connection, place, verdicts, found, token, channel.name, at)
+    return Claim(token, tuple(ready), states, tuple(dict.fromkeys(drifted)))
+
+
+def _reserve(
+    connection: Connection,
+    place: Workplace,
+    room: dict[int, tuple[Message, Ready]],
+    locked: dict[int, list[cap.Slot]],
+    at: datetime,
+) -> set[int]:
+    limits = Cap(place.pack.cap.messages, place.pack.cap.window_days)
+    capped = {one: message.message_key for one, (message, _) in room.items() if message.purpose == "marketing"}
+    return cap.reserve(connection, capped, locked, cap=limits, at=at) | (room.keys() - capped.keys())
+
+
+def _write(
+    connection: Connection,
+    place: Workplace,
+    verdicts: Sequence[Verdict],
+    judged: Iterable[Message],
+    token: str,
+    provider: str,
+    at: datetime,
+) -> Counter[str]:
+    """Verdicts onto their rows, contacts on their way, and one line for all of them in the journal."""
+    lease_until = place.lease_clock.now() + timedelta(seconds=place.lease_seconds)
+    ledger.judge(
+        connection,
+        verdicts,
+        token=token,
+        lease_until=lease_until,
+        at=at,
+        provider=provider,
+        pack_version=place.pack.version,
+    )
+    of = {one.message_id: one for one in judged}
+    over = [one for one in verdicts if one.state in {"suppressed", "withheld", "unknown"}]
+    leaving = {of[one.message_id].enrolment_id: _LEAVES[one.reason] for one in over if one.reason in _LEAVES}
+    enrolments.leave(connection, leaving, at)
+    enrolments.wake(connection, [of[one.message_id].enrolment_id for one in over], at)
+    states = Counter(str(one.state) for one in verdicts)
+    if verdicts:
+        lines = sorted([of[one.message_id].message_key, one.state, one.reason] for one in verdicts)
+        append(
+            connection,
+            at=at,
+            actor=place.actor,
+            action="delivery.gated",
+            subject=token or "sweep",
+            payload={**states, "verdicts": digest(lines), "policy": place.pack.version},
+        )
+    return states
+
+
+def _verdict(message: Message, case: Case, review: Review, at: datetime) -> Verdict:
+    against = [finding for finding in review.findings if finding.verdict is not Says.ALLOW]
+    shown: list[dict[str, Any]] = [finding.model_dump(mode="json") for finding in review.findings]
+    if message.state == "claimed":
+        # It may have left before the other worker fell silent, so it is neither sent again nor called unsent.
+        reason = f"in flight, not repeated: {against[0].rule}"
+        return Verdict(
+            message_id=message.message_id, state="unknown", reason=reason, findings=shown, due_at=message.due_at
+        )
+    if review.withheld and not case.facts.in_programme_holdout:
+        return Verdict(
+            message_id=message.message_id, state="withheld", reason="holdout", findings=shown, due_at=message.due_at
+        )
+    refused = [finding.rule for finding in against if finding.verdict is Says.REFUSE]
+    if refused:
+        reason = "programme_holdout" if refused[0] == "holdout" and case.facts.in_programme_holdout else refused[0]
+        if reason == "deadline":
+            # What it was held for until then says more than the clock.
+            shown = [*message.findings, *shown]
+        return Verdict(
+            message_id=message.message_id, state="suppressed", reason=reason, findings=shown, due_at=message.due_at
+        )
+    again = min(max(review.retry_at or at + HOLD, at + timedelta(microseconds=1)), message.deadline_at)
+    return Verdict(message_id=message.message_id, state="planned", reason=against[0].rule, findings=shown, due_at=again)
+
+
+def _gone(message: Message, enrolment: Enrolment) -> str:
+    """Why a message is over before any rule is asked; empty when it is not."""
+    if enrolment.state == "exited":
+        return enrolment.exit_reason or "exited"
+    # A message on which one worker after the other dies must not take the next one with it.
+    return f"no outcome after {ATTEMPTS} attempts" if message.attempts >= ATTEMPTS else ""
+
+
+def _kept(message: Message, reason: str, due_at: datetime | None = None) -> Verdict:
+    """It waits, unless it may already have left."""
+    return Verdict(
+        message_id=message.message_id,
+        state="unknown" if message.state == "claimed" else "planned",
+        reason=reason,
+        findings=message.findings,
+        due_at=message.due_at if due_at is None else min(due_at, message.deadline_at),
+    )
+
+
+def _ended(message: Message, reason: str) -> Verdict:
+    """It is over, for a reason that is no rule of the pack."""
+    return Verdict(
+        message_id=message.message_id,
+        state="unknown" if message.state == "claimed" else "suppressed",
+        reason=reason,
+        due_at=message.due_at,
+    )
+
+
+def _candidate(message: Message, enrolment: Enrolment) -> Candidate:
+    return Candidate(
+        contact_id=message.contact_id,
+        message_key=message.message_key,
+        in_holdout=enrolment.in_holdout,
+        deadline_at=message.deadline_at,
+        records=enrolment.bindings,
+    )
+
+
+def _by_step(found: Iterable[Message]) -> list[list[Message]]:
+    groups: dict[tuple[str, int, str, str], list[Message]] = {}
+    for one in found:
+        groups.setdefault((one.campaign_id, one.version, one.sequence_key, one.step_key), []).append(one)
+    return list(groups.values())
+
+
+def _step(play: Play, message: Message) -> SendStep | None:
+    wanted = (message.sequence_key, message.step_key)
+    return next((step for sequence, step in play.sends() if (sequence.key, step.key) == wanted), None)
+
+
+def _look_up(place: Workplace, channel: Channel, records: LakeRecords) -> None:
+    """Read from the lake what the claim will ask for, so that no lock is held meanwhile."""
+    at = place.clock.now()
+    with place.store.read() as connection:
+        query = (
+            select(message_rows.c.campaign_id, message_rows.c.version)
+            .join(campaign_rows, campaign_rows.c.campaign_id == message_rows.c.campaign_id)
+            .where(message_rows.c.state.in_(["planned", "claimed"]), message_rows.c.due_at <= at)
+            .where(message_rows.c.channel == channel.capabilities.carries, campaign_rows.c.status == "live")
+            .distinct()
+        )
+        versions = [campaigns.get_version(connection, *row) for row in connection.execute(query).all()]
+    # A body that somebody touched may not even be a play; the claim deals with it.
+    for play in [version.play for version in versions if version.digest_found == version.digest]:
+        days = recent_days(play, place.pack)
+        if days:
+            records.last_purchases(play.goal.category, recent_since(at, days))
+        if play.records:
+            records.products()

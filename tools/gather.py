@@ -1,0 +1,267 @@
+"""Facts about many messages at once, as they stand at this moment, for the gate to judge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, Row, func, select
+
+from memory.assignment import in_programme_holdout
+from memory.cap import Cap, Slot
+from memory.errors import NotFoundError
+from memory.events import ORDER
+from memory.offers import read_offer
+from memory.play import Play, RecordKind, SendStep
+from memory.schema import campaign_versions, consent_current, contacts, intake, messages, suppressions
+from policies.facts import NEVER, NO_OFFER, ApprovalFacts, MessageFacts, OfferFacts, moment_or_never
+from policies.pack import Pack
+from policies.rules.recent_purchase import RecentPurchaseLimits
+from tools.bindings import Bindings, Recipient, resolve_many
+from tools.records import LakeRecords
+from tools.unsubscribe import WayOut, link, sign
+
+_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One message that might leave, or one contact that might enter."""
+
+    contact_id: int
+    message_key: str
+    in_holdout: bool
+    deadline_at: datetime
+    records: Mapping[RecordKind, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What all messages of one step have in common."""
+
+    campaign_id: str
+    play: Play
+    step: SendStep
+    approval: ApprovalFacts
+    pack: Pack
+    at: datetime
+    salt: str
+    switch_stopped: bool
+    programme_share: float
+    public_url: str
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A candidate with its facts, and what it takes to write the message."""
+
+    candidate: Candidate
+    facts: MessageFacts
+    address: str
+    bindings: Bindings | None
+    unsubscribe_url: str
+
+
+def gather(
+    connection: Connection,
+    candidates: Sequence[Candidate],
+    *,
+    ground: Ground,
+    slots: Mapping[int, Sequence[Slot]],
+    records: LakeRecords,
+) -> list[Case]:
+    """The facts of each candidate, in order; a contact comes once.
+
+    ``slots`` come from ``cap.lock`` where a claim depends on them, from ``cap.read`` for a preview.
+    """
+    cases: list[Case] = []
+    offer = _offer(connection, ground.play)
+    for start in range(0, len(candidates), _CHUNK):
+        cases += _gather(connection, candidates[start : start + _CHUNK], ground, slots, records, offer)
+    return cases
+
+
+def _gather(
+    connection: Connection,
+    candidates: Sequence[Candidate],
+    ground: Ground,
+    slots: Mapping[int, Sequence[Slot]],
+    records: LakeRecords,
+    offer: OfferFacts,
+) -> list[Case]:
+    play, step, at = ground.play, ground.step, ground.at
+    ids = [candidate.contact_id for candidate in candidates]
+    people = {row.contact_id: row for row in connection.execute(select(contacts).where(contacts.c.contact_id.in_(ids)))}
+    consent = _consents(connection, ids, step)
+    suppressed = _suppressions(connection, people.values(), step.channel)
+    bought = _purchases(connection, ids, people, ground, records)
+    exempt = _exempt_sends(connection, ids, people) if play.limits.hibernation_exempt else {}
+    ways_out = {candidate.contact_id: _way_out(ground, candidate) for candidate in candidates}
+    resolution = resolve_many(
+        connection,
+        play,
+        step,
+        [Recipient(one.contact_id, one.records, ways_out[one.contact_id]) for one in candidates],
+        products=records.products() if play.records else {},
+        currency=ground.currency,
+    )
+    limits = Cap(ground.pack.cap.messages, ground.pack.cap.window_days)
+    cases = []
+    for candidate in candidates:
+        contact_id = candidate.contact_id
+        person = people.get(contact_id)
+        state, has_proof = consent.get(contact_id, ("", False))
+        zone, zone_known = _zone(person.time_zone if person else "", play.schedule.fallback_zone)
+        mine = slots.get(contact_id, ())
+        sent = limits.used(mine, at, besides=candidate.message_key)
+        lacking = resolution.missing.get(contact_id)
+        facts = MessageFacts(
+            now=at,
+            channel=step.channel,
+            purpose=step.purpose,
+            switch_stopped=ground.switch_stopped,
+            deadline_at=candidate.deadline_at,
+            approval=ground.approval,
+            contact_erased=person is None or person.erased_at is not None or person.merged_into is not None,
+            suppressed_reason=_suppressed(person, suppressed),
+            consent_state=state,
+            consent_has_proof=has_proof,
+            sent_in_window=sent,
+            cap_frees_at=limits.room_at(mine, at) if sent >= limits.limit else None,
+            tracking_known=person is not None and person.last_human_signal_at is not None,
+            last_human_signal_at=moment_or_never(person.last_human_signal_at if person else None),
+            sent_since_signal=person.sent_since_signal if person else 0,
+            hibernation_exempt=play.limits.hibernation_exempt,
+            exempt_sent_in_lapse=sum(1 for key in exempt.get(contact_id, ()) if key != candidate.message_key),
+            last_purchase_at=bought.get(contact_id, NEVER),
+            recent_purchase_days=play.limits.recent_purchase_days,
+            local_now=at.astimezone(zone),
+            zone_known=zone_known,
+            send_from_hour=play.schedule.send_from_hour,
+            send_until_hour=play.schedule.send_until_hour,
+            weekdays=play.schedule.weekdays,
+            in_holdout=candidate.in_holdout,
+            in_programme_holdout=in_programme_holdout(ground.salt, contact_id, ground.programme_share, at),
+            offer=offer,
+            bindings_missing=(lacking.where,) if lacking else (),
+            sender_address=play.brand.sender_address,
+            postal_address=play.brand.postal_address,
+            unsubscribe_url=ways_out[contact_id],
+        )
+        address = (person.email or "") if person else ""
+        cases.append(Case(candidate, facts, address, resolution.ready.get(contact_id), ways_out[contact_id]))
+    return cases
+
+
+def _consents(
+    connection: Connection, ids: Sequence[int], step: SendStep
+) -> dict[int, tuple[Literal["granted", "withdrawn", ""], bool]]:
+    query = select(consent_current.c.contact_id, consent_current.c.state, consent_current.c.has_proof).where(
+        consent_current.c.contact_id.in_(ids),
+        consent_current.c.channel == step.channel,
+        consent_current.c.purpose == step.purpose,
+    )
+    return {row.contact_id: (row.state, row.has_proof) for row in connection.execute(query)}
+
+
+def _suppressions(connection: Connection, people: Any, channel: str) -> dict[str, str]:
+    hashes = sorted({person.email_hash for person in people if person.email_hash})
+    query = select(suppressions.c.address_hash, suppressions.c.reason).where(
+        suppressions.c.channel == channel, suppressions.c.address_hash.in_(hashes)
+    )
+    return {row.address_hash: row.reason for row in connection.execute(query)}
+
+
+def _suppressed(person: Row[Any] | None, suppressed: Mapping[str, str]) -> str:
+    if person is None or not person.email:
+        return "no address"
+    return suppressed.get(person.email_hash or "", "")
+
+
+def _purchases(
+    connection: Connection, ids: Sequence[int], people: Mapping[int, Row[Any]], ground: Ground, records: LakeRecords
+) -> dict[int, datetime]:
+    """Last order that counts, from the lake and from what has happened since it was last written."""
+    days = recent_days(ground.play, ground.pack)
+    category = ground.play.goal.category
+    if days == 0:
+        return {}
+    since = recent_since(ground.at, days)
+    past = records.last_purchases(category, since)
+    found = {contact_id: past[contact_id] for contact_id in ids if contact_id in past}
+    if category:
+        query = select(intake.c.contact_id, intake.c.at, intake.c.properties).where(
+            intake.c.contact_id.in_(ids), intake.c.kind == ORDER, intake.c.at >= since
+        )
+        live = [
+            (row.contact_id, row.at)
+            for row in connection.execute(query)
+            if any(line.get("category") == category for line in row.properties.get("lines", []))
+        ]
+    else:
+        live = [(one, row.last_order_at) for one, row in people.items() if row.last_order_at is not None]
+    for contact_id, at in live:
+        found[contact_id] = max(at, found.get(contact_id, at))
+    return found
+
+
+def recent_days(play: Play, pack: Pack) -> int:
+    """Days after a purchase during which the play or the pack leaves a contact alone."""
+    return max(play.limits.recent_purchase_days, pack.limits("recent_purchase", RecentPurchaseLimits).minimum_days)
+
+
+def recent_since(at: datetime, days: int) -> datetime:
+    """From when on purchases count; by the whole day, so that one look at the lake serves a whole pass."""
+    return (at - timedelta(days=days)).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _exempt_sends(connection: Connection, ids: Sequence[int], people: Mapping[int, Row[Any]]) -> dict[int, list[str]]:
+    """Keys of what each contact got under a hibernation exemption since the last sign of life."""
+    declared = select(campaign_versions.c.campaign_id).where(
+        campaign_versions.c.body["limits"]["hibernation_exempt"].as_boolean()
+    )
+    left_at = func.coalesce(messages.c.sent_at, messages.c.claimed_at)
+    query = select(messages.c.contact_id, messages.c.message_key, messages.c.sent_at, messages.c.claimed_at).where(
+        messages.c.contact_id.in_(ids),
+        messages.c.campaign_id.in_(declared),
+        messages.c.state.in_(["claimed", "sent", "unknown"]),
+        left_at.is_not(None),
+    )
+    found: dict[int, list[str]] = {}
+    for row in connection.execute(query):
+        person = people.get(row.contact_id)
+        signal = person.last_human_signal_at if person else None
+        if signal is None or (row.sent_at or row.claimed_at) > signal:
+            found.setdefault(row.contact_id, []).append(row.message_key)
+    return found
+
+
+def _offer(connection: Connection, play: Play) -> OfferFacts:
+    if play.offer is None:
+        return NO_OFFER
+    try:
+        return OfferFacts(planned=play.offer, recorded=read_offer(connection, play.offer.offer_id))
+    except NotFoundError:
+        return OfferFacts(planned=play.offer, recorded=None)
+
+
+def _way_out(ground: Ground, candidate: Candidate) -> str:
+    if not ground.public_url:
+        return ""
+    way_out = WayOut(candidate.contact_id, ground.step.channel, ground.campaign_id, candidate.message_key)
+    return link(ground.public_url, sign(ground.salt, way_out))
+
+
+@lru_cache(maxsize=1024)
+def _zone(name: str, fallback: str) -> tuple[ZoneInfo, bool]:
+    try:
+        if name:
+            return ZoneInfo(name), True
+    except (ValueError, OSError):
+        pass
+    return ZoneInfo(fallback), False

@@ -1,0 +1,309 @@
+"""The door: an approved proposal becomes a campaign, once, and only if it still is what was approved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from memory import campaigns, enrolments, ledger, proposals, workspace
+from memory.campaigns import Campaign, CampaignVersion
+from memory.canonical import bucket
+from memory.enrolments import Enrolment
+from memory.errors import ConflictError, NotFoundError
+from memory.features.table import Features
+from memory.journal import append
+from memory.offers import read_offer
+from memory.play import Play
+from memory.proposal import Audience, Proposal, ProposalStatus
+from memory.proposals import StoredProposal
+from memory.schema import messages
+from policies.facts import last_planned_send
+from tools.advance import first_place, message_at, sequence_of
+from tools.audience import Entrant, Selection, choose
+from tools.drift import changed_parts
+from tools.workplace import Workplace
+
+_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What became of a proposal at the door."""
+
+    proposal_id: str
+    status: ProposalStatus
+    campaign_id: str
+    sentence: str
+    audience: Audience | None = None
+
+
+def launch_approved(place: Workplace) -> list[Launch]:
+    """Launch every approved proposal, and carry on with launches that were interrupted."""
+    with place.store.read() as connection:
+        waiting = proposals.list_proposals(connection, [ProposalStatus.APPROVED, ProposalStatus.LAUNCHING])
+    return [launch(place, stored.proposal.proposal_id) for stored in waiting]
+
+
+def launch(place: Workplace, proposal_id: str, *, features: Features | None = None) -> Launch:
+    """Check an approved proposal once more, make it a campaign, enrol its audience and plan its first messages.
+
+    Whatever has changed since the approval voids it, and the answer says what. Doing it again, after a crash or in a
+    second worker, ends in the same campaign. Raises ConflictError when it is not approved.
+    """
+    at = place.clock.now()
+    with place.store.write() as connection:
+        workspace.salt(connection)
+        stored = proposals.get(connection, proposal_id)
+        proposal = stored.proposal
+        campaign_id = campaigns.campaign_id_of(proposal.proposal_id)
+        if stored.status is ProposalStatus.LAUNCHED:
+            return Launch(proposal.proposal_id, stored.status, campaign_id, "It is already launched.")
+        if stored.status not in {ProposalStatus.APPROVED, ProposalStatus.LAUNCHING}:
+            raise ConflictError(
+                f"It is {stored.status}, not approved.",
+                where=f"proposal {proposal.proposal_id}",
+                remedy="Only an approved proposal can be launched.",
+            )
+        objection = _objection(connection, place, stored, at)
+        if objection:
+            return _turn_away(connection, place, stored, *objection)
+    selection = choose(
+        place.store,
+        place.lake,
+        place.pack,
+        proposal.play,
+        at=at,
+        campaign_id=campaign_id,
+        features=features,
+        programme_share=place.programme_share,
+        currency=place.currency,
+    )
+    with place.store.write() as connection:
+        stored = proposals.get(connection, proposal_id)
+        objection = _objection(connection, place, stored, at) or _misfit(proposal.play, selection.audience)
+        if objection:
+            return _turn_away(connection, place, stored, *objection, audience=selection.audience)
+        began = proposals.swap_status(
+            connection,
+            proposal.proposal_id,
+            ProposalStatus.APPROVED,
+            ProposalStatus.LAUNCHING,
+            at,
+            actor=place.actor,
+        )
+        if not began and stored.status is not ProposalStatus.LAUNCHING:
+            return Launch(proposal.proposal_id, stored.status, campaign_id, "Somebody else was faster.")
+        # Paused until everybody is in: nothing leaves from a half-finished launch.
+        campaigns.create(connection, *_campaign(proposal, campaign_id, at))
+        campaign = campaigns.get(connection, campaign_id)
+    for chunk in _in_entry_order(place, campaign, proposal.play, selection):
+        with place.store.write() as connection:
+            _enrol(connection, place, campaign, proposal.play, chunk)
+    return _open(place, proposal, campaign, selection)
+
+
+def _objection(
+    connection: Connection, place: Workplace, stored: StoredProposal, at: datetime
+) -> tuple[ProposalStatus, str] | None:
+    """What has changed since the approval, apart from the audience."""
+    proposal, play = stored.proposal, stored.proposal.play
+    if stored.status is ProposalStatus.APPROVED and proposal.expires_at <= at:
+        when = f"{proposal.expires_at:%d %B %Y at %H:%M} UTC"
+        return ProposalStatus.EXPIRED, f"The approval was good until {when}."
+    approvals = proposals.approvals_for(connection, proposal.proposal_id, play.digest)
+    if not approvals or not proposals.approval_is_complete(stored, approvals):
+        return ProposalStatus.VOIDED, f"Nobody approved what would happen now. {_since_approval(connection, proposal)}"
+    if play.policy_version != place.pack.version:
+        return (
+            ProposalStatus.VOIDED,
+            f"The policy changed since the approval: {play.policy_version} is now {place.pack.version}.",
+        )
+    if play.offer is not None:
+        try:
+            recorded = read_offer(connection, play.offer.offer_id)
+        except NotFoundError:
+            return ProposalStatus.VOIDED, f"The offer {play.offer.offer_id} is no longer among the approved ones."
+        changed = changed_parts(play.offer.model_dump(mode="json"), recorded.model_dump(mode="json"))
+        if changed:
+            return ProposalStatus.VOIDED, f"The offer changed since the approval: {'; '.join(changed)}."
+        if recorded.ends_at <= at:
+            return ProposalStatus.VOIDED, f"The offer ended on {recorded.ends_at:%d %B %Y}."
+    return None
+
+
+def _misfit(play: Play, audience: Audience) -> tuple[ProposalStatus, str] | None:
+    fewest, most = play.size_band
+    if fewest <= audience.reachable <= most:
+        return None
+    return (
+        ProposalStatus.VOIDED,
+        f"The approval covers {fewest} to {most} contacts, and now {audience.reachable} would enter.",
+    )
+
+
+def _turn_away(
+    connection: Connection,
+    place: Workplace,
+    stored: StoredProposal,
+    status: ProposalStatus,
+    sentence: str,
+    *,
+    audience: Audience | None = None,
+) -> Launch:
+    at = place.clock.now()
+    proposal_id = stored.proposal.proposal_id
+    campaign_id = campaigns.campaign_id_of(proposal_id)
+    proposals.swap_status(connection, proposal_id, stored.status, status, at, actor=place.actor, reason=sentence)
+    if campaigns.of_proposal(connection, proposal_id) is not None:
+        _cancel(connection, campaign_id, at, place.actor, sentence)
+    return Launch(proposal_id, status, campaign_id, sentence, audience)
+
+
+def _cancel(connection: Connection, campaign_id: str, at: datetime, actor: str, sentence: str) -> None:
+    """Undo a launch that did not come to its end; nothing of it has left."""
+    ledger.cancel(connection, messages.c.campaign_id == campaign_id, "cancelled")
+    inside = enrolments.of_campaign(connection, campaign_id)
+    enrolments.leave(connection, {one.enrolment_id: "cancelled" for one in inside}, at)
+    campaigns.swap_status(connection, campaign_id, ["live", "paused"], "cancelled", at=at, actor=actor, reason=sentence)
+
+
+def _campaign(proposal: Proposal, campaign_id: str, at: datetime) -> tuple[Campaign, CampaignVersion]:
+    play = proposal.play
+    starts_at = max(play.schedule.starts_at, at)
+    last_send = last_planned_send(play) + (starts_at - play.schedule.starts_at)
+    approved_until = last_send + timedelta(days=play.schedule.deadline_days)
+    campaign = Campaign(
+        campaign_id=campaign_id,
+        proposal_id=proposal.proposal_id,
+        playbook=play.playbook,
+        name=proposal.title,
+        status="paused",
+        version=1,
+        holdout_share=play.holdout_share,
+        owner=play.owner,
+        starts_at=starts_at,
+        ends_at=max(last_send + timedelta(days=play.goal.window_days), approved_until),
+        review_at=starts_at + timedelta(days=play.review_days),
+        created_at=at,
+    )
+    version = CampaignVersion(
+        campaign_id=campaign_id,
+        version=1,
+        digest=play.digest,
+        body=play.model_dump(mode="json"),
+        policy_version=play.policy_version,
+        approved_until=approved_until,
+        activated_at=at,
+    )
+    return campaign, version
+
+
+def _in_entry_order(
+    place: Workplace, campaign: Campaign, play: Play, selection: Selection
+) -> list[list[tuple[Entrant, datetime]]]:
+    """Who enters when: all at once, or so many a day in an order that nobody chose."""
+    with place.store.read() as connection:
+        salt = workspace.get_value(connection, "salt") or ""
+    per_day = play.limits.contacts_per_day
+    ordered: Sequence[Entrant] = selection.entrants
+    if per_day:
+        ordered = sorted(ordered, key=lambda one: bucket(salt, "entry", campaign.campaign_id, one.contact_id))
+    timed = [
+        (one, campaign.starts_at + timedelta(days=place_in_line // per_day if per_day else 0))
+        for place_in_line, one in enumerate(ordered)
+    ]
+    return [timed[start : start + _CHUNK] for start in range(0, len(timed), _CHUNK)]
+
+
+def _enrol(
+    connection: Connection,
+    place: Workplace,
+    campaign: Campaign,
+    play: Play,
+    entering: Sequence[tuple[Entrant, datetime]],
+) -> None:
+    """Enrolments and first messages of a chunk: both are there, or neither."""
+    at = place.clock.now()
+    rows = []
+    for entrant, enters_at in sorted(entering, key=lambda one: one[0].contact_id):
+        step_key, due_at = first_place(sequence_of(play, entrant.sequence_key), enters_at)
+        rows.append(
+            Enrolment(
+                campaign_id=campaign.campaign_id,
+                contact_id=entrant.contact_id,
+                version=campaign.version,
+                in_holdout=entrant.in_holdout,
+                sequence_key=entrant.sequence_key,
+                probability=entrant.probability,
+                step_key=step_key,
+                due_at=due_at if step_key else enters_at,
+                entered_at=enters_at,
+                bindings=dict(entrant.records),
+            )
+        )
+    enrolments.enter(connection, rows)
+    inside = enrolments.of_contacts(connection, campaign.campaign_id, [row.contact_id for row in rows])
+    first = [
+        message
+        for row in rows
+        if (message := message_at(inside[row.contact_id], play, at, inside[row.contact_id].entered_at)) is not None
+        and inside[row.contact_id].state == "active"
+    ]
+    ledger.plan(connection, first, actor=place.actor, at=at)
+
+
+def _open(place: Workplace, proposal: Proposal, campaign: Campaign, selection: Selection) -> Launch:
+    """Let the campaign go live if it holds as many contacts as were approved."""
+    play, campaign_id = proposal.play, campaign.campaign_id
+    with place.store.write() as connection:
+        at = place.clock.now()
+        entered = enrolments.count(connection, campaign_id)
+        fewest, most = play.size_band
+        stored = proposals.get(connection, proposal.proposal_id)
+        if stored.status is not ProposalStatus.LAUNCHING:
+            sentence = "Another worker brought it to its end."
+            return Launch(proposal.proposal_id, stored.status, campaign_id, sentence, selection.audience)
+        if not fewest <= entered <= most:
+            # An interrupted launch was carried on when the audience had changed.
+            sentence = f"The approval covers {fewest} to {most} contacts, and {entered} entered."
+            return _turn_away(connection, place, stored, ProposalStatus.VOIDED, sentence, audience=selection.audience)
+        proposals.swap_status(
+            connection,
+            proposal.proposal_id,
+            ProposalStatus.LAUNCHING,
+            ProposalStatus.LAUNCHED,
+            at,
+            actor=place.actor,
+        )
+        campaigns.swap_status(connection, campaign_id, ["paused"], "live", at=at, actor=place.actor)
+        audience = selection.audience
+        append(
+            connection,
+            at=at,
+            actor=place.actor,
+            action="campaign.enrolled",
+            subject=campaign_id,
+            payload={
+                "proposal": proposal.proposal_id,
+                "digest": play.digest,
+                "entered": entered,
+                "holdout": audience.holdout,
+                "selected": audience.selected,
+                "subtractions": {one.rule: one.contacts for one in audience.subtractions},
+            },
+        )
+    sentence = f"{entered} contacts entered, {audience.holdout} of them held out."
+    return Launch(proposal.proposal_id, ProposalStatus.LAUNCHED, campaign_id, sentence, audience)
+
+
+def _since_approval(connection: Connection, proposal: Proposal) -> str:
+    """What is different from the version that was approved last."""
+    approved = [one for one in proposals.decisions_on(connection, proposal.proposal_id) if one.verdict == "approve"]
+    if not approved:
+        return "There is no approval on record."
+    seen = proposals.get_version(connection, proposal.proposal_id, approved[-1].version)
+    changed = changed_parts(seen.play.model_dump(mode="json"), proposal.play.model_dump(mode="json"))
+    return f"Changed since: {'; '.join(changed)}." if changed else "The approval is not complete."

@@ -1,0 +1,43 @@
+"""What the lake knows and a send needs: the catalogue, and who bought what lately."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from memory.lake import Lake
+from memory.schema import from_micros, to_micros
+from tools.bindings import Product
+
+
+class LakeRecords:
+    """Reads each part of the lake once, when it is first asked for; make a new one for each pass."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        self._products: dict[str, Product] | None = None
+        self._purchases: dict[tuple[str, datetime], dict[int, datetime]] = {}
+
+    def products(self) -> dict[str, Product]:
+        """The catalogue by product id."""
+        if self._products is None:
+            engine = self._lake.connect()
+            names = ["product_id", "name", "category", "price_cents", "url", "image_url"]
+            rows = engine.table("products").select(*names).to_pyarrow().to_pylist()
+            engine.disconnect()
+            self._products = {row["product_id"]: Product(**row) for row in rows}
+        return self._products
+
+    def last_purchases(self, category: str, since: datetime) -> dict[int, datetime]:
+        """Last order of each contact since a moment, optionally only orders with a line of one category."""
+        known = (category, since)
+        if known not in self._purchases:
+            engine = self._lake.connect()
+            rows = engine.table("lines" if category else "orders")
+            rows = rows.filter(rows.contact_id.notnull() & (rows.at >= to_micros(since)))
+            if category:
+                rows = rows.filter(rows.category == category)
+            last = rows.group_by("contact_id").aggregate(at=rows.at.max()).to_pyarrow()
+            engine.disconnect()
+            pairs = zip(last.column("contact_id").to_pylist(), last.column("at").to_pylist(), strict=True)
+            self._purchases[known] = {contact_id: from_micros(at) for contact_id, at in pairs}
+        return self._purchases[known]
