@@ -87,6 +87,7 @@ def compose(
     message["X-Noria-Message-Key"] = message_key
     if label:
         message["X-Noria-Label"] = header_text(label)
+    message["MIME-Version"] = "1.0"
     # A fixed boundary: the same message is the same bytes, whose digest the ledger keeps.
     message.make_alternative(boundary=f"=_noria_{message_key[:40]}")
     message["Content-Language"] = rendered.language
