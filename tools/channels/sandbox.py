@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tools.channels.channel import Capabilities, Outcome, Outgoing, Sent, Transient
@@ -38,6 +39,7 @@ class SandboxChannel:
                 # A reader sees the whole file or none, also when this process dies here.
                 draft.replace(target)
         except OSError as error:
-            draft.unlink(missing_ok=True)
+            with suppress(OSError):
+                draft.unlink()
             return Transient(message.message_key, f"the file could not be written: {error.strerror or error}")
         return Sent(message.message_key, provider_id=target.name)

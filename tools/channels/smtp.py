@@ -25,6 +25,7 @@ from memory.errors import ConfigurationError
 from tools.channels.channel import Capabilities, Failed, Outcome, Outgoing, Sent, Transient, Unknown
 
 _ENHANCED = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
+_WRITABLE = re.compile(r"[!-;=?-~]+@[!-;=?A-~]+")
 # Codes that speak of the mailbox when the server gives no enhanced code (RFC 5321, 4.2.3).
 _BAD_MAILBOX = frozenset({550, 551, 553})
 
@@ -138,6 +139,9 @@ class SmtpChannel:
 
     async def _send(self, connection: SMTP, message: Outgoing) -> Outcome:
         key = message.message_key
+        if not _WRITABLE.fullmatch(message.address):
+            # The library would tidy it up, and write to somebody else.
+            return Failed(key, "the address cannot be written in SMTP", hard_bounce=True)
         try:
             await connection.mail(message.sender)
             await connection.rcpt(message.address)
@@ -151,9 +155,6 @@ class SmtpChannel:
         except (SMTPException, OSError) as error:
             connection.close()
             return Transient(key, f"the connection was lost before the message: {_said(error)}")
-        except ValueError:
-            await _reset(connection)
-            return Failed(key, "the address cannot be written in SMTP", hard_bounce=True)
         try:
             response = await connection.data(message.content)
         except SMTPDataError as error:
