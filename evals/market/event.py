@@ -25,8 +25,9 @@ class Delivered:
 class MarketEvent:
     """One thing that a simulated contact (or a machine in front of it) did; ``properties["simulated"]`` is true.
 
-    The id is the same in every run of one world. An order holds ``currency``, ``total_cents`` and ``lines`` of
-    ``product_id``, ``category``, ``quantity`` and ``amount_cents``, and ``redeemed_message_key`` if it used an offer.
+    The id is the same in every run of one world. An order holds ``order_id``, ``currency``, ``total_cents``,
+    ``discount_cents`` and ``lines`` of ``product_id``, ``category``, ``quantity`` and ``amount_cents``, and
+    ``redeemed_message_key`` if it used an offer.
     A reaction to a message holds ``message_key``, ``campaign`` and ``seconds_after_delivery``; a click also
     ``user_agent``, by which (and by its speed) a scanner can be told from a person.
     """

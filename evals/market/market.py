@@ -170,6 +170,7 @@ class Market:
                 "order_id": event_id,
                 "currency": CURRENCY,
                 "total_cents": int(purchases.total_cents[index]),
+                "discount_cents": 0,
                 "lines": baskets[index],
             }
             message, at = messages[index], float(made.at[index])

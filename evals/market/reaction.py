@@ -108,7 +108,7 @@ def _event(world: World, message: Delivered, wave: _Wave, seconds: float) -> Mar
     if wave.agents:
         properties["user_agent"] = wave.agents[message.contact_id % len(wave.agents)]
     if wave.kind == "bounce":
-        properties["hard"] = True
+        properties["bounce"] = "hard"
     return MarketEvent(
         event_id=f"sim:{world.seed}:{wave.kind}{wave.suffix}:{message.message_key}",
         contact_id=message.contact_id,

@@ -12,6 +12,7 @@ import duckdb
 import pytest
 
 from evals.shop.export import CUT_OFF, ShopCounts, write_shop
+from memory.importing.mapping import guess
 
 Shop = tuple[Path, ShopCounts]
 
@@ -182,3 +183,15 @@ def test_a_household_stays_the_same_person_at_another_cut_off(shop: Shop, tmp_pa
 def test_a_naive_cut_off_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="time zone"):
         write_shop(tmp_path, cut_off=datetime(2017, 10, 1))  # noqa: DTZ001 -- the mistake under test
+
+
+def test_the_import_recognises_every_file_and_every_column(shop: Shop) -> None:
+    kinds = {}
+    for path in shop[0].glob("*.csv"):
+        with path.open(encoding="utf-8", newline="") as file:
+            mapping = guess(next(csv.reader(file)), file_name=path.name)
+        kinds[path.stem] = mapping.kind
+        assert [one.column for one in mapping.columns if not one.field] == [], path.name
+    assert kinds.pop("order_lines") == "lines"
+    assert kinds == {kind: kind for kind in kinds}
+    assert len(kinds) == 8
