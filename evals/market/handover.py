@@ -21,7 +21,7 @@ def contact_ids(store: Store, source: str) -> dict[str, int]:
     """Noria's contact for each id of the source under which the shop's exports were imported."""
     query = select(contact_aliases.c.alias, contact_aliases.c.contact_id).where(contact_aliases.c.source == source)
     with store.read() as connection:
-        return dict(connection.execute(query).tuples().all())
+        return {row.alias: row.contact_id for row in connection.execute(query)}
 
 
 def incoming(event: MarketEvent) -> Incoming:
