@@ -81,6 +81,10 @@ class Pack(_Frozen):
             raise ValueError(f"every rule must be set exactly once; missing: {', '.join(missing) or 'none'}")
         return self
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Pack:
+        """The pack with some parts set otherwise, checked again and with its own version."""
+        return type(self)(**{**{name: getattr(self, name) for name in type(self).model_fields}, **(update or {})})
+
     @cached_property
     def version(self) -> str:
         """The name and a short digest of everything the pack says."""

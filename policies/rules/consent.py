@@ -13,10 +13,10 @@ class ConsentLimits(Parameters):
 
 
 def gate(facts: MessageFacts, limits: ConsentLimits, context: Context) -> Ruling | None:
+    what = f"{need(facts.purpose, 'purpose')} by {need(facts.channel, 'channel')}"
     state = need(facts.consent_state, "consent_state")
     if state == "granted" and (facts.consent_has_proof or not limits.proof_required):
         return None
-    what = f"{need(facts.purpose, 'purpose')} by {need(facts.channel, 'channel')}"
     if state == "granted":
         return refuse(
             f"Consent to {what} is recorded without proof.", fact="consent without proof", limit="consent with proof"

@@ -41,7 +41,7 @@ _PATTERNS: Final[dict[str, re.Pattern[str]]] = {
         r"\b(?:special|exclusive|limited)(?:\W\w+)? offers?\b|"
         r"\bremises?\b|\breductions?\b|\breduite?s?\b|\brabais\b|\bristournes?\b|"
         r"\bprix (?:casse|barre|en baisse|doux|mini)s?\b|"
-        r"\beconomis\w+|\bbons? (?:d'achat|de reduction|plan)s?\b|\bbonnes affaires\b|\bbonne affaire\b|"
+        r"\beconomi(?:es|s\w+)|\bbons? (?:d'achat|de reduction|plan)s?\b|\bbonnes affaires\b|\bbonne affaire\b|"
         r"\boffres? (?:speciale|exclusive|limitee|promotionnelle)s?\b|\bmoins cher\w*"
     ),
 }

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from memory.proposal import Approvals, Audience
+from policies.approval import approvals_needed, approved_by_enough
+from tests.policies.worlds import OFFER, base_pack, own_pack, proposal
+
+
+def audience(reachable: int) -> Audience:
+    return Audience(selected=reachable, reachable=reachable, holdout=0, treated=reachable)
+
+
+WIDE = {"size_band": (1, 300_000)}
+
+
+def test_a_small_play_that_ran_before_needs_one_person() -> None:
+    needed = approvals_needed(proposal(), base_pack())
+    assert needed.people == 1
+    assert not needed.second_person
+    assert needed.reasons
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ({"audience": audience(9_999), "play_changes": WIDE}, {"audience": audience(10_000), "play_changes": WIDE}),
+        ({"cost_cents": 99_999}, {"cost_cents": 100_000}),
+        (
+            {"times_run": 0, "audience": audience(2_499), "play_changes": WIDE},
+            {"times_run": 0, "audience": audience(2_500), "play_changes": WIDE},
+        ),
+        ({"harmed_before": False}, {"harmed_before": True}),
+        ({"consent_coverage": 0.1}, {"consent_coverage": 0.05}),
+        ({}, {"audience": None}),
+        ({}, {"cost_cents": None}),
+        ({}, {"harmed_before": None}),
+        (
+            {"times_run": 1, "audience": audience(2_500), "play_changes": WIDE},
+            {"times_run": None, "audience": audience(2_500), "play_changes": WIDE},
+        ),
+    ],
+)
+def test_a_second_person_is_asked_from_a_threshold_on(one: dict[str, Any], two: dict[str, Any]) -> None:
+    assert approvals_needed(proposal(**one), base_pack()).people == 1
+    needed = approvals_needed(proposal(**two), base_pack())
+    assert needed.people == 2
+    assert needed.second_person
+    assert len(needed.reasons) >= 1
+
+
+def test_a_deep_discount_asks_for_a_second_person() -> None:
+    for value, people in ((1_999, 1), (2_000, 2)):
+        offer = OFFER.model_copy(update={"value": value})
+        facts = proposal(play_changes={"offer": offer}, offers=(offer,))
+        assert approvals_needed(facts, base_pack()).people == people
+
+
+def test_an_amount_of_unknown_depth_asks_for_a_second_person() -> None:
+    offer = OFFER.model_copy(update={"kind": "amount", "value": 500})
+    facts = proposal(play_changes={"offer": offer}, offers=(offer,))
+    assert approvals_needed(facts, base_pack()).people == 1
+    assert approvals_needed(replace(facts, reference_price_cents=None), base_pack()).people == 2
+
+
+def test_the_thresholds_come_from_the_pack() -> None:
+    strict = own_pack("  approval: {parameters: {two_people_from_contacts: 100}}\n")
+    assert approvals_needed(proposal(), strict).people == 2
+    lax = own_pack("  approval: {parameters: {two_people_when_harmed: false}}\n")
+    assert approvals_needed(proposal(harmed_before=True), lax).people == 1
+
+
+ONE = Approvals(people=1)
+TWO = Approvals(people=2, second_person=True)
+
+
+@pytest.mark.parametrize(
+    ("approvers", "needed", "last_editor", "enough"),
+    [
+        ((), ONE, None, False),
+        (("cli:marie",), ONE, None, True),
+        (("cli:marie",), ONE, "cli:marie", True),
+        (("cli:marie",), TWO, None, False),
+        (("cli:marie", "cli:marie"), TWO, None, False),
+        (("cli:marie", "cli:omar"), TWO, None, False),
+        (("cli:marie", "demo:script"), TWO, None, False),
+        (("cli:marie", "console:omar"), TWO, None, True),
+        (("cli:marie", "console:omar"), TWO, "cli:marie", True),
+        (("console:marie", "console:omar"), TWO, "console:omar", True),
+        (("console:marie",), TWO, "console:omar", False),
+        (("console:marie",), Approvals(people=1, second_person=True), "console:marie", False),
+        (("console:omar",), Approvals(people=1, second_person=True), "console:marie", True),
+    ],
+)
+def test_enough_different_people_said_yes(
+    approvers: tuple[str, ...], needed: Approvals, last_editor: str | None, enough: bool
+) -> None:
+    assert approved_by_enough(approvers, needed, last_editor) is enough
+
+
+def test_a_held_proposal_says_which_rules_hold_it() -> None:
+    needed = approvals_needed(proposal(consent_coverage=0.0), base_pack())
+    assert any("consent_coverage" in reason for reason in needed.reasons)

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import pytest
+
+from memory.finding import Verdict, strongest
+from policies.guardian import Review, gate_message, read_copy, review_proposal
+from policies.rules import RULES
+from tests.policies.tables import COPIES, MESSAGES, PROPOSALS, Row
+from tests.policies.worlds import base_pack, message, proposal, wording
+
+
+def verdict_of(rule: str, review: Review) -> Verdict:
+    return strongest(finding for finding in review.findings if finding.rule == rule)
+
+
+def named(row: Row) -> str:
+    return f"{row.rule}-{row.verdict}-{row.title}"
+
+
+@pytest.mark.parametrize("row", MESSAGES, ids=named)
+def test_a_rule_judges_a_message(row: Row) -> None:
+    review = gate_message(message(**row.changes), base_pack())
+    assert verdict_of(row.rule, review) is row.verdict
+    others = {finding.rule for finding in review.findings if finding.verdict is not Verdict.ALLOW} - {row.rule}
+    assert not others
+    assert review.verdict is row.verdict
+
+
+@pytest.mark.parametrize("row", PROPOSALS, ids=named)
+def test_a_rule_judges_a_proposal(row: Row) -> None:
+    review = review_proposal(proposal(**row.changes), base_pack())
+    assert verdict_of(row.rule, review) is row.verdict
+
+
+@pytest.mark.parametrize("row", COPIES, ids=named)
+def test_a_rule_reads_copy(row: Row) -> None:
+    assert verdict_of(row.rule, read_copy(wording(**row.changes), base_pack())) is row.verdict
+
+
+def test_every_rule_has_a_row_that_it_allows_and_one_that_it_does_not() -> None:
+    rows = [*MESSAGES, *PROPOSALS, *COPIES]
+    assert {row.rule for row in rows if row.verdict is Verdict.ALLOW} == set(RULES)
+    assert {row.rule for row in rows if row.verdict is not Verdict.ALLOW} == set(RULES)
+
+
+def test_every_rule_that_judges_messages_has_rows_with_messages() -> None:
+    gated = {rule.id for rule in RULES.values() if rule.gate}
+    assert {row.rule for row in MESSAGES} == gated
+    reviewed = {rule.id for rule in RULES.values() if rule.review}
+    assert {row.rule for row in PROPOSALS} == reviewed
+    read = {rule.id for rule in RULES.values() if rule.read}
+    assert {row.rule for row in COPIES} == read
+
+
+def test_a_message_and_a_proposal_with_nothing_against_them_are_allowed() -> None:
+    assert gate_message(message(), base_pack()).allowed
+    review = review_proposal(proposal(), base_pack())
+    assert review.allowed, [finding for finding in review.findings if finding.verdict is not Verdict.ALLOW]
+    assert {finding.rule for finding in review.findings} == {
+        rule.id for rule in RULES.values() if rule.stage != "message" or rule.review
+    }
+
+
+def test_a_rule_s_id_is_the_name_of_its_file() -> None:
+    for rule in RULES.values():
+        function = rule.gate or rule.review or rule.read
+        assert function is not None
+        assert function.__module__ == f"policies.rules.{rule.id}"
