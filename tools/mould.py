@@ -228,7 +228,7 @@ def _address(element: Tag, marks: _Marks, slots: Mapping[str, Slot], looks: _Loo
         names = slots[name].names
         if len(names) == 1 and BINDINGS[names[0]].kind == kind and slots[name].is_bare:
             return names[0]
-    elif address in {looks.website, looks.logo_url} or _fixed_address_fits(address, looks):
+    elif address in {looks.website, looks.logo_url} or _fixed_address_fits(address, marks, looks):
         return None
     raise RenderError(
         f"A {'link' if kind == 'link' else 'picture'} of this message leads to no allowed address.",
@@ -237,8 +237,13 @@ def _address(element: Tag, marks: _Marks, slots: Mapping[str, Slot], looks: _Loo
     )
 
 
-def _fixed_address_fits(address: str, looks: _Looks) -> bool:
-    return address.startswith("https://") and stays_on(address, looks.website, looks.link_domains)
+def _fixed_address_fits(address: str, marks: _Marks, looks: _Looks) -> bool:
+    # An address put together from values could tell its target who the reader is.
+    return (
+        not marks.used(address)
+        and address.startswith("https://")
+        and stays_on(address, looks.website, looks.link_domains)
+    )
 
 
 def _demand_what_the_law_wants(text: str, placed: set[str], slots: Mapping[str, Slot], looks: _Looks) -> None:
