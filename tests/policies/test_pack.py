@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -202,3 +203,8 @@ def test_every_shipped_pack_can_be_read() -> None:
     assert "base" in texts
     for name, text in texts.items():
         assert parse_pack(text, where=f"{name}.yaml", parents=texts).name == name
+
+
+def test_the_published_schema_is_the_one_in_force() -> None:
+    published = Path(__file__).parents[2] / "docs" / "schemas" / "policy-pack.json"
+    assert json.loads(published.read_text(encoding="utf-8")) == pack_schema()
