@@ -13,7 +13,8 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from langchain_openai import ChatOpenAI
 from openai import APIConnectionError, APIError, APIStatusError, LengthFinishReasonError, OpenAIError
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, stop_any, stop_base
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, stop_any
+from tenacity.stop import stop_base
 
 from memory.errors import NoriaError
 
@@ -46,6 +47,8 @@ class ModelError(NoriaError):
     """The model gave no usable answer; the rules provider takes over and the proposal says so."""
 
     code: ClassVar[str] = "model"
+    tokens: int = 0
+    """What the failed question cost all the same."""
 
 
 class _UnusableBodyError(Exception):
@@ -90,7 +93,11 @@ class Model:
         asked = list(messages)
         tokens = 0
         for repaired in (False, True):
-            message = self._ask_structured(schema, asked)
+            try:
+                message = self._ask_structured(schema, asked)
+            except ModelError as error:
+                error.tokens = tokens
+                raise
             tokens += count_tokens(asked, message)
             value, fault = _read(schema, message, self.settings.structured_method)
             if value is not None and check is not None:
@@ -98,11 +105,13 @@ class Model:
             if value is not None and not fault:
                 return Reply[Any](value=value, tokens=tokens, repaired=repaired)
             asked = [*asked, HumanMessage(f"That answer cannot be used: {fault}\nAnswer again, in the same form.")]
-        raise ModelError(
+        failure = ModelError(
             "The model's answer could not be used, nor could its second attempt.",
             where=self.settings.model,
             remedy="Rules take over; a larger model or another structured_method may follow the form better.",
         )
+        failure.tokens = tokens
+        raise failure
 
     def converse(self, messages: Sequence[BaseMessage], tools: Sequence[dict[str, Any]]) -> tuple[AIMessage, int]:
         """One turn in which the model may call tools; returns its message and the tokens it cost."""

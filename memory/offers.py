@@ -5,24 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
 from sqlalchemy import Connection, Row, or_, select
 
 from memory.errors import NotFoundError
-from memory.play import Offer
+from memory.play import Fact, Offer
 from memory.schema import facts, offers
-
-
-class Fact(BaseModel):
-    """A claim that a named person approved, in one language."""
-
-    model_config = ConfigDict(frozen=True)
-
-    fact_id: str
-    language: str
-    text: str
-    approved_by: str
-    valid_until: AwareDatetime | None = None
 
 
 def read_offer(connection: Connection, offer_id: str) -> Offer:
@@ -54,8 +41,12 @@ def approved_facts(connection: Connection, at: datetime, language: str | None = 
     )
     if language is not None:
         query = query.where(facts.c.language == language)
-    return [Fact.model_validate(row._asdict()) for row in connection.execute(query)]
+    return [_fact(row) for row in connection.execute(query)]
 
 
 def _offer(row: Row[Any]) -> Offer:
     return Offer.model_validate({name: getattr(row, name) for name in Offer.model_fields})
+
+
+def _fact(row: Row[Any]) -> Fact:
+    return Fact.model_validate({name: getattr(row, name) for name in Fact.model_fields})

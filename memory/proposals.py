@@ -255,6 +255,16 @@ def consume(connection: Connection, decision_id: str, at: datetime) -> bool:
     return changed.rowcount == 1
 
 
+def record_reply(connection: Connection, decision_id: str, reply: str) -> None:
+    """Keep the answer to a question beside it: changes then hold {"question": …, "answer": …}."""
+    question = connection.execute(select(decisions.c.reason).where(decisions.c.decision_id == decision_id)).scalar_one()
+    connection.execute(
+        update(decisions)
+        .where(decisions.c.decision_id == decision_id, decisions.c.verdict == "ask")
+        .values(changes={"question": question, "answer": reply})
+    )
+
+
 def approvals_for(connection: Connection, proposal_id: str, digest: str) -> list[Decision]:
     """Approvals bound to exactly this digest."""
     return [

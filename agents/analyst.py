@@ -1,0 +1,167 @@
+"""The analyst: sizes every playbook that the record supports, forecasts it, and says why and why now."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from agents.desk import Desk
+from agents.drafting import audience_sentence, usable_sequences
+from agents.handover import keep
+from agents.learning.priors import Prior
+from agents.learning.wording import percent
+from agents.provider import Analysis, Opportunity, Task
+from agents.sizing import choose_holdout, make_detection, make_forecast, prior_from, split
+from agents.state import ProposalState
+from agents.tasks import task_of
+from memory.errors import NoriaError
+from memory.proposal import Audience, Authorship, Evidence
+from tools.lookups import Lookup
+
+
+class UnsupportedError(NoriaError):
+    """The record does not support a playbook now; the sentence says what would change that."""
+
+    code: ClassVar[str] = "unsupported"
+
+
+def analyse(state: ProposalState, desk: Desk) -> ProposalState:
+    """Have the opportunity analysed, and store the result."""
+    task = task_of(state, desk)
+    try:
+        analysis = desk.provider.analyse(task)
+    except UnsupportedError as error:
+        return {"outcome": f"withheld: {error.what}"}
+    finally:
+        task.lookups.journal_spent("agent:analyst")
+    return {"analysis_id": keep(desk, state["thread_id"], "analysis", analysis), "outcome": ""}
+
+
+def analyse_by_rules(task: Task, *, note: str = "") -> Analysis:
+    """The analysis from numbers and templates alone."""
+    sized = size(task)
+    playbook, forecast = task.playbook, sized.forecast
+    base = percent(sized.base_rate, "en")
+    share = sized.audience.reachable / max(sized.audience.selected, 1)
+    why_now = playbook.why(
+        "en",
+        {
+            "contacts": str(sized.audience.selected),
+            "share": percent(share, "en"),
+            "base_rate": base,
+            "window_days": str(forecast.window_days),
+        },
+    )
+    direction = "raise" if forecast.effect_mean >= 0 else "lower"
+    return Analysis(
+        opportunity=sized,
+        title=f"{playbook.name['en']}: {sized.audience.treated} contacts",
+        hypothesis=(
+            f"Where this holds: {playbook.signal['en'].rstrip('.')}, "
+            f"{playbook.name['en'].lower()} messages {direction} the share who order within {forecast.window_days} "
+            f"days from {base} to {percent(_expected_rate(sized), 'en')}."
+        ),
+        why_now=why_now,
+        evidence=sized.evidence,
+        author=Authorship(agent="analyst", provider="rules", note=note),
+    )
+
+
+def size(task: Task) -> Opportunity:
+    """Size, rate, value, forecast and proof of one playbook. Raises UnsupportedError."""
+    playbook, call = task.playbook, task.lookups.call
+    about = {"playbook": playbook.id}
+    history = call("history", {})
+    segment = call("segment", about)
+    if not segment.result["contacts"]:
+        raise _no(playbook.id, f"Nobody shows its signal now: {playbook.signal['en']}")
+    reach = call("audience", about)
+    audience = Audience.model_validate(reach.result)
+    if audience.reachable < 2:
+        raise _no(playbook.id, _nobody(audience))
+    base, value = call("base_rate", about), call("order_value", about)
+    past = call("lessons", about)
+    rate, per_order = float(base.result["rate"]), float(value.result["value_per_order_cents"])
+    prior, uses = prior_from(
+        task.recall.lessons,
+        segment=audience_sentence(playbook),
+        lever=playbook.lever,
+        starting=Prior(mean=playbook.prior.mean, sd=playbook.prior.sd),
+        at=task.desk.clock.now(),
+    )
+    share = choose_holdout(audience.reachable, rate, prior, playbook.holdout_share)
+    audience = split(audience, share)
+    messages = round(audience.treated * _messages_per_contact(task))
+    cost_cents = round(messages * task.desk.settings.message_cost_micros / 1_000_000)
+    kind: Literal["margin", "revenue"] = "margin" if value.result["value_kind"] == "margin" else "revenue"
+    forecast = make_forecast(
+        prior,
+        base_rate=rate,
+        audience=audience,
+        window_days=playbook.goal.window_days,
+        value_per_order_cents=per_order,
+        value_kind=kind,
+        message_cost_cents=cost_cents,
+        currency=str(value.result["currency"]),
+    )
+    return Opportunity(
+        playbook=playbook.id,
+        audience=audience,
+        base_rate=forecast.base_rate,
+        base_contacts=int(base.result["contacts"]),
+        holdout_share=share,
+        forecast=forecast,
+        detection=make_detection(rate, audience),
+        lessons=uses,
+        evidence=tuple(_evidence(history, segment, reach, base, value, past)),
+        messages=messages,
+        cost_cents=cost_cents,
+        average_order_cents=int(value.result["average_order_cents"]),
+        value_per_order_cents=per_order,
+        rank_score=forecast.value_cents_mean / max(messages, 1),
+    )
+
+
+def _evidence(
+    history: Lookup, segment: Lookup, reach: Lookup, base: Lookup, value: Lookup, past: Lookup
+) -> list[Evidence]:
+    counted: dict[str, Any] = base.result
+    whom = "contacts who were in this segment" if counted["basis"] == "segment" else "contacts who had ordered before"
+    found = past.result["lessons"]
+    worth = value.result["value_per_order_cents"] / 100
+    taught = f"{len(found)} lessons of earlier campaigns bear on it."
+    said: list[tuple[Lookup, str, Any]] = [
+        (segment, f"{segment.result['contacts']} contacts are in the segment.", segment.result["contacts"]),
+        (reach, f"{reach.result['reachable']} of them may be written to.", reach.result["reachable"]),
+        (
+            base,
+            f"Of {counted['contacts']} {whom} {counted['window_days']} days ago, {counted['reached']} ordered since.",
+            counted["rate"],
+        ),
+        (
+            value,
+            f"An order of theirs is worth {worth:.2f} {value.result['currency']} ({value.result['value_kind']}).",
+            value.result["value_per_order_cents"],
+        ),
+        (history, f"The record holds {history.result['orders']} orders over {history.result['days']} days.", None),
+        (past, taught if found else "No earlier campaign has taught anything yet.", len(found)),
+    ]
+    return [Evidence(lookup_id=lookup.lookup_id, sentence=sentence, value=number) for lookup, sentence, number in said]
+
+
+def _messages_per_contact(task: Task) -> float:
+    sequences = usable_sequences(task.playbook)
+    return sum(one.share * sum(step.kind == "send" for step in one.steps) for one in sequences)
+
+
+def _expected_rate(sized: Opportunity) -> float:
+    return sized.base_rate + sized.forecast.incremental_mean / max(sized.audience.treated, 1)
+
+
+def _no(playbook: str, sentence: str) -> UnsupportedError:
+    return UnsupportedError(sentence, where=f"playbook {playbook}")
+
+
+def _nobody(audience: Audience) -> str:
+    reasons = sorted(audience.subtractions, key=lambda one: -one.contacts)[:3]
+    why = "; ".join(f"{one.contacts}: {one.sentence}" for one in reasons)
+    return f"Of {audience.selected} selected contacts {audience.reachable} may be written to. {why}"

@@ -1,0 +1,210 @@
+"""Weighs an answer against the record: only a stored decision of a known person, on this very version, counts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import Connection
+
+from agents.answer import Answer
+from agents.approve import Exchange, Request
+from agents.desk import Desk
+from agents.edit import apply_changes
+from agents.handover import Draft, fetch, keep
+from agents.state import ProposalState
+from agents.submit import prepare
+from agents.tasks import average_order_cents, task_of
+from memory import proposals
+from memory.errors import NoriaError
+from memory.finding import Verdict
+from memory.journal import append
+from memory.proposal import Decision, ProposalStatus
+from memory.proposals import WAITING, StoredProposal
+from policies.approval import approved_by_enough
+
+_NOBODY = "An answer was ignored: no stored decision of a known person stands behind it."
+ASK_AGAIN, REVISE, LAUNCH, END = "approve", "review", "launch", "end"
+
+
+class Note(BaseModel):
+    """Why an answer did not settle a proposal, for the people who are asked again."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: int
+    sentence: str
+
+
+def decide(state: ProposalState, desk: Desk) -> ProposalState:
+    """Act on an answer, once: launch, make a new version, close, or reply and ask again."""
+    answer = Answer.model_validate(state["answer"])
+    request = fetch(desk, state["thread_id"], state["request_id"], Request)
+    with desk.store.read() as connection:
+        stored = proposals.get(connection, state["proposal_id"])
+    if (why := _foreign(request, stored)) is not None:
+        return _again(state, desk, stored, why)
+    if stored.status not in (*WAITING, ProposalStatus.QUEUED):
+        return {"route": END, "outcome": str(stored.status)}
+    try:
+        decision = _decision(answer, request, desk)
+    except NoriaError as error:
+        return _again(state, desk, stored, str(error))
+    if decision is None:
+        return _again(
+            state, desk, stored, "An answer was ignored: no stored decision of a known person stands behind it."
+        )
+    act = {"approve": _approved, "edit": _edited, "reject": _rejected, "ask": _asked}[decision.verdict]
+    moved = act(state, desk, stored, decision)
+    with desk.store.write() as connection:
+        proposals.consume(connection, decision.decision_id, desk.clock.now())
+    return moved
+
+
+def approvals_that_count(connection: Connection, stored: StoredProposal, desk: Desk) -> list[Decision]:
+    """Approvals of exactly this version and digest by people whom the workspace knows."""
+    proposal = stored.proposal
+    return [
+        decision
+        for decision in proposals.approvals_for(connection, proposal.proposal_id, proposal.digest)
+        if decision.version == proposal.version and desk.knows(decision.actor)
+    ]
+
+
+def may_launch(stored: StoredProposal, counted: list[Decision], now: datetime) -> bool:
+    """Whether enough people approved this very version, in time, and nothing the guardian found stands against it."""
+    return (
+        stored.status in WAITING
+        and stored.proposal.expires_at > now
+        and not _stands_against(stored, counted)
+        and proposals.approval_is_complete(stored, counted)
+        and approved_by_enough((one.actor for one in counted), stored.proposal.approvals, stored.last_editor)
+    )
+
+
+def _decision(answer: Answer, request: Request, desk: Desk) -> Decision | None:
+    """The stored decision behind an answer. In a sandbox an inbox may answer for itself, and is written down."""
+    with desk.store.write() as connection:
+        said = [
+            decision
+            for decision in proposals.decisions_on(connection, request.proposal_id)
+            if (decision.version, decision.digest) == (request.version, request.digest)
+            and decision.verdict == answer.verdict
+            and desk.knows(decision.actor)
+        ]
+        if answer.decision_id:
+            return next((one for one in said if one.decision_id == answer.decision_id), None)
+        if not desk.settings.sandbox:
+            # An inbox proves nobody's identity: it may only carry what a known person has put on record already.
+            same = [one for one in said if one.verdict != "edit" or one.changes == answer.changes]
+            return same[-1] if same else None
+        actor = answer.actor if desk.knows(answer.actor) else "inbox:sandbox"
+        return proposals.decide(
+            connection,
+            proposal_id=request.proposal_id,
+            version=request.version,
+            digest=request.digest,
+            verdict=answer.verdict,
+            actor=actor,
+            reason=answer.reason,
+            changes=answer.changes,
+            at=desk.clock.now(),
+        )
+
+
+def _foreign(request: Request, stored: StoredProposal) -> str | None:
+    proposal = stored.proposal
+    if request.proposal_id != proposal.proposal_id:
+        return "An answer was ignored: it was given to another proposal."
+    if (request.version, request.digest) != (proposal.version, proposal.digest):
+        return "An answer was void: the proposal had changed since it was shown."
+    return None
+
+
+def _approved(state: ProposalState, desk: Desk, stored: StoredProposal, decision: Decision) -> ProposalState:
+    with desk.store.read() as connection:
+        counted = approvals_that_count(connection, stored, desk)
+    if may_launch(stored, counted, desk.clock.now()):
+        return {"route": LAUNCH}
+    if (against := _stands_against(stored, counted)) is not None:
+        return _again(state, desk, stored, against)
+    if stored.proposal.expires_at <= desk.clock.now():
+        return {"route": END, "outcome": "expired"}
+    return _again(state, desk, stored, f"{decision.actor} approved; another person has to approve as well.")
+
+
+def _edited(state: ProposalState, desk: Desk, stored: StoredProposal, decision: Decision) -> ProposalState:
+    try:
+        proposal = apply_changes(
+            stored.proposal, decision.changes, desk, average_order_cents=average_order_cents(state, desk)
+        )
+    except NoriaError as error:
+        return _again(state, desk, stored, str(error))
+    draft = Draft(proposal=proposal, author=decision.actor)
+    return {"route": REVISE, "draft_id": keep(desk, state["thread_id"], "draft", draft), "revisions": 0}
+
+
+def _rejected(state: ProposalState, desk: Desk, stored: StoredProposal, decision: Decision) -> ProposalState:
+    with desk.store.write() as connection:
+        proposals.swap_status(
+            connection,
+            stored.proposal.proposal_id,
+            stored.status,
+            ProposalStatus.REJECTED,
+            desk.clock.now(),
+            actor=decision.actor,
+            reason=decision.reason,
+        )
+    return {"route": END, "outcome": "rejected"}
+
+
+def _asked(state: ProposalState, desk: Desk, stored: StoredProposal, decision: Decision) -> ProposalState:
+    proposal, now = stored.proposal, desk.clock.now()
+    with desk.store.write() as connection:
+        proposals.swap_status(
+            connection, proposal.proposal_id, ProposalStatus.OPEN, ProposalStatus.ASKED, now, actor=decision.actor
+        )
+    reply = desk.provider.reply(task_of(state, desk), proposal, decision.reason)
+    exchange = Exchange(actor=decision.actor, question=decision.reason, answer=reply)
+    kept = keep(desk, state["thread_id"], "exchange", exchange)
+    with desk.store.write() as connection:
+        answered = proposals.swap_status(
+            connection, proposal.proposal_id, ProposalStatus.ASKED, ProposalStatus.OPEN, now, reason="answered"
+        )
+        if answered:
+            proposals.record_reply(connection, decision.decision_id, reply)
+            append(
+                connection,
+                at=now,
+                actor="noria",
+                action="question.answered",
+                subject=proposal.proposal_id,
+                payload={"decision": decision.decision_id, "exchange": kept},
+            )
+    return {"route": ASK_AGAIN, "request_id": prepare(state["thread_id"], proposal, desk)}
+
+
+def _stands_against(stored: StoredProposal, counted: list[Decision]) -> str | None:
+    """What approvals cannot overrule; a hold, or a critic's objection, yields to a reason."""
+    against = [finding for finding in stored.proposal.findings if finding.verdict is not Verdict.ALLOW]
+    refused = [finding for finding in against if finding.verdict is Verdict.REFUSE]
+    if refused:
+        return f"It cannot be approved: {refused[0].sentence}"
+    if against and not any(decision.reason for decision in counted):
+        return f"Approving this needs a reason, because of: {against[0].sentence}"
+    return None
+
+
+def _again(state: ProposalState, desk: Desk, stored: StoredProposal, sentence: str) -> ProposalState:
+    """Ask once more, and say why."""
+    keep(desk, state["thread_id"], "note", Note(version=stored.proposal.version, sentence=sentence))
+    with desk.store.write() as connection:
+        append(
+            connection,
+            at=desk.clock.now(),
+            actor="noria",
+            action="answer.not_settled",
+            subject=stored.proposal.proposal_id,
+            payload={"version": stored.proposal.version, "verdict": str(state["answer"]["verdict"])},
+        )
+    return {"route": ASK_AGAIN, "request_id": prepare(state["thread_id"], stored.proposal, desk)}

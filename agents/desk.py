@@ -1,0 +1,65 @@
+"""What the agents work with: the record, the clock, the policy pack, the playbooks and a provider."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from agents.playbook import Playbook
+from agents.provider import Provider
+from memory.brand import Brand
+from memory.clock import Clock
+from memory.lake import Lake
+from memory.store import Store
+from memory.vectors import VectorMemory
+from policies.pack import Pack
+from tools.lookups import Budget
+
+_SANDBOX_PEOPLE = ("cli:", "console:", "demo:", "inbox:")
+_PEOPLE = ("cli:", "console:")
+
+
+class DeskSettings(BaseModel):
+    """What a workspace decides once for all proposals."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    currency: str = "EUR"
+    programme_share: float = Field(default=0.0, ge=0, lt=1)
+    """Share of contacts outside all marketing, as the worker uses it."""
+    fallback_zone: str = "Europe/Paris"
+    languages: tuple[str, ...] = ("en", "fr")
+    """Languages a message is written in; the first is used for contacts who speak neither."""
+    open_limit: int = Field(default=5, ge=1)
+    """Proposals that may wait for people at once."""
+    expires_days: int = Field(default=7, ge=1)
+    opportunities: int = Field(default=8, ge=1)
+    """Proposals that one planning round makes at most."""
+    message_cost_micros: int = Field(default=0, ge=0)
+    """Cost of one message in millionths of the currency's minor unit."""
+    sandbox: bool = False
+    """True where nothing can leave the machine: an inbox may then answer without a stored decision."""
+    critic: bool = False
+    """Let a model object to finished drafts; it can only add objections."""
+    budget: Budget = Field(default_factory=Budget)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """One workspace, ready for deliberation. It holds no channel: agents propose, they cannot act."""
+
+    store: Store
+    lake: Lake
+    clock: Clock
+    pack: Pack
+    playbooks: Mapping[str, Playbook]
+    brand: Brand
+    provider: Provider
+    settings: DeskSettings = field(default_factory=DeskSettings)
+    vectors: VectorMemory | None = None
+
+    def knows(self, actor: str) -> bool:
+        """Whether an actor is a person whose decisions count here."""
+        return actor.startswith(_SANDBOX_PEOPLE if self.settings.sandbox else _PEOPLE) and not actor.endswith(":")

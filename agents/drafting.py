@@ -1,0 +1,164 @@
+"""Puts the agents' parts together: the play that would happen, and the proposal that people judge."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from agents.desk import Desk
+from agents.learning.priors import Prior
+from agents.playbook import Playbook
+from agents.provider import Analysis, Scheduling, Task, Writing
+from agents.sizing import discount_per_order_cents, make_detection, make_forecast, split
+from memory.play import Limits, Play, Schedule, Sequence
+from memory.proposal import Approvals, Proposal
+from memory.segments.grammar import parse
+from memory.segments.sentence import describe
+from policies.facts import last_planned_send
+from policies.rules.send_window import SendWindowLimits
+
+OWNERLESS = "nobody yet"
+_WINDOW = (9, 19)
+
+
+def audience_sentence(playbook: Playbook) -> str:
+    """The playbook's segment in words."""
+    return describe(parse(playbook.segment), "en")
+
+
+def usable_sequences(playbook: Playbook) -> tuple[Sequence, ...]:
+    """The sequences that need no offer, or all where every one needs one."""
+    if all(playbook.needs_offer(sequence) for sequence in playbook.sequences):
+        return playbook.sequences
+    return playbook.tellings(None)
+
+
+def send_hours(desk: Desk) -> tuple[int, int]:
+    """The usual window, narrowed to what the policy allows."""
+    limits = desk.pack.limits("send_window", SendWindowLimits)
+    return max(_WINDOW[0], limits.earliest_hour), min(_WINDOW[1], limits.latest_hour)
+
+
+def plain_schedule(desk: Desk, starts_at: datetime) -> Schedule:
+    """A start within the hours and on the days that the policy allows."""
+    limits = desk.pack.limits("send_window", SendWindowLimits)
+    first, last = send_hours(desk)
+    return Schedule(
+        starts_at=starts_at,
+        send_from_hour=first,
+        send_until_hour=last,
+        weekdays=tuple(sorted(limits.weekdays)),
+        fallback_zone=desk.settings.fallback_zone,
+    )
+
+
+def plain_play(desk: Desk, playbook: Playbook) -> Play:
+    """A playbook as a play, nothing tailored: what sizes are counted on."""
+    return Play(
+        playbook=playbook.id,
+        name=playbook.name,
+        audience=playbook.segment,
+        audience_sentence=audience_sentence(playbook),
+        records=playbook.records,
+        size_band=(0, 10**9),
+        sequences=usable_sequences(playbook),
+        templates=playbook.templates,
+        goal=playbook.goal,
+        exits=playbook.exits,
+        schedule=plain_schedule(desk, desk.clock.now()),
+        holdout_share=playbook.holdout_share,
+        limits=playbook.limits,
+        brand=desk.brand,
+        owner=OWNERLESS,
+        review_days=playbook.review_days,
+        policy_version=desk.pack.version,
+    )
+
+
+def assemble(task: Task, proposal_id: str, analysis: Analysis, writing: Writing, scheduling: Scheduling) -> Proposal:
+    """The whole proposal, before the guardian has seen it."""
+    desk, playbook, brief = task.desk, task.playbook, task.brief
+    opportunity, now = analysis.opportunity, desk.clock.now()
+    play = _play(task, writing, scheduling)
+    audience = split(opportunity.audience, scheduling.holdout_share)
+    before = opportunity.forecast
+    average = float(opportunity.average_order_cents or 0)
+    forecast = make_forecast(
+        Prior(mean=before.effect_mean, sd=before.effect_sd),
+        base_rate=opportunity.base_rate,
+        audience=audience,
+        window_days=before.window_days,
+        value_per_order_cents=opportunity.value_per_order_cents,
+        value_kind=before.value_kind,
+        discount_per_order_cents=discount_per_order_cents(writing.offer, average) * share_with_offer(playbook, play),
+        message_cost_cents=opportunity.cost_cents,
+        currency=before.currency,
+    )
+    expires_at = now + timedelta(days=desk.settings.expires_days)
+    return Proposal(
+        proposal_id=proposal_id,
+        thread_id=task.lookups.thread_id,
+        brief_id=brief.brief_id,
+        title=analysis.title,
+        summary=_summary(play, audience.treated, audience.holdout, opportunity.cost_cents, expires_at),
+        hypothesis=analysis.hypothesis,
+        why_now=analysis.why_now,
+        evidence=analysis.evidence,
+        play=play,
+        audience=audience,
+        forecast=forecast,
+        detection=make_detection(opportunity.base_rate, audience),
+        approvals=Approvals(people=1),
+        lessons=opportunity.lessons,
+        authors=(analysis.author, writing.author, scheduling.author),
+        cost_cents=opportunity.cost_cents,
+        currency=before.currency,
+        rank_score=opportunity.rank_score,
+        created_at=now,
+        expires_at=expires_at,
+    )
+
+
+def share_with_offer(playbook: Playbook, play: Play) -> float:
+    """The share of entering contacts who are shown the offer."""
+    if play.offer is None:
+        return 0.0
+    shown = {sequence.key for sequence in playbook.sequences if playbook.needs_offer(sequence)}
+    return sum(sequence.share for sequence in play.sequences if sequence.key in shown)
+
+
+def _play(task: Task, writing: Writing, scheduling: Scheduling) -> Play:
+    desk, playbook = task.desk, task.playbook
+    kept = [sequence for sequence in writing.sequences if scheduling.shares.get(sequence.key, 0) > 0]
+    sequences = tuple(sequence.model_copy(update={"share": scheduling.shares[sequence.key]}) for sequence in kept)
+    used = {step.template for sequence in kept for step in sequence.steps if step.kind == "send"}
+    limits = Limits.model_validate({**playbook.limits.model_dump(), "contacts_per_day": scheduling.contacts_per_day})
+    return Play(
+        playbook=playbook.id,
+        name=playbook.name,
+        audience=playbook.segment,
+        audience_sentence=audience_sentence(playbook),
+        records=playbook.records,
+        size_band=scheduling.size_band,
+        sequences=sequences,
+        templates={name: source for name, source in playbook.templates.items() if name in used},
+        offer=writing.offer,
+        goal=playbook.goal,
+        exits=playbook.exits,
+        schedule=scheduling.schedule,
+        holdout_share=scheduling.holdout_share,
+        limits=limits,
+        brand=desk.brand,
+        owner=task.brief.owner.strip() or OWNERLESS,
+        review_days=scheduling.review_days,
+        policy_version=desk.pack.version,
+    )
+
+
+def _summary(play: Play, treated: int, holdout: int, cost_cents: int, expires_at: datetime) -> str:
+    messages = max((len([step for step in one.steps if step.kind == "send"]) for one in play.sequences), default=1)
+    offer = f", with {play.offer.labels.get('en', play.offer.offer_id)}" if play.offer else ""
+    return (
+        f"Write to {treated} contacts from {play.schedule.starts_at:%d %B %Y} to {last_planned_send(play):%d %B %Y} "
+        f"(up to {messages} message{'s' if messages > 1 else ''} each{offer}), hold out {holdout}; "
+        f"messages cost {cost_cents / 100:.2f}; decide by {expires_at:%d %B %Y, %H:%M} UTC."
+    )

@@ -1,0 +1,167 @@
+"""What people may change in a proposal before they approve it, and the new version that this makes."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from agents.desk import Desk
+from agents.learning.priors import Prior
+from agents.sizing import discount_per_order_cents, make_detection, make_forecast, split
+from memory.errors import InvalidInputError
+from memory.offers import open_offers
+from memory.play import Copy, Offer, Play, SendStep, Sequence
+from memory.proposal import Proposal
+
+
+class Changes(BaseModel):
+    """An edit. What is left out stays as it is."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    copies: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
+    """STEP or SEQUENCE.STEP → language → slot → text; body is a list of paragraphs."""
+    offer_id: str | None = None
+    """"" takes the offer out."""
+    holdout_share: float | None = Field(default=None, ge=0.05, le=0.5)
+    contacts_per_day: int | None = Field(default=None, ge=1)
+    starts_at: AwareDatetime | None = None
+    sequences: tuple[str, ...] | None = None
+    """Keys of the sequences to keep."""
+
+
+def step_names(play: Play) -> dict[str, tuple[Sequence, SendStep]]:
+    """Every send step under the name an edit uses: its key, with its sequence's before it where keys repeat."""
+    keys = [step.key for _, step in play.sends()]
+    return {
+        step.key if keys.count(step.key) == 1 else f"{sequence.key}.{step.key}": (sequence, step)
+        for sequence, step in play.sends()
+    }
+
+
+def read_changes(changes: dict[str, Any]) -> Changes:
+    """Check the shape of an edit. Raises InvalidInputError."""
+    try:
+        return Changes.model_validate(
+            {key: value for key, value in changes.items() if value not in ("", None)}
+            | ({"offer_id": ""} if changes.get("offer_id") == "" else {})
+        )
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise InvalidInputError(
+            f"This edit cannot be made: {fault['msg']}.",
+            where=".".join(str(part) for part in fault["loc"]),
+            remedy=f"One may change: {', '.join(Changes.model_fields)}.",
+        ) from error
+
+
+def apply_changes(proposal: Proposal, changes: dict[str, Any], desk: Desk, *, average_order_cents: float) -> Proposal:
+    """The next version of a proposal, without findings or approvals: the guardian has to see it again.
+
+    Raises InvalidInputError when the edit names what is not there, or changes nothing.
+    """
+    wanted, now = read_changes(changes), desk.clock.now()
+    play = _play_with(proposal.play, wanted, desk, now)
+    if play.digest == proposal.play.digest:
+        raise InvalidInputError("This edit changes nothing.", where=f"proposal {proposal.proposal_id}")
+    audience = split(proposal.audience, play.holdout_share)
+    before = proposal.forecast
+    discount = discount_per_order_cents(play.offer, average_order_cents)
+    forecast = make_forecast(
+        Prior(mean=before.effect_mean, sd=before.effect_sd),
+        base_rate=before.base_rate,
+        audience=audience,
+        window_days=before.window_days,
+        value_per_order_cents=average_order_cents,
+        value_kind=before.value_kind,
+        discount_per_order_cents=discount,
+        message_cost_cents=proposal.cost_cents,
+        currency=before.currency,
+    )
+    return proposal.model_copy(
+        update={
+            "version": proposal.version + 1,
+            "play": play,
+            "audience": audience,
+            "forecast": forecast,
+            "detection": make_detection(before.base_rate, audience),
+            "findings": (),
+            "expires_at": now + timedelta(days=desk.settings.expires_days),
+        }
+    )
+
+
+def _play_with(play: Play, wanted: Changes, desk: Desk, now: datetime) -> Play:
+    names = step_names(play)
+    if unknown := sorted(set(wanted.copies) - set(names)):
+        raise InvalidInputError(f"There is no message {', '.join(unknown)}.", remedy=f"There are: {', '.join(names)}.")
+    texts = {(names[name][0].key, names[name][1].key): languages for name, languages in wanted.copies.items()}
+    sequences = [_sequence_with(sequence, texts) for sequence in play.sequences]
+    if wanted.sequences is not None:
+        sequences = _kept(sequences, wanted.sequences)
+    updates: dict[str, Any] = {"sequences": tuple(sequences)}
+    if wanted.offer_id is not None:
+        updates["offer"] = _offer(desk, wanted.offer_id, now)
+    if wanted.holdout_share is not None:
+        updates["holdout_share"] = wanted.holdout_share
+    if wanted.contacts_per_day is not None:
+        updates["limits"] = play.limits.model_copy(update={"contacts_per_day": wanted.contacts_per_day})
+    if wanted.starts_at is not None and wanted.starts_at != play.schedule.starts_at:
+        if wanted.starts_at < now:
+            raise InvalidInputError("It cannot start in the past.", where="starts_at")
+        updates["schedule"] = play.schedule.model_copy(update={"starts_at": wanted.starts_at})
+    return Play.model_validate(play.model_copy(update=updates).model_dump())
+
+
+def _sequence_with(sequence: Sequence, texts: dict[tuple[str, str], dict[str, dict[str, Any]]]) -> Sequence:
+    steps = []
+    for step in sequence.steps:
+        languages = texts.get((sequence.key, step.key))
+        if languages and isinstance(step, SendStep):
+            copies = {**step.copies}
+            for language, slots in languages.items():
+                if language not in copies:
+                    raise InvalidInputError(f"{step.key} is not written in {language!r}.", where="copies")
+                copies[language] = _copy_with(copies[language], slots, f"{step.key}/{language}")
+            step = step.model_copy(update={"copies": copies})
+        steps.append(step)
+    return sequence.model_copy(update={"steps": tuple(steps)})
+
+
+def _copy_with(copy: Copy, slots: dict[str, Any], where: str) -> Copy:
+    try:
+        return Copy.model_validate({**copy.model_dump(), **slots})
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise InvalidInputError(
+            f"This text cannot stand: {fault['msg']}.", where=f"{where}/{fault['loc'][0]}"
+        ) from error
+
+
+def _kept(sequences: list[Sequence], keys: tuple[str, ...]) -> list[Sequence]:
+    kept = [sequence for sequence in sequences if sequence.key in keys]
+    if len(kept) != len(set(keys)) or not kept:
+        raise InvalidInputError(
+            "At least one known sequence must stay.", remedy=f"There are: {', '.join(one.key for one in sequences)}."
+        )
+    total = sum(sequence.share for sequence in kept)
+    return [
+        sequence.model_copy(update={"share": sequence.share / total, "share_range": (0.0, 1.0)})
+        if len(kept) < len(sequences)
+        else sequence
+        for sequence in kept
+    ]
+
+
+def _offer(desk: Desk, offer_id: str, now: datetime) -> Offer | None:
+    if not offer_id:
+        return None
+    with desk.store.read() as connection:
+        offers = {offer.offer_id: offer for offer in open_offers(connection, now)}
+    if offer_id not in offers:
+        raise InvalidInputError(
+            f"There is no approved, open offer {offer_id}.", remedy=f"Open now: {', '.join(offers) or 'none'}."
+        )
+    return offers[offer_id]

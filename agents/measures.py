@@ -1,0 +1,24 @@
+"""The look-ups of a thread, about every playbook as it would stand if nothing were tailored."""
+
+from __future__ import annotations
+
+from agents.desk import Desk
+from agents.drafting import plain_play
+from tools.lookups import Lookups
+from tools.measures import Measures
+
+
+def lookups_for(desk: Desk, thread_id: str) -> Lookups:
+    """What an agent may look up in this thread, at this moment, within the workspace's budget."""
+    now = desk.clock.now()
+    plays = {name: plain_play(desk, playbook) for name, playbook in desk.playbooks.items()}
+    measures = Measures(
+        store=desk.store,
+        lake=desk.lake,
+        pack=desk.pack,
+        plays=plays,
+        now=now,
+        currency=desk.settings.currency,
+        programme_share=desk.settings.programme_share,
+    )
+    return Lookups(desk.store, thread_id, measures.offered(), now=now, budget=desk.settings.budget)

@@ -1,0 +1,175 @@
+"""A planning round: is the brief clear, which playbooks does the record support, and which come first?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.graph import END, START, StateGraph
+from pydantic import BaseModel, ConfigDict
+
+from agents.analyst import UnsupportedError, size
+from agents.clarity import clarify, complete, gate
+from agents.desk import Desk
+from agents.graph import Compiled, DeskOf, at_desk, proposal_id_of
+from agents.handover import Draft, fetch, keep
+from agents.measures import lookups_for
+from agents.provider import Opportunity, Task
+from agents.recall import gather
+from agents.state import PlanState
+from memory import proposals
+from memory.canonical import digest
+from memory.finding import Verdict
+from memory.journal import append
+from memory.proposal import Brief, ProposalStatus
+
+if TYPE_CHECKING:
+    from agents.resume import Threads, Waiting
+
+_BUSY = (
+    ProposalStatus.QUEUED,
+    ProposalStatus.OPEN,
+    ProposalStatus.ASKED,
+    ProposalStatus.APPROVED,
+    ProposalStatus.LAUNCHING,
+)
+
+
+class Withheld(BaseModel):
+    """A playbook that was not proposed, and what would change that."""
+
+    model_config = ConfigDict(frozen=True)
+
+    playbook: str
+    sentence: str
+
+
+class Ranking(BaseModel):
+    """Every playbook the record supports, best first, and why the others are not among them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    opportunities: tuple[Opportunity, ...] = ()
+    withheld: tuple[Withheld, ...] = ()
+
+
+class PlanResult(BaseModel):
+    """What a planning round led to."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    thread_id: str
+    proposal_ids: tuple[str, ...] = ()
+    withheld: tuple[Withheld, ...] = ()
+    questions: tuple[Any, ...] = ()
+    """Open questions of the clarity gate (agents.resume.Waiting); answer them, and the round goes on."""
+
+
+def plan(threads: Threads, brief: Brief) -> PlanResult:
+    """Plan for a brief: rank the opportunities and deliberate on the best, one thread each.
+
+    A brief that leaves questions open comes back with them instead of proposals; the same brief planned again on the
+    same business day goes on where it stood.
+    """
+    desk = threads.desk
+    now = desk.clock.now()
+    thread_id = f"plan-{digest([brief.brief_id, now.date().isoformat()])[:16]}"
+    with desk.store.write() as connection:
+        proposals.write_brief(connection, brief, now)
+        append(
+            connection,
+            at=now,
+            actor=brief.author or "noria",
+            action="plan.started",
+            subject=brief.brief_id,
+            payload={"thread": thread_id, "provider": desk.provider.name},
+        )
+    threads.start(thread_id, {"brief_id": brief.brief_id})
+    return go_on(threads, thread_id)
+
+
+def answer_questions(threads: Threads, waiting: Waiting, answers: dict[str, str]) -> PlanResult:
+    """Answer the clarity gate by question id, and go on with the round."""
+    threads.answer(waiting.thread_id, waiting.interrupt_id, answers)
+    return go_on(threads, waiting.thread_id)
+
+
+def go_on(threads: Threads, thread_id: str) -> PlanResult:
+    """Carry out what a planning thread decided: one proposal thread per chosen opportunity, best first."""
+    desk = threads.desk
+    values = threads.values(thread_id)
+    if not values.get("ranking_id"):
+        return PlanResult(thread_id=thread_id, questions=tuple(threads.waiting(thread_id)))
+    ranking = fetch(desk, thread_id, values["ranking_id"], Ranking)
+    made: list[str] = []
+    withheld = list(ranking.withheld)
+    for opportunity in ranking.opportunities[: desk.settings.opportunities]:
+        proposal_thread = f"proposal-{digest([thread_id, opportunity.playbook])[:16]}"
+        threads.start(proposal_thread, {"brief_id": values["brief_id"], "playbook": opportunity.playbook})
+        held = _held(desk, threads, proposal_thread, opportunity.playbook)
+        if held is None:
+            made.append(proposal_id_of(proposal_thread))
+        else:
+            withheld.append(held)
+    return PlanResult(thread_id=thread_id, proposal_ids=tuple(made), withheld=tuple(withheld))
+
+
+def rank(state: PlanState, desk: Desk) -> PlanState:
+    """Size every playbook and order them by expected additional value per message."""
+    thread_id = state["thread_id"]
+    with desk.store.read() as connection:
+        brief = proposals.read_brief(connection, state["brief_id"])
+        busy = {one.proposal.play.playbook for one in proposals.list_proposals(connection, _BUSY)}
+    lookups = lookups_for(desk, thread_id)
+    found: list[Opportunity] = []
+    withheld: list[Withheld] = []
+    for name in sorted(desk.playbooks):
+        if name in busy:
+            withheld.append(Withheld(playbook=name, sentence="A proposal of this playbook is waiting or running."))
+            continue
+        playbook = desk.playbooks[name]
+        task = Task(desk=desk, lookups=lookups, brief=brief, playbook=playbook, recall=gather(desk, brief, name))
+        try:
+            found.append(size(task))
+        except UnsupportedError as error:
+            withheld.append(Withheld(playbook=name, sentence=error.what))
+    found.sort(key=lambda one: (-one.rank_score, one.playbook))
+    lookups.journal_spent("agent:analyst")
+    return {
+        "ranking_id": keep(desk, thread_id, "ranking", Ranking(opportunities=tuple(found), withheld=tuple(withheld)))
+    }
+
+
+def build_planning(desk_of: DeskOf) -> StateGraph[PlanState, Any, Any, Any]:
+    """gate → (clarify → complete → gate) → rank."""
+    graph: StateGraph[PlanState, Any, Any, Any] = StateGraph(PlanState)
+    for name, node in {"gate": gate, "clarify": clarify, "complete": complete, "rank": rank}.items():
+        graph.add_node(name, at_desk(node, desk_of))
+    graph.add_edge(START, "gate")
+    graph.add_conditional_edges("gate", _after_gate)
+    graph.add_edge("clarify", "complete")
+    graph.add_edge("complete", "gate")
+    graph.add_edge("rank", END)
+    return graph
+
+
+def compile_planning(desk: Desk, checkpointer: BaseCheckpointSaver[Any]) -> Compiled:
+    """The planning graph of one workspace, with checkpoints."""
+    return build_planning(lambda _config: desk).compile(checkpointer=checkpointer, name="planning")
+
+
+def _after_gate(state: PlanState) -> Literal["clarify", "rank"]:
+    return "clarify" if state.get("questions_id") else "rank"
+
+
+def _held(desk: Desk, threads: Threads, thread_id: str, playbook: str) -> Withheld | None:
+    """Why a thread ended without a proposal; None when there is one."""
+    values = threads.values(thread_id)
+    if values.get("request_id"):
+        return None
+    sentence = str(values.get("outcome") or "It needs an answer first.")
+    if values.get("draft_id"):
+        findings = fetch(desk, thread_id, values["draft_id"], Draft).proposal.findings
+        against = [f"{one.sentence} ({one.rule}: {one.fact})" for one in findings if one.verdict is not Verdict.ALLOW]
+        sentence = " ".join(against) or sentence
+    return Withheld(playbook=playbook, sentence=sentence)

@@ -1,0 +1,129 @@
+"""What each agent hands over, and the interface behind which rules and models do the same work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from memory.finding import Finding
+from memory.lessons import Lesson
+from memory.play import Offer, Schedule, Sequence
+from memory.proposal import Audience, Authorship, Brief, DetectionLimit, Evidence, Forecast, LessonUse, Proposal
+
+if TYPE_CHECKING:
+    from agents.desk import Desk
+    from agents.playbook import Playbook
+    from tools.lookups import Lookups
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Recall(_Frozen):
+    """What memory holds that bears on a playbook."""
+
+    lessons: tuple[Lesson, ...] = ()
+    similar: tuple[str, ...] = ()
+    """Ids of lessons and campaigns that resemble the brief, nearest first."""
+
+
+class Opportunity(_Frozen):
+    """A playbook that the record supports now, in numbers."""
+
+    playbook: str
+    audience: Audience
+    base_rate: float
+    base_contacts: int
+    """How many contacts the base rate was measured on."""
+    holdout_share: float
+    forecast: Forecast
+    detection: DetectionLimit
+    lessons: tuple[LessonUse, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    messages: int
+    """Messages it would take: the attention it asks for."""
+    cost_cents: int = 0
+    average_order_cents: int | None = None
+    """What they pay for an order, before any discount of this play."""
+    value_per_order_cents: float = 0.0
+    """What an order is worth: margin where enough costs are known, else revenue."""
+    rank_score: float
+    """Expected additional value in minor units per message."""
+
+
+class Analysis(_Frozen):
+    """The analyst's part: an opportunity, why it should work, and why now."""
+
+    opportunity: Opportunity
+    title: str
+    hypothesis: str
+    why_now: str
+    evidence: tuple[Evidence, ...]
+    author: Authorship
+
+
+class Writing(_Frozen):
+    """The copywriter's part: sequences with their slots filled, and the offer they speak of."""
+
+    sequences: tuple[Sequence, ...]
+    offer: Offer | None = None
+    author: Authorship
+
+
+class Scheduling(_Frozen):
+    """The scheduler's part: when, to how many a day, with which arms and how large a holdout."""
+
+    schedule: Schedule
+    holdout_share: float = Field(ge=0, lt=1)
+    size_band: tuple[int, int]
+    contacts_per_day: int | None = None
+    shares: dict[str, float]
+    """Share of entering contacts per sequence that is kept."""
+    review_days: int
+    author: Authorship
+    reasons: tuple[str, ...] = ()
+
+
+class Task:
+    """One proposal in the making, as every agent sees it."""
+
+    def __init__(
+        self,
+        *,
+        desk: Desk,
+        lookups: Lookups,
+        brief: Brief,
+        playbook: Playbook,
+        recall: Recall,
+        objections: tuple[Finding, ...] = (),
+    ) -> None:
+        self.desk = desk
+        self.lookups = lookups
+        self.brief = brief
+        self.playbook = playbook
+        self.recall = recall
+        self.objections = objections
+        """What the guardian held against the last draft."""
+
+
+class Provider(Protocol):
+    """Does the work of the four agents; rules and models are interchangeable behind it."""
+
+    @property
+    def name(self) -> str: ...
+
+    def analyse(self, task: Task) -> Analysis: ...
+
+    def write(self, task: Task, analysis: Analysis) -> Writing: ...
+
+    def schedule(self, task: Task, analysis: Analysis, writing: Writing) -> Scheduling: ...
+
+    def criticise(self, task: Task, proposal: Proposal) -> tuple[Finding, ...]:
+        """Objections to a finished draft; they can only be added to what the rules found."""
+        ...
+
+    def reply(self, task: Task, proposal: Proposal, question: str) -> str:
+        """An answer to a person's question, from the evidence of the proposal."""
+        ...

@@ -1,0 +1,165 @@
+"""The guardian's node: runs the policy pack on the whole draft, and sends it back at most twice."""
+
+from __future__ import annotations
+
+from memory.quality import assess
+from sqlalchemy import Connection, func, select
+
+from agents.desk import Desk
+from agents.drafting import assemble
+from agents.handover import Draft, fetch, keep
+from agents.provider import Analysis, Scheduling, Task, Writing
+from agents.sizing import make_detection
+from agents.state import ProposalState
+from agents.tasks import task_of
+from memory.finding import Finding, Verdict, strongest
+from memory.journal import append
+from memory.offers import approved_facts, open_offers
+from memory.proposal import Audience, Authorship, Proposal
+from memory.schema import campaigns, lessons
+from policies.approval import approvals_needed
+from policies.facts import ProposalFacts
+from policies.guardian import review_proposal
+from tools.audience import preview
+
+REVISIONS = 2
+AUTHOR = "noria"
+CRITIC = "critic"
+"""Rule name of a model's objections."""
+_MENDED_BY = {"copy": "write", "offer": "write", "schedule": "schedule", "experiment": "schedule"}
+_NO_CONSENT = "consent"
+
+
+def review(state: ProposalState, desk: Desk) -> ProposalState:
+    """Judge the draft; what an agent can mend goes back to it, the rest goes to people or ends here."""
+    task = task_of(state, desk)
+    person = _persons_draft(state, desk)
+    analysis = fetch(desk, state["thread_id"], state["analysis_id"], Analysis)
+    if person is None:
+        parts = (
+            fetch(desk, state["thread_id"], state["writing_id"], Writing),
+            fetch(desk, state["thread_id"], state["scheduling_id"], Scheduling),
+        )
+        proposal = assemble(task, state["proposal_id"], analysis, *parts)
+    else:
+        proposal = person.proposal
+    proposal = judge(task, proposal, average_order_cents=analysis.opportunity.average_order_cents)
+    draft = Draft(proposal=proposal, author=person.author if person else AUTHOR)
+    kept = keep(desk, state["thread_id"], "draft", draft)
+    route = _route(proposal, person is not None, state.get("revisions", 0))
+    moved: ProposalState = {"draft_id": kept, "route": route, "outcome": ""}
+    if route in ("write", "schedule"):
+        moved["revisions"] = state.get("revisions", 0) + 1
+    if route == "end":
+        moved["outcome"] = "withheld"
+        _journal_withheld(desk, proposal)
+    return moved
+
+
+def judge(task: Task, proposal: Proposal, *, average_order_cents: int | None) -> Proposal:
+    """The proposal with its audience counted now, its findings, and the approvals that it needs."""
+    desk, play = task.desk, proposal.play
+    audience = preview(
+        desk.store,
+        desk.lake,
+        desk.pack,
+        play,
+        at=desk.clock.now(),
+        proposal_id=proposal.proposal_id,
+        programme_share=desk.settings.programme_share,
+        currency=desk.settings.currency,
+    )
+    facts = _facts(task, proposal, audience, average_order_cents)
+    found = review_proposal(facts, desk.pack)
+    objections = desk.provider.criticise(task, proposal) if desk.settings.critic else ()
+    critic: tuple[Finding, ...] = tuple(
+        finding.model_copy(update={"rule": CRITIC, "verdict": Verdict.HOLD}) for finding in objections
+    )
+    others = tuple(author for author in proposal.authors if author.agent != "guardian")
+    return proposal.model_copy(
+        update={
+            "audience": audience,
+            "detection": make_detection(proposal.forecast.base_rate, audience),
+            "findings": found.findings + critic,
+            "approvals": approvals_needed(facts, desk.pack, found),
+            "authors": (*others, Authorship(agent="guardian", provider="rules")),
+        }
+    )
+
+
+def _facts(task: Task, proposal: Proposal, audience: Audience, average_order_cents: int | None) -> ProposalFacts:
+    desk, now = task.desk, task.desk.clock.now()
+    quality = assess(desk.store, desk.lake, now)
+    with desk.store.read() as connection:
+        return ProposalFacts(
+            play=proposal.play,
+            now=now,
+            audience=audience,
+            consent_coverage=_consent_coverage(audience),
+            quality={name: measure.value for name, measure in quality.measures.items()},
+            requirements=task.playbook.requires,
+            offers=tuple(open_offers(connection, now)),
+            approved_facts=tuple(approved_facts(connection, now)),
+            reference_price_cents=average_order_cents,
+            cost_cents=proposal.cost_cents,
+            times_run=_times_run(connection, proposal.play.playbook),
+            harmed_before=_harmed_before(connection, proposal.play.playbook),
+        )
+
+
+def _route(proposal: Proposal, by_person: bool, revisions: int) -> str:
+    """A person's edit is never rewritten: it goes back to people with whatever was found."""
+    against = [finding for finding in proposal.findings if finding.verdict is not Verdict.ALLOW]
+    if by_person or not against:
+        return "submit"
+    mended = [_MENDED_BY[finding.part] for finding in against if finding.part in _MENDED_BY]
+    if mended and revisions < REVISIONS:
+        return "write" if "write" in mended else "schedule"
+    return "end" if strongest(against) is Verdict.REFUSE else "submit"
+
+
+def _persons_draft(state: ProposalState, desk: Desk) -> Draft | None:
+    """The draft that a person's edit made, if that is what is to be judged."""
+    draft_id = state.get("draft_id")
+    if not draft_id or state.get("revisions"):
+        return None
+    draft = fetch(desk, state["thread_id"], draft_id, Draft)
+    return draft if draft.author != AUTHOR else None
+
+
+def _consent_coverage(audience: Audience) -> float:
+    without = sum(one.contacts for one in audience.subtractions if one.rule == _NO_CONSENT)
+    return 1 - without / audience.selected if audience.selected else 0.0
+
+
+def _times_run(connection: Connection, playbook: str) -> int:
+    query = select(func.count()).select_from(campaigns).where(campaigns.c.playbook == playbook)
+    return int(connection.execute(query).scalar_one())
+
+
+def _harmed_before(connection: Connection, playbook: str) -> bool:
+    """Whether the newest lesson with a clear verdict said that it harms."""
+    query = (
+        select(lessons.c.verdict)
+        .where(lessons.c.playbook == playbook, lessons.c.state == "active", lessons.c.verdict != "inconclusive")
+        .order_by(lessons.c.observed_to.desc(), lessons.c.lesson_id)
+        .limit(1)
+    )
+    return connection.execute(query).scalar_one_or_none() == "harms"
+
+
+def _journal_withheld(desk: Desk, proposal: Proposal) -> None:
+    refused = [finding.rule for finding in proposal.findings if finding.verdict is not Verdict.ALLOW]
+    with desk.store.write() as connection:
+        append(
+            connection,
+            at=desk.clock.now(),
+            actor="guardian",
+            action="proposal.withheld",
+            subject=proposal.proposal_id,
+            payload={
+                "playbook": proposal.play.playbook,
+                "rules": refused,
+                "policy_version": proposal.play.policy_version,
+            },
+        )

@@ -1,0 +1,101 @@
+"""The scheduler: when messages leave, how many contacts enter a day, which arms run, and who is held out."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from agents.desk import Desk
+from agents.drafting import plain_schedule, send_hours
+from agents.handover import fetch, keep
+from agents.learning.looks import FOUR_LOOKS
+from agents.provider import Analysis, Scheduling, Task, Writing
+from agents.state import ProposalState
+from agents.tasks import task_of
+from memory.proposal import Authorship
+from policies.rules.holdout import HoldoutLimits
+from policies.rules.review_date import ReviewDateLimits
+from policies.rules.send_window import SendWindowLimits
+
+# The audience moves between the proposal and the launch; beyond this share it is no longer what was approved.
+_SIZE_TOLERANCE = 0.2
+# An arm with fewer people than this says nothing even after a year.
+_FEWEST_PER_ARM = 50
+# A slow start leaves time to stop: a large list enters over several days.
+_ONE_DAY_LIMIT = 5_000
+_MOST_ENTRY_DAYS = 7
+
+
+def schedule(state: ProposalState, desk: Desk) -> ProposalState:
+    """Have the play scheduled, and store the result."""
+    task = task_of(state, desk)
+    analysis = fetch(desk, state["thread_id"], state["analysis_id"], Analysis)
+    writing = fetch(desk, state["thread_id"], state["writing_id"], Writing)
+    scheduling = desk.provider.schedule(task, analysis, writing)
+    return {"scheduling_id": keep(desk, state["thread_id"], "scheduling", scheduling)}
+
+
+def schedule_by_rules(task: Task, analysis: Analysis, writing: Writing, *, note: str = "") -> Scheduling:
+    """The next send window that leaves people a day to decide, and a test that the list can carry."""
+    reachable = analysis.opportunity.audience.reachable
+    limits = task.desk.pack.limits("holdout", HoldoutLimits)
+    share = min(max(analysis.opportunity.holdout_share, limits.minimum_share), limits.maximum_share)
+    shares = arm_shares(writing, round(reachable * (1 - share)))
+    per_day = contacts_per_day(reachable)
+    review_days = min(
+        max(task.playbook.review_days, task.playbook.goal.window_days),
+        task.desk.pack.limits("review_date", ReviewDateLimits).maximum_days,
+    )
+    dropped = len(writing.sequences) - len(shares)
+    reasons = (
+        f"{share:.0%} held out: {analysis.opportunity.detection.sentence}",
+        f"{len(shares)} sequence{'s' if len(shares) > 1 else ''} tested"
+        + (f"; {dropped} left out because the list is too small for more." if dropped else "."),
+        f"Looked at {len(FOUR_LOOKS)} times, the last after {review_days} days.",
+        f"At most {per_day} contacts enter a day." if per_day else "Everybody enters on the first day.",
+    )
+    return Scheduling(
+        schedule=plain_schedule(task.desk, starts_from(task.desk, days_ahead=1)),
+        holdout_share=share,
+        size_band=size_band(reachable),
+        contacts_per_day=per_day,
+        shares=shares,
+        review_days=review_days,
+        author=Authorship(agent="scheduler", provider="rules", note=note),
+        reasons=reasons,
+    )
+
+
+def starts_from(desk: Desk, *, days_ahead: int) -> datetime:
+    """The first opening of the send window, in the fallback zone, so many days from now."""
+    zone = ZoneInfo(desk.settings.fallback_zone)
+    first, _ = send_hours(desk)
+    weekdays = set(desk.pack.limits("send_window", SendWindowLimits).weekdays)
+    local = desk.clock.now().astimezone(zone) + timedelta(days=days_ahead)
+    opens = local.replace(hour=first, minute=0, second=0, microsecond=0)
+    while opens.weekday() not in weekdays:
+        opens += timedelta(days=1)
+    return opens.astimezone(UTC)
+
+
+def arm_shares(writing: Writing, treated: int) -> dict[str, float]:
+    """As many sequences as the list can carry, the playbook's first ones first, with equalised shares."""
+    carried = max(1, min(len(writing.sequences), treated // _FEWEST_PER_ARM))
+    kept = writing.sequences[:carried]
+    total = math.fsum(one.share for one in kept)
+    return {one.key: one.share / total for one in kept}
+
+
+def size_band(reachable: int) -> tuple[int, int]:
+    """How many contacts may enter under one approval."""
+    slack = max(5, math.ceil(reachable * _SIZE_TOLERANCE))
+    return max(1, reachable - slack), reachable + slack
+
+
+def contacts_per_day(reachable: int) -> int | None:
+    """None lets everybody in on the first day; a large list is spread over up to a week."""
+    if reachable <= _ONE_DAY_LIMIT:
+        return None
+    days = min(_MOST_ENTRY_DAYS, math.ceil(reachable / _ONE_DAY_LIMIT))
+    return math.ceil(reachable / days)

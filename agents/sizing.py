@@ -1,0 +1,177 @@
+"""From counts to a forecast: what a play of this size would add, and what its holdout could prove."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+
+from numpy.polynomial.hermite_e import hermegauss
+from scipy.special import expit, logit, ndtri
+
+from agents.learning.forecast import QUANTILES
+from agents.learning.forecast import forecast as learned_forecast
+from agents.learning.intervals import Effect
+from agents.learning.power import detection_limit
+from agents.learning.priors import PastEffect, Prior, fit_prior
+from memory.lessons import Lesson
+from memory.play import Offer
+from memory.proposal import Audience, DetectionLimit, Forecast, LessonUse
+
+SMALLEST_HOLDOUT = 0.10
+LARGEST_HOLDOUT = 0.50
+HOLDOUT_SHARES = (0.10, 0.15, 0.20, 0.25, 0.30, 0.40, 0.50)
+# Below this many people a holdout says nothing even when pooled with those of other campaigns.
+_WORTHWHILE_HOLDOUT = 100
+_SMALLEST_RATE = 0.0005
+_DAYS_A_MONTH = 30.4375
+
+
+def prior_from(
+    lessons: Sequence[Lesson], *, segment: str, lever: str, starting: Prior, at: datetime
+) -> tuple[Prior, tuple[LessonUse, ...]]:
+    """The prior that lessons leave of the playbook's own, and how far each of them moved it."""
+    ordered = sorted(lessons, key=lambda lesson: (lesson.observed_to, lesson.lesson_id))
+    prior, uses = starting, []
+    for count, lesson in enumerate(ordered, start=1):
+        before = prior
+        past = [_past_effect(one, at) for one in ordered[:count]]
+        prior = fit_prior(past, segment=segment, lever=lever, starting=starting)
+        distance = lesson.effect - before.mean
+        weight = (prior.mean - before.mean) / distance if abs(distance) > 1e-12 else 0.0
+        uses.append(
+            LessonUse(
+                lesson_id=lesson.lesson_id,
+                sentence=lesson.text.get("en") or next(iter(lesson.text.values()), ""),
+                effect_before=before.mean,
+                effect_after=prior.mean,
+                weight=min(max(weight, 0.0), 1.0),
+            )
+        )
+    return prior, tuple(uses)
+
+
+def choose_holdout(reachable: int, base_rate: float, prior: Prior, wished_share: float) -> float:
+    """The smallest share, from 10 % or the playbook's wish up to 50 %, whose detection limit the play could reach.
+
+    "Could reach" is the lift at the 95 % quantile of the prior. Where no share gets there, more holdout buys no proof
+    of this campaign: then the smallest share that holds out 100 contacts, so that several campaigns can be pooled.
+    """
+    wished = min(max(wished_share, SMALLEST_HOLDOUT), LARGEST_HOLDOUT)
+    shares = sorted({wished, *(share for share in HOLDOUT_SHARES if share >= wished)})
+    hoped = _lift(base_rate, prior.mean + prior.sd * float(ndtri(0.95)))
+    for share in shares:
+        held = round(reachable * share)
+        if 0 < held < reachable and detection_limit(_inside(base_rate), held, reachable - held).absolute <= hoped:
+            return share
+    return next((share for share in shares if reachable * share >= _WORTHWHILE_HOLDOUT), LARGEST_HOLDOUT)
+
+
+def split(audience: Audience, holdout_share: float) -> Audience:
+    """The same audience with another share held out, in expectation; the hash decides who it is."""
+    holdout = round(audience.reachable * holdout_share)
+    return audience.model_copy(update={"holdout": holdout, "treated": audience.reachable - holdout})
+
+
+def make_forecast(
+    prior: Prior,
+    *,
+    base_rate: float,
+    audience: Audience,
+    window_days: int,
+    value_per_order_cents: float,
+    value_kind: Literal["margin", "revenue"],
+    discount_per_order_cents: float = 0.0,
+    message_cost_cents: float = 0.0,
+    currency: str,
+) -> Forecast:
+    """What the treated would do beyond what they do anyway; the discount is paid on their other orders too."""
+    rate = _inside(base_rate)
+    net = max(value_per_order_cents - discount_per_order_cents, 0.0)
+    cost = message_cost_cents + discount_per_order_cents * audience.treated * rate
+    found = learned_forecast(
+        prior,
+        base_rate=rate,
+        treated_contacts=max(audience.treated, 1),
+        holdout_contacts=audience.holdout,
+        margin_per_conversion_cents=net,
+        cost_cents=cost,
+    )
+    mean = max(audience.treated, 0) * _mean_lift(rate, prior)
+    increments = {str(share): value for share, value in found.incremental_conversions.pairs()}
+    low, high = increments[str(QUANTILES[0])], increments[str(QUANTILES[-1])]
+    assert found.margin_cents is not None
+    return Forecast(
+        window_days=window_days,
+        base_rate=rate,
+        effect_mean=prior.mean,
+        effect_sd=prior.sd,
+        incremental_mean=mean,
+        incremental_quantiles=increments,
+        value_cents_mean=net * mean - cost,
+        value_cents_quantiles={str(share): value for share, value in found.margin_cents.pairs()},
+        value_kind=value_kind,
+        currency=currency,
+        sentence=(
+            f"Expected: {mean:.1f} additional orders in {window_days} days (9 times in 10 between {low:.1f} and "
+            f"{high:.1f}), on top of {audience.treated * rate:.1f} that would come anyway."
+        ),
+    )
+
+
+def make_detection(base_rate: float, audience: Audience) -> DetectionLimit:
+    """The smallest lift that this holdout would show, in four cases out of five."""
+    rate = _inside(base_rate)
+    if audience.holdout < 1 or audience.treated < 1:
+        return DetectionLimit(
+            relative_lift=None,
+            absolute_lift=None,
+            holdout=audience.holdout,
+            treated=audience.treated,
+            base_rate=rate,
+            sentence="With nobody on one side of the comparison, nothing can be proved.",
+        )
+    limit = detection_limit(rate, audience.holdout, audience.treated)
+    provable = rate + limit.absolute <= 1
+    return DetectionLimit(
+        relative_lift=limit.relative if provable else None,
+        absolute_lift=limit.absolute if provable else None,
+        holdout=audience.holdout,
+        treated=audience.treated,
+        base_rate=rate,
+        sentence=limit.sentence()
+        if provable
+        else f"With {audience.reachable} contacts no lift can be proved; the result will only feed a wide lesson.",
+    )
+
+
+def discount_per_order_cents(offer: Offer | None, average_order_cents: float) -> float:
+    """What an offer takes off the average order, in minor units; gifts and points count nothing here."""
+    if offer is None:
+        return 0.0
+    if offer.kind == "percent":
+        return average_order_cents * offer.value / 10_000
+    return min(float(offer.value), average_order_cents) if offer.kind == "amount" else 0.0
+
+
+def _past_effect(lesson: Lesson, at: datetime) -> PastEffect:
+    months = max((at - lesson.observed_to).days / _DAYS_A_MONTH, 0.0)
+    effect = Effect(estimate=lesson.effect, standard_error=lesson.standard_error)
+    return PastEffect(segment=lesson.segment, lever=lesson.lever, effect=effect, months_ago=months)
+
+
+def _inside(rate: float) -> float:
+    # A rate of exactly 0 or 1 has no log-odds; nobody bought yet is not the same as nobody ever will.
+    return min(max(rate, _SMALLEST_RATE), 1 - _SMALLEST_RATE)
+
+
+def _lift(base_rate: float, effect: float) -> float:
+    rate = _inside(base_rate)
+    return float(expit(logit(rate) + effect)) - rate
+
+
+def _mean_lift(base_rate: float, prior: Prior) -> float:
+    nodes, weights = hermegauss(21)
+    lifts = [_lift(base_rate, prior.mean + prior.sd * float(node)) for node in nodes]
+    return float(sum(w * one for w, one in zip(weights, lifts, strict=True)) / math.sqrt(2 * math.pi))

@@ -1,0 +1,48 @@
+"""Puts a reviewed draft before people: stored first, shown next, so that what is asked is what is on record."""
+
+from __future__ import annotations
+
+from agents.approve import Exchange, make_request
+from agents.desk import Desk
+from agents.handover import Draft, fetch, keep
+from agents.state import ProposalState
+from memory import proposals
+from memory.errors import NotFoundError
+from memory.proposal import Proposal
+from memory.proposals import StoredProposal
+from tools import lookups
+
+_EXCHANGE, _NOTE = "handover.exchange", "handover.note"
+
+
+def submit(state: ProposalState, desk: Desk) -> ProposalState:
+    """Store the draft as the proposal's newest version and prepare what people are shown. Running it twice is safe."""
+    draft = fetch(desk, state["thread_id"], state["draft_id"], Draft)
+    proposal, now = draft.proposal, desk.clock.now()
+    with desk.store.write() as connection:
+        try:
+            stored: StoredProposal | None = proposals.get(connection, proposal.proposal_id)
+        except NotFoundError:
+            stored = None
+        if stored is None:
+            proposals.submit(connection, proposal, author=draft.author, at=now, open_limit=desk.settings.open_limit)
+        elif not _is_stored(proposal, stored):
+            proposals.revise(connection, proposal, author=draft.author, at=now)
+    return {"request_id": prepare(state["thread_id"], proposal, desk), "revisions": 0}
+
+
+def prepare(thread_id: str, proposal: Proposal, desk: Desk) -> str:
+    """Store what people are shown, with everything that was said about this proposal so far."""
+    with desk.store.read() as connection:
+        kept = lookups.read_thread(connection, thread_id, _EXCHANGE)
+        notes = lookups.read_thread(connection, thread_id, _NOTE)
+    request = make_request(
+        proposal,
+        asked=tuple(Exchange.model_validate(one.result) for one in kept),
+        notes=tuple(str(one.result["sentence"]) for one in notes if one.result["version"] == proposal.version),
+    )
+    return keep(desk, thread_id, "request", request)
+
+
+def _is_stored(proposal: Proposal, stored: StoredProposal) -> bool:
+    return (stored.proposal.version, stored.proposal.digest) == (proposal.version, proposal.digest)
