@@ -13,6 +13,7 @@ import yaml
 
 from agents.playbook import (
     PACKAGED,
+    Playbook,
     PlaybookError,
     check,
     inspect_playbooks,
@@ -20,6 +21,7 @@ from agents.playbook import (
     load_playbook,
     load_playbooks,
 )
+from memory.bindings import BINDINGS
 from memory.errors import ConflictError
 from memory.finding import Verdict
 from memory.play import Play
@@ -223,3 +225,11 @@ def test_layouts_reach_the_play_whole() -> None:
     for playbook in PLAYBOOKS.values():
         assert set(playbook.templates) == set(playbook.layouts())
         assert all("mj-include" not in source for source in playbook.templates.values())
+
+
+def test_the_reference_explains_every_setting_and_every_binding() -> None:
+    reference = (ROOT / "docs/playbooks.md").read_text(encoding="utf-8")
+    settings = set(Playbook.model_fields) - {"templates"}
+    bindings = {name for name, binding in BINDINGS.items() if binding.in_copy}
+    assert {name for name in settings | bindings if f"`{name}`" not in reference} == set()
+    assert all(f"`{name}`" in reference for name in PLAYBOOKS)
