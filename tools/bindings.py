@@ -15,7 +15,6 @@ from babel.dates import format_date
 from babel.numbers import format_currency, get_currency_precision
 from sqlalchemy import Connection, select
 
-from memory.lake import Lake, LakeTable
 from memory.play import Copy, Play, RecordKind, SendStep
 from memory.schema import contacts
 from memory.slots import MissingValueError, layout_names, layout_needs, parse_slot
@@ -69,17 +68,6 @@ class _Person:
     country: str
     time_zone: str
     last_order_at: datetime | None
-
-
-def read_products(lake: Lake, product_ids: Iterable[str]) -> dict[str, Product]:
-    """The products with these ids, from the catalogue in the lake."""
-    wanted = sorted(set(product_ids) - {""})
-    if not wanted:
-        return {}
-    table = lake.connect().table(LakeTable.PRODUCTS.value)
-    columns = ["product_id", "name", "category", "price_cents", "url", "image_url"]
-    rows = table.filter(table.product_id.isin(wanted)).select(columns).to_pyarrow().to_pylist()
-    return {row["product_id"]: Product(**row) for row in rows}
 
 
 def resolve_many(

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 from sqlalchemy import insert, update
 
 from memory.contacts import merge
-from memory.lake import SCHEMAS, Lake, LakeTable
 from memory.play import Play
 from memory.schema import contacts
 from memory.store import Store
@@ -25,7 +22,6 @@ from tools.bindings import (
     format_day,
     format_money,
     language_of,
-    read_products,
     resolve_many,
 )
 from tools.render import render
@@ -181,17 +177,6 @@ def test_money_is_written_as_the_reader_writes_it(
     cents: int, currency: str, language: str, country: str, written: str
 ) -> None:
     assert format_money(cents, currency, language=language, country=country) == written
-
-
-def test_products_are_read_from_the_lake(tmp_path: Path) -> None:
-    lake = Lake(tmp_path)
-    row: dict[str, Any] = {"product_id": "42", "name": "Tea", "category": "Hot drinks", "department": "", "brand": ""}
-    row |= {"price_cents": None, "cost_cents": None, "url": "https://shop.example.com/p/42", "image_url": ""}
-    lake.upsert(LakeTable.PRODUCTS, pa.Table.from_pylist([row], schema=SCHEMAS[LakeTable.PRODUCTS]))
-    assert read_products(lake, ["42", "404", ""]) == {
-        "42": Product("42", "Tea", "Hot drinks", None, "https://shop.example.com/p/42", "")
-    }
-    assert read_products(lake, []) == {}
 
 
 def test_many_recipients_are_read_in_chunks(store: Store) -> None:
