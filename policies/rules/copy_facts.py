@@ -43,7 +43,11 @@ _SPELLED_DATE = re.compile(
     r"\b(?:until|till|before|by|ends?|ending|expires?|jusqu'(?:au|a)|avant|d'ici|termine|expire|finit)\b"
     rf"(?: \S+){{0,2}}? (?:{_DAY})\b"
 )
-_LINK = re.compile(r"https?:|//|\bwww\.|\b[^\W_][\w-]+\.[a-z]{2,}\b|\S@\S")
+_LINK = re.compile(
+    r"https?:|//|\bwww\.|\bdot (?:com|net|org|fr|io|shop)\b|\b[\w-]+ \.(?:com|net|org|fr|io|shop)\b|"
+    r"\b[^\W_][\w-]+\.[a-z]{2,}\b|\S@\S"
+)
+_MONEY_SIGNS = re.compile(r"[€$£] ?[€$£]")
 _CAPITALS = re.compile(r"(?<![\w])[A-ZÀ-ÖØ-Þ][A-ZÀ-ÖØ-Þ0-9_-]{4,}(?![\w])")
 _NAMED_CODE = re.compile(r"\bcode\b ?[:\"«] ?\w")
 
@@ -77,6 +81,7 @@ def read(wording: Wording, limits: CopyFactLimits) -> list[Ruling]:
                 against(slot, "states a number", "".join(quantity))
         simple = bare(rest)
         for pattern, what in (
+            (_MONEY_SIGNS, "shows money signs"),
             (_SPELLED_AMOUNT, "states an amount"),
             (_SPELLED_DATE, "states a date"),
             (_LINK, "writes out a link or address"),

@@ -14,6 +14,7 @@ _MARKUP: Final = re.compile(
     r"javascript:|data:\w+/|\\u[0-9a-f]{4}|\\x[0-9a-f]{2}|%[0-9a-f]{2}%[0-9a-f]{2}",
     re.IGNORECASE,
 )
+_PULLED_APART: Final = re.compile(r"(?<![\w'’])(?:[^\W\d_][ ._*·-]){3,}[^\W\d_](?![\w'’])")
 _JOINER: Final = "\u200d"
 _EMOJI_STYLE: Final = "\ufe0f"
 
@@ -26,6 +27,9 @@ def read(wording: Wording, limits: PlainTextLimits) -> list[Ruling]:
     said = []
     for slot, text in wording.slots():
         problem = character_problem(text) or markup_problem(PLACEHOLDER.sub(" ", text))
+        pulled_apart = _PULLED_APART.search(text)
+        if not problem and pulled_apart:
+            problem = f"word pulled apart {pulled_apart[0]!r}"
         if problem:
             said.append(
                 refuse(
@@ -61,6 +65,8 @@ def character_problem(text: str, *, latin_only: bool = True) -> str:
             and not unicodedata.name(char, "").startswith(("LATIN", "FEMININE", "MASC"))
         ):
             return f"letter of another script {_name(char)}"
+        if category[0] in "PZ" and unicodedata.east_asian_width(char) in "WF":
+            return f"sign of another script {_name(char)}"
         if category.startswith("M") and char != _EMOJI_STYLE:
             return f"stacked mark {_name(char)}"
     return ""

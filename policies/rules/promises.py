@@ -10,11 +10,13 @@ from policies.wording import bare, unapproved, written
 
 _HARMLESS: Final = re.compile(
     r"\b(?:feel|set|gluten|sugar|dairy|cruelty|fat|lactose) free\b|\bfree (?:to|time|of|range)\b|\bfor sale\b|"
-    r"\bsans engagement\b|\bidees cadeaux?\b|\bgift ideas?\b"
+    r"\bdeals? with\b|\bsans engagement\b|\bidees cadeaux?\b|\bgift ideas?\b"
 )
 
 _PATTERNS: Final[dict[str, re.Pattern[str]]] = {
     "exact": re.compile(
+        r"\b(?:half|third|quarter|fiver|tenner) (?:off|less)\b|\b(?:tiers|quart) de moins\b|"
+        r"\brembours\w+|\bmoney[ -]back\b|\brefund\w*|"
         r"\bhalf[ -](?:the )?price\b|\bhalf off\b|\bhalf as much\b|\b(?:two|three|2|3) for (?:one|two|1|2)\b|"
         r"\bbuy one\b|\bbogo\b|\bmoitie prix\b|\bmoitie moins\b|\bdemi[ -](?:prix|tarif)\b|\bdivise par\b|"
         r"\ble (?:deuxieme|second) (?:est )?(?:offert|gratuit)|\bun achete\b|\bpour le prix d'une?\b|\bdouble points\b"
@@ -24,7 +26,14 @@ _PATTERNS: Final[dict[str, re.Pattern[str]]] = {
         r"(?:free|on us)\b|\bno (?:shipping|delivery) (?:fees?|costs?)\b|"
         r"\b(?:livraison|expedition|port|frais de port|retours?) (?:est |sont )?(?:gratuit|offert)e?s?\b"
     ),
+    "prize": re.compile(
+        r"\byou(?:'ve| have)? (?:just )?won\b|\bwinners?\b|\bprizes?\b|\blotter\w+|\braffles?\b|"
+        r"\byou (?:have been|were|are) selected\b|\bgagne[rsz]?\b|\bgagnante?s?\b|\btirage\b|\bconcours\b"
+    ),
     "gift": re.compile(
+        r"\b(?:pay|costs?)(?: you)? nothing\b|\bon the house\b|\bat our expense\b|\bwe pay\b|"
+        r"\ba present (?:from|for)\b|"
+        r"\bun present (?:pour|de|offert)\b|\bgracieu\w+|\ba nos frais\b|"
         r"\bfree\b|\bfreebies?\b|\bcomplimentary\b|\bgratis\b|\bon us\b|\b(?:at )?no (?:extra )?(?:cost|charge)\b|"
         r"\b(?:a|your|bonus) (?:\w+ )?gift (?:for you|from us|inside|with|awaits)|\byour gift\b|"
         r"\bgratuit\w*|\bofferte?s?\b|\bon vous offre\b|\bvous offr\w+|\bsans frais\b|\bvotre cadeau\b|"
@@ -35,7 +44,7 @@ _PATTERNS: Final[dict[str, re.Pattern[str]]] = {
     ),
     "discount": re.compile(
         r"(?:%|percent|per cent|¤|€|\$|£|\d) off\b|\b(?:money|something) off\b|\bdiscount\w*|\breduced\b|"
-        r"\bprice (?:cut|drop)s?\b|\b(?:lower|special|slashed|cheaper) prices?\b|\bsavings?\b|"
+        r"\bprice (?:cut|drop)s?\b|\bknocked (?:off|down)\b|\b(?:lower|special|slashed|cheaper) prices?\b|\bsavings?\b|"
         r"\bsave (?:money|up|big|more|on|¤|\d|€|\$|£)|\brebates?\b|\bmark(?:ed)? ?downs?\b|\bbargains?\b|\bclearance\b|"
         r"\bcash ?back\b|\bvouchers?\b|\bcoupons?\b|\bpromo\w*|\bdeals?\b|"
         r"\b(?:special|exclusive|limited)(?:\W\w+)? offers?\b|"
