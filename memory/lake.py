@@ -228,7 +228,7 @@ class Lake:
                 if files:
                     engine.read_parquet(files, table_name=table.value)
                 else:
-                    engine.create_table(table.value, schema.empty_table(), temp=True)
+                    engine.create_table(table.value, _loose(schema).empty_table(), temp=True)
         return engine
 
     def _path(self, table: LakeTable) -> Path:
@@ -242,9 +242,7 @@ class Lake:
         if self._exists(table):
             return DeltaTable(path)
         path.mkdir(parents=True, exist_ok=True)
-        # Whether a value may be missing is checked by conform; Delta's own check would tie every later release to it.
-        loose = pa.schema([field.with_nullable(True) for field in SCHEMAS[table]])
-        return DeltaTable.create(path, schema=loose, mode="ignore")
+        return DeltaTable.create(path, schema=_loose(SCHEMAS[table]), mode="ignore")
 
 
 def conform(table: LakeTable, rows: pa.Table) -> pa.Table:
@@ -275,6 +273,11 @@ def conform(table: LakeTable, rows: pa.Table) -> pa.Table:
     return pa.table(columns, schema=schema)
 
 
+def _loose(schema: pa.Schema) -> pa.Schema:
+    # Whether a value may be missing is checked by conform; Delta's own check would tie every later release to it.
+    return pa.schema([field.with_nullable(True) for field in schema])
+
+
 @contextmanager
 def speaking_of(path: Path) -> Iterator[None]:
     """Turn what the libraries raise about a place in the lake into one clear LakeError."""
@@ -283,7 +286,7 @@ def speaking_of(path: Path) -> Iterator[None]:
     except CommitFailedError:
         # Somebody else committed first: the caller's retry decides.
         raise
-    except (DeltaError, OSError, duckdb.Error, pa.ArrowException) as error:
+    except (DeltaError, OSError, duckdb.IOException, duckdb.InvalidInputException, pa.ArrowException) as error:
         text = str(error)
         if any(
             sign in text for sign in ("No space left", "File too large", "Disk quota", "os error 28", "os error 27")

@@ -40,7 +40,7 @@ def _known(name: str) -> Callable[[Table, Period], Column]:
 
 
 def _days_since_last(table: Table, period: Period) -> Column:
-    return period.days_since(table.at.max())
+    return period.days_since(table.at.max(where=table.bought))
 
 
 def _count(days: int, kinds: tuple[str, ...] = ()) -> Callable[[Table, Period], Column]:
@@ -145,7 +145,7 @@ _ORDERS = (
         "moment",
         "moment",
         Source.ORDERS,
-        lambda table, _: table.at.min(),
+        lambda table, _: table.at.min(where=table.bought),
         ("first order", "When the first order was placed."),
         ("première commande", "Date de la première commande."),
     ),
@@ -154,7 +154,7 @@ _ORDERS = (
         "moment",
         "moment",
         Source.ORDERS,
-        lambda table, _: table.at.max(),
+        lambda table, _: table.at.max(where=table.bought),
         ("last order", "When the last order was placed."),
         ("dernière commande", "Date de la dernière commande."),
     ),
@@ -172,7 +172,7 @@ _ORDERS = (
         "number",
         "orders",
         Source.ORDERS,
-        lambda table, _: table.count(),
+        lambda table, _: table.bought.sum(),
         ("orders ever", "Number of orders so far."),
         ("commandes au total", "Nombre de commandes à ce jour."),
         otherwise=0,
@@ -182,7 +182,7 @@ _ORDERS = (
         "number",
         "orders",
         Source.ORDERS,
-        _count(365),
+        lambda table, period: table.bought.sum(where=table.at >= period.ago(365)).fill_null(0),
         ("orders in 365 days", "Number of orders in the last 365 days."),
         ("commandes sur 365 jours", "Nombre de commandes sur les 365 derniers jours."),
         otherwise=0,
@@ -212,7 +212,7 @@ _ORDERS = (
         "number",
         "cents",
         Source.ORDERS,
-        lambda table, _: table.total_cents.sum() // table.count(),
+        lambda table, _: table.total_cents.sum() // table.bought.sum().nullif(0),
         ("average order", "Total spend divided by the number of orders, rounded down."),
         ("panier moyen", "Dépense totale divisée par le nombre de commandes, arrondie vers le bas."),
     ),

@@ -58,7 +58,7 @@ def group(table: Table, _period: Period) -> Column:
 def _fifth(table: Table, value: Column) -> Column:
     buyer = table.orders_count > 0
     lower = ibis.rank().over(ibis.window(group_by=buyer, order_by=value))
-    same = ibis.row_number().count().over(ibis.window(group_by=[buyer, value]))
-    everyone = ibis.row_number().count().over(ibis.window(group_by=buyer))
+    same = table.contact_id.count().over(ibis.window(group_by=[buyer, value]))
+    everyone = table.contact_id.count().over(ibis.window(group_by=buyer))
     score = (1 + (5 * (2 * lower + same)) // (2 * everyone)).cast("int64")
     return ibis.ifelse(buyer, score, ibis.null("int64"))

@@ -1,0 +1,151 @@
+"""What contacts buy by category: favourites, what is due for replenishment, and what they are likely to discover next.
+
+Days are UTC days; returns and lines without a category are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import ibis  # type: ignore[import-untyped]  # it ships no types
+
+from memory.features.feature import DAY_MICROS, Column, Table
+from memory.features.history import History
+
+MINIMUM_PURCHASES = 3
+SHORTEST_REPLENISHMENT_DAYS = 7
+"""What is bought more often needs no reminder."""
+ABANDONED_AFTER_INTERVALS = 2
+"""After so many intervals without a purchase the habit is over, and nothing is due."""
+
+SEQUENCE_LENGTH = 30
+"""Of each contact, the categories discovered last; bounds the work for contacts who buy everything."""
+SAMPLE = 50_000
+"""Contacts from whom pairs are learned, at most."""
+MINIMUM_SUPPORT = 5
+"""Contacts who must have discovered the second category after the first."""
+MINIMUM_LIFT = 1.1
+FOLLOWERS = 50
+RECENT_CATEGORIES = 5
+
+
+def category_days(history: History) -> Table:
+    """(contact, category, day) with what was spent, written out once for everything below."""
+    lines = history.lines
+    bought = lines.filter((lines.quantity > 0) & (lines.category != ""))
+    days = bought.group_by("contact_id", "category", day=(bought.at // DAY_MICROS).cast("int64")).aggregate(
+        spend=bought.amount_cents.sum().cast("int64")
+    )
+    return history.engine.create_table("category_days", days, temp=True)
+
+
+def favourites(history: History, days: Table) -> Table:
+    """Favourite category of a year, and category and product of the last purchase."""
+    recent = days.filter(days.day >= history.period.ago(365) // DAY_MICROS)
+    totals = recent.group_by("contact_id", "category").aggregate(days=recent.count(), spend=recent.spend.sum())
+    top = first(totals, [totals.days.desc(), totals.spend.desc(), totals.category])
+    lines = history.lines.filter((history.lines.quantity > 0) & (history.lines.category != ""))
+    latest = lines.group_by("contact_id").aggregate(at=lines.at.max())
+    last = lines.semi_join(latest, ["contact_id", "at"])
+    last = first(last, [last.amount_cents.desc(), last.product_id, last.category])
+    return last.left_join(top, "contact_id").select(
+        contact_id=last.contact_id,
+        top_category=top.category,
+        last_category=last.category,
+        last_product_id=last.product_id.nullif(""),
+    )
+
+
+def replenishment(history: History, days: Table) -> Table:
+    """The category whose next purchase, by the contact's own median interval, is due nearest to now."""
+    today = history.period.as_of // DAY_MICROS
+    previous = days.day.lag().over(ibis.window(group_by=[days.contact_id, days.category], order_by=days.day))
+    steps = days.mutate(interval=days.day - previous)
+    habits = steps.group_by("contact_id", "category").aggregate(
+        purchases=steps.count(), interval=steps.interval.median(), last=steps.day.max()
+    )
+    habits = habits.mutate(interval=habits.interval.floor().cast("int64"))
+    since = today - habits.last
+    alive = habits.filter(
+        (habits.purchases >= MINIMUM_PURCHASES)
+        & (habits.interval >= SHORTEST_REPLENISHMENT_DAYS)
+        & (since <= ABANDONED_AFTER_INTERVALS * habits.interval)
+    )
+    alive = alive.mutate(due=alive.last + alive.interval - today)
+    chosen = first(alive, [alive.due.abs(), alive.purchases.desc(), alive.category])
+    lines = history.lines.filter(history.lines.quantity > 0)
+    products = lines.semi_join(chosen, ["contact_id", "category"])
+    products = products.group_by("contact_id", "product_id").aggregate(
+        orders=products.order_id.nunique(), last_at=products.at.max()
+    )
+    product = first(products, [products.orders.desc(), products.last_at.desc(), products.product_id])
+    return chosen.left_join(product, "contact_id").select(
+        contact_id=chosen.contact_id,
+        replenish_category=chosen.category,
+        replenish_product_id=product.product_id.nullif(""),
+        replenish_interval_days=chosen.interval,
+        replenish_due_in_days=chosen.due,
+    )
+
+
+def next_category(history: History, days: Table) -> Table:
+    """Per contact the category they lack that contacts with the same recent categories most often discover next.
+
+    For categories a and b: confidence = contacts who first bought b after they first bought a, divided by contacts who
+    bought a; lift = confidence divided by the mean confidence of b over all a. Pairs need MINIMUM_SUPPORT contacts and
+    MINIMUM_LIFT. Among the followers of a contact's RECENT_CATEGORIES the highest confidence wins, then the support,
+    then the name.
+    """
+    owned = days.group_by("contact_id", "category").aggregate(first=days.day.min(), last=days.day.max())
+    owned = history.engine.create_table("owned_categories", owned, temp=True)
+    recent = ranked(owned, [owned.last.desc(), owned.category], RECENT_CATEGORIES)
+    pairs = _pairs(history, owned)
+    reached = recent.inner_join(pairs, recent.category == pairs.before).select(
+        recent.contact_id, category=pairs.after, confidence=pairs.confidence, support=pairs.support
+    )
+    lacking = reached.anti_join(owned, ["contact_id", "category"])
+    best = first(lacking, [lacking.confidence.desc(), lacking.support.desc(), lacking.category])
+    return best.select("contact_id", next_category=best.category)
+
+
+def _pairs(history: History, owned: Table) -> Table:
+    buyers = int(owned.contact_id.nunique().to_pyarrow().as_py())
+    stride = -(-buyers // SAMPLE) or 1
+    sample = owned.filter(owned.contact_id % stride == 0)
+    found = ranked(sample, [sample["first"].desc(), sample.category], SEQUENCE_LENGTH)
+    found = history.engine.create_table(
+        "discovered_categories", found.select("contact_id", "category", "first"), temp=True
+    )
+    later = found.view()
+    both = found.inner_join(later, [found.contact_id == later.contact_id, found["first"] < later["first"]]).select(
+        before=found.category, after=later.category
+    )
+    support = both.group_by("before", "after").aggregate(support=both.count())
+    holders = found.group_by("category").aggregate(holders=found.count())
+    usual = support.group_by("after").aggregate(followed=support.support.sum())
+    every = holders.holders.sum().as_scalar()
+    pairs = (
+        support.inner_join(holders, support.before == holders.category)
+        .inner_join(usual, support.after == usual.after)
+        .select(support.before, support.after, support.support, holders.holders, usual.followed)
+    )
+    pairs = pairs.mutate(confidence=pairs.support / pairs.holders)
+    lifted = pairs.filter(
+        (pairs.support >= MINIMUM_SUPPORT) & (pairs.confidence * every >= MINIMUM_LIFT * pairs.followed)
+    )
+    order = [lifted.confidence.desc(), lifted.support.desc(), lifted.after]
+    place = ibis.row_number().over(ibis.window(group_by=lifted.before, order_by=order))
+    kept = lifted.mutate(place=place)
+    return kept.filter(kept.place < FOLLOWERS).select("before", "after", "support", "confidence")
+
+
+def first(table: Table, order: Sequence[Column]) -> Table:
+    """The first row of each contact in an order that leaves no ties."""
+    return ranked(table, order, 1)
+
+
+def ranked(table: Table, order: Sequence[Column], most: int) -> Table:
+    """The first rows of each contact in an order that leaves no ties."""
+    place = ibis.row_number().over(ibis.window(group_by=table.contact_id, order_by=list(order)))
+    numbered = table.mutate(place_=place)
+    return numbered.filter(numbered.place_ < most).drop("place_")

@@ -1,0 +1,62 @@
+"""The history behind features: the tables of the lake, cut off strictly before one moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from memory.engine import Engine
+from memory.events import ORDER
+from memory.features.feature import Period, Table
+from memory.lake import Lake
+
+
+@dataclass(frozen=True)
+class History:
+    """What had happened before a moment, to contacts on record. Lives as long as its engine, in one thread."""
+
+    engine: Engine
+    period: Period
+    contacts: Table
+    orders: Table
+    """With ``bought``: False for a return, which lowers spend but is no order."""
+    lines: Table
+    events: Table
+    """Caused by people only, and no orders: those have their own table."""
+    sends: Table
+    products: Table
+
+    def occurrences(self, event: str, category: str = "") -> Table:
+        """(contact_id, event_id, at) of a kind of event; the kind ``order`` means orders, by category their lines."""
+        if event == ORDER and category:
+            found = self.lines.filter((self.lines.quantity > 0) & (self.lines.category == category))
+        elif event == ORDER:
+            found = self.orders.filter(self.orders.bought)
+        else:
+            found = self.events.filter(self.events.kind == event)
+            if category:
+                found = found.filter(found.category == category)
+            return found.select("contact_id", "event_id", "at")
+        return found.select("contact_id", event_id=found.order_id, at=found.at)
+
+
+def history_before(lake: Lake, as_of: datetime) -> History:
+    """Everything strictly before a moment; contacts known by then, or who had ordered by then."""
+    engine, period = lake.connect(), Period.before(as_of)
+    past = {}
+    for name in ("orders", "lines", "events", "sends"):
+        table = engine.table(name)
+        past[name] = table.filter(table.contact_id.notnull() & (table.at < period.as_of))
+    orders = past["orders"].mutate(bought=past["orders"].total_cents >= 0)
+    contacts = engine.table("contacts")
+    known = (contacts.created_at <= period.as_of) | contacts.contact_id.isin(orders.contact_id)
+    return History(
+        engine=engine,
+        period=period,
+        contacts=contacts.filter(known),
+        orders=orders,
+        lines=past["lines"],
+        events=past["events"].filter(past["events"].human & (past["events"].kind != ORDER)),
+        sends=past["sends"],
+        products=engine.table("products"),
+    )

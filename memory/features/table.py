@@ -1,0 +1,173 @@
+"""Materialise features for one moment, and ask them: who is in a segment, what is known about a contact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import ibis  # type: ignore[import-untyped]  # it ships no types
+import pyarrow as pa
+
+from memory.errors import NotFoundError
+from memory.events import ORDER
+from memory.features.feature import FeatureValue, Source, Table
+from memory.features.history import History, history_before
+from memory.features.registry import REGISTRY
+from memory.features.sources import Sources
+from memory.lake import Lake, speaking_of
+from memory.schema import from_micros
+
+if TYPE_CHECKING:
+    from memory.segments.evaluate import EventFact
+    from memory.segments.grammar import Expression
+
+
+def compute(lake: Lake, as_of: datetime, *, names: Iterable[str] | None = None, fallback_zone: str = "UTC") -> Features:
+    """The features of every contact, from history strictly before a moment.
+
+    ``names`` computes only these (and what they need); ``fallback_zone`` stands in for unknown time zones.
+    """
+    wanted = _with_needs(REGISTRY if names is None else names)
+    with speaking_of(lake.folder):
+        history = history_before(lake, as_of)
+        sources = Sources(history, fallback_zone)
+        wide = history.contacts.select("contact_id")
+        for source in Source:
+            features = [REGISTRY[name] for name in wanted if REGISTRY[name].source is source]
+            if source is Source.FEATURES or not features:
+                continue
+            found = history.engine.create_table(
+                f"source_{source.value}", sources.table(source, features), temp=True
+            ).rename(of_contact_id="contact_id")
+            wide = wide.left_join(found, wide.contact_id == found.of_contact_id).drop("of_contact_id")
+        counts = {name: REGISTRY[name].otherwise for name in wanted if REGISTRY[name].otherwise is not None}
+        wide = wide.fill_null(counts) if counts else wide
+        wide = history.engine.create_table("known_features", wide, temp=True)
+        made = set(wide.columns)
+        derived = [REGISTRY[name] for name in wanted if REGISTRY[name].source is Source.FEATURES]
+        while derived:
+            ready = [feature for feature in derived if made.issuperset(feature.needs)]
+            wide = wide.mutate(**{feature.name: feature.build(wide, history.period) for feature in ready})
+            made.update(feature.name for feature in ready)
+            derived = [feature for feature in derived if feature not in ready]
+        stored = {name: _stored(wide[name], REGISTRY[name].kind) for name in wanted}
+        table = history.engine.create_table("features", wide.select("contact_id", **stored), temp=True)
+    return Features(lake, as_of, history, table)
+
+
+@dataclass(frozen=True)
+class Features:
+    """The features of every contact at one moment, in memory. Use it from one thread."""
+
+    lake: Lake
+    as_of: datetime
+    history: History
+    table: Table
+    """ibis table: contact_id and one column per feature; moments are integer microseconds."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The features that were computed."""
+        return tuple(name for name in self.table.columns if name != "contact_id")
+
+    def select(self, expression: Expression) -> list[int]:
+        """Ids of the contacts in a segment, sorted."""
+        found = self._members(expression).select("contact_id").order_by("contact_id")
+        return list(self._read(found)["contact_id"].to_pylist())
+
+    def count(self, expression: Expression) -> int:
+        """How many contacts are in a segment."""
+        return int(self._read(self._members(expression).aggregate(size=ibis._.count()))["size"][0].as_py())
+
+    def row(self, contact_id: int) -> dict[str, FeatureValue]:
+        """Every feature of one contact; NotFoundError if the snapshot of contacts lacks them."""
+        found = self.rows([contact_id])
+        if contact_id not in found:
+            raise NotFoundError(
+                "Nothing is known about this contact yet.",
+                where=f"contact {contact_id}",
+                remedy="Check the id, or refresh the snapshot of contacts.",
+            )
+        return found[contact_id]
+
+    def rows(self, ids: Iterable[int], names: Sequence[str] | None = None) -> dict[int, dict[str, FeatureValue]]:
+        """The named features (all by default) of the contacts that are known, by id."""
+        chosen = self.names if names is None else tuple(names)
+        found = self.table.semi_join(_as_table(ids), "contact_id").select("contact_id", *chosen)
+        rows = self._read(found.order_by("contact_id")).to_pylist()
+        return {row.pop("contact_id"): _told(row) for row in rows}
+
+    def events(self, ids: Iterable[int]) -> dict[int, list[EventFact]]:
+        """What contacts did before the moment, oldest first, as memory.segments.evaluate wants it."""
+        from memory.segments.evaluate import EventFact
+
+        wanted = _as_table(ids)
+        history = self.history
+        orders = history.occurrences(ORDER).mutate(kind=ibis.literal(ORDER), category=ibis.literal(""))
+        bought = history.lines.filter(history.lines.quantity > 0)
+        lines = bought.select(
+            "contact_id", event_id=bought.order_id, at=bought.at, kind=ibis.literal(ORDER), category=bought.category
+        ).filter(ibis._.category != "")
+        columns = ("contact_id", "event_id", "at", "kind", "category")
+        found = ibis.union(
+            history.events.select(*columns), orders.select(*columns), lines.select(*columns).distinct(), distinct=False
+        )
+        rows = self._read(found.semi_join(wanted, "contact_id").order_by("contact_id", "at", "event_id", "category"))
+        facts: dict[int, list[EventFact]] = {}
+        for row in rows.to_pylist():
+            fact = EventFact(row["event_id"], row["kind"], from_micros(row["at"]), row["category"])
+            facts.setdefault(row["contact_id"], []).append(fact)
+        return facts
+
+    def _members(self, expression: Expression) -> Table:
+        # Segments are made of features, so their modules load after these.
+        from memory.segments.compile import to_ibis
+        from memory.segments.grammar import fields
+
+        lacking = sorted(set(fields(expression)) - set(self.names))
+        if lacking:
+            raise NotFoundError(
+                f"The features {', '.join(lacking)} were not computed.",
+                where="segment",
+                remedy="Compute them too, or leave `names` out.",
+            )
+        return to_ibis(expression, self.table, self.history)
+
+    def _read(self, expression: Table) -> pa.Table:
+        with speaking_of(self.lake.folder):
+            return expression.to_pyarrow()
+
+
+def _with_needs(names: Iterable[str]) -> list[str]:
+    wanted: dict[str, None] = {}
+
+    def add(name: str) -> None:
+        if name not in REGISTRY:
+            raise NotFoundError(
+                f"There is no feature {name}.", where="features", remedy="Names are listed by `noria features`."
+            )
+        for needed in REGISTRY[name].needs:
+            add(needed)
+        wanted[name] = None
+
+    for name in names:
+        add(name)
+    return sorted(wanted)
+
+
+def _stored(column: Table, kind: str) -> Table:
+    # Sums are wider than 64 bits in DuckDB; everything countable is kept as int64, the rest as it is.
+    return column.cast("int64") if kind == "number" and column.type().is_integer() else column
+
+
+def _as_table(ids: Iterable[int]) -> Table:
+    return ibis.memtable(pa.table({"contact_id": pa.array(sorted(set(ids)), pa.int64())}))
+
+
+def _told(row: Mapping[str, FeatureValue]) -> dict[str, FeatureValue]:
+    return {
+        name: from_micros(value) if REGISTRY[name].kind == "moment" and isinstance(value, int) else value
+        for name, value in row.items()
+    }
