@@ -23,7 +23,9 @@ from policies.pack import Pack, parse_pack
 if TYPE_CHECKING:
     from agents.desk import Desk
     from agents.provider import Provider
+    from agents.resume import Threads
     from tools.channels.channel import Channel
+    from tools.workplace import Workplace
 
 _ROOT = Path(__file__).parents[1]
 PACKAGED_PACKS = _ROOT / "policies" / "packs"
@@ -120,18 +122,15 @@ class Workspace:
 
         smtp = self.settings.channel.smtp
         assert smtp is not None
-        password = self._secrets.get("NORIA_SMTP_PASSWORD")
-        return SmtpChannel(
-            SmtpServer(
-                host=smtp.host,
-                port=smtp.port,
-                security=smtp.security,
-                username=smtp.username,
-                password=password,
-                connections=smtp.connections,
-            ),
-            public_url=self.settings.public_url,
+        server = SmtpServer(
+            host=smtp.host,
+            port=smtp.port,
+            security=smtp.security,
+            username=smtp.username,
+            password=self._secrets.get("NORIA_SMTP_PASSWORD"),
+            connections=smtp.connections,
         )
+        return SmtpChannel(server, public_url=self.settings.public_url)
 
     @cached_property
     def provider(self) -> Provider:
@@ -176,6 +175,31 @@ class Workspace:
                 sandbox=self.settings.sandbox,
                 critic=bool(self.settings.model and self.settings.model.critic),
             ),
+        )
+
+    @contextmanager
+    def threads(self) -> Iterator[Threads]:
+        """The deliberations of this workspace, with their checkpoints."""
+        from agents.checkpoints import open_checkpoints
+        from agents.resume import Threads
+
+        with open_checkpoints(self.store, self.folder) as saver:
+            yield Threads(self.desk, saver)
+
+    @cached_property
+    def workplace(self) -> Workplace:
+        """What the worker acts with."""
+        from tools.workplace import Workplace
+
+        return Workplace(
+            store=self.store,
+            lake=self.lake,
+            pack=self.pack,
+            clock=self.clock,
+            channels={"email": self.channel},
+            public_url=self.public_url,
+            currency=self.settings.currency,
+            programme_share=self.settings.review.programme_holdout_share,
         )
 
     @cached_property

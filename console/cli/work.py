@@ -1,0 +1,41 @@
+"""`noria work`: the process that acts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from console.cli.output import AsJson, answer, say
+from console.cli.place import InWorkspace
+from console.wiring import open_workspace
+from console.work import counts, work_once
+from console.work import work as work_on
+
+
+def add_commands(app: typer.Typer) -> None:
+    app.command()(work)
+
+
+def work(
+    once: Annotated[bool, typer.Option("--once", help="Do what is due now, then leave.")] = False,
+    pause_seconds: Annotated[float, typer.Option(min=0.1, help="Rest between two rounds.")] = 5.0,
+    workspace: InWorkspace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Act on decisions, launch, send, measure and learn; the only process that holds a key that can send."""
+    with open_workspace(workspace) as opened, opened.threads() as threads:
+        if not once:
+            say("Working – stop with Ctrl-C; nothing is lost.")
+            work_on(opened, threads, pause_seconds=pause_seconds)
+            return
+        threads.recover()
+        cycle = work_once(opened, threads)
+    done = counts(cycle.tick)
+    value = {**cycle.model_dump(mode="json", exclude={"tick"}), "tick": done}
+
+    def show() -> None:
+        say(f"{len(cycle.decided)} decisions acted on, {len(cycle.readouts)} read-outs, {len(cycle.expired)} expired.")
+        say(", ".join(f"{name}: {count}" for name, count in done.items()) or "Nothing was due.")
+
+    answer(value, as_json=as_json, show=show)

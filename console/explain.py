@@ -1,0 +1,136 @@
+"""Everything the record knows about one contact, and why they are in or out of each live campaign."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+from sqlalchemy import Connection, select
+
+from console.wiring import Workspace
+from memory import campaigns, cap, consents, contacts, enrolments
+from memory.consents import Consent
+from memory.contacts import Contact
+from memory.features.registry import REGISTRY
+from memory.features.table import Features, compute
+from memory.schema import messages, suppressions
+from memory.segments.grammar import parse
+
+
+class FeatureLine(BaseModel):
+    """One feature, in words and as a value."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    sentence: str
+    value: Any
+
+
+class CampaignLine(BaseModel):
+    """Where a contact stands towards one live campaign, and why."""
+
+    model_config = ConfigDict(frozen=True)
+
+    campaign_id: str
+    name: str
+    standing: str
+    reason: str
+
+
+class MessageLine(BaseModel):
+    """One message of the ledger."""
+
+    model_config = ConfigDict(frozen=True)
+
+    campaign_id: str
+    step_key: str
+    state: str
+    reason: str
+    sentences: tuple[str, ...]
+    """What the rules said at the last attempt."""
+    at: AwareDatetime
+
+
+class Explanation(BaseModel):
+    """The whole of it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    contact: Contact
+    suppressed: str
+    consents: tuple[Consent, ...]
+    features: tuple[FeatureLine, ...]
+    messages_in_window: int
+    cap: str
+    campaigns: tuple[CampaignLine, ...]
+    messages: tuple[MessageLine, ...]
+
+
+def explain(workspace: Workspace, name: str) -> Explanation:
+    """Explain the contact with this address or id. Raises NotFoundError."""
+    now = workspace.clock.now()
+    features = compute(workspace.lake, now)
+    limit = workspace.pack.cap
+    with workspace.store.read() as connection:
+        contact = contacts.find(connection, name)
+        contact_id = contact.contact_id
+        suppressed = connection.execute(
+            select(suppressions.c.reason).where(
+                suppressions.c.channel == "email", suppressions.c.address_hash == (contact.email_hash or "")
+            )
+        ).scalar()
+        slots = cap.read(connection, [contact_id]).get(contact_id, [])
+        live = campaigns.list_campaigns(connection, ["live", "paused"])
+        sent = connection.execute(
+            select(messages).where(messages.c.contact_id == contact_id).order_by(messages.c.message_id)
+        ).all()
+        history = consents.history(connection, contact_id)
+        standings = [_standing(connection, one, contact_id, features) for one in live]
+    row = features.row(contact_id)
+    return Explanation(
+        contact=contact,
+        suppressed=suppressed or "",
+        consents=tuple(history),
+        features=tuple(
+            FeatureLine(name=one.name, sentence=one.sentence["en"], value=row.get(one.name))
+            for one in REGISTRY.values()
+        ),
+        messages_in_window=cap.Cap(limit.messages, limit.window_days).used(slots, now),
+        cap=f"{limit.messages} in {limit.window_days} days",
+        campaigns=tuple(standings),
+        messages=tuple(
+            MessageLine(
+                campaign_id=one.campaign_id,
+                step_key=one.step_key,
+                state=one.state,
+                reason=one.reason,
+                sentences=tuple(finding["sentence"] for finding in one.findings),
+                at=one.sent_at or one.due_at,
+            )
+            for one in sent
+        ),
+    )
+
+
+def _standing(
+    connection: Connection, campaign: campaigns.Campaign, contact_id: int, features: Features
+) -> CampaignLine:
+    play = campaigns.get_version(connection, campaign.campaign_id, campaign.version).play
+    entered = enrolments.of_contacts(connection, campaign.campaign_id, [contact_id]).get(contact_id)
+    if entered is None:
+        standing = "out"
+        if contact_id in set(features.select(parse(play.audience))):
+            reason = f"Selected ({play.audience_sentence}), but a rule took them out at the launch, or they came later."
+        else:
+            reason = f"Not selected: {play.audience_sentence} is not true of them."
+    elif entered.in_holdout:
+        standing, reason = "held out", "Drawn into the holdout, for as long as the campaign runs."
+    elif entered.state == "exited":
+        standing, reason = "left", f"Left on {entered.exited_at:%d %B %Y}: {entered.exit_reason}."
+    else:
+        standing = "in"
+        reason = (
+            f"Entered on {entered.entered_at:%d %B %Y} with the sequence {entered.sequence_key}, at {entered.step_key}."
+        )
+    return CampaignLine(campaign_id=campaign.campaign_id, name=campaign.name, standing=standing, reason=reason)

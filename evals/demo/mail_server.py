@@ -1,0 +1,59 @@
+"""A local SMTP server that keeps every message as a file and counts what it received."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email import message_from_bytes
+from email.policy import SMTP as WIRE
+from pathlib import Path
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+KEY_HEADER = "X-Noria-Message-Key"
+
+
+class MailServer:
+    """Receives on a port of this machine; files are named after the message's key in the ledger."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.received: Counter[str] = Counter()
+        """How often each message key arrived: more than once would be a duplicate."""
+        self.recipients: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        self._controller = Controller(self, hostname="127.0.0.1", port=0)
+
+    @property
+    def port(self) -> int:
+        """The port that the system chose."""
+        server = self._controller.server
+        assert isinstance(server, asyncio.Server)
+        return int(server.sockets[0].getsockname()[1])
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
+        content = envelope.content if isinstance(envelope.content, bytes) else str(envelope.content).encode()
+        key = str(message_from_bytes(content, policy=WIRE)[KEY_HEADER])
+        with self._lock:
+            self.received[key] += 1
+            copies = self.received[key]
+            self.recipients.update(str(address).lower() for address in envelope.rcpt_tos)
+        name = f"{key}.eml" if copies == 1 else f"{key}.duplicate-{copies - 1}.eml"
+        (self.folder / name).write_bytes(content)
+        return "250 kept"
+
+
+@contextmanager
+def mail_server(folder: Path) -> Iterator[MailServer]:
+    """Run a server until the block ends; everything it receives lies in the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    server = MailServer(folder)
+    server._controller.start()  # noqa: SLF001 - the two belong together
+    try:
+        yield server
+    finally:
+        server._controller.stop()  # noqa: SLF001

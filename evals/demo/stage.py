@@ -1,0 +1,87 @@
+"""Sets the stage: a fresh workspace with the demo shop, its clock at 1 October 2017, and a local mail server."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from console.cli.importing import run_import
+from console.cli.setup import make_workspace
+from console.settings import SETTINGS_FILE
+from console.wiring import Workspace
+from evals.demo.mail_server import MailServer, mail_server
+from evals.shop.export import CUT_OFF, write_shop
+from memory.errors import ConfigurationError
+from memory.importing.folder import FolderReport
+from memory.importing.report import ImportSettings, Progress, no_progress
+from memory.workspace import StoreClock
+
+SHOP = "shop"
+"""Name of the system that the demo's ids belong to."""
+_MARK = ".noria-demo"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A workspace ready to be played on."""
+
+    workspace: Workspace
+    clock: StoreClock
+    server: MailServer
+    exports: Path
+    imported: FolderReport | None
+
+
+@contextmanager
+def empty_stage(folder: Path, at: datetime, name: str = "Marlow & Finch (demo)") -> Iterator[Stage]:
+    """A workspace without data that sends to a local server; a demo folder of an earlier run is replaced."""
+    _clear(folder)
+    make_workspace(folder, name=name, currency="USD", zone="America/New_York")
+    (folder / _MARK).touch()
+    with mail_server(folder / "emails") as server:
+        _send_to(folder, server.port)
+        workspace = Workspace(folder.resolve(), {})
+        clock = StoreClock(workspace.store)
+        clock.advance_to(at)
+        try:
+            yield Stage(workspace, clock, server, folder / "exports", None)
+        finally:
+            workspace.close()
+
+
+@contextmanager
+def shop_stage(folder: Path, *, seed: int, progress: Progress = no_progress) -> Iterator[Stage]:
+    """The same with the Complete Journey shop imported, as it stood on 1 October 2017."""
+    with empty_stage(folder, CUT_OFF) as stage:
+        write_shop(stage.exports, seed=seed)
+        settings = ImportSettings(
+            currency="USD", day_first=False, time_zone=stage.workspace.settings.fallback_zone, source=SHOP
+        )
+        found = run_import(stage.workspace, stage.exports, settings, progress=progress)
+        yield Stage(stage.workspace, stage.clock, stage.server, stage.exports, found)
+
+
+def _clear(folder: Path) -> None:
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    if not (folder / _MARK).exists():
+        raise ConfigurationError(
+            "This folder is not empty and was not made by the demo.",
+            where=str(folder),
+            remedy="Name another one with --folder.",
+        )
+    shutil.rmtree(folder)
+
+
+def _send_to(folder: Path, port: int) -> None:
+    path = folder / SETTINGS_FILE
+    text = path.read_text(encoding="utf-8").replace(
+        '[channel]\nkind = "sandbox"              # writes each message as a file into outbox/; "smtp" sends\n',
+        f'[channel]\nkind = "smtp"\n\n[channel.smtp]\nhost = "127.0.0.1"\nport = {port}\nsecurity = "none"\n',
+    )
+    assert "127.0.0.1" in text
+    path.write_text(text, encoding="utf-8")
