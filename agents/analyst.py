@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 from agents.desk import Desk
-from agents.drafting import audience_sentence, usable_sequences
+from agents.drafting import audience_sentence, messages_per_contact, usable_sequences
 from agents.handover import keep
 from agents.learning.priors import Prior
 from agents.learning.wording import percent
@@ -56,9 +56,8 @@ def analyse_by_rules(task: Task, *, note: str = "") -> Analysis:
         opportunity=sized,
         title=f"{playbook.name['en']}: {sized.audience.treated} contacts",
         hypothesis=(
-            f"Where this holds: {playbook.signal['en'].rstrip('.')}, "
-            f"{playbook.name['en'].lower()} messages {direction} the share who order within {forecast.window_days} "
-            f"days from {base} to {percent(_expected_rate(sized), 'en')}."
+            f"{playbook.signal['en']} We expect the {playbook.name['en'].lower()} to {direction} the share who order "
+            f"within {forecast.window_days} days from {base} to {percent(_expected_rate(sized), 'en')}."
         ),
         why_now=why_now,
         evidence=sized.evidence,
@@ -90,7 +89,7 @@ def size(task: Task) -> Opportunity:
     )
     share = choose_holdout(audience.reachable, rate, prior, playbook.holdout_share)
     audience = split(audience, share)
-    messages = round(audience.treated * _messages_per_contact(task))
+    messages = round(audience.treated * messages_per_contact(usable_sequences(playbook)))
     cost_cents = round(messages * task.desk.settings.message_cost_micros / 1_000_000)
     kind: Literal["margin", "revenue"] = "margin" if value.result["value_kind"] == "margin" else "revenue"
     forecast = make_forecast(
@@ -146,11 +145,6 @@ def _evidence(
         (past, taught if found else "No earlier campaign has taught anything yet.", len(found)),
     ]
     return [Evidence(lookup_id=lookup.lookup_id, sentence=sentence, value=number) for lookup, sentence, number in said]
-
-
-def _messages_per_contact(task: Task) -> float:
-    sequences = usable_sequences(task.playbook)
-    return sum(one.share * sum(step.kind == "send" for step in one.steps) for one in sequences)
 
 
 def _expected_rate(sized: Opportunity) -> float:

@@ -14,7 +14,7 @@ from agents.edit import apply_changes
 from agents.handover import Draft, fetch, keep
 from agents.state import ProposalState
 from agents.submit import prepare
-from agents.tasks import average_order_cents, task_of
+from agents.tasks import task_of
 from memory import proposals
 from memory.errors import NoriaError
 from memory.finding import Verdict
@@ -135,9 +135,7 @@ def _approved(state: ProposalState, desk: Desk, stored: StoredProposal, decision
 
 def _edited(state: ProposalState, desk: Desk, stored: StoredProposal, decision: Decision) -> ProposalState:
     try:
-        proposal = apply_changes(
-            stored.proposal, decision.changes, desk, average_order_cents=average_order_cents(state, desk)
-        )
+        proposal = apply_changes(stored.proposal, decision.changes, desk)
     except NoriaError as error:
         return _again(state, desk, stored, str(error))
     draft = Draft(proposal=proposal, author=decision.actor)

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from agents.desk import Desk
 from agents.learning.priors import Prior
 from agents.playbook import Playbook
-from agents.provider import Analysis, Scheduling, Task, Writing
+from agents.provider import Analysis, Opportunity, Scheduling, Task, Writing
 from agents.sizing import discount_per_order_cents, make_detection, make_forecast, split
 from memory.play import Limits, Play, Schedule, Sequence
-from memory.proposal import Approvals, Proposal
+from memory.proposal import Approvals, Audience, Proposal
 from memory.segments.grammar import parse
 from memory.segments.sentence import describe
 from policies.facts import last_planned_send
@@ -76,12 +76,38 @@ def plain_play(desk: Desk, playbook: Playbook) -> Play:
 
 def assemble(task: Task, proposal_id: str, analysis: Analysis, writing: Writing, scheduling: Scheduling) -> Proposal:
     """The whole proposal, before the guardian has seen it."""
-    desk, playbook, brief = task.desk, task.playbook, task.brief
-    opportunity, now = analysis.opportunity, desk.clock.now()
-    play = _play(task, writing, scheduling)
-    audience = split(opportunity.audience, scheduling.holdout_share)
-    before = opportunity.forecast
+    desk, opportunity, now = task.desk, analysis.opportunity, task.desk.clock.now()
+    draft = Proposal(
+        proposal_id=proposal_id,
+        thread_id=task.lookups.thread_id,
+        brief_id=task.brief.brief_id,
+        title=task.playbook.name["en"],
+        summary="",
+        hypothesis=analysis.hypothesis,
+        why_now=analysis.why_now,
+        evidence=analysis.evidence,
+        play=_play(task, writing, scheduling),
+        audience=opportunity.audience,
+        forecast=opportunity.forecast,
+        detection=opportunity.detection,
+        approvals=Approvals(people=1),
+        lessons=opportunity.lessons,
+        authors=(analysis.author, writing.author, scheduling.author),
+        cost_cents=opportunity.cost_cents,
+        currency=opportunity.forecast.currency,
+        rank_score=opportunity.rank_score,
+        created_at=now,
+        expires_at=now + timedelta(days=desk.settings.expires_days),
+    )
+    return with_audience(task, draft, split(opportunity.audience, scheduling.holdout_share), opportunity)
+
+
+def with_audience(task: Task, proposal: Proposal, audience: Audience, opportunity: Opportunity) -> Proposal:
+    """The proposal with everything that follows from how many it reaches: forecast, proof, cost, title and summary."""
+    play, before = proposal.play, opportunity.forecast
     average = float(opportunity.average_order_cents or 0)
+    messages = audience.treated * messages_per_contact(play.sequences)
+    cost_cents = round(messages * task.desk.settings.message_cost_micros / 1_000_000)
     forecast = make_forecast(
         Prior(mean=before.effect_mean, sd=before.effect_sd),
         base_rate=opportunity.base_rate,
@@ -89,33 +115,25 @@ def assemble(task: Task, proposal_id: str, analysis: Analysis, writing: Writing,
         window_days=before.window_days,
         value_per_order_cents=opportunity.value_per_order_cents,
         value_kind=before.value_kind,
-        discount_per_order_cents=discount_per_order_cents(writing.offer, average) * share_with_offer(playbook, play),
-        message_cost_cents=opportunity.cost_cents,
+        discount_per_order_cents=discount_per_order_cents(play.offer, average) * share_with_offer(task.playbook, play),
+        message_cost_cents=cost_cents,
         currency=before.currency,
     )
-    expires_at = now + timedelta(days=desk.settings.expires_days)
-    return Proposal(
-        proposal_id=proposal_id,
-        thread_id=task.lookups.thread_id,
-        brief_id=brief.brief_id,
-        title=analysis.title,
-        summary=_summary(play, audience.treated, audience.holdout, opportunity.cost_cents, expires_at),
-        hypothesis=analysis.hypothesis,
-        why_now=analysis.why_now,
-        evidence=analysis.evidence,
-        play=play,
-        audience=audience,
-        forecast=forecast,
-        detection=make_detection(opportunity.base_rate, audience),
-        approvals=Approvals(people=1),
-        lessons=opportunity.lessons,
-        authors=(analysis.author, writing.author, scheduling.author),
-        cost_cents=opportunity.cost_cents,
-        currency=before.currency,
-        rank_score=opportunity.rank_score,
-        created_at=now,
-        expires_at=expires_at,
+    return proposal.model_copy(
+        update={
+            "title": f"{task.playbook.name['en']}: {audience.treated} contacts",
+            "summary": _summary(play, audience, cost_cents, proposal.expires_at),
+            "audience": audience,
+            "forecast": forecast,
+            "detection": make_detection(opportunity.base_rate, audience),
+            "cost_cents": cost_cents,
+        }
     )
+
+
+def messages_per_contact(sequences: tuple[Sequence, ...]) -> float:
+    """Messages that a treated contact gets on average, if nobody leaves early."""
+    return sum(one.share * sum(step.kind == "send" for step in one.steps) for one in sequences)
 
 
 def share_with_offer(playbook: Playbook, play: Play) -> float:
@@ -141,7 +159,8 @@ def _play(task: Task, writing: Writing, scheduling: Scheduling) -> Play:
         size_band=scheduling.size_band,
         sequences=sequences,
         templates={name: source for name, source in playbook.templates.items() if name in used},
-        offer=writing.offer,
+        # An offer whose sequence was left out is offered to nobody.
+        offer=writing.offer if any(playbook.needs_offer(one) for one in kept) else None,
         goal=playbook.goal,
         exits=playbook.exits,
         schedule=scheduling.schedule,
@@ -154,11 +173,13 @@ def _play(task: Task, writing: Writing, scheduling: Scheduling) -> Play:
     )
 
 
-def _summary(play: Play, treated: int, holdout: int, cost_cents: int, expires_at: datetime) -> str:
-    messages = max((len([step for step in one.steps if step.kind == "send"]) for one in play.sequences), default=1)
+def _summary(play: Play, audience: Audience, cost_cents: int, expires_at: datetime) -> str:
+    most = max(sum(step.kind == "send" for step in one.steps) for one in play.sequences)
+    first, last = play.schedule.starts_at, last_planned_send(play)
+    when = f"on {first:%d %B %Y}" if first.date() == last.date() else f"from {first:%d %B} to {last:%d %B %Y}"
     offer = f", with {play.offer.labels.get('en', play.offer.offer_id)}" if play.offer else ""
     return (
-        f"Write to {treated} contacts from {play.schedule.starts_at:%d %B %Y} to {last_planned_send(play):%d %B %Y} "
-        f"(up to {messages} message{'s' if messages > 1 else ''} each{offer}), hold out {holdout}; "
-        f"messages cost {cost_cents / 100:.2f}; decide by {expires_at:%d %B %Y, %H:%M} UTC."
+        f"Write to {audience.treated} contacts {when} (up to {most} message{'s' if most > 1 else ''} each{offer}), "
+        f"hold out {audience.holdout}; the messages cost {cost_cents / 100:.2f}; "
+        f"decide by {expires_at:%d %B %Y, %H:%M} UTC."
     )

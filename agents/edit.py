@@ -8,8 +8,6 @@ from typing import Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from agents.desk import Desk
-from agents.learning.priors import Prior
-from agents.sizing import discount_per_order_cents, make_detection, make_forecast, split
 from memory.errors import InvalidInputError
 from memory.offers import open_offers
 from memory.play import Copy, Offer, Play, SendStep, Sequence
@@ -57,8 +55,8 @@ def read_changes(changes: dict[str, Any]) -> Changes:
         ) from error
 
 
-def apply_changes(proposal: Proposal, changes: dict[str, Any], desk: Desk, *, average_order_cents: float) -> Proposal:
-    """The next version of a proposal, without findings or approvals: the guardian has to see it again.
+def apply_changes(proposal: Proposal, changes: dict[str, Any], desk: Desk) -> Proposal:
+    """The next version of a proposal, without findings: the guardian has to count and judge it again.
 
     Raises InvalidInputError when the edit names what is not there, or changes nothing.
     """
@@ -66,27 +64,10 @@ def apply_changes(proposal: Proposal, changes: dict[str, Any], desk: Desk, *, av
     play = _play_with(proposal.play, wanted, desk, now)
     if play.digest == proposal.play.digest:
         raise InvalidInputError("This edit changes nothing.", where=f"proposal {proposal.proposal_id}")
-    audience = split(proposal.audience, play.holdout_share)
-    before = proposal.forecast
-    discount = discount_per_order_cents(play.offer, average_order_cents)
-    forecast = make_forecast(
-        Prior(mean=before.effect_mean, sd=before.effect_sd),
-        base_rate=before.base_rate,
-        audience=audience,
-        window_days=before.window_days,
-        value_per_order_cents=average_order_cents,
-        value_kind=before.value_kind,
-        discount_per_order_cents=discount,
-        message_cost_cents=proposal.cost_cents,
-        currency=before.currency,
-    )
     return proposal.model_copy(
         update={
             "version": proposal.version + 1,
             "play": play,
-            "audience": audience,
-            "forecast": forecast,
-            "detection": make_detection(before.base_rate, audience),
             "findings": (),
             "expires_at": now + timedelta(days=desk.settings.expires_days),
         }

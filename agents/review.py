@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from memory.quality import assess
 from sqlalchemy import Connection, func, select
 
 from agents.desk import Desk
-from agents.drafting import assemble
+from agents.drafting import assemble, with_audience
 from agents.handover import Draft, fetch, keep
-from agents.provider import Analysis, Scheduling, Task, Writing
-from agents.sizing import make_detection
+from agents.provider import Analysis, Opportunity, Scheduling, Task, Writing
 from agents.state import ProposalState
 from agents.tasks import task_of
 from memory.finding import Finding, Verdict, strongest
 from memory.journal import append
 from memory.offers import approved_facts, open_offers
 from memory.proposal import Audience, Authorship, Proposal
+from memory.quality import assess
 from memory.schema import campaigns, lessons
 from policies.approval import approvals_needed
 from policies.facts import ProposalFacts
@@ -43,7 +42,7 @@ def review(state: ProposalState, desk: Desk) -> ProposalState:
         proposal = assemble(task, state["proposal_id"], analysis, *parts)
     else:
         proposal = person.proposal
-    proposal = judge(task, proposal, average_order_cents=analysis.opportunity.average_order_cents)
+    proposal = judge(task, proposal, analysis.opportunity)
     draft = Draft(proposal=proposal, author=person.author if person else AUTHOR)
     kept = keep(desk, state["thread_id"], "draft", draft)
     route = _route(proposal, person is not None, state.get("revisions", 0))
@@ -56,7 +55,7 @@ def review(state: ProposalState, desk: Desk) -> ProposalState:
     return moved
 
 
-def judge(task: Task, proposal: Proposal, *, average_order_cents: int | None) -> Proposal:
+def judge(task: Task, proposal: Proposal, opportunity: Opportunity) -> Proposal:
     """The proposal with its audience counted now, its findings, and the approvals that it needs."""
     desk, play = task.desk, proposal.play
     audience = preview(
@@ -69,7 +68,8 @@ def judge(task: Task, proposal: Proposal, *, average_order_cents: int | None) ->
         programme_share=desk.settings.programme_share,
         currency=desk.settings.currency,
     )
-    facts = _facts(task, proposal, audience, average_order_cents)
+    proposal = with_audience(task, proposal, audience, opportunity)
+    facts = _facts(task, proposal, opportunity.average_order_cents)
     found = review_proposal(facts, desk.pack)
     objections = desk.provider.criticise(task, proposal) if desk.settings.critic else ()
     critic: tuple[Finding, ...] = tuple(
@@ -78,8 +78,6 @@ def judge(task: Task, proposal: Proposal, *, average_order_cents: int | None) ->
     others = tuple(author for author in proposal.authors if author.agent != "guardian")
     return proposal.model_copy(
         update={
-            "audience": audience,
-            "detection": make_detection(proposal.forecast.base_rate, audience),
             "findings": found.findings + critic,
             "approvals": approvals_needed(facts, desk.pack, found),
             "authors": (*others, Authorship(agent="guardian", provider="rules")),
@@ -87,15 +85,15 @@ def judge(task: Task, proposal: Proposal, *, average_order_cents: int | None) ->
     )
 
 
-def _facts(task: Task, proposal: Proposal, audience: Audience, average_order_cents: int | None) -> ProposalFacts:
+def _facts(task: Task, proposal: Proposal, average_order_cents: int | None) -> ProposalFacts:
     desk, now = task.desk, task.desk.clock.now()
     quality = assess(desk.store, desk.lake, now)
     with desk.store.read() as connection:
         return ProposalFacts(
             play=proposal.play,
             now=now,
-            audience=audience,
-            consent_coverage=_consent_coverage(audience),
+            audience=proposal.audience,
+            consent_coverage=_consent_coverage(proposal.audience),
             quality={name: measure.value for name, measure in quality.measures.items()},
             requirements=task.playbook.requires,
             offers=tuple(open_offers(connection, now)),

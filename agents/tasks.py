@@ -5,7 +5,7 @@ from __future__ import annotations
 from agents.desk import Desk
 from agents.handover import Draft, fetch
 from agents.measures import lookups_for
-from agents.provider import Analysis, Recall, Task
+from agents.provider import Recall, Task
 from agents.state import ProposalState
 from memory import proposals
 from memory.errors import NotFoundError
@@ -29,12 +29,6 @@ def task_of(state: ProposalState, desk: Desk) -> Task:
         recall=fetch(desk, state["thread_id"], state["recall_id"], Recall),
         objections=_objections(state, desk),
     )
-
-
-def average_order_cents(state: ProposalState, desk: Desk) -> float:
-    """What an order was found to be worth in this thread, in minor units."""
-    analysis = fetch(desk, state["thread_id"], state["analysis_id"], Analysis)
-    return float(analysis.opportunity.average_order_cents or 0)
 
 
 def _objections(state: ProposalState, desk: Desk) -> tuple[Finding, ...]:
