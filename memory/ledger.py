@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, literal, or_, select, update
 
 from memory.canonical import digest
 from memory.journal import append, entries
-from memory.schema import campaigns, messages
+from memory.schema import Moment, campaigns, messages
 from memory.store import upsert
 
 State = Literal["planned", "claimed", "sent", "suppressed", "failed", "unknown", "withheld"]
@@ -175,11 +175,11 @@ def judge(
     pack_version: str,
 ) -> None:
     """Write the gate's verdicts on messages that this transaction has locked."""
-    claimed = [{"of": verdict.message_id} for verdict in verdicts if verdict.state == "claimed"]
-    if claimed:
+    claimed = sorted(verdict.message_id for verdict in verdicts if verdict.state == "claimed")
+    for chunk in _chunks(claimed):
         connection.execute(
             update(messages)
-            .where(messages.c.message_id == bindparam("of"), messages.c.state.in_(["planned", "claimed"]))
+            .where(messages.c.message_id.in_(chunk), _undecided())
             .values(
                 state="claimed",
                 reason="",
@@ -188,10 +188,9 @@ def judge(
                 provider=provider,
                 claim_token=token,
                 lease_until=lease_until,
-                claimed_at=func.coalesce(messages.c.claimed_at, at),
+                claimed_at=func.coalesce(messages.c.claimed_at, literal(at, Moment)),
                 attempts=messages.c.attempts + 1,
-            ),
-            claimed,
+            )
         )
     others = [
         {
@@ -207,7 +206,7 @@ def judge(
     if others:
         connection.execute(
             update(messages)
-            .where(messages.c.message_id == bindparam("of"), messages.c.state.in_(["planned", "claimed"]))
+            .where(messages.c.message_id == bindparam("of"), _undecided())
             .values(
                 state=bindparam("then"),
                 reason=bindparam("why"),
@@ -350,6 +349,10 @@ def reasons(connection: Connection, campaign_id: str | None = None) -> dict[str,
     for state, reason, number in connection.execute(query.order_by(messages.c.state, messages.c.reason)):
         found.setdefault(state, {})[reason] = number
     return found
+
+
+def _undecided() -> ColumnElement[bool]:
+    return or_(messages.c.state == "planned", messages.c.state == "claimed")
 
 
 def _message(row: Row[Any]) -> Message:

@@ -6,13 +6,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from memory import cap, workspace
 from memory.assignment import draw_sequence, in_holdout
 from memory.campaigns import campaign_id_of
 from memory.canonical import bucket
-from memory.features.table import Features, compute
 from memory.finding import Verdict
 from memory.lake import Lake
 from memory.play import Play, RecordKind, SendStep
@@ -24,6 +23,9 @@ from policies.guardian import Review, gate_message
 from policies.pack import Pack
 from tools.gather import Candidate, Ground, gather
 from tools.records import LakeRecords
+
+if TYPE_CHECKING:
+    from memory.features.table import Features
 
 NOT_COUNTED: Final = frozenset({"approval", "deadline", "identity", "offer", "send_window", "switch"})
 """Rules that speak of the play or of the hour, not of a contact: they are asked when a message is about to leave."""
@@ -96,7 +98,7 @@ def choose(
     shares: Mapping[str, float] | None = None,
 ) -> Selection:
     """The same with everybody who may enter, each with holdout and sequence drawn."""
-    known = features or compute(lake, at)
+    known = features or _computed(lake, at)
     ids = known.select(parse(play.audience))
     records = LakeRecords(lake)
     shares = shares or {sequence.key: sequence.share for sequence in play.sequences}
@@ -134,6 +136,13 @@ def choose(
                         entrants.append(entrant)
     entrants.sort(key=lambda one: one.contact_id)
     return Selection(_audience(len(ids), taken_out, entrants, pack, salt, campaign_id), tuple(entrants))
+
+
+def _computed(lake: Lake, at: datetime) -> Features:
+    # Loads ibis and DuckDB, which a worker without a launch never needs.
+    from memory.features.table import compute
+
+    return compute(lake, at)
 
 
 def _entrant(

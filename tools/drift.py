@@ -40,8 +40,8 @@ def has_drifted(facts: ApprovalFacts) -> bool:
     return bool(facts.revoked) or not facts.approved or facts.digest_expected != facts.digest_found
 
 
-def stop_drifted(connection: Connection, campaign: Campaign, version: CampaignVersion, at: datetime) -> str:
-    """Pause the campaign, hold its messages, void the proposal; returns the sentence that says what changed."""
+def stop_drifted(connection: Connection, campaign: Campaign, version: CampaignVersion, at: datetime) -> Finding:
+    """Pause the campaign, hold its messages, void the proposal; the finding says what changed."""
     changed = changed_parts(_approved_play(connection, campaign.proposal_id, version), version.body)
     what = "; ".join(changed) if changed else "its approval was withdrawn or never complete"
     sentence = f"What would be sent is not what was approved: {what}."
@@ -66,7 +66,7 @@ def stop_drifted(connection: Connection, campaign: Campaign, version: CampaignVe
             actor="guardian",
             reason=sentence,
         )
-    return sentence
+    return finding
 
 
 def changed_parts(approved: Any, found: Any, path: str = "") -> list[str]:

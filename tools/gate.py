@@ -134,8 +134,9 @@ def _claim(
         version = campaigns.get_version(connection, campaign.campaign_id, group[0].version)
         approval = approval_facts(connection, campaign, version)
         if has_drifted(approval):
-            drifted.append(stop_drifted(connection, campaign, version, at))
-            verdicts += [_kept(one, "approval") for one in group]
+            finding = stop_drifted(connection, campaign, version, at)
+            drifted.append(finding.sentence)
+            verdicts += [_kept(one, "approval", findings=[finding.model_dump(mode="json")]) for one in group]
             continue
         play = version.play
         step = _step(play, group[0])
@@ -172,7 +173,7 @@ def _claim(
             ready.append(one)
             verdicts.append(Verdict(message_id=message.message_id, state="claimed", due_at=message.due_at))
         else:
-            verdicts.append(_kept(message, "frequency", at + HOLD))
+            verdicts.append(_kept(message, "frequency", at + HOLD, findings=message.findings))
     states = _write(connection, place, verdicts, found, token, channel.name, at)
     return Claim(token, tuple(ready), states, tuple(dict.fromkeys(drifted)))
 
@@ -262,13 +263,13 @@ def _gone(message: Message, enrolment: Enrolment) -> str:
     return f"no outcome after {ATTEMPTS} attempts" if message.attempts >= ATTEMPTS else ""
 
 
-def _kept(message: Message, reason: str, due_at: datetime | None = None) -> Verdict:
+def _kept(message: Message, reason: str, due_at: datetime | None = None, *, findings: list[dict[str, Any]]) -> Verdict:
     """It waits, unless it may already have left."""
     return Verdict(
         message_id=message.message_id,
         state="unknown" if message.state == "claimed" else "planned",
         reason=reason,
-        findings=message.findings,
+        findings=findings,
         due_at=message.due_at if due_at is None else min(due_at, message.deadline_at),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
@@ -12,8 +13,7 @@ from memory import campaigns, enrolments, ledger, proposals, workspace
 from memory.campaigns import Campaign, CampaignVersion
 from memory.canonical import bucket
 from memory.enrolments import Enrolment
-from memory.errors import ConflictError, NotFoundError
-from memory.features.table import Features
+from memory.errors import ConflictError, InvalidInputError, NotFoundError
 from memory.journal import append
 from memory.offers import read_offer
 from memory.play import Play
@@ -25,6 +25,9 @@ from tools.advance import first_place, message_at, sequence_of
 from tools.audience import Entrant, Selection, choose
 from tools.drift import changed_parts
 from tools.workplace import Workplace
+
+if TYPE_CHECKING:
+    from memory.features.table import Features
 
 _CHUNK = 500
 
@@ -44,7 +47,15 @@ def launch_approved(place: Workplace) -> list[Launch]:
     """Launch every approved proposal, and carry on with launches that were interrupted."""
     with place.store.read() as connection:
         waiting = proposals.list_proposals(connection, [ProposalStatus.APPROVED, ProposalStatus.LAUNCHING])
-    return [launch(place, stored.proposal.proposal_id) for stored in waiting]
+    done = []
+    for stored in waiting:
+        try:
+            done.append(launch(place, stored.proposal.proposal_id))
+        except InvalidInputError as error:
+            # One proposal that cannot be read must not stop the others.
+            with place.store.write() as connection:
+                done.append(_turn_away(connection, place, stored, ProposalStatus.FAILED, str(error)))
+    return done
 
 
 def launch(place: Workplace, proposal_id: str, *, features: Features | None = None) -> Launch:

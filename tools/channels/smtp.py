@@ -152,7 +152,7 @@ class SmtpChannel:
             # What is refused before a recipient was named concerns us, not the contact.
             await _reset(connection)
             return Transient(key, f"the sender was refused: {_said(error)}")
-        except (SMTPException, OSError) as error:
+        except (SMTPException, OSError, ValueError) as error:
             connection.close()
             return Transient(key, f"the connection was lost before the message: {_said(error)}")
         try:
