@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agents.approve import Exchange, make_request
 from agents.desk import Desk
+from agents.forecasting import store_forecast
 from agents.handover import Draft, fetch, keep
 from agents.state import ProposalState
 from memory import proposals
@@ -28,6 +29,7 @@ def submit(state: ProposalState, desk: Desk) -> ProposalState:
             proposals.submit(connection, proposal, author=draft.author, at=now, open_limit=desk.settings.open_limit)
         elif not _is_stored(proposal, stored):
             proposals.revise(connection, proposal, author=draft.author, at=now)
+        store_forecast(connection, proposal, now)
     return {"request_id": prepare(state["thread_id"], proposal, desk), "revisions": 0}
 
 

@@ -127,8 +127,12 @@ def harms_already(treated: Counts, holdout: Counts, sequence: Estimate) -> bool:
 
     Valid only from 20 conversions in the smaller arm on; before that the answer is no.
     """
-    smaller = min(treated, holdout, key=lambda arm: arm.contacts)
-    return smaller.conversions >= SEQUENCE_CONVERSIONS and sequence.high < 0
+    return enough_for_sequence(treated, holdout) and sequence.high < 0
+
+
+def enough_for_sequence(treated: Counts, holdout: Counts) -> bool:
+    """Whether the confidence sequence may be believed: from 20 conversions in the smaller arm on."""
+    return min(treated, holdout, key=lambda arm: arm.contacts).conversions >= SEQUENCE_CONVERSIONS
 
 
 class _Walk:

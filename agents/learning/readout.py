@@ -26,6 +26,7 @@ from agents.learning.looks import (
     Verdict,
     confidence_sequence,
     critical_values,
+    enough_for_sequence,
     harms_already,
     judge,
 )
@@ -93,6 +94,15 @@ class ArmReadOut(Frozen):
     verdict: Verdict
 
 
+class Reactions(Frozen):
+    """What an arm said about being written to: contacts who opted out or complained while they were observed."""
+
+    name: str
+    contacts: int
+    unsubscribed: int
+    complained: int
+
+
 class ReadOut(Frozen):
     """The measured increment of a campaign against its holdout.
 
@@ -102,7 +112,9 @@ class ReadOut(Frozen):
     both at the look's ``confidence``; ``effect`` and ``shrunken`` are on log-odds. ``expected_difference`` is
     the shrunken effect as a share of contacts: what to expect next time. ``sequence`` is the interval that may
     be watched daily. ``contacts_needed`` would settle an inconclusive campaign if its effect has the size that
-    is still plausible. ``text`` is one paragraph per language.
+    is still plausible. ``text`` is one paragraph per language. ``reactions`` covers every arm, the holdout first;
+    ``mixed_contacts`` turned out to stand in two arms and were left out, and ``open_windows`` contacts could
+    still reach the goal when the look was taken.
     """
 
     look: int | None
@@ -127,6 +139,9 @@ class ReadOut(Frozen):
     rule: Literal["look", "sequence"]
     contacts_needed: int | None
     text: dict[str, str]
+    reactions: tuple[Reactions, ...] = ()
+    mixed_contacts: int = 0
+    open_windows: int = 0
 
 
 def measure(
@@ -172,7 +187,8 @@ def measure(
     if needed is not None and needed <= treated.contacts + holdout.contacts:
         # Enough for such an effect, but the look was early: the planned end may settle it, or nothing will.
         needed = _planned_contacts(treated, holdout, plan, look)
-    by_sequence = look is None or rule == "sequence"
+    # With a handful of conversions the sequence is far too narrow, down to no width at all.
+    by_sequence = rule == "sequence" or (look is None and enough_for_sequence(treated, holdout))
     facts = Facts(
         verdict=verdict,
         holdout=Counts(contacts=holdout.contacts, conversions=holdout.conversions),

@@ -1,0 +1,185 @@
+"""Reads a campaign: counts its arms at a planned look, judges the difference, and stops what does harm."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from agents.desk import Desk
+from agents.learning.counts import MeasurementError
+from agents.learning.priors import Prior
+from agents.learning.readout import HOLDOUT, Arm, MeasurementPlan, ReadOut
+from agents.learning.readout import measure as compare
+from agents.look import LookState, planned_looks
+from agents.outcomes import Outcomes, campaign_outcomes, contacts_planned
+from memory import campaigns, forecasts, proposals, readouts
+from memory.campaigns import Campaign, CampaignVersion
+from memory.readouts import StoredReadOut, readout_id_of
+
+ACTOR = "noria"
+
+
+def measure(state: LookState, desk: Desk) -> LookState:
+    """Take one planned look and store it, once; the same look again finds what was stored.
+
+    The look counts what had happened at its planned moment, so it says the same however late it is taken. A campaign
+    that harms is paused, the last look finishes it, and nothing else is ever acted on here.
+    """
+    campaign_id, look = state["campaign_id"], state["look"]
+    readout_id = readout_id_of(campaign_id, look)
+    with desk.store.read() as connection:
+        known = readouts.find(connection, readout_id)
+        campaign = campaigns.get(connection, campaign_id)
+    if known is None:
+        found = read_campaign(desk, campaign_id, look)
+        planned_at = planned_looks(campaign)[look - 1]
+        with desk.store.write() as connection:
+            now = desk.clock.now()
+            new = keep_readout(connection, found, look, campaign_id, readout_id, planned_at=planned_at, at=now)
+            if new:
+                _settle(connection, campaign, found, look, now)
+    return {"campaign_id": campaign_id, "look": look, "readout_id": readout_id}
+
+
+def read_campaign(desk: Desk, campaign_id: str, look: int | None = None) -> ReadOut:
+    """Read a campaign as it stood at a planned look, or with None as it stands now; nothing is written.
+
+    Between looks the answer can only be harms, inconclusive or invalid, and says that it is a peek. Raises
+    NotFoundError, and MeasurementError for a campaign without a holdout or a look that was not planned or is not due.
+    """
+    with desk.store.read() as connection:
+        campaign = campaigns.get(connection, campaign_id)
+        version = campaigns.get_version(connection, campaign.campaign_id, campaign.version)
+        shares = campaigns.shares(connection, campaign.campaign_id, campaign.version)
+        prior, base_rate = _expected(connection, campaign)
+        planned = contacts_planned(connection, campaign.campaign_id)
+    now = desk.clock.now()
+    as_of = now if look is None else _moment_of(campaign, look, now)
+    if not 0 < campaign.holdout_share < 1:
+        raise MeasurementError(
+            "This campaign holds nobody out, so nothing can be said about its effect.",
+            where=f"campaign {campaign.campaign_id}",
+            remedy="Propose it again with a holdout.",
+        )
+    outcomes = _outcomes(desk, campaign, version, tuple(shares), as_of)
+    arm_shares = {HOLDOUT: campaign.holdout_share}
+    arm_shares |= {key: (1 - campaign.holdout_share) * share for key, share in shares.items()}
+    return compare_arms(
+        outcomes,
+        arm_shares,
+        MeasurementPlan(contacts_planned=planned or None, base_rate=base_rate),
+        look,
+        prior,
+        seed=int(readout_id_of(campaign.campaign_id, look or 0)[1:8], 16),
+    )
+
+
+def compare_arms(
+    outcomes: Outcomes,
+    shares: dict[str, float],
+    plan: MeasurementPlan,
+    look: int | None,
+    prior: Prior,
+    *,
+    seed: int,
+) -> ReadOut:
+    """Judge counted outcomes against the holdout, and say beside it how people reacted."""
+    found = compare(
+        [
+            Arm(name=one.name, share=shares[one.name], contacts=one.contacts, conversions=one.conversions)
+            for one in outcomes.arms
+        ],
+        plan,
+        look,
+        prior,
+        revenue=outcomes.values,
+        seed=seed,
+    )
+    return found.model_copy(
+        update={
+            "reactions": tuple(one.reactions for one in outcomes.arms),
+            "mixed_contacts": outcomes.mixed_contacts,
+            "open_windows": outcomes.open_windows,
+        }
+    )
+
+
+def keep_readout(
+    connection: Connection,
+    found: ReadOut,
+    look: int,
+    campaign_id: str | None,
+    readout_id: str,
+    *,
+    planned_at: datetime,
+    at: datetime,
+) -> bool:
+    """Store a read-out with its counts in the journal; False when it was there."""
+    return readouts.keep(
+        connection,
+        StoredReadOut(
+            readout_id=readout_id,
+            campaign_id=campaign_id,
+            look=look,
+            looks_planned=found.looks_planned,
+            verdict=found.verdict,
+            body=found.model_dump(mode="json"),
+            planned_at=planned_at,
+            read_at=at,
+        ),
+        facts={
+            "holdout_contacts": found.holdout.contacts,
+            "holdout_conversions": found.holdout.conversions,
+            "treated_contacts": found.treated.contacts,
+            "treated_conversions": found.treated.conversions,
+            "mixed_contacts": found.mixed_contacts,
+        },
+    )
+
+
+def _settle(connection: Connection, campaign: Campaign, found: ReadOut, look: int, now: datetime) -> None:
+    """What a read-out does to its campaign: harm pauses it, the last look finishes it."""
+    if look == found.looks_planned:
+        campaigns.swap_status(
+            connection, campaign.campaign_id, ["live", "paused"], "finished", at=now, actor=ACTOR, reason="last look"
+        )
+    elif found.verdict == "harms":
+        reason = f"It harms: look {look} of {found.looks_planned}."
+        campaigns.swap_status(connection, campaign.campaign_id, ["live"], "paused", at=now, actor=ACTOR, reason=reason)
+
+
+def _moment_of(campaign: Campaign, look: int, now: datetime) -> datetime:
+    times = planned_looks(campaign)
+    if not 1 <= look <= len(times):
+        raise MeasurementError(f"Look {look} was not planned; there are {len(times)}.")
+    if times[look - 1] > now:
+        raise MeasurementError(
+            f"Look {look} is due on {times[look - 1]:%d %B %Y}.",
+            where=f"campaign {campaign.campaign_id}",
+            remedy="Until then only a peek is possible.",
+        )
+    return times[look - 1]
+
+
+def _outcomes(
+    desk: Desk, campaign: Campaign, version: CampaignVersion, arms: tuple[str, ...], as_of: datetime
+) -> Outcomes:
+    return campaign_outcomes(
+        desk.store,
+        desk.lake,
+        campaign.campaign_id,
+        goal=version.play.goal,
+        arms=arms,
+        as_of=as_of,
+        message_cost_micros=desk.settings.message_cost_micros,
+    )
+
+
+def _expected(connection: Connection, campaign: Campaign) -> tuple[Prior, float | None]:
+    """What was believed before the campaign ran: from its forecast, so from other campaigns only."""
+    proposal = proposals.get(connection, campaign.proposal_id).proposal
+    stored = forecasts.of_proposal(connection, proposal.proposal_id, proposal.version)
+    if stored is None:
+        return Prior(), None
+    return Prior(mean=stored.body["effect_mean"], sd=stored.body["effect_sd"]), stored.body["base_rate"]
