@@ -161,6 +161,9 @@ def _split(text: str) -> tuple[str, list[str]]:
     match = _SHAPE.match(text.strip())
     if match is None:
         raise UnreadableError("this is not an amount")
-    negative = bool(match["open"]) or any((match[sign] or "") in {"-", "−"} for sign in ("sign", "sign2", "sign3"))
+    signs = [match[sign] for sign in ("sign", "sign2", "sign3") if match[sign]]
+    if len(signs) + bool(match["open"]) > 1:
+        raise UnreadableError("this is not an amount")
+    negative = bool(match["open"]) or signs in (["-"], ["−"])
     tokens = [token.strip() for token in (match["before"], match["after"]) if token.strip()]
     return ("-" if negative else "") + match["number"].strip(), tokens

@@ -181,7 +181,7 @@ def _accounts(connection: Connection, rows: list[dict[str, Any]]) -> dict[str, i
     ]
     upsert(connection, accounts, listed, keys=["external_id"])
     query = select(accounts.c.external_id, accounts.c.account_id)
-    return {key: number for key, number in connection.execute(query).tuples() if key in named}
+    return {row.external_id: row.account_id for row in connection.execute(query) if row.external_id in named}
 
 
 def _changed(connection: Connection, table: Any, keys: list[str], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -201,7 +201,7 @@ def _survey(path: Path) -> tuple[str, int, str]:
         except UnicodeDecodeError:
             encoding = "cp1252"
     _check_decodes(path, encoding)
-    return sha.hexdigest(), size, encoding
+    return sha.hexdigest(), size, encoding or "utf-8"
 
 
 def _marked(path: Path, start: bytes) -> str:

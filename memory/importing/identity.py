@@ -255,13 +255,8 @@ def live_contacts(connection: Connection, ids: Sequence[int]) -> dict[int, Any]:
 
 def reassignments(connection: Connection) -> dict[int, int]:
     """Every merged contact and the one that answers for it now."""
-    pairs = dict(
-        connection.execute(
-            select(contacts.c.contact_id, contacts.c.merged_into).where(contacts.c.merged_into.is_not(None))
-        )
-        .tuples()
-        .all()
-    )
+    query = select(contacts.c.contact_id, contacts.c.merged_into).where(contacts.c.merged_into.is_not(None))
+    pairs = {row.contact_id: row.merged_into for row in connection.execute(query)}
     result: dict[int, int] = {}
     for merged, kept in pairs.items():
         assert kept is not None

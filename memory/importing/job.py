@@ -76,7 +76,7 @@ class Job:
         self.notes.extend(reader.softening.notes())
 
     def count(self, table: str = "rows") -> int:
-        return int(self.sql.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+        return int(self.sql.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0])
 
     def refuse(self, lines: str, reason: str, field_name: str = "") -> int:
         """Take the rows whose line a query returns out of ``rows`` and into the quarantine."""

@@ -210,15 +210,11 @@ def _keep_receipt(job: Job, outcome: Outcome, import_id: str, *, remember: Mappi
         if remember is not None:
             save(connection, job.export.header, remember, job.now)
         known = connection.execute(select(imports).where(imports.c.import_id == import_id)).one_or_none()
-        before = (
-            connection.execute(
-                select(quarantine.c.line, quarantine.c.column, quarantine.c.reason)
-                .where(quarantine.c.import_id == import_id)
-                .order_by(quarantine.c.quarantine_id)
-            )
-            .tuples()
-            .all()
-        )
+        before = connection.execute(
+            select(quarantine.c.line, quarantine.c.column, quarantine.c.reason)
+            .where(quarantine.c.import_id == import_id)
+            .order_by(quarantine.c.quarantine_id)
+        ).all()
         after = [(row.line, row.column, row.reason) for row in bad[:_KEPT_BAD_ROWS]]
         if known is None or outcome.written or [tuple(row) for row in before] != after:
             connection.execute(delete(quarantine).where(quarantine.c.import_id == import_id))

@@ -130,7 +130,13 @@ def remembered(connection: Connection, header: Sequence[str]) -> Mapping | None:
     found = connection.execute(
         select(import_mappings.c.columns).where(import_mappings.c.signature == signature_of(header))
     ).scalar_one_or_none()
-    return None if found is None else Mapping.model_validate(found)
+    if found is None:
+        return None
+    mapping = Mapping.model_validate(found)
+    # The same header may come in another order or case.
+    here = {plain(column): column for column in header}
+    columns = tuple(one.model_copy(update={"column": here[plain(one.column)]}) for one in mapping.columns)
+    return mapping.model_copy(update={"columns": columns})
 
 
 def _map(header: Sequence[str], kind: Kind, signature: Signature | None) -> Mapping:
@@ -161,7 +167,7 @@ _NEEDED: dict[Kind, tuple[tuple[str, ...], ...]] = {
     "suppressions": (("email", "contact"),),
     "orders": (("order_id",), ("at",), ("total", "amount", "unit_price")),
     "lines": (("order_id",), ("product_id", "product_name"), ("amount", "unit_price")),
-    "sends": (("contact", "email"), ("at",)),
+    "sends": (("contact", "email"), ("at",), ("campaign", "message_key")),
     "events": (("contact", "email", "anonymous"), ("kind",), ("at",)),
     "deals": (("deal_id",), ("stage", "won", "name")),
     "offers": (("offer_id",), ("kind",), ("starts_at",), ("ends_at",)),

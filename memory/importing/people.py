@@ -192,7 +192,7 @@ def _accounts(connection: Connection, rows: list[dict[str, Any]]) -> dict[str, i
     for start in range(0, len(keys), 1000):
         chunk = keys[start : start + 1000]
         query = select(accounts.c.external_id, accounts.c.account_id).where(accounts.c.external_id.in_(chunk))
-        found.update(connection.execute(query).tuples().all())
+        found.update({row.external_id: row.account_id for row in connection.execute(query)})
     return found
 
 

@@ -69,7 +69,9 @@ def _reader(read: Callable[[str, Reading], Any]) -> BeforeValidator:
 
 
 def _text(value: str, _reading: Reading) -> str:
-    return value.strip()
+    text = value.strip()
+    # The apostrophe by which exports keep spreadsheets from calculating with +33 or rounding 0123.
+    return text[1:] if text[:1] == "'" and text[1:2] and text[1] in "+-=@0123456789" else text
 
 
 def _amount(value: str, reading: Reading) -> int:

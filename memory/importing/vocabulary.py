@@ -21,6 +21,7 @@ _PERSON = {
     "email billing|billing email|customer email|user email|recipient|recipient email|email du client|to|"
     "associated contact emails|person email|personemail",
 }
+_KNOWN_PERSON = {name: columns for name, columns in _PERSON.items() if name != "anonymous"}
 _ITEM = {
     "position": "line|line number|item|line item number|ligne|n ligne|numero de ligne|position",
     "product_id": "product id|lineitem sku|sku|product|item sku|product sku|variant sku|reference|reference produit|"
@@ -84,7 +85,7 @@ FIELDS: dict[Kind, dict[str, str]] = {
         "unsubscribed",
     },
     "consents": {
-        **_PERSON,
+        **_KNOWN_PERSON,
         "channel": "channel|canal",
         "purpose": "purpose|finalite|objet|usage",
         "state": "state|status|consent|consent state|etat|statut|consentement|opt in|optin",
@@ -96,7 +97,7 @@ FIELDS: dict[Kind, dict[str, str]] = {
         **_PROOF,
     },
     "suppressions": {
-        **_PERSON,
+        **_KNOWN_PERSON,
         "email": _PERSON["email"] + "|address|adresse",
         "channel": "channel|canal",
         "reason": "reason|motif|raison|unsub reason|suppression reason|type|cause",
@@ -144,7 +145,7 @@ FIELDS: dict[Kind, dict[str, str]] = {
         "image_url": "image url|image src|images|image|image link|photo|variant image",
     },
     "sends": {
-        **_PERSON,
+        **_KNOWN_PERSON,
         "message_key": "message key|message id|send id|messageid|mid|id|id envoi|id message",
         "campaign": "campaign|campaign name|campaign title|campagne|subject|sub|objet|nom de la campagne|"
         "campaign id|tag",
@@ -174,7 +175,7 @@ FIELDS: dict[Kind, dict[str, str]] = {
         "properties": "properties|event properties|proprietes|details",
     },
     "deals": {
-        **_PERSON,
+        **_KNOWN_PERSON,
         "deal_id": "deal id|record id|opportunity id|record id deal|id|id opportunite|id transaction",
         "account": "account id|accountid|company id|associated company ids|id compte|associated company id",
         "company": "account name|company|company name|associated company|societe|entreprise",
