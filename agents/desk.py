@@ -15,6 +15,7 @@ from memory.lake import Lake
 from memory.store import Store
 from memory.vectors import VectorMemory
 from policies.pack import Pack
+from tools.feature_cache import FeatureCache
 from tools.lookups import Budget
 
 _SANDBOX_PEOPLE = ("cli:", "console:", "demo:", "inbox:")
@@ -59,6 +60,7 @@ class Desk:
     provider: Provider
     settings: DeskSettings = field(default_factory=DeskSettings)
     vectors: VectorMemory | None = None
+    features: FeatureCache = field(default_factory=FeatureCache)
 
     def knows(self, actor: str) -> bool:
         """Whether an actor is a person whose decisions count here."""

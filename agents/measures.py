@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agents.desk import Desk
 from agents.drafting import plain_play
+from memory.play import Play
 from tools.lookups import Lookups
 from tools.measures import Measures
 
@@ -11,14 +12,19 @@ from tools.measures import Measures
 def lookups_for(desk: Desk, thread_id: str) -> Lookups:
     """What an agent may look up in this thread, at this moment, within the workspace's budget."""
     now = desk.clock.now()
-    plays = {name: plain_play(desk, playbook) for name, playbook in desk.playbooks.items()}
     measures = Measures(
         store=desk.store,
         lake=desk.lake,
         pack=desk.pack,
-        plays=plays,
+        plays=plain_plays(desk),
         now=now,
         currency=desk.settings.currency,
         programme_share=desk.settings.programme_share,
+        cache=desk.features,
     )
     return Lookups(desk.store, thread_id, measures.offered(), now=now, budget=desk.settings.budget)
+
+
+def plain_plays(desk: Desk) -> dict[str, Play]:
+    """Every playbook as a play, nothing tailored."""
+    return {name: plain_play(desk, playbook) for name, playbook in desk.playbooks.items()}

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, func, select
 from agents.desk import Desk
 from agents.drafting import assemble, with_audience
 from agents.handover import Draft, fetch, keep
+from agents.measures import plain_plays
 from agents.provider import Analysis, Opportunity, Scheduling, Task, Writing
 from agents.state import ProposalState
 from agents.tasks import task_of
@@ -20,6 +21,7 @@ from policies.approval import approvals_needed
 from policies.facts import ProposalFacts
 from policies.guardian import review_proposal
 from tools.audience import preview
+from tools.measures import features_of
 
 REVISIONS = 2
 AUTHOR = "noria"
@@ -65,6 +67,7 @@ def judge(task: Task, proposal: Proposal, opportunity: Opportunity) -> Proposal:
         play,
         at=desk.clock.now(),
         proposal_id=proposal.proposal_id,
+        features=desk.features.at(desk.lake, desk.clock.now(), features_of(plain_plays(desk).values())),
         programme_share=desk.settings.programme_share,
         currency=desk.settings.currency,
     )

@@ -12,6 +12,7 @@ from memory.errors import NotFoundError
 from memory.proposal import Proposal
 from memory.proposals import StoredProposal
 from tools import lookups
+from tools.catalog import read_action
 
 _EXCHANGE, _NOTE = "handover.exchange", "handover.note"
 
@@ -20,6 +21,7 @@ def submit(state: ProposalState, desk: Desk) -> ProposalState:
     """Store the draft as the proposal's newest version and prepare what people are shown. Running it twice is safe."""
     draft = fetch(desk, state["thread_id"], state["draft_id"], Draft)
     proposal, now = draft.proposal, desk.clock.now()
+    read_action(proposal.kind, proposal.play.model_dump(mode="json"))
     with desk.store.write() as connection:
         try:
             stored: StoredProposal | None = proposals.get(connection, proposal.proposal_id)

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from memory.features.table import Features, compute
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import func, select
 
 from memory import lessons, offers
 from memory.errors import InvalidInputError
 from memory.features.registry import REGISTRY
+from memory.features.table import Features
 from memory.lake import Lake
 from memory.play import Play
 from memory.schema import campaigns, consent_current, contacts, readouts, to_micros
-from memory.segments.grammar import parse
+from memory.segments.grammar import fields, parse
 from memory.store import Store
 from policies.pack import Pack
 from tools.audience import preview
+from tools.feature_cache import FeatureCache
 from tools.lookups import Answerer, JsonObject, Offered
 
-_YEAR_DAYS = 365
+VALUE_FEATURES = ("orders_365d", "spend_365d_cents", "margin_365d_cents")
 _KNOWN_COST_SHARE = 0.5
 _MOST_VALUES = 12
 # A value that fewer contacts share could point at a person.
@@ -69,7 +70,7 @@ class Measures:
     now: datetime
     currency: str
     programme_share: float = 0.0
-    _features: dict[datetime, Features] = field(default_factory=dict)
+    cache: FeatureCache = field(default_factory=FeatureCache)
 
     def offered(self) -> dict[str, tuple[Offered, Answerer]]:
         """Every look-up by name, with its sentence, its arguments and what answers it."""
@@ -97,10 +98,8 @@ class Measures:
         }
 
     def features_at(self, as_of: datetime) -> Features:
-        """The features at a moment, computed once."""
-        if as_of not in self._features:
-            self._features[as_of] = compute(self.lake, as_of)
-        return self._features[as_of]
+        """The features at a moment that the plays' segments and records need, and what an order is worth."""
+        return self.cache.at(self.lake, as_of, features_of(self.plays.values()))
 
     def _play(self, name: str) -> Play:
         if name not in self.plays:
@@ -160,8 +159,7 @@ class Measures:
         """Orders of the segment in the last year: their average, and the margin where enough costs are known."""
         play = self._play(asked.playbook)
         members = self.features_at(self.now).select(parse(play.audience))
-        names = ["orders_365d", "spend_365d_cents", "margin_365d_cents"]
-        rows = list(self.features_at(self.now).rows(members, names).values())
+        rows = list(self.features_at(self.now).rows(members, VALUE_FEATURES).values())
         orders = sum(_whole(row["orders_365d"]) for row in rows)
         spend = sum(_whole(row["spend_365d_cents"]) for row in rows)
         known = [row for row in rows if row["margin_365d_cents"] is not None]
@@ -182,8 +180,8 @@ class Measures:
         feature = REGISTRY.get(asked.feature)
         if feature is None:
             raise InvalidInputError(f"There is no feature {asked.feature!r}.", remedy="See `noria explain`.")
-        found = self.features_at(self.now)
-        members = found.select(parse(play.audience))
+        members = self.features_at(self.now).select(parse(play.audience))
+        found = self.cache.at(self.lake, self.now, [asked.feature])
         values = [row[asked.feature] for row in found.rows(members, [asked.feature]).values()]
         there = [value for value in values if value is not None]
         said: JsonObject = {"feature": asked.feature, "contacts": len(values), "unknown": len(values) - len(there)}
@@ -288,6 +286,12 @@ class Measures:
         orders = self.lake.connect().table("orders")
         found = orders.filter((orders.at < to_micros(before)) & orders.contact_id.notnull())
         return sorted(found.select("contact_id").distinct().to_pyarrow()["contact_id"].to_pylist())
+
+
+def features_of(plays: Iterable[Play]) -> set[str]:
+    """Every feature that the audiences and records of some plays name, and those that tell what an order is worth."""
+    named = {name for play in plays for name in (*fields(parse(play.audience)), *play.records.values())}
+    return named | set(VALUE_FEATURES)
 
 
 def _typed(form: type[BaseModel], answer: Callable[[Any], JsonObject]) -> Answerer:

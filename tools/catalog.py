@@ -1,0 +1,60 @@
+"""The closed set of actions that agents may propose; nothing else can be asked of the door."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ValidationError
+
+from memory.errors import InvalidInputError
+from memory.play import Play
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One kind of action: what it does, what it takes, who starts it, and how it is undone."""
+
+    kind: str
+    sentence: dict[str, str]
+    arguments: type[BaseModel]
+    autonomy: Literal["suggest", "approve", "auto"]
+    """How much a person has to do with it before it happens; only a person may raise it."""
+    undo: dict[str, str]
+
+
+LAUNCH_CAMPAIGN: Final = Action(
+    kind="launch_campaign",
+    sentence={
+        "en": "Write to the contacts of a segment, by a play that people approved.",
+        "fr": "Écrire aux contacts d'un segment, selon une action approuvée.",
+    },
+    arguments=Play,
+    autonomy="approve",
+    undo={
+        "en": "Until a message has left it can be stopped; what has left cannot be called back.",
+        "fr": "Tant qu'un message n'est pas parti il peut être arrêté ; ce qui est parti ne revient pas.",
+    },
+)
+
+ACTIONS: Final[dict[str, Action]] = {action.kind: action for action in (LAUNCH_CAMPAIGN,)}
+"""Every action by kind."""
+
+
+def read_action(kind: str, arguments: dict[str, Any]) -> BaseModel:
+    """The checked arguments of a proposed action. Raises InvalidInputError for an unknown one, or arguments that do not
+    fit.
+    """
+    if kind not in ACTIONS:
+        raise InvalidInputError(
+            f"Agents cannot propose {kind!r}.", where="action", remedy=f"They may propose: {', '.join(ACTIONS)}."
+        )
+    try:
+        return ACTIONS[kind].arguments.model_validate(arguments)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise InvalidInputError(
+            f"The action cannot be done as described: {fault['msg']}.",
+            where=f"{kind}.{'.'.join(str(part) for part in fault['loc'])}",
+            remedy="Propose it again with arguments that fit.",
+        ) from error

@@ -1,0 +1,41 @@
+"""Features of a moment, computed once while the lake stands still."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable
+from datetime import datetime
+
+from memory.features.table import Features, compute
+from memory.lake import Lake
+
+_KEPT = 4
+_Key = tuple[str, str, datetime, tuple[str, ...]]
+
+
+class FeatureCache:
+    """Keeps the last few computations of each thread: an engine belongs to the thread that opened it."""
+
+    def __init__(self) -> None:
+        self._own = threading.local()
+
+    def at(self, lake: Lake, as_of: datetime, names: Iterable[str]) -> Features:
+        """The named features at the beginning of the hour of ``as_of``; later history counts from the next hour on."""
+        hour = as_of.replace(minute=0, second=0, microsecond=0)
+        wanted = tuple(sorted(set(names)))
+        key: _Key = (str(lake.folder), _state_of(lake), hour, wanted)
+        kept: OrderedDict[_Key, Features] = self._own.__dict__.setdefault("kept", OrderedDict())
+        if key not in kept:
+            kept[key] = compute(lake, hour, names=wanted)
+        kept.move_to_end(key)
+        while len(kept) > _KEPT:
+            kept.popitem(last=False)
+        return kept[key]
+
+
+def _state_of(lake: Lake) -> str:
+    """Changes with every commit to any table of the lake."""
+    logs = sorted(lake.folder.glob("*/_delta_log/*.json"))
+    newest = {path.parent.parent.name: path.name for path in logs}
+    return ",".join(f"{table}:{name}" for table, name in sorted(newest.items()))
