@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import pyarrow as pa
 from sqlalchemy import Connection, func, select
@@ -148,7 +147,7 @@ def count_outcomes(
     try:
         _bring(engine, members, kept, live)
         buyers = _buyers(engine, category)
-        complained |= _lake_complaints(engine)
+        complained |= _ids(engine, _COMPLAINTS, {"kind": COMPLAINT})
         values = _values(engine, buyers, arm_of, cost_cents)
     finally:
         engine.disconnect()
@@ -203,13 +202,8 @@ def _observed(of: Mapping[int, Member], contact_id: int, at: datetime) -> bool:
     return contact_id in of and of[contact_id].since <= at < of[contact_id].until
 
 
-def _bring(
-    engine: Engine,
-    members: Sequence[Member],
-    kept: Mapping[int, int],
-    live: LiveOrders,
-) -> None:
-    """Lay members, merges and live orders beside the tables of the lake."""
+def _bring(engine: Engine, members: Sequence[Member], kept: Mapping[int, int], live: LiveOrders) -> None:
+    """Lay members, merges and live orders beside the tables of the lake, and pick out what members did meanwhile."""
     given = {
         "members": pa.table(
             {
@@ -223,67 +217,84 @@ def _bring(
         "live_lines": live.lines,
     }
     for name, rows in given.items():
-        engine.create_table(name, rows, temp=True)
+        engine.con.register(name, rows)
+    for statement in _SEEN:
+        engine.con.execute(statement)
 
 
-def _whole(engine: Engine, name: str) -> Any:
-    """A table of the lake with what has not been drained yet, under the contact that everybody is today."""
-    past = engine.table(name)
-    if name in {"orders", "lines"}:
-        waiting = engine.table(f"live_{name}")
-        past = past.union(waiting.anti_join(engine.table("orders"), "order_id"))
-    merges = engine.table("merges")
-    joined = past.left_join(merges, past.contact_id == merges.merged)
-    return joined.mutate(contact_id=joined.kept.fill_null(joined.contact_id)).drop("merged", "kept")
-
-
-def _inside(engine: Engine, rows: Any) -> Any:
-    """Only rows of members, while they are observed."""
-    members = engine.table("members")
-    near = rows.filter(rows.contact_id.notnull()).join(members, "contact_id")
-    return near.filter((near.at >= near.since) & (near.at < near.until)).drop("since", "until")
+# Written in SQL: it is one fixed question, and putting it together as expressions would cost more than the answer.
+_SEEN = (
+    """
+    CREATE TEMP TABLE all_lines AS
+    SELECT order_id, contact_id, "at", product_id, category, quantity, amount_cents FROM lines
+    UNION ALL
+    SELECT order_id, contact_id, "at", product_id, category, quantity, amount_cents
+    FROM live_lines ANTI JOIN orders USING (order_id)
+    """,
+    """
+    CREATE TEMP TABLE seen_orders AS
+    SELECT found.order_id, members.contact_id, found.total_cents
+    FROM (
+        SELECT order_id, contact_id, "at", total_cents FROM orders
+        UNION ALL
+        SELECT order_id, contact_id, "at", total_cents FROM live_orders ANTI JOIN orders USING (order_id)
+    ) AS found
+    LEFT JOIN merges ON merges.merged = found.contact_id
+    JOIN members ON members.contact_id = coalesce(merges.kept, found.contact_id)
+    WHERE found.at >= members.since AND found.at < members.until
+    """,
+)
+_BUYERS = "SELECT DISTINCT contact_id FROM seen_orders WHERE total_cents > 0"
+_BUYERS_OF_CATEGORY = """
+    SELECT DISTINCT members.contact_id
+    FROM all_lines
+    LEFT JOIN merges ON merges.merged = all_lines.contact_id
+    JOIN members ON members.contact_id = coalesce(merges.kept, all_lines.contact_id)
+    WHERE all_lines.at >= members.since AND all_lines.at < members.until
+    AND all_lines.category = $category AND all_lines.amount_cents > 0
+"""
+_COMPLAINTS = """
+    SELECT DISTINCT members.contact_id
+    FROM events
+    LEFT JOIN merges ON merges.merged = events.contact_id
+    JOIN members ON members.contact_id = coalesce(merges.kept, events.contact_id)
+    WHERE events.at >= members.since AND events.at < members.until AND events.kind = $kind
+"""
+# An order without lines has no known cost.
+_VALUES = """
+    SELECT contact_id, sum(total_cents) AS paid, sum(cost) AS cost, sum(coalesce(unknown, 1)) AS unknown
+    FROM seen_orders LEFT JOIN (
+        SELECT order_id, sum(quantity::BIGINT * cost_cents) AS cost, count(*) FILTER (cost_cents IS NULL) AS unknown
+        FROM all_lines LEFT JOIN products USING (product_id)
+        SEMI JOIN seen_orders USING (order_id)
+        GROUP BY order_id
+    ) USING (order_id)
+    GROUP BY contact_id
+"""
 
 
 def _buyers(engine: Engine, category: str) -> set[int]:
     """Members who reached the goal."""
-    rows = _inside(engine, _whole(engine, "lines" if category else "orders"))
-    if category:
-        rows = rows.filter((rows.category == category) & (rows.amount_cents > 0))
-    else:
-        rows = rows.filter(rows.total_cents > 0)
-    return set(rows.select("contact_id").distinct().to_pyarrow()["contact_id"].to_pylist())
+    if not category:
+        return _ids(engine, _BUYERS, {})
+    return _ids(engine, _BUYERS_OF_CATEGORY, {"category": category})
 
 
-def _lake_complaints(engine: Engine) -> set[int]:
-    events = _whole(engine, "events")
-    rows = _inside(engine, events.filter(events.kind == COMPLAINT))
-    return set(rows.select("contact_id").distinct().to_pyarrow()["contact_id"].to_pylist())
+def _ids(engine: Engine, query: str, parameters: Mapping[str, str]) -> set[int]:
+    return {row[0] for row in engine.con.execute(query, dict(parameters)).fetchall()}
 
 
 def _values(engine: Engine, buyers: set[int], arm_of: Mapping[int, str], cost_cents: int) -> OrderValues:
     """What each buyer paid while they were observed; margin only where the cost of everything is known."""
-    orders = _inside(engine, _whole(engine, "orders"))
-    products = engine.table("products")
-    lines = _whole(engine, "lines").left_join(products.select("product_id", "cost_cents"), "product_id")
-    costs = lines.group_by("order_id").aggregate(
-        cost=(lines.quantity.cast("int64") * lines.cost_cents).sum(), unknown=lines.cost_cents.isnull().sum()
-    )
-    priced = orders.left_join(costs, "order_id")
-    per_buyer = priced.group_by("contact_id").aggregate(
-        paid=priced.total_cents.sum(),
-        cost=priced.cost.sum(),
-        # An order without lines has no known cost.
-        unknown=priced.unknown.fill_null(1).sum(),
-    )
-    found = {row["contact_id"]: row for row in per_buyer.to_pyarrow().to_pylist()}
-    margin = all(one in found and found[one]["unknown"] == 0 for one in buyers)
+    found = {row[0]: row[1:] for row in engine.con.execute(_VALUES).fetchall()}
+    margin = bool(buyers) and all(one in found and found[one][2] == 0 for one in buyers)
     values: dict[bool, list[int]] = {True: [], False: []}
     for one in sorted(buyers):
-        paid, cost = (int(found[one][name] or 0) if one in found else 0 for name in ("paid", "cost"))
-        values[arm_of[one] == HOLDOUT].append(paid - cost if margin else paid)
+        paid, cost, _ = found.get(one, (0, 0, 1))
+        values[arm_of[one] == HOLDOUT].append(int(paid) - int(cost) if margin else int(paid))
     return OrderValues(
         holdout=tuple(values[True]),
         treated=tuple(values[False]),
-        kind="margin" if margin and buyers else "revenue",
+        kind="margin" if margin else "revenue",
         treated_cost_cents=cost_cents,
     )
