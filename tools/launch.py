@@ -20,6 +20,7 @@ from memory.play import Play
 from memory.proposal import Audience, Proposal, ProposalStatus
 from memory.proposals import StoredProposal
 from memory.schema import messages
+from memory.snapshot import refresh
 from policies.facts import last_planned_send
 from tools.advance import first_place, message_at, sequence_of
 from tools.audience import Entrant, Selection, choose
@@ -81,6 +82,9 @@ def launch(place: Workplace, proposal_id: str, *, features: Features | None = No
         objection = _objection(connection, place, stored, at)
         if objection:
             return _turn_away(connection, place, stored, *objection)
+    if features is None:
+        # The lake is stale by design: who consented or arrived since must be seen now.
+        refresh(place.store, place.lake)
     selection = choose(
         place.store,
         place.lake,

@@ -15,8 +15,9 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 class MailServer:
     """Answers by the local part of the recipient: ``soft``, ``gone``, ``full``, ``spam``, ``busy``, ``cut`` or any."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, *, delay_seconds: float = 0.0) -> None:
         self.port = port or free_port()
+        self._delay_seconds = delay_seconds
         self.taken: Counter[str] = Counter()
         self.contents: dict[str, bytes] = {}
         self.recipients: dict[str, str] = {}
@@ -68,6 +69,7 @@ class MailServer:
                 _hang_up(server)
                 await asyncio.sleep(0.05)
                 return "451 never seen"
+        await asyncio.sleep(self._delay_seconds)
         assert isinstance(envelope.content, bytes)
         content = envelope.content
         key = str(message_from_bytes(content)["X-Noria-Message-Key"])

@@ -1,0 +1,118 @@
+"""Two workers race over one store and are killed in mid-send, again and again: no duplicate, and nothing vanishes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from memory import ledger
+from memory.clock import ManualClock
+from memory.journal import verify
+from memory.schema import messages
+from memory.store import Store
+from tests.tools.mail_server import MailServer
+from tests.tools.scene import add_contacts, outbox, play, start, workplace
+
+ROOT = Path(__file__).parents[2]
+CONTACTS = 240
+LEASE_SECONDS = 2.0
+
+
+@contextmanager
+def two_workers(store: Store, folder: Path, port: int) -> Iterator[Callable[[], None]]:
+    """Two worker processes; calling what it gives kills one of them with no warning and starts another."""
+    errors = (folder / "errors.txt").open("w")
+
+    def begin() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.tools.worker_process", store.url, str(folder), str(port), str(LEASE_SECONDS)],
+            cwd=ROOT,
+            stderr=errors,
+        )
+
+    workers = [begin(), begin()]
+
+    def kill_one() -> None:
+        victim = workers.pop(0)
+        victim.kill()
+        victim.wait()
+        workers.append(begin())
+
+    try:
+        yield kill_one
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+        errors.close()
+
+
+def wait_until(done: Callable[[], bool], seconds: float = 120) -> None:
+    until = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < until, "it never came to an end"
+        time.sleep(0.02)
+
+
+def still_open(store: Store) -> int:
+    with store.read() as connection:
+        return ledger.reconcile(connection).open
+
+
+@pytest.mark.slow
+def test_killed_workers_never_send_twice_over_smtp_and_account_for_every_message(
+    any_store: Store, clock: ManualClock, tmp_path: Path
+) -> None:
+    add_contacts(any_store, range(1, CONTACTS + 1))
+    start(workplace(any_store, clock, tmp_path), play(holdout_share=0.1), range(1, CONTACTS + 1))
+    with MailServer(delay_seconds=0.02) as server, two_workers(any_store, tmp_path, server.port) as kill_one:
+        for taken in (15, 60, 100, 140):
+            wait_until(lambda taken=taken: len(server.taken) >= taken)  # type: ignore[misc] # bound at once
+            kill_one()
+        wait_until(lambda: still_open(any_store) == 0)
+    with any_store.read() as connection:
+        balance = ledger.reconcile(connection)
+        states = {
+            row.message_key: row.state for row in connection.execute(select(messages.c.message_key, messages.c.state))
+        }
+        assert verify(connection).intact
+    assert balance.balances
+    assert balance.planned == CONTACTS == len(states)
+    assert set(server.taken.values()) == {1}
+    sent = {key for key, state in states.items() if state == "sent"}
+    unknown = {key for key, state in states.items() if state == "unknown"}
+    # What the ledger calls sent arrived; what arrived is called sent, or unknown if its worker died too soon to say so.
+    assert sent <= set(server.taken) <= sent | unknown
+    # The kills hit messages in flight; at most two batches of twenty each time.
+    assert 0 < len(unknown) <= 4 * 20
+    assert balance.states == {
+        "sent": len(sent),
+        "unknown": len(unknown),
+        "withheld": CONTACTS - len(sent) - len(unknown),
+    }
+    assert (tmp_path / "errors.txt").read_text() == ""
+
+
+@pytest.mark.slow
+def test_killed_workers_lose_nothing_where_the_channel_knows_its_keys(
+    any_store: Store, clock: ManualClock, tmp_path: Path
+) -> None:
+    add_contacts(any_store, range(1, CONTACTS + 1))
+    start(workplace(any_store, clock, tmp_path), play(), range(1, CONTACTS + 1))
+    with two_workers(any_store, tmp_path, 0) as kill_one:
+        for share in (0.05, 0.3, 0.6):
+            wait_until(lambda share=share: len(outbox(tmp_path)) >= share * CONTACTS)  # type: ignore[misc] # as above
+            kill_one()
+        wait_until(lambda: still_open(any_store) == 0)
+    with any_store.read() as connection:
+        balance = ledger.reconcile(connection)
+    assert balance.balances
+    assert balance.states == {"sent": CONTACTS}
+    assert len(outbox(tmp_path)) == CONTACTS
