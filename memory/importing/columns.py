@@ -12,7 +12,7 @@ import pyarrow as pa
 from pydantic import TypeAdapter, ValidationError
 
 from memory.importing.amounts import Mark, MarkEvidence, mark_evidence
-from memory.importing.export import Block, Export
+from memory.importing.export import Block, Export, many_rows
 from memory.importing.mapping import ColumnMapping, Mapping
 from memory.importing.moments import DayEvidence, day_evidence
 from memory.importing.report import BadRow, ImportSettings, Progress
@@ -72,15 +72,16 @@ def settle(export: Export, mapping: Mapping, settings: ImportSettings, progress:
     days = {one.column: DayEvidence() for _, one, role in wanted if role == "moment"}
     marks = {one.column: MarkEvidence() for _, one, role in wanted if role != "moment"}
     rows = 0
-    for block in export.blocks():
-        rows += len(block.rows) + len(block.ragged)
-        progress("looking", block.done_bytes, export.size_bytes)
-        for index, one, role in wanted:
-            texts = {row[index] for row in block.rows}
-            if role == "moment":
-                days[one.column] = _sum_days(days[one.column], day_evidence(texts))
-            else:
-                marks[one.column] = _sum_marks(marks[one.column], mark_evidence(texts))
+    with many_rows():
+        for block in export.blocks():
+            rows += len(block.rows) + len(block.ragged)
+            progress("looking", block.done_bytes, export.size_bytes)
+            for index, one, role in wanted:
+                texts = {row[index] for row in block.rows}
+                if role == "moment":
+                    days[one.column] = _sum_days(days[one.column], day_evidence(texts))
+                else:
+                    marks[one.column] = _sum_marks(marks[one.column], mark_evidence(texts))
     # A file where one column settles the matter was written by one program: the others follow it.
     all_days = DayEvidence()
     for found in days.values():

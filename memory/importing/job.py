@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from memory.importing.columns import RowReader
-from memory.importing.export import Export
+from memory.importing.export import Export, many_rows
 from memory.importing.identity import Reference, resolve_all
 from memory.importing.mapping import Mapping
 from memory.importing.report import BadRow, ImportSettings, Progress
@@ -66,13 +66,14 @@ class Job:
         self.sql.register("block", empty)
         self.sql.execute("CREATE TEMP TABLE rows AS SELECT * FROM block")
         self.sql.unregister("block")
-        for parsed in reader.blocks():
-            self.sql.register("block", parsed.rows)
-            self.sql.execute("INSERT INTO rows SELECT * FROM block")
-            self.sql.unregister("block")
-            self.bad.extend(parsed.bad)
-            self.rows_read += parsed.seen
-            self.progress("reading", self.rows_read, total)
+        with many_rows():
+            for parsed in reader.blocks():
+                self.sql.register("block", parsed.rows)
+                self.sql.execute("INSERT INTO rows SELECT * FROM block")
+                self.sql.unregister("block")
+                self.bad.extend(parsed.bad)
+                self.rows_read += parsed.seen
+                self.progress("reading", self.rows_read, total)
         self.notes.extend(reader.softening.notes())
 
     def count(self, table: str = "rows") -> int:

@@ -30,9 +30,10 @@ def test_a_million_order_lines_take_less_than_a_minute(lake: Lake, load: Importe
     people = "".join(f"p{number}@example.com,N{number}\n" for number in range(5000))
     load("email,first_name\n" + people, "contacts.csv")
     content = (tmp_path / "order_lines.csv").read_bytes()
-    started = time.perf_counter()
+    # Processor time: what other programs do meanwhile is not measured.
+    started = time.process_time()
     report = load(content, "order_lines.csv", settings=ImportSettings(currency="EUR"))
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     assert (report.rows_read, report.rows_written, report.rows_quarantined) == (ROWS, ROWS - 10, 10)
     assert {one.reason for one in report.reasons} == {"this is not an amount"}
     assert rows_of(lake, "SELECT count(*), count(DISTINCT contact_id) FROM lines") == [(ROWS - 10, 5000)]

@@ -165,6 +165,12 @@ def test_a_file_of_which_nothing_can_be_read_writes_nothing(store: Store, lake: 
     assert not (lake.folder / "orders" / "_delta_log").exists()
 
 
+def test_an_export_without_rows_is_no_error(load: Importer) -> None:
+    for text in (CONTACTS, ORDERS, LINES, "send_id,contact_id,campaign,sent_at\n", "contact_id,event,timestamp\n"):
+        report = load(text.splitlines()[0] + "\n", "empty.csv")
+        assert (report.rows_read, report.rows_written, report.rows_quarantined) == (0, 0, 0)
+
+
 def test_the_order_of_day_and_month_is_decided_over_the_whole_column(
     lake: Lake, load: Importer, tmp_path: Path
 ) -> None:
