@@ -77,7 +77,7 @@ def say(text: str = "") -> None:
 
 def quote(text: object) -> str:
     """Text from a record, shown as it is and never as markup."""
-    return escape("".join(character if character.isprintable() else "·" for character in str(text)))
+    return escape("".join(one if one.isprintable() or one in "\u00a0\u202f" else "·" for one in str(text)))
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Sequence[int] = ()) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -26,14 +26,9 @@ class MailServer:
         """How often each message key arrived: more than once would be a duplicate."""
         self.recipients: Counter[str] = Counter()
         self._lock = threading.Lock()
-        self._controller = Controller(self, hostname="127.0.0.1", port=0)
-
-    @property
-    def port(self) -> int:
-        """The port that the system chose."""
-        server = self._controller.server
-        assert isinstance(server, asyncio.Server)
-        return int(server.sockets[0].getsockname()[1])
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = int(free.getsockname()[1])
+        self._controller = Controller(self, hostname="127.0.0.1", port=self.port)
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
         content = envelope.content if isinstance(envelope.content, bytes) else str(envelope.content).encode()
