@@ -1,0 +1,238 @@
+"""Live events: kept once, acted on at once, and in the lake exactly once."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from memory import campaigns, contacts, enrolments, ledger, workspace
+from memory.clock import ManualClock
+from memory.lake import LakeTable
+from memory.play import Goal
+from memory.schema import intake, suppressions
+from memory.store import Store
+from tests.tools.mail_server import MailServer
+from tests.tools.scene import DAY, NOW, add_contacts, address, counts, play, reasons, start, workplace
+from tools.channels.smtp import SmtpChannel, SmtpServer
+from tools.drain import drain, export_sends
+from tools.intake import Incoming, receive
+from tools.worker import tick
+from tools.workplace import Workplace
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def place(any_store: Store, clock: ManualClock, tmp_path: Path) -> Workplace:
+    return workplace(any_store, clock, tmp_path)
+
+
+def event(kind: str, at: datetime = NOW, *, contact: int | str = 1, name: str = "", **more: Any) -> Incoming:
+    return Incoming(event_id=name or f"{kind}-{contact}-{at:%d%H%M}", kind=kind, at=at, contact=contact, **more)
+
+
+def order(at: datetime = NOW, *, contact: int = 1, category: str = "coffee", number: str = "o1") -> Incoming:
+    lines = [{"product_id": "p1", "category": category, "quantity": 2, "amount_cents": 900, "discount_cents": 100}]
+    properties = {"order_id": number, "currency": "EUR", "total_cents": 900, "discount_cents": 100, "lines": lines}
+    return event("order", at, contact=contact, name=f"order-{number}", properties=properties, source="shop")
+
+
+def person(store: Store, contact_id: int = 1) -> contacts.Contact:
+    with store.read() as connection:
+        return contacts.get(connection, contact_id)
+
+
+def test_an_event_counts_once_however_often_it_comes(place: Workplace) -> None:
+    add_contacts(place.store, [1])
+    once = event("click")
+    first = receive(place.store, [once, once], NOW)
+    again = receive(place.store, [once], NOW)
+    assert (first.accepted, first.duplicates, again.accepted, again.duplicates) == (1, 1, 0, 1)
+    with place.store.read() as connection:
+        assert len(connection.execute(select(intake)).all()) == 1
+
+
+def test_contacts_are_known_by_id_or_address_and_strangers_are_kept_apart(place: Workplace) -> None:
+    add_contacts(place.store, [1])
+    done = receive(
+        place.store, [event("click", contact=address(1)), event("click", contact="nobody@shop.example.com")], NOW
+    )
+    assert (done.accepted, done.strangers) == (2, 1)
+    assert person(place.store).last_human_signal_at == NOW
+    assert drain(place.store, place.lake) == 2
+
+
+def test_a_sign_of_life_starts_the_count_of_unanswered_messages_again(place: Workplace, clock: ManualClock) -> None:
+    add_contacts(place.store, [1, 2], last_human_signal_at=NOW - 9 * DAY, sent_since_signal=4)
+    start(place, play(), [1, 2])
+    tick(place)
+    assert person(place.store).sent_since_signal == 5
+    receive(place.store, [event("click", NOW + HOUR), event("open", NOW + HOUR, contact=2)], NOW + HOUR)
+    assert person(place.store).sent_since_signal == 0
+    # An open is no sign of life.
+    assert person(place.store, 2).sent_since_signal == 5
+    # A click from before the mail leaves it unanswered; an older one changes nothing.
+    receive(place.store, [event("visit", NOW - HOUR, contact=2), event("visit", NOW - HOUR)], NOW + HOUR)
+    assert person(place.store, 2).sent_since_signal == 1
+    assert person(place.store).last_human_signal_at == NOW + HOUR
+
+
+def test_machines_are_stored_and_never_counted(place: Workplace) -> None:
+    add_contacts(place.store, [1])
+    receive(place.store, [event("click", human=False)], NOW)
+    assert person(place.store).last_human_signal_at is None
+
+
+def test_an_event_from_the_future_counts_as_now(place: Workplace) -> None:
+    add_contacts(place.store, [1])
+    receive(place.store, [event("click", NOW + 999 * DAY)], NOW)
+    assert person(place.store).last_human_signal_at == NOW
+
+
+def test_a_cart_stays_open_until_an_order(place: Workplace) -> None:
+    add_contacts(place.store, [1])
+    receive(place.store, [event("cart", NOW - HOUR)], NOW)
+    assert person(place.store).open_cart_at == NOW - HOUR
+    receive(place.store, [order(NOW)], NOW)
+    assert person(place.store).open_cart_at is None
+    assert person(place.store).last_order_at == NOW
+    receive(place.store, [event("cart", NOW - 2 * HOUR)], NOW)
+    assert person(place.store).open_cart_at is None
+
+
+def test_reaching_the_goal_takes_a_contact_out_at_once_and_cancels_what_is_pending(
+    place: Workplace, clock: ManualClock
+) -> None:
+    add_contacts(place.store, [1, 2, 3])
+    goal = Goal(category="coffee", window_days=14)
+    done = start(place, play(sends=2, goal=goal), [1, 2, 3])
+    clock.advance(HOUR)
+    # Before anything left: what was planned for the buyer is cancelled.
+    receive(place.store, [order(clock.now()), order(clock.now(), contact=2, category="tea", number="o2")], clock.now())
+    assert reasons(place.store)["suppressed"] == {"goal": 1}
+    tick(place)
+    clock.advance(4 * DAY)
+    tick(place)
+    with place.store.read() as connection:
+        inside = {one.contact_id: one.exit_reason for one in enrolments.of_campaign(connection, done.campaign_id)}
+    assert inside == {1: "goal", 2: "completed", 3: "completed"}
+    assert counts(place.store) == {"suppressed": 1, "sent": 4}
+
+
+def test_an_order_from_before_the_entry_is_no_goal(place: Workplace, clock: ManualClock) -> None:
+    add_contacts(place.store, [1])
+    start(place, play(), [1])
+    receive(place.store, [order(NOW - DAY)], NOW)
+    tick(place)
+    assert counts(place.store) == {"sent": 1}
+
+
+@pytest.mark.parametrize(
+    ("kind", "properties", "reason"),
+    [
+        ("unsubscribe", {}, "unsubscribed"),
+        ("complaint", {}, "complained"),
+        ("bounce", {"bounce": "hard"}, "hard_bounce"),
+    ],
+)
+def test_who_leaves_complains_or_bounces_gets_nothing_more(
+    place: Workplace, clock: ManualClock, kind: str, properties: dict[str, Any], reason: str
+) -> None:
+    add_contacts(place.store, [1, 2])
+    start(place, play(), [1, 2])
+    receive(place.store, [event(kind, properties=properties, human=False, source="provider")], NOW)
+    tick(place)
+    assert counts(place.store) == {"suppressed": 1, "sent": 1}
+    with place.store.read() as connection:
+        assert connection.execute(select(suppressions.c.reason)).scalars().all() == [reason]
+
+
+def test_a_soft_bounce_suppresses_nobody(place: Workplace) -> None:
+    add_contacts(place.store, [1])
+    receive(place.store, [event("bounce", properties={"bounce": "soft"})], NOW)
+    with place.store.read() as connection:
+        assert connection.execute(select(suppressions)).all() == []
+
+
+def test_what_the_provider_reports_settles_unknown_messages(
+    place: Workplace, clock: ManualClock, tmp_path: Path
+) -> None:
+    add_contacts(place.store, [1, 2], email=None)
+    with place.store.write() as connection:
+        from memory.schema import contacts as rows
+
+        for one in (1, 2):
+            connection.execute(rows.update().where(rows.c.contact_id == one).values(email=f"cut@mail{one}.example.com"))
+    with MailServer() as server:
+        channel = SmtpChannel(SmtpServer(host="127.0.0.1", port=server.port, security="none"))
+        mailing = workplace(place.store, clock, tmp_path, channel)
+        start(mailing, play(), [1, 2])
+        tick(mailing)
+        channel.close()
+    assert counts(place.store) == {"unknown": 2}
+    with place.store.read() as connection:
+        keys = {
+            row.contact_id: row.message_key for row in ledger.of_campaign(connection, campaigns.campaign_id_of("p1"))
+        }
+    receive(
+        place.store,
+        [
+            event("delivered", properties={"message_key": keys[1]}, human=False),
+            event("bounce", contact=2, properties={"message_key": keys[2], "bounce": "soft"}, human=False),
+        ],
+        NOW,
+    )
+    assert counts(place.store) == {"sent": 1, "failed": 1}
+
+
+def rows(place: Workplace, table: LakeTable) -> list[dict[str, Any]]:
+    engine = place.lake.connect()
+    found: list[dict[str, Any]] = engine.table(table.value).to_pyarrow().to_pylist()
+    engine.disconnect()
+    return found
+
+
+def test_events_and_orders_reach_the_lake_once(place: Workplace) -> None:
+    add_contacts(place.store, [1])
+    receive(place.store, [event("click"), order()], NOW)
+    assert drain(place.store, place.lake) == 2
+    assert drain(place.store, place.lake) == 0
+    # The shop tells of the same order again, under another event.
+    receive(place.store, [event("order", name="again", properties=order().properties)], NOW)
+    drain(place.store, place.lake)
+    assert sorted(row["kind"] for row in rows(place, LakeTable.EVENTS)) == ["click", "order", "order"]
+    assert [(row["order_id"], row["total_cents"]) for row in rows(place, LakeTable.ORDERS)] == [("o1", 900)]
+    assert [(row["category"], row["quantity"]) for row in rows(place, LakeTable.LINES)] == [("coffee", 2)]
+
+
+def test_a_drain_that_dies_before_it_is_marked_is_repeated_without_a_duplicate(place: Workplace) -> None:
+    add_contacts(place.store, [1])
+    receive(place.store, [event("click"), order()], NOW)
+    drain(place.store, place.lake)
+    with place.store.write() as connection:
+        batch = connection.execute(select(intake.c.batch_id).limit(1)).scalar_one()
+        workspace.set_value(connection, "drain_pending", batch)
+    assert drain(place.store, place.lake) == 2
+    assert len(rows(place, LakeTable.EVENTS)) == 2
+    assert len(rows(place, LakeTable.ORDERS)) == 1
+
+
+def test_messages_that_left_reach_the_lake_once_and_bounces_are_marked(place: Workplace, clock: ManualClock) -> None:
+    add_contacts(place.store, [1, 2])
+    start(place, play(), [1, 2])
+    tick(place)
+    export_sends(place.store, place.lake)
+    found = rows(place, LakeTable.SENDS)
+    assert sorted(row["contact_id"] for row in found) == [1, 2]
+    assert all(row["delivered"] for row in found)
+    key = next(row["message_key"] for row in found if row["contact_id"] == 2)
+    receive(place.store, [event("bounce", contact=2, properties={"message_key": key, "bounce": "soft"})], NOW)
+    tick(place)
+    assert {row["contact_id"]: row["delivered"] for row in rows(place, LakeTable.SENDS)} == {1: True, 2: False}
+    clock.advance(HOUR)
+    export_sends(place.store, place.lake)
+    assert {row["contact_id"]: row["bounced"] for row in rows(place, LakeTable.SENDS)} == {1: "", 2: "soft"}
