@@ -98,6 +98,7 @@ def _facts(task: Task, proposal: Proposal, average_order_cents: int | None) -> P
             audience=proposal.audience,
             consent_coverage=_consent_coverage(proposal.audience),
             quality={name: measure.value for name, measure in quality.measures.items()},
+            cleaning={name: measure.remedy for name, measure in quality.measures.items()},
             requirements=task.playbook.requires,
             offers=tuple(open_offers(connection, now)),
             approved_facts=tuple(approved_facts(connection, now)),

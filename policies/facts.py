@@ -7,7 +7,7 @@ A fact that is None was not looked up, and the rule that needs it holds. "Known 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Final, Literal, TypeVar
@@ -144,6 +144,8 @@ class ProposalFacts:
     """Share (0..1) of the selected contacts with consent and proof of it, for the play's channel and purpose."""
     quality: Mapping[str, float] | None = None
     """Measures of the record by name (memory.quality)."""
+    cleaning: Mapping[str, str] = field(default_factory=dict)
+    """What would raise each measure; only used to say so."""
     requirements: Mapping[str, float] | None = None
     """Smallest value of each measure that the playbook needs."""
     offers: tuple[Offer, ...] | None = None

@@ -23,9 +23,10 @@ def review(facts: ProposalFacts, limits: DataQualityLimits, context: Context) ->
     for name, least in sorted(wanted.items()):
         value = measured.get(name)
         if value is None or not value >= least:
+            cleaning = facts.cleaning.get(name, "")
             said.append(
                 hold(
-                    f"The record is too poor for this play: {name.replace('_', ' ')}.",
+                    f"The record is too poor for this play: {name.replace('_', ' ')}. {cleaning}".strip(),
                     fact="not measured" if value is None else f"{value:g}",
                     limit=f"at least {least:g}",
                     part="audience",
