@@ -1,0 +1,85 @@
+"""Plants violations in a proposal and asks the guardian: what is found is recall, what is found for nothing is not."""
+
+from __future__ import annotations
+
+from agents.desk import Desk
+from evals.outcome import PlantedResult, SeenProposal
+from evals.scenario import Planted, Scenario
+from memory.errors import InvalidInputError
+from memory.finding import Verdict
+from memory.offers import approved_facts, open_offers
+from memory.play import Play, SendStep
+from memory.proposal import Proposal
+from memory.quality import assess
+from policies.facts import ProposalFacts
+from policies.guardian import review_proposal
+
+
+def judge_planted(scenario: Scenario, desk: Desk, seen: tuple[SeenProposal, ...]) -> tuple[PlantedResult, ...]:
+    """The guardian's verdict on each planted variant, beside the variant's original."""
+    if not scenario.planted:
+        return ()
+    originals = {one.proposal.play.playbook: one for one in seen}
+    quality = {
+        name: measure.value for name, measure in assess(desk.store, desk.lake, desk.clock.now()).measures.items()
+    }
+    results = []
+    for name, planted in scenario.planted.items():
+        original = originals.get(planted.playbook)
+        if original is None:
+            results.append(PlantedResult(name=name, violates=planted.violates, objected=("no proposal",)))
+            continue
+        before = _objections(original, original.proposal.play, desk, quality)
+        after = _objections(original, spoiled(original.proposal, planted), desk, quality)
+        results.append(
+            PlantedResult(
+                name=name, violates=planted.violates, objected=tuple(sorted({rule for rule, _ in after - before}))
+            )
+        )
+    return tuple(results)
+
+
+def spoiled(proposal: Proposal, planted: Planted) -> Play:
+    """The play with the violation in its first message. Raises InvalidInputError where the case asks for nonsense."""
+    play = proposal.play
+    sequence = play.sequences[0]
+    place, step = next((place, one) for place, one in enumerate(sequence.steps) if isinstance(one, SendStep))
+    if planted.language not in step.copies:
+        raise InvalidInputError(f"The message is not written in {planted.language!r}.", where="planted")
+    copies = {**step.copies, planted.language: planted.spoil(step.copies[planted.language])}
+    changed = step.model_copy(update={"copies": copies, "link": planted.link or step.link})
+    steps = (*sequence.steps[:place], changed, *sequence.steps[place + 1 :])
+    updates: dict[str, object] = {"sequences": (sequence.model_copy(update={"steps": steps}), *play.sequences[1:])}
+    if planted.offer:
+        if play.offer is None:
+            raise InvalidInputError("The proposal has no offer to spoil.", where="planted")
+        updates["offer"] = play.offer.model_copy(update=planted.offer)
+    if planted.holdout_share is not None:
+        updates["holdout_share"] = planted.holdout_share
+    if planted.send_from_hour is not None:
+        updates["schedule"] = play.schedule.model_copy(update={"send_from_hour": planted.send_from_hour})
+    return play.model_copy(update=updates)
+
+
+def _objections(original: SeenProposal, play: Play, desk: Desk, quality: dict[str, float]) -> set[tuple[str, str]]:
+    proposal, now = original.proposal, desk.clock.now()
+    taken_out = {one.rule: one.contacts for one in proposal.audience.subtractions}
+    selected = max(proposal.audience.selected, 1)
+    worth = [one["result"] for one in original.lookups.values() if one["name"] == "order_value"]
+    with desk.store.read() as connection:
+        facts = ProposalFacts(
+            play=play,
+            now=now,
+            audience=proposal.audience,
+            consent_coverage=1 - taken_out.get("consent", 0) / selected,
+            quality=quality,
+            requirements=desk.playbooks[play.playbook].requires,
+            offers=tuple(open_offers(connection, now)),
+            approved_facts=tuple(approved_facts(connection, now)),
+            reference_price_cents=int(worth[0]["average_order_cents"]) if worth else None,
+            cost_cents=proposal.cost_cents,
+            times_run=0,
+            harmed_before=False,
+        )
+    review = review_proposal(facts, desk.pack)
+    return {(one.rule, f"{one.sentence} {one.fact}") for one in review.findings if one.verdict is not Verdict.ALLOW}
