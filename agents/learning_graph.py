@@ -19,6 +19,7 @@ from agents.measure import measure
 from agents.programme import read_due_quarter
 from memory import campaigns, readouts
 from memory.campaigns import Campaign
+from memory.errors import NoriaError
 from memory.readouts import Verdict, readout_id_of
 from memory.schema import lookups
 from tools.lookups import keep
@@ -64,6 +65,7 @@ def run_due_looks(desk: Desk, checkpointer: BaseCheckpointSaver[Any] | None = No
     """Take every look that is due and learn from it; returns the ids of the read-outs.
 
     Safe to run twice, by two workers at once, and after a crash at any point: a look is stored once and teaches once.
+    A campaign that cannot be read keeps no other from being read; its error is raised when the rest is done.
     Without a ``checkpointer`` the workspace's own is opened, beside its lake. A quarter that is over is read here too.
     """
     taken: list[str] = []
@@ -85,17 +87,28 @@ def thread_id_of(campaign_id: str, look: int) -> str:
 def _run(desk: Desk, checkpointer: BaseCheckpointSaver[Any]) -> list[str]:
     graph = compile_learning_graph(desk, checkpointer)
     taken: list[str] = []
-    # One at a time: a look at which a campaign harms leaves the later ones undone.
-    while due := due_looks(desk):
+    failed: dict[str, NoriaError] = {}
+    # One at a time: a look at which a campaign harms leaves its later ones undone.
+    while due := [one for one in due_looks(desk) if one[0] not in failed]:
         campaign_id, look = due[0]
-        thread_id = thread_id_of(campaign_id, look)
-        config: Any = {"configurable": {"thread_id": thread_id}}
-        begun = bool(graph.get_state(config).next)
-        graph.invoke(None if begun else {"campaign_id": campaign_id, "look": look}, config, durability="sync")
-        with desk.store.write() as connection:
-            keep(connection, thread_id=thread_id, name=_ENDED, arguments={}, result={}, at=desk.clock.now())
-        taken.append(readout_id_of(campaign_id, look))
+        try:
+            _take(desk, graph, campaign_id, look)
+        except NoriaError as error:
+            failed[campaign_id] = error
+        else:
+            taken.append(readout_id_of(campaign_id, look))
+    if failed:
+        raise next(iter(failed.values()))
     return taken
+
+
+def _take(desk: Desk, graph: Compiled, campaign_id: str, look: int) -> None:
+    thread_id = thread_id_of(campaign_id, look)
+    config: Any = {"configurable": {"thread_id": thread_id}}
+    begun = bool(graph.get_state(config).next)
+    graph.invoke(None if begun else {"campaign_id": campaign_id, "look": look}, config, durability="sync")
+    with desk.store.write() as connection:
+        keep(connection, thread_id=thread_id, name=_ENDED, arguments={}, result={}, at=desk.clock.now())
 
 
 def _at_desk(node: Callable[[LookState, Desk], LookState], desk: Desk) -> Any:

@@ -46,7 +46,8 @@ def read_campaign(desk: Desk, campaign_id: str, look: int | None = None) -> Read
     """Read a campaign as it stood at a planned look, or with None as it stands now; nothing is written.
 
     Between looks the answer can only be harms, inconclusive or invalid, and says that it is a peek. Raises
-    NotFoundError, and MeasurementError for a campaign without a holdout or a look that was not planned or is not due.
+    NotFoundError, and MeasurementError for a campaign without a holdout, one that was tampered with, or a look that was
+    not planned or is not due.
     """
     with desk.store.read() as connection:
         campaign = campaigns.get(connection, campaign_id)
@@ -61,6 +62,12 @@ def read_campaign(desk: Desk, campaign_id: str, look: int | None = None) -> Read
             "This campaign holds nobody out, so nothing can be said about its effect.",
             where=f"campaign {campaign.campaign_id}",
             remedy="Propose it again with a holdout.",
+        )
+    if version.digest_found != version.digest:
+        raise MeasurementError(
+            "What is stored is not what was approved, so nobody can say what was tested.",
+            where=f"campaign {campaign.campaign_id}",
+            remedy="Find out who changed it; `noria journal show` tells what was done.",
         )
     outcomes = _outcomes(desk, campaign, version, tuple(shares), as_of)
     arm_shares = {HOLDOUT: campaign.holdout_share}

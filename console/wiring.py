@@ -169,6 +169,7 @@ class Workspace:
             vectors=self.vectors,
             settings=DeskSettings(
                 currency=self.settings.currency,
+                programme_share=self.settings.review.programme_holdout_share,
                 fallback_zone=self.settings.fallback_zone,
                 open_limit=self.settings.review.open_proposals,
                 expires_days=self.settings.review.expires_after_days,

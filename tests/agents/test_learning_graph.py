@@ -11,15 +11,18 @@ from pathlib import Path
 
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
+from sqlalchemy import update
 
 from agents.checkpoints import open_checkpoints
 from agents.desk import Desk
+from agents.learning.counts import MeasurementError
 from agents.learning_graph import due_looks, run_due_looks
 from memory import campaigns, forecasts, lessons, readouts
 from memory.clock import ManualClock
 from memory.errors import StoreError
 from memory.journal import entries, verify
 from memory.readouts import readout_id_of
+from memory.schema import campaign_versions
 from memory.store import Store
 from memory.workspace import StoreClock
 from tests import examples
@@ -104,6 +107,22 @@ def test_a_cancelled_campaign_and_one_without_a_holdout_are_never_due(desk: Desk
         campaigns.swap_status(connection, gone, ["live"], "cancelled", at=clock.now(), actor="cli:marie")
     clock.advance(PERIOD_DAYS * DAY)
     assert due_looks(desk) == []
+
+
+def test_a_campaign_that_was_tampered_with_is_not_read_and_keeps_no_other_from_being_read(
+    desk: Desk, clock: ManualClock
+) -> None:
+    touched, other = small(desk), small(desk, "p2", 101)
+    with desk.store.write() as connection:
+        body = campaigns.get_version(connection, touched, 1).body
+        body["goal"]["window_days"] = 365
+        connection.execute(
+            update(campaign_versions).where(campaign_versions.c.campaign_id == touched).values(body=body)
+        )
+    clock.advance(7 * DAY)
+    with pytest.raises(MeasurementError, match="not what was approved"):
+        run_due_looks(desk)
+    assert (taken(desk, touched), taken(desk, other)) == ([], [1])
 
 
 def assert_learned_once(desk: Desk, campaign_id: str) -> None:
