@@ -30,6 +30,7 @@ from tests import examples
 from tests.memory.builders import Row, purchase, write_lake
 from tests.policies.worlds import base_pack
 from tests.tools.scene import add_contacts
+from tools.feature_cache import FeatureCache
 
 NOW = datetime.fromisoformat("2025-03-03T09:00:00+00:00")
 CONTACTS = 160
@@ -45,6 +46,10 @@ BRIEF = Brief(
     decision="Whether win-back mails run all year",
     author="cli:marie",
 )
+
+
+# Shared by all tests: the lake stands still, and computing features is what takes time.
+_FEATURES = FeatureCache()
 
 
 @cache
@@ -129,6 +134,7 @@ def make_desk(
         brand=examples.brand(),
         provider=provider or RulesProvider(),
         settings=DeskSettings(**settings),
+        features=_FEATURES,
     )
 
 
@@ -154,8 +160,9 @@ def open_world(
 
 
 def copy_of(template: Path, folder: Path) -> Path:
-    """A workspace of one's own, as it stood when the template was closed."""
-    shutil.copytree(template, folder, dirs_exist_ok=True)
+    """A workspace of one's own, as it stood when the template was closed; the lake, only read, is shared."""
+    shutil.copytree(template, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("lake"))
+    (folder / "lake").symlink_to((template / "lake").resolve(), target_is_directory=True)
     return folder
 
 
