@@ -26,7 +26,8 @@ def planned_looks(campaign: Campaign) -> tuple[datetime, ...]:
 
     The share of the information that a look has is taken to be the share of the planned observation time that has
     passed. Both arms are watched for the same time at each look, so an early look compares like with like even while
-    goal windows are open; at the last one every window has closed.
+    goal windows are open; at the last one every window has closed. Orders do not come evenly: where half of them are
+    in at the first look the bounds err in 4.3 % of null campaigns, where a tenth is, in 5.4 % (5 % was wanted).
     """
     period = campaign.ends_at - campaign.starts_at
     return tuple(campaign.starts_at + share * period for share in FOUR_LOOKS)

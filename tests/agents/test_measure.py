@@ -10,6 +10,7 @@ import pytest
 
 from agents.desk import Desk
 from agents.learning.counts import MeasurementError
+from agents.learning.looks import FOUR_LOOKS, critical_values, crossing_probability
 from agents.learning.readout import ReadOut
 from agents.look import planned_looks
 from agents.measure import measure, read_campaign
@@ -56,6 +57,12 @@ def test_looks_are_planned_at_the_quarters_of_the_campaigns_time(desk: Desk) -> 
     with desk.store.read() as connection:
         planned = planned_looks(campaigns.get(connection, campaign_id))
     assert planned == tuple(START + days * DAY for days in (7, 14, 21, 28))
+
+
+@pytest.mark.parametrize("orders_in", [(0.5, 0.97, 0.985, 1.0), (0.125, 0.5, 0.875, 1.0), (0.1, 0.3, 0.6, 1.0)])
+def test_looks_by_the_calendar_hardly_change_the_rate_of_false_alarms(orders_in: tuple[float, ...]) -> None:
+    # All at once, so many a day, and late: shares of the orders that are in at each look.
+    assert crossing_probability(critical_values(FOUR_LOOKS), orders_in) < 0.055
 
 
 def test_a_tiny_list_is_inconclusive_and_is_told_what_would_settle_it(desk: Desk, clock: ManualClock) -> None:
