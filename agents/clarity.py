@@ -187,8 +187,8 @@ def clarity_request(asked: Questions) -> dict[str, Any]:
 
 def _says_something(field: str, brief: Brief) -> bool:
     text = str(getattr(brief, field))
-    words = _WORD.findall(text)
-    if _EMPTY.match(text) or not words:
+    words = [one for one in text.split() if any(letter.isalnum() for letter in one)]
+    if _EMPTY.match(text) or not _WORD.search(text):
         return False
     # A name or a metric may be one word; an intention, a rule or a decision is a sentence.
     return len(words) >= (1 if field in ("owner", "metric") else 3)

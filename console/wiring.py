@@ -9,21 +9,22 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agents.playbook import Playbook, load_playbooks
 from console.settings import SETTINGS_FILE, Secrets, Settings, load_secrets, load_settings
-from memory.brand import Brand, load_brand
 from memory.clock import Clock
 from memory.errors import ConfigurationError
-from memory.lake import Lake
 from memory.store import Store
-from memory.vectors import SentenceEncoder, VectorMemory
 from memory.workspace import StoreClock, salt
-from policies.pack import Pack, parse_pack
 
+# Heavy libraries load with the part that needs them, so that every command starts at once.
 if TYPE_CHECKING:
     from agents.desk import Desk
+    from agents.playbook import Playbook
     from agents.provider import Provider
     from agents.resume import Threads
+    from memory.brand import Brand
+    from memory.lake import Lake
+    from memory.vectors import VectorMemory
+    from policies.pack import Pack
     from tools.channels.channel import Channel
     from tools.workplace import Workplace
 
@@ -58,6 +59,8 @@ class Workspace:
 
     @cached_property
     def lake(self) -> Lake:
+        from memory.lake import Lake
+
         return Lake(self.folder / "lake")
 
     @cached_property
@@ -66,11 +69,15 @@ class Workspace:
 
     @cached_property
     def vectors(self) -> VectorMemory:
+        from memory.vectors import SentenceEncoder, VectorMemory
+
         return VectorMemory(self.folder / "vectors", SentenceEncoder())
 
     @cached_property
     def brand(self) -> Brand:
         """Raises ConfigurationError while the brand file is missing or wrong."""
+        from memory.brand import load_brand
+
         path = self.folder / "brand.yaml"
         if not path.is_file():
             raise ConfigurationError(
@@ -85,6 +92,8 @@ class Workspace:
 
     def read_pack(self, name: str) -> Pack:
         """A pack by name; a team's own packs may extend the packaged ones."""
+        from policies.pack import parse_pack
+
         texts = self._pack_texts
         if name not in texts:
             raise ConfigurationError(
@@ -103,6 +112,8 @@ class Workspace:
     @cached_property
     def playbooks(self) -> dict[str, Playbook]:
         """The packaged playbooks and the team's own; an own one of the same name wins."""
+        from agents.playbook import load_playbooks
+
         own = self.folder / "playbooks"
         return {**load_playbooks(PACKAGED_PLAYBOOKS), **(load_playbooks(own) if own.is_dir() else {})}
 

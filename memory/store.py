@@ -7,11 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect, make_url, text
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import ArgumentError, OperationalError
@@ -48,32 +44,32 @@ class Store:
 
     def migrate(self) -> None:
         """Bring the schema to this release; raises NewerStoreError if a later release wrote the store."""
-        self.check_not_newer()
+        if self.is_migrated:
+            return
+        from alembic import command
+        from alembic.config import Config
+
         config = Config()
         config.set_main_option("script_location", str(_MIGRATIONS))
         with self.write() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
-    def check_not_newer(self) -> None:
-        """Refuse a store whose schema this release does not know."""
-        script = ScriptDirectory(str(_MIGRATIONS))
-        known = {revision.revision for revision in script.walk_revisions()}
+    @property
+    def is_migrated(self) -> bool:
+        """True when the schema is the one of this release; raises NewerStoreError when it is a later one."""
+        known = sorted(path.name.split("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
         with self.read() as connection:
-            found = MigrationContext.configure(connection).get_current_revision()
+            found = None
+            if inspect(connection).has_table("alembic_version"):
+                found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
         if found is not None and found not in known:
             raise NewerStoreError(
                 f"The store has schema {found}, which this release does not know.",
                 where=self.safe_url,
                 remedy="Install the release of Noria that last used it, or restore a backup made before the upgrade.",
             )
-
-    @property
-    def is_migrated(self) -> bool:
-        """True when the schema is the one of this release."""
-        script = ScriptDirectory(str(_MIGRATIONS))
-        with self.read() as connection:
-            return MigrationContext.configure(connection).get_current_revision() == script.get_current_head()
+        return bool(found == known[-1])
 
     @property
     def safe_url(self) -> str:

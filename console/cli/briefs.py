@@ -5,20 +5,22 @@ from __future__ import annotations
 import sys
 import uuid
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import yaml
 from pydantic import ValidationError
 
-from agents.planning import PlanResult, answer_questions, plan
-from agents.resume import Threads, Waiting
 from console.cli.output import AsJson, answer, money, number, plain, quote, say, table
 from console.cli.place import InWorkspace, operator
 from console.wiring import Workspace, open_workspace
 from memory import proposals
 from memory.errors import InvalidInputError
 from memory.proposal import Brief
+
+if TYPE_CHECKING:
+    from agents.planning import PlanResult
+    from agents.resume import Threads, Waiting
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -37,6 +39,9 @@ def plan_command(
     as_json: AsJson = False,
 ) -> None:
     """Find opportunities in the record and put proposals before you; an unclear brief comes back with questions."""
+    from agents.planning import plan
+    from tools.drain import drain
+
     given = {
         "metric": metric,
         "intention": intention,
@@ -47,6 +52,8 @@ def plan_command(
     }
     wanted = read_brief(brief, {name: value for name, value in given.items() if value})
     with open_workspace(workspace) as opened, opened.threads() as threads:
+        # Opportunities are found in the lake: what came in live has to be there first.
+        drain(opened.store, opened.lake)
         result = plan(threads, wanted)
         while result.questions and not as_json and sys.stdin.isatty():
             result = _ask(threads, result.questions[0])
@@ -91,6 +98,8 @@ def read_brief(path: Path | None, given: dict[str, Any]) -> Brief:
 
 
 def _ask(threads: Threads, waiting: Waiting) -> PlanResult:
+    from agents.planning import answer_questions
+
     answers = {}
     for question in waiting.payload["questions"]:
         say(f"[bold]{quote(question['sentence']['en'])}[/bold] [dim]{quote(question['why']['en'])}[/dim]")

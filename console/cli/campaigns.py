@@ -7,11 +7,8 @@ from typing import Annotated
 import typer
 from sqlalchemy import select
 
-from agents.learning.readout import ReadOut
-from agents.measure import read_campaign
 from console.cli.output import AsJson, answer, moment, number, plain, quote, say, table
 from console.cli.place import InWorkspace
-from console.report.facts import read_facts
 from console.wiring import open_workspace
 from memory import campaigns as campaign_rows
 from memory.schema import readouts
@@ -24,6 +21,8 @@ def add_commands(app: typer.Typer) -> None:
 
 def campaigns(workspace: InWorkspace = None, as_json: AsJson = False) -> None:
     """Print each campaign with its messages by final state and its newest read-out."""
+    from console.report.facts import read_facts
+
     with open_workspace(workspace) as opened, opened.store.read() as connection:
         facts = read_facts(connection)
 
@@ -63,13 +62,16 @@ def readout(
     as_json: AsJson = False,
 ) -> None:
     """Print what a campaign added against its holdout, at each planned look."""
+    from agents.learning.readout import ReadOut
+    from agents.measure import read_campaign
+
     with open_workspace(workspace) as opened:
         with opened.store.read() as connection:
             campaign = campaign_rows.get(connection, campaign_id)
-            query = select(readouts).where(readouts.c.campaign_id == campaign_id).order_by(readouts.c.look)
+            query = select(readouts).where(readouts.c.campaign_id == campaign.campaign_id).order_by(readouts.c.look)
             found = [(row.read_at, ReadOut.model_validate(row.body)) for row in connection.execute(query)]
         if peek:
-            found.append((opened.clock.now(), read_campaign(opened.desk, campaign_id, look=None)))
+            found.append((opened.clock.now(), read_campaign(opened.desk, campaign.campaign_id, look=None)))
 
     def show() -> None:
         say(f"[bold]{quote(campaign.name)}[/bold] [dim]{campaign.campaign_id} · {campaign.status}[/dim]")

@@ -8,7 +8,6 @@ import typer
 
 from console.cli.output import AsJson, answer, moment, quote, say, table
 from console.cli.place import InWorkspace
-from console.explain import explain
 from console.wiring import open_workspace
 
 
@@ -22,6 +21,8 @@ def explain_command(
     as_json: AsJson = False,
 ) -> None:
     """Print features, consents, pressure, enrolments and messages of one contact."""
+    from console.explain import explain
+
     with open_workspace(workspace) as opened:
         found = explain(opened, contact)
 

@@ -6,7 +6,6 @@ import typer
 
 from console.cli.output import AsJson, answer, quote, say
 from console.cli.place import InWorkspace
-from console.doctor.parts import examine
 from console.wiring import open_workspace
 
 _SHOWN = {"well": "[green]well[/green]   ", "warning": "[yellow]warning[/yellow]", "failure": "[red]failure[/red]"}
@@ -18,6 +17,8 @@ def add_commands(app: typer.Typer) -> None:
 
 def doctor(workspace: InWorkspace = None, as_json: AsJson = False) -> None:
     """Check settings, record, clock, policies, channel, sender and model; leaves with status 1 on a failure."""
+    from console.doctor.parts import examine
+
     with open_workspace(workspace) as opened:
         found = list(examine(opened))
 

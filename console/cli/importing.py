@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
@@ -16,12 +16,12 @@ from console.cli.output import AsJson, answer, errors, number, plain, quote, say
 from console.cli.place import InWorkspace, operator
 from console.wiring import Workspace, open_workspace
 from memory.errors import InvalidInputError
-from memory.importing.folder import FolderReport, import_folder
-from memory.importing.load import import_file, look, mailable
-from memory.importing.mapping import Mapping
 from memory.importing.report import ImportSettings, Kind, Progress, no_progress
-from memory.quality import Quality, assess
-from memory.snapshot import refresh
+
+if TYPE_CHECKING:
+    from memory.importing.folder import FolderReport
+    from memory.importing.mapping import Mapping
+    from memory.quality import Quality
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -44,6 +44,8 @@ def import_command(
     as_json: AsJson = False,
 ) -> None:
     """Import CSV exports; good rows are loaded, bad ones are set aside with their reason, twice changes nothing."""
+    from memory.quality import assess
+
     corrections = dict(_assignment(text) for text in column or [])
     with open_workspace(workspace) as opened:
         settings = ImportSettings(
@@ -73,6 +75,10 @@ def run_import(
     progress: Progress = no_progress,
 ) -> FolderReport:
     """Import a file or a folder, then bring the snapshot of contacts up to date."""
+    from memory.importing.folder import FolderReport, import_folder
+    from memory.importing.load import import_file, look, mailable
+    from memory.snapshot import refresh
+
     store, lake, clock, actor = opened.store, opened.lake, opened.clock, operator()
     if path.is_dir():
         if kind is not None or corrections:
@@ -125,6 +131,8 @@ def show_import(found: FolderReport, quality: Quality) -> None:
 def _mappings(
     opened: Workspace, path: Path, kind: Kind | None, corrections: dict[str, str]
 ) -> list[tuple[str, Mapping]]:
+    from memory.importing.load import look
+
     files = sorted(path.glob("*.csv")) if path.is_dir() else [path]
     found = [(file.name, look(opened.store, file, kind=kind)) for file in files]
     return [(name, mapping.corrected(corrections) if corrections else mapping) for name, mapping in found]

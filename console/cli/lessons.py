@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +11,9 @@ from console.cli.place import InWorkspace, operator
 from console.wiring import Workspace, open_workspace
 from memory import lessons
 from memory.lessons import Lesson
-from memory.vectors import Document, Match
+
+if TYPE_CHECKING:
+    from memory.vectors import Document, Match
 
 commands = typer.Typer(help="What was learned from measured campaigns.", invoke_without_command=True)
 

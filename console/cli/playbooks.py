@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from agents.playbook import inspect_playbooks
 from console.cli.output import AsJson, answer, quote, say, table
 from console.cli.place import InWorkspace
 from console.wiring import PACKAGED_PLAYBOOKS, open_workspace
@@ -38,6 +37,8 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Check playbooks and their layouts: every problem with file, line and remedy; status 1 if there is one."""
+    from agents.playbook import inspect_playbooks
+
     problems = inspect_playbooks(folder)
 
     def show() -> None:

@@ -9,8 +9,6 @@ import typer
 from console.cli.output import AsJson, answer, say
 from console.cli.place import InWorkspace
 from console.wiring import open_workspace
-from console.work import counts, work_once
-from console.work import work as work_on
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -24,6 +22,9 @@ def work(
     as_json: AsJson = False,
 ) -> None:
     """Act on decisions, launch, send, measure and learn; the only process that holds a key that can send."""
+    from console.work import counts, work_once
+    from console.work import work as work_on
+
     with open_workspace(workspace) as opened, opened.threads() as threads:
         if not once:
             say("Working – stop with Ctrl-C; nothing is lost.")

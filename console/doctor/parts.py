@@ -82,7 +82,7 @@ def _store(workspace: Workspace) -> Iterator[Diagnosis]:
 
 
 def _lake(workspace: Workspace) -> Iterator[Diagnosis]:
-    orders = workspace.lake.connect().table("orders").count().execute()
+    orders = workspace.lake.connect().table("orders").count().to_pyarrow().as_py()
     if not orders:
         yield warning("lake", "It holds no orders, so no opportunity can be found.", "Import them: noria import FOLDER")
     else:

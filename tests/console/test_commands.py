@@ -1,0 +1,189 @@
+"""The command line as a marketer uses it, from an export to a lesson."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from console.wiring import Workspace
+from memory.errors import ConfigurationError, ConflictError, InvalidInputError, NotFoundError
+from memory.workspace import StoreClock
+from tests.console.conftest import Run, run_in
+from tests.console.shop import write_exports
+
+BRIEF = (
+    "--metric", "orders", "--intention", "bring customers back", "--owner", "marie",
+    "--stop-rule", "complaints above 0.1 %", "--decision", "whether to keep it",
+)  # fmt: skip
+
+
+def pass_days(shop: Path, days: float) -> None:
+    workspace = Workspace(shop, {})
+    StoreClock(workspace.store).advance(timedelta(days=days))
+    workspace.close()
+
+
+def test_a_new_workspace_is_sound_and_is_not_made_twice(tmp_path: Path) -> None:
+    run = run_in(tmp_path / "new")
+    from console.cli.setup import make_workspace
+
+    folder = make_workspace(tmp_path / "new", name='Said "shop"', currency="eur", zone="Europe/Paris")
+    assert {"noria.toml", "brand.yaml", "packs", "playbooks", "store.db"} <= {path.name for path in folder.iterdir()}
+    states = {one["part"]: one["state"] for one in run("doctor")}
+    assert "failure" not in states.values()
+    with pytest.raises(ConfigurationError, match="already"):
+        make_workspace(folder, name="x", currency="EUR", zone="Europe/Paris")
+
+
+def test_the_import_says_who_may_be_written_to(shop: Path, run: Run, tmp_path: Path) -> None:
+    again = run("import", str(write_exports(tmp_path / "again")))
+    assert all(one["already_imported"] for one in again["reports"])
+    assert again["mailable"]["with_proof"] == 144
+    assert "consent_proof_share" in again["quality"]["measures"]
+
+
+def test_without_consents_nobody_may_be_written_to_and_the_import_says_so(tmp_path: Path) -> None:
+    from console.cli.setup import make_workspace
+
+    folder = make_workspace(tmp_path / "w", name="Shop", currency="EUR", zone="Europe/Paris")
+    found = run_in(folder)("import", str(write_exports(tmp_path / "e", contacts=5, consents=False)))
+    assert found["mailable"]["with_consent"] == 0
+    assert "consent" in found["mailable"]["sentence"].lower()
+
+
+def test_a_dry_run_shows_the_mapping_and_writes_nothing(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "people.csv"
+    file.write_text("E-Mail;Vorname\nnew@example.com;Eva\n", encoding="utf-8")
+    shown = run("import", str(file), "--kind", "contacts", "--map", "Vorname=first_name", "--dry-run")
+    assert {one["column"]: one["field"] for one in shown[0][1]["columns"]} == {
+        "E-Mail": "email",
+        "Vorname": "first_name",
+    }
+    with pytest.raises(NotFoundError):
+        run("explain", "new@example.com")
+
+
+def test_an_unclear_brief_comes_back_with_its_questions(run: Run) -> None:
+    found = run("plan", "--metric", "orders")
+    assert found["proposals"] == []
+    assert {one["question_id"] for one in found["questions"]} == {"intention", "owner", "stop_rule", "decision"}
+
+
+@pytest.mark.slow
+def test_from_a_brief_to_a_lesson(shop: Path, run: Run) -> None:
+    made = run("plan", *BRIEF)["proposals"]
+    assert made
+    first = made[0]
+    shown = run("proposals", "show", first["proposal_id"])
+    assert shown["digest"] == first["digest"]
+    assert shown["proposal"]["evidence"]
+    edited = run("proposals", "edit", first["proposal_id"], "--holdout", "0.3", "--seen", first["digest"][:12])
+    assert edited["verdict"] == "edit"
+    run("work", "--once")
+    second = run("proposals", "show", first["proposal_id"])
+    assert (second["version"], second["status"]) == (2, "open")
+    with pytest.raises(ConflictError, match="version 2"):
+        run("proposals", "approve", first["proposal_id"], "--seen", first["digest"][:12])
+    run("proposals", "approve", first["proposal_id"], "--seen", second["digest"][:12])
+    for _ in range(14):
+        run("work", "--once")
+        pass_days(shop, 0.5)
+    running = run("campaigns")
+    assert running["reconciled"]
+    [campaign] = running["campaigns"]
+    assert campaign["states"]["sent"] == len(list((shop / "outbox").glob("*.eml"))) > 0
+    assert campaign["states"]["withheld"] > 0
+    for _ in range(5):
+        pass_days(shop, 7)
+        run("work", "--once")
+    looks = run("readout", campaign["campaign_id"])
+    assert [one["look"] for one in looks] == [1, 2, 3, 4]
+    assert looks[-1]["verdict"] in {"works", "harms", "inconclusive"}
+    [lesson] = run("lessons")
+    assert run("lessons", "why", lesson["lesson_id"])["evidence"]
+    assert run("lessons", "search", "win back customers who stopped")[0]["kind"] in {"lesson", "campaign"}
+    again = run("plan", *BRIEF)["proposals"]
+    same = next(one for one in again if one["playbook"] == first["playbook"])
+    assert run("proposals", "show", same["proposal_id"])["proposal"]["lessons"][0]["lesson_id"] == lesson["lesson_id"]
+    assert run("lessons", "withdraw", lesson["lesson_id"], "--reason", "wrong prices")["state"] == "withdrawn"
+    assert run("journal", "verify")["intact"]
+    assert run("lessons", "reindex")["documents"] > 0
+
+
+def test_reject_needs_a_reason_and_ask_gets_an_answer(shop: Path, run: Run) -> None:
+    made = run("plan", *BRIEF)["proposals"][0]["proposal_id"]
+    run("proposals", "ask", made, "How many are held out?")
+    run("work", "--once")
+    asked = run("proposals", "show", made)
+    assert asked["status"] == "open"
+    assert asked["decisions"][0]["changes"]["answer"]
+    with pytest.raises(ConflictError, match="reason"):
+        run("proposals", "reject", made, "--reason", " ")
+    run("proposals", "reject", made, "--reason", "Not this month.")
+    run("work", "--once")
+    assert made not in {one["proposal_id"] for one in run("proposals", "list")}
+    assert made in {one["proposal_id"] for one in run("proposals", "list", "--all")}
+
+
+def test_a_stopped_workspace_sends_nothing_until_it_is_resumed(shop: Path, run: Run) -> None:
+    made = run("plan", *BRIEF)["proposals"][0]
+    run("proposals", "approve", made["proposal_id"])
+    run("stop", "--reason", "a wrong price")
+    for _ in range(4):
+        run("work", "--once")
+        pass_days(shop, 0.5)
+    assert list((shop / "outbox").glob("*.eml")) == []
+    run("resume")
+    for _ in range(4):
+        run("work", "--once")
+        pass_days(shop, 0.5)
+    assert list((shop / "outbox").glob("*.eml"))
+
+
+def test_explain_tells_features_consents_and_reasons(run: Run) -> None:
+    found = run("explain", "person3@example.com")
+    names = {one["name"]: one["value"] for one in found["features"]}
+    assert names["orders_count"] > 10
+    assert found["consents"][0]["proof"] == "checkbox at sign-up"
+    assert found["messages_in_window"] == 0
+
+
+def test_one_changed_byte_of_the_journal_is_found(shop: Path, run: Run) -> None:
+    run("stop")
+    assert run("journal", "verify")["intact"]
+    assert run("journal", "show", "--action", "switch.stopped")[0]["subject"] == "workspace"
+    with sqlite3.connect(shop / "store.db") as connection:
+        connection.execute("UPDATE journal SET actor = replace(actor, 'cli', 'clj') WHERE action = 'switch.stopped'")
+    connection.close()
+    assert run("journal", "verify", fails=True)["reason"] == "the line was changed"
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"), [("reminder.en=x", "STEP.LANGUAGE.SLOT"), ("nothing", "STEP.LANGUAGE.SLOT")]
+)
+def test_an_edit_that_says_nothing_readable_is_refused(run: Run, assignment: str, message: str) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        run("proposals", "edit", "p", "--set", assignment)
+
+
+def test_the_packaged_playbooks_are_sound() -> None:
+    from typer.testing import CliRunner
+
+    from console.cli import app
+
+    assert CliRunner().invoke(app, ["playbook", "check", "--json"]).exit_code == 0
+
+
+def test_an_error_is_one_clear_message_and_a_status(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "noria", "plan", "--workspace", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert done.returncode == 1
+    assert "noria init" in done.stderr
+    assert "Traceback" not in done.stderr
+    as_json = subprocess.run([*command, "--json"], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert '"code": "configuration"' in as_json.stdout
