@@ -36,7 +36,7 @@ def planned(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def fresh(filled: Path, tmp_path: Path) -> Path:
     """A workspace folder of one's own in which nothing was planned."""
-    return copy_of(filled, tmp_path / "workspace")
+    return copy_of(filled, tmp_path / "fresh")
 
 
 @pytest.fixture

@@ -1,0 +1,278 @@
+"""The rules provider: numbers that add up, choices that are justified, words that come from records."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agents.learning.priors import Prior
+from agents.planning import plan
+from agents.rules import reply_by_rules
+from agents.scheduler import contacts_per_day, size_band
+from agents.sizing import choose_holdout, make_detection, make_forecast, prior_from, split
+from memory import lessons, proposals
+from memory.errors import InvalidInputError
+from memory.lessons import Lesson
+from memory.proposal import Audience
+from memory.schema import campaigns, readouts
+from tests import examples
+from tests.agents.world import BRIEF, CONTACTS, LATE, NOW, World, add_offer, first_proposal, journalled, open_world
+from tools.catalog import ACTIONS, read_action
+from tools.lookups import read
+
+RATES = st.floats(0, 1)
+PRIORS = st.builds(Prior, mean=st.floats(-0.5, 0.5), sd=st.floats(0.05, 0.5))
+
+
+def audience(reachable: int, share: float = 0.1) -> Audience:
+    return split(Audience(selected=reachable, reachable=reachable, holdout=0, treated=reachable), share)
+
+
+def test_evidence_names_the_look_up_it_comes_from_and_repeats_its_number(world: World) -> None:
+    proposal = first_proposal(world)
+    with world.store.read() as connection:
+        found = {one.lookup_id: read(connection, one.lookup_id) for one in proposal.evidence}
+    segment = next(one for one in proposal.evidence if found[one.lookup_id].name == "segment")
+    assert segment.value == found[segment.lookup_id].result["contacts"] == len(LATE)
+    assert all(one.thread_id == proposal.thread_id for one in found.values())
+
+
+def test_the_audience_is_a_subtraction_that_adds_up(world: World) -> None:
+    for name in ("win_back", "cross_sell"):
+        counted = first_proposal(world, name).audience
+        assert counted.selected - sum(one.contacts for one in counted.subtractions) == counted.reachable
+        assert counted.treated + counted.holdout == counted.reachable <= CONTACTS
+
+
+def test_opportunities_are_ranked_by_value_per_message(world: World) -> None:
+    with world.store.read() as connection:
+        ranks = [one.proposal.rank_score for one in proposals.list_proposals(connection)]
+    assert ranks == sorted(ranks, reverse=True)
+    assert len(ranks) >= 3
+
+
+def test_a_playbook_that_waits_for_people_is_not_proposed_twice(world: World) -> None:
+    world.clock.advance(timedelta(days=1))
+    result = plan(world.threads, BRIEF)
+    assert "waiting or running" in next(one for one in result.withheld if one.playbook == "win_back").sentence
+
+
+def test_an_empty_record_supports_nothing_and_says_why(tmp_path: Path) -> None:
+    with open_world(tmp_path, names=["win_back"]) as world:
+        world.store.migrate()
+        result = plan(world.threads, BRIEF)
+    assert result.proposal_ids == ()
+    assert result.withheld[0].sentence.startswith("Nobody shows its signal now")
+
+
+def test_without_any_consent_nothing_is_proposed_and_the_reason_has_its_number(fresh: Path) -> None:
+    with open_world(fresh, names=["win_back"]) as world:
+        from memory.schema import consent_current, consents
+
+        with world.store.write() as connection:
+            connection.execute(consent_current.delete())
+            connection.execute(consents.delete())
+        result = plan(world.threads, BRIEF)
+    assert result.proposal_ids == ()
+    assert f"{len(LATE)}: Nobody is written to without consent" in result.withheld[0].sentence
+
+
+def test_rules_plan_the_same_twice(fresh: Path, world: World) -> None:
+    with open_world(fresh) as again:
+        plan(again.threads, BRIEF)
+        first, second = first_proposal(world), first_proposal(again)
+    assert first.digest == second.digest
+    assert first.evidence == second.evidence
+
+
+def lesson(effect: float, **changes: object) -> Lesson:
+    values = {
+        "lesson_id": "l1",
+        "campaign_id": None,
+        "readout_id": None,
+        "playbook": "win_back",
+        "segment": "late",
+        "lever": "offer",
+        "level": "no_offer",
+        "goal": "order",
+        "channel": "email",
+        "effect": effect,
+        "standard_error": 0.1,
+        "contacts": 5_000,
+        "conversions": 250,
+        "verdict": "harms" if effect < 0 else "works",
+        "text": {"en": "It did something."},
+        "evidence": {},
+        "observed_from": NOW - timedelta(days=60),
+        "observed_to": NOW - timedelta(days=30),
+        "expires_at": NOW + timedelta(days=300),
+        "created_at": NOW - timedelta(days=30),
+        **changes,
+    }
+    return Lesson.model_validate(values)
+
+
+def test_a_lesson_moves_the_forecast_and_the_proposal_says_by_how_much(fresh: Path, world: World) -> None:
+    before = first_proposal(world)
+    with open_world(fresh, names=["win_back"]) as taught:
+        with taught.store.write() as connection:
+            lessons.write(connection, lesson(-0.6), at=NOW)
+        plan(taught.threads, BRIEF)
+        after = first_proposal(taught)
+    (use,) = after.lessons
+    assert use.lesson_id == "l1"
+    assert use.effect_before == pytest.approx(before.forecast.effect_mean)
+    assert use.effect_after == pytest.approx(after.forecast.effect_mean)
+    assert after.forecast.effect_mean < before.forecast.effect_mean
+    assert after.forecast.incremental_mean < before.forecast.incremental_mean
+
+
+def test_a_withdrawn_or_expired_lesson_moves_nothing(fresh: Path, world: World) -> None:
+    with open_world(fresh, names=["win_back"]) as taught:
+        with taught.store.write() as connection:
+            lessons.write(connection, lesson(-0.6, expires_at=NOW - timedelta(days=1)), at=NOW)
+            lessons.write(connection, lesson(-0.6, lesson_id="l2", state="withdrawn"), at=NOW)
+        plan(taught.threads, BRIEF)
+        assert first_proposal(taught).forecast.effect_mean == first_proposal(world).forecast.effect_mean
+
+
+@given(st.lists(st.floats(-0.5, 0.5), max_size=5), PRIORS)
+@settings(max_examples=30, deadline=None)
+def test_the_uses_of_lessons_lead_from_the_starting_prior_to_the_final_one(effects: list[float], start: Prior) -> None:
+    told = [lesson(effect, lesson_id=f"l{number}") for number, effect in enumerate(effects)]
+    prior, uses = prior_from(told, segment="late", lever="offer", starting=start, at=NOW)
+    means = [start.mean, *(use.effect_after for use in uses)]
+    assert [use.effect_before for use in uses] == means[:-1]
+    assert prior.mean == means[-1]
+    assert all(0 <= use.weight <= 1 for use in uses)
+
+
+@given(st.integers(2, 2_000_000), RATES, PRIORS, st.floats(0.01, 0.5))
+def test_the_holdout_is_between_a_tenth_and_a_half(reachable: int, rate: float, prior: Prior, wish: float) -> None:
+    share = choose_holdout(reachable, rate, prior, wish)
+    assert 0.10 <= share <= 0.50
+    assert share >= min(wish, 0.5)
+
+
+def test_a_small_list_holds_out_a_larger_share_than_a_large_one() -> None:
+    prior = Prior(mean=0.15, sd=0.25)
+    shares = [choose_holdout(size, 0.05, prior, 0.1) for size in (150, 600, 2_000, 100_000)]
+    assert shares == sorted(shares, reverse=True)
+    assert (shares[0], shares[-1]) == (0.5, 0.1)
+
+
+@given(st.integers(2, 500_000), RATES, PRIORS, st.floats(0, 50_000), st.floats(0, 5_000))
+@settings(deadline=None)
+def test_a_forecast_is_ordered_and_a_discount_never_makes_it_richer(
+    reachable: int, rate: float, prior: Prior, value: float, discount: float
+) -> None:
+    def made(off: float) -> float:
+        found = make_forecast(
+            prior,
+            base_rate=rate,
+            audience=audience(reachable),
+            window_days=28,
+            value_per_order_cents=value,
+            value_kind="revenue",
+            discount_per_order_cents=off,
+            currency="EUR",
+        )
+        quantiles = [found.incremental_quantiles[key] for key in ("0.05", "0.25", "0.5", "0.75", "0.95")]
+        assert quantiles == sorted(quantiles)
+        return found.value_cents_quantiles["0.95"] if found.incremental_quantiles["0.95"] > 0 else 0.0
+
+    assert made(min(discount, value)) <= made(0.0) + 1e-6
+
+
+@given(st.integers(0, 5_000), RATES, st.floats(0, 0.5))
+def test_a_detection_limit_is_never_past_certainty(reachable: int, rate: float, share: float) -> None:
+    limit = make_detection(rate, audience(reachable, share))
+    assert limit.sentence
+    assert limit.absolute_lift is None or limit.base_rate + limit.absolute_lift <= 1
+
+
+@given(st.integers(2, 1_000_000))
+def test_a_size_band_holds_its_audience_and_not_much_more(reachable: int) -> None:
+    fewest, most = size_band(reachable)
+    assert 1 <= fewest <= reachable <= most <= max(reachable + 5, reachable * 1.2 + 1)
+    per_day = contacts_per_day(reachable)
+    assert per_day is None or per_day * 7 >= reachable > 5_000
+
+
+def test_messages_start_tomorrow_when_the_window_opens_in_the_fallback_zone(world: World) -> None:
+    schedule = first_proposal(world).play.schedule
+    local = schedule.starts_at.astimezone(ZoneInfo("Europe/Paris"))
+    assert (local.hour, local.minute) == (schedule.send_from_hour, 0)
+    assert schedule.starts_at.utcoffset() == timedelta(0)
+    assert timedelta(0) < schedule.starts_at - world.clock.now() < timedelta(days=2)
+
+
+def test_a_small_list_tests_one_sequence_and_carries_no_offer_that_nobody_sees(world: World) -> None:
+    play = first_proposal(world).play
+    assert [one.key for one in play.sequences] == ["reminder"]
+    assert play.offer is None
+    assert set(play.templates) == {step.template for _, step in play.sends()}
+
+
+@pytest.mark.parametrize(
+    ("changes", "usable"),
+    [
+        ({}, True),
+        ({"approved_by": ""}, False),
+        ({"value": 9_000}, False),
+        ({"labels": {"en": "10 % off"}}, False),
+        ({"kind": "points"}, False),
+        ({"ends_at": NOW + timedelta(days=4)}, False),
+        ({"starts_at": NOW + timedelta(days=4)}, False),
+    ],
+    ids=str,
+)
+def test_only_an_approved_open_fitting_offer_is_used(fresh: Path, changes: dict[str, object], usable: bool) -> None:
+    from agents.copywriter import choose_offer
+    from agents.handover import fetch
+    from agents.provider import Analysis
+    from agents.tasks import task_of
+    from memory.schema import offers
+
+    with open_world(fresh, names=["win_back"]) as world:
+        with world.store.write() as connection:
+            connection.execute(offers.delete())
+        add_offer(world.store, "try", **changes)
+        plan(world.threads, BRIEF)
+        thread_id = first_proposal(world).thread_id
+        state = world.threads.values(thread_id)
+        task = task_of({**state, "thread_id": thread_id}, world.desk)  # type: ignore[typeddict-item]
+        analysis = fetch(world.desk, thread_id, state["analysis_id"], Analysis)
+        assert (choose_offer(task, analysis) is not None) == usable
+
+
+def test_a_reply_names_its_source_and_admits_ignorance(world: World) -> None:
+    proposal = first_proposal(world)
+    assert proposal.evidence[0].lookup_id in reply_by_rules(proposal, "How many contacts are in this segment?")
+    assert reply_by_rules(proposal, "Xyzzy plugh?").startswith("The record does not answer that.")
+
+
+def test_the_look_ups_of_a_thread_are_journalled_with_their_budget(world: World) -> None:
+    proposal = first_proposal(world)
+    (entry,) = journalled(world, "lookups.spent", proposal.thread_id)
+    assert 0 < entry.payload["used"]["calls"] <= entry.payload["budget"]["calls"]
+
+
+def test_agents_may_propose_one_kind_of_action_and_only_as_it_must_be() -> None:
+    assert set(ACTIONS) == {"launch_campaign"}
+    assert ACTIONS["launch_campaign"].autonomy == "approve"
+    assert read_action("launch_campaign", examples.play().model_dump(mode="json")) == examples.play()
+    for kind, arguments in (("send_email", {"to": "all"}), ("launch_campaign", {"to": "all"})):
+        with pytest.raises(InvalidInputError):
+            read_action(kind, arguments)
+
+
+def test_nothing_is_launched_or_read_out_by_planning(world: World) -> None:
+    with world.store.read() as connection:
+        assert connection.execute(campaigns.select()).all() == []
+        assert connection.execute(readouts.select()).all() == []
