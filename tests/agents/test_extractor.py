@@ -51,7 +51,6 @@ FAILURES = (fails(500), refuses(), cut_json(), says("Sure!"), returns({"kind": "
 
 
 @pytest.mark.parametrize("reply", FAILURES, ids=["500", "refusal", "cut_json", "prose", "schema"])
-)
 def test_a_model_that_fails_says_nothing_about_the_note(reply: Reply) -> None:
     with ModelServer(otherwise=reply) as server:
         assert extract(model_at(server), "anything")[0] == NoteFacts()
