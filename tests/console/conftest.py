@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
 from typer.testing import CliRunner
 
 from console.cli import app
@@ -26,7 +25,7 @@ def run_in(folder: Path) -> Run:
     """The command line on one workspace: returns what --json prints; raises what the command raised."""
 
     def run(*words: str, fails: bool = False) -> Any:
-        result: Result = CliRunner().invoke(app, [*words, "--workspace", str(folder), "--json"])
+        result = CliRunner().invoke(app, [*words, "--workspace", str(folder), "--json"])
         if isinstance(result.exception, NoriaError):
             raise result.exception
         if result.exception is not None and not isinstance(result.exception, SystemExit):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -56,7 +57,8 @@ def write_exports(folder: Path, *, contacts: int = 160, consents: bool = True) -
         "product_id,name,category,department,brand,price,cost",
         [(f"P{i}", f"House {name}", name, "Grocery", "House", "8.00", "5.00") for i, name in enumerate(CATEGORIES)],
     )
-    orders, lines = [], []
+    orders: list[tuple[object, ...]] = []
+    lines: list[tuple[object, ...]] = []
     for n in people:
         at, number = OPENED + timedelta(days=n % 14, hours=n % 9), 0
         stops = NOW - timedelta(days=60 if n % 3 == 0 else n % 14 + 1)
@@ -76,7 +78,7 @@ def _at(moment: datetime) -> str:
     return moment.isoformat()
 
 
-def _write(path: Path, header: str, rows: list[tuple[object, ...]]) -> None:
+def _write(path: Path, header: str, rows: Sequence[Sequence[object]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(header.split(","))

@@ -1,0 +1,156 @@
+"""The doctor against a real name server and a real mail server on this machine."""
+
+from __future__ import annotations
+
+import base64
+import socketserver
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import dns.message
+import dns.rcode
+import dns.rrset
+import pytest
+from dns.resolver import Resolver
+
+from console.cli.setup import make_workspace
+from console.doctor.parts import examine
+from console.doctor.sender import check_sender
+from console.wiring import Workspace
+from evals.demo.mail_server import mail_server
+
+KEY = base64.b64encode(b"k" * 294).decode()
+SHORT_KEY = base64.b64encode(b"k" * 94).decode()
+SOUND = {
+    "shop.example.": ["v=spf1 include:mail.example -all"],
+    "s1._domainkey.shop.example.": [f"v=DKIM1; k=rsa; p={KEY}"],
+    "_dmarc.shop.example.": ["v=DMARC1; p=none; rua=mailto:x@shop.example"],
+}
+
+
+class NameServer(socketserver.ThreadingUDPServer):
+    """Answers TXT questions from a table."""
+
+    daemon_threads = True
+
+    def __init__(self, records: dict[str, list[str]]) -> None:
+        super().__init__(("127.0.0.1", 0), _Answerer)
+        self.records = records
+
+
+class _Answerer(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        data, connection = self.request
+        query = dns.message.from_wire(data)
+        reply = dns.message.make_response(query)
+        name = str(query.question[0].name)
+        assert isinstance(self.server, NameServer)
+        texts = self.server.records.get(name)
+        if texts is None:
+            reply.set_rcode(dns.rcode.NXDOMAIN)
+        else:
+            quoted = [" ".join(f'"{text[i : i + 200]}"' for i in range(0, len(text), 200)) for text in texts]
+            reply.answer.append(dns.rrset.from_text(name, 60, "IN", "TXT", *quoted))
+        connection.sendto(reply.to_wire(), self.client_address)
+
+
+@pytest.fixture
+def names() -> Iterator[NameServer]:
+    with NameServer(dict(SOUND)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def resolver(names: NameServer) -> Resolver:
+    found = Resolver(configure=False)
+    found.nameservers = ["127.0.0.1"]
+    found.port = names.server_address[1]
+    found.lifetime = 2
+    return found
+
+
+def states(names: NameServer, address: str = "hello@shop.example", selector: str = "s1") -> dict[str, str]:
+    return {one.part: one.state for one in check_sender(address, selector, resolver(names))}
+
+
+def test_a_sender_with_all_three_records_is_well(names: NameServer) -> None:
+    assert states(names) == {"SPF": "well", "DKIM": "well", "DMARC": "well"}
+
+
+def test_a_subdomain_inherits_dmarc_from_its_parent(names: NameServer) -> None:
+    names.records["news.shop.example."] = ["v=spf1 -all"]
+    assert states(names, "hello@news.shop.example")["DMARC"] == "well"
+
+
+@pytest.mark.parametrize(
+    ("name", "texts", "part"),
+    [
+        ("shop.example.", None, "SPF"),
+        ("shop.example.", ["v=spf1 -all", "v=spf1 ~all"], "SPF"),
+        ("shop.example.", ["v=spf1 +all"], "SPF"),
+        ("s1._domainkey.shop.example.", None, "DKIM"),
+        ("s1._domainkey.shop.example.", ["v=DKIM1; p="], "DKIM"),
+        ("s1._domainkey.shop.example.", [f"v=DKIM1; k=rsa; p={SHORT_KEY}"], "DKIM"),
+        ("s1._domainkey.shop.example.", ["v=DKIM1; p=not base64!"], "DKIM"),
+        ("_dmarc.shop.example.", None, "DMARC"),
+        ("_dmarc.shop.example.", ["v=DMARC1; p=maybe"], "DMARC"),
+    ],
+)
+def test_each_missing_or_wrong_record_is_a_failure(
+    names: NameServer, name: str, texts: list[str] | None, part: str
+) -> None:
+    if texts is None:
+        del names.records[name]
+    else:
+        names.records[name] = texts
+    found = states(names)
+    assert found.pop(part) == "failure"
+    assert set(found.values()) == {"well"}
+
+
+def test_an_unknown_selector_is_a_warning(names: NameServer) -> None:
+    assert states(names, selector="")["DKIM"] == "warning"
+
+
+def test_name_servers_that_do_not_answer_prove_nothing(names: NameServer) -> None:
+    deaf = resolver(names)
+    deaf.port = 1
+    assert [one.state for one in check_sender("hello@shop.example", "s1", deaf)] == ["warning"]
+
+
+def workspace(folder: Path, port: int) -> Workspace:
+    made = make_workspace(folder / "w", name="Shop", currency="EUR", zone="Europe/Paris")
+    settings = made / "noria.toml"
+    settings.write_text(
+        f'name = "Shop"\n[channel]\nkind = "smtp"\n[channel.smtp]\nhost = "127.0.0.1"\nport = {port}\n'
+        'security = "none"\n[model]\nbase_url = "http://127.0.0.1:9/v1"\nname = "m"\n',
+        encoding="utf-8",
+    )
+    return Workspace(made, {})
+
+
+def test_a_mail_server_that_answers_is_well_and_gets_no_mail(tmp_path: Path) -> None:
+    with mail_server(tmp_path / "mails") as server:
+        found = {one.part: one for one in examine(workspace(tmp_path, server.port))}
+        assert found["channel"].state == "well"
+        assert not server.received
+
+
+def test_what_does_not_answer_is_named_with_a_remedy(tmp_path: Path) -> None:
+    found = {one.part: one for one in examine(workspace(tmp_path, 9))}
+    assert found["channel"].state == "failure"
+    assert "[channel.smtp]" in found["channel"].remedy
+    assert found["model"].state == "warning"
+    assert "deterministic writer" in found["model"].remedy
+    assert all(one.remedy for one in found.values() if one.state != "well")
+
+
+def test_one_broken_part_does_not_hide_the_others(tmp_path: Path) -> None:
+    with mail_server(tmp_path / "mails") as server:
+        broken = workspace(tmp_path, server.port)
+        (broken.folder / "brand.yaml").write_text("name: [", encoding="utf-8")
+        found = {one.part: one for one in examine(broken)}
+    assert found["brand"].state == "failure"
+    assert found["store"].state == "well"

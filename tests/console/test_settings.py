@@ -1,0 +1,116 @@
+"""Settings and secrets: clear about what is wrong and where, silent about what is secret."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from console.cli.setup import SETTINGS_TEXT
+from console.settings import load_secrets, load_settings
+from console.wiring import Workspace, find_workspace
+from memory.errors import ConfigurationError
+
+GOOD = SETTINGS_TEXT.format(name="Shop", currency="EUR", zone="Europe/Paris")
+
+
+def write(folder: Path, text: str) -> Path:
+    (folder / "noria.toml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_the_settings_that_init_writes_are_valid(tmp_path: Path) -> None:
+    assert load_settings(write(tmp_path, GOOD)).review.open_proposals == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name = ", "not valid TOML"),
+        ('name = "x"\ncolour = "red"', "colour"),
+        ('name = "x"\nfallback_zone = "Mars/Base"', "no time zone Mars/Base"),
+        ('name = "x"\ncurrency = "euro"', "currency"),
+        ('name = "x"\npublic_url = "http://news.example.com"', "https://"),
+        ('name = "x"\n[channel]\nkind = "smtp"', "channel.smtp"),
+        ('name = "x"\n[review]\nopen_proposals = 0', "review.open_proposals"),
+    ],
+)
+def test_a_wrong_setting_is_named(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        load_settings(write(tmp_path, text))
+
+
+def test_a_folder_without_settings_is_no_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigurationError, match="noria init"):
+        find_workspace(None)
+    with pytest.raises(ConfigurationError, match="noria init"):
+        load_settings(tmp_path)
+
+
+def test_a_workspace_is_found_from_a_folder_inside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inside = write(tmp_path, GOOD) / "packs"
+    inside.mkdir()
+    monkeypatch.chdir(inside)
+    assert find_workspace(None) == tmp_path
+
+
+def test_the_environment_wins_over_the_file_of_secrets(tmp_path: Path) -> None:
+    path = tmp_path / "secrets.toml"
+    path.write_text('NORIA_SMTP_PASSWORD = "from file"\nNORIA_MODEL_API_KEY = "key"\n', encoding="utf-8")
+    path.chmod(0o600)
+    secrets = load_secrets(tmp_path, {"NORIA_SMTP_PASSWORD": "from environment", "OTHER": "x"})
+    password, key = secrets.get("NORIA_SMTP_PASSWORD"), secrets.get("NORIA_MODEL_API_KEY")
+    assert password is not None
+    assert key is not None
+    assert password.get_secret_value() == "from environment"
+    assert "key" not in repr(secrets).replace("API_KEY", "")
+
+
+@pytest.mark.parametrize(("mode", "refused"), [(0o600, False), (0o640, True), (0o604, True)])
+def test_a_file_of_secrets_that_others_can_read_is_refused(tmp_path: Path, mode: int, refused: bool) -> None:
+    path = tmp_path / "secrets.toml"
+    path.write_text('NORIA_SMTP_PASSWORD = "s3cret"\n', encoding="utf-8")
+    path.chmod(mode)
+    if refused:
+        with pytest.raises(ConfigurationError, match="chmod 600"):
+            load_secrets(tmp_path, {})
+    else:
+        assert load_secrets(tmp_path, {}).get("NORIA_SMTP_PASSWORD") is not None
+
+
+@pytest.mark.parametrize("text", ['NORIA_PASSWORD = "s3cret"', 'NORIA_SMTP_PASSWORD = "s3cret'])
+def test_a_damaged_file_of_secrets_never_quotes_one(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "secrets.toml"
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o600)
+    with pytest.raises(ConfigurationError) as caught:
+        load_secrets(tmp_path, {})
+    assert "s3cret" not in str(caught.value)
+
+
+def test_mail_to_the_world_needs_a_public_address(tmp_path: Path) -> None:
+    text = 'name = "x"\n[channel]\nkind = "smtp"\n[channel.smtp]\nhost = "mail.example.com"\n'
+    with pytest.raises(ConfigurationError, match="public_url"):
+        _ = Workspace(write(tmp_path, text), {}).channel
+    _ = Workspace(write(tmp_path, 'public_url = "https://news.example.com"\n' + text), {}).channel
+
+
+def test_an_own_pack_may_extend_a_packaged_one_and_an_unknown_one_is_named(tmp_path: Path) -> None:
+    (tmp_path / "packs").mkdir()
+    (tmp_path / "packs" / "ours.yaml").write_text(
+        "schema_version: 1\nname: ours\nextends: base\nsentence: {en: Ours., fr: Les nôtres.}\n"
+        "rules:\n  frequency: {parameters: {messages: 2}}\n",
+        encoding="utf-8",
+    )
+    workspace = Workspace(write(tmp_path, GOOD.replace('"base"', '"ours"')), {})
+    assert workspace.pack.cap.messages == 2
+    with pytest.raises(ConfigurationError, match="base, ours"):
+        workspace.read_pack("theirs")
+
+
+def test_a_broken_pack_names_file_and_line(tmp_path: Path) -> None:
+    (tmp_path / "packs").mkdir()
+    (tmp_path / "packs" / "ours.yaml").write_text("schema_version: 1\nname: ours\nextends: base\nrulez: {}\n")
+    with pytest.raises(Exception, match=r"ours\.yaml, line 4"):
+        Workspace(write(tmp_path, GOOD), {}).read_pack("ours")
