@@ -42,6 +42,8 @@ class DeskSettings(BaseModel):
     """Cost of one message in millionths of the currency's minor unit."""
     sandbox: bool = False
     """True where nothing can leave the machine: an inbox may then answer without a stored decision."""
+    notes_read: int = Field(default=5, ge=0, le=50)
+    """Notes of contacts that a model reads per proposal, each alone and in quarantine; 0 reads none."""
     critic: bool = False
     """Let a model object to finished drafts; it can only add objections."""
     budget: Budget = Field(default_factory=Budget)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from agents.copywriter import copy_faults
 from agents.drafting import audience_sentence
 from agents.model import Model, ModelError
+from agents.notes import read_notes
 from agents.prompts import prompt
 from agents.provider import Analysis, Provider, Scheduling, Task, Writing
 from agents.scheduler import starts_from
@@ -222,9 +223,10 @@ class ModelProvider:
 
     def _look_up(self, task: Task, sized: Analysis) -> tuple[dict[str, Lookup], list[BaseMessage]]:
         """Let the model call look-ups within the budget; returns what it saw, and the conversation."""
-        messages = _told("analyst", _analysis_data(task, sized))
+        notes = read_notes(task, self._model)
+        messages = _told("analyst", _analysis_data(task, sized, notes))
         offered = [_tool(offer.name, offer.sentence, offer.arguments) for offer in task.lookups.offered]
-        seen: dict[str, Lookup] = {}
+        seen: dict[str, Lookup] = {} if notes is None else {notes.lookup_id: notes}
         for _ in range(_ROUNDS):
             task.lookups.check_tokens()
             said, tokens = self._model.converse(messages, offered)
@@ -287,7 +289,7 @@ def _noted(by_rules: Part, error: NoriaError) -> Part:
     return by_rules.model_copy(update={"author": by_rules.author.model_copy(update={"note": note})})
 
 
-def _analysis_data(task: Task, sized: Analysis) -> dict[str, Any]:
+def _analysis_data(task: Task, sized: Analysis, notes: Lookup | None) -> dict[str, Any]:
     opportunity = sized.opportunity
     return {
         "brief": task.brief.model_dump(mode="json", exclude={"brief_id", "author", "owner"}),
@@ -300,6 +302,7 @@ def _analysis_data(task: Task, sized: Analysis) -> dict[str, Any]:
         "forecast": opportunity.forecast.sentence,
         "detection": opportunity.detection.sentence,
         "evidence": [one.model_dump(mode="json") for one in sized.evidence],
+        "notes": {"lookup_id": notes.lookup_id, "result": notes.result} if notes else None,
     }
 
 
