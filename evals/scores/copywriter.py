@@ -14,11 +14,12 @@ _TAG = re.compile(r"\{%.*?%\}|\{\{.*?\}\}")
 _BINDING = re.compile(r"\{\{-?\s*([a-z_]+(?:\.[a-z_]+)*)")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _LINK = re.compile(r"https?://|www\.|\b[\w-]+\.(?:com|net|org|fr|io|example)\b", re.IGNORECASE)
-_WORD = re.compile(r"[^\W\d_]+")
 _INVISIBLE = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\u00ad]")
 _COMMON = {
-    "en": frozenset("the you your and to is of we with not for have our this that it if".split()),
-    "fr": frozenset("le la les vous votre vos et de des est nous une un avec pas pour que si notre dans".split()),
+    "en": re.compile(r"\b(?:the|you|your|and|to|is|of|we|with|not|for|have|our|this|that|it|if)\b", re.IGNORECASE),
+    "fr": re.compile(
+        r"\b(?:le|la|les|vous|votre|vos|et|de|des|est|nous|une|un|avec|pas|pour|que|si|notre|dans)\b", re.IGNORECASE
+    ),
 }
 
 
@@ -55,8 +56,7 @@ def _check_copy(checks: Checks, where: str, language: str, copy: Copy, known: se
 
 
 def _speaks(text: str) -> str:
-    words = [word.casefold() for word in _WORD.findall(text)]
-    return max(_COMMON, key=lambda language: sum(word in _COMMON[language] for word in words))
+    return max(_COMMON, key=lambda language: len(_COMMON[language].findall(text)))
 
 
 def _known_numbers(scenario: Scenario, seen: SeenProposal) -> set[str]:

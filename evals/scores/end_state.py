@@ -92,7 +92,7 @@ def _check_delivery(checks: Checks, scenario: Scenario, outcome: Outcome) -> Non
     states = Counter(one.state for one in outcome.messages)
     for state, count in wanted.states.items():
         checks.equal(f"messages {state}", states.get(state, 0), count)
-    got = Counter({group: 0 for group in wanted.sent_to})
+    got = Counter(dict.fromkeys(wanted.sent_to, 0))
     got.update({one.contact_id: one.group for one in outcome.messages if one.state == "sent"}.values())
     for group, count in wanted.sent_to.items():
         checks.equal(f"contacts of {group} with mail", got[group], count)
