@@ -31,6 +31,8 @@ class SmtpSettings(_Section):
     security: Literal["starttls", "tls", "none"] = "starttls"
     username: str = ""
     connections: int = Field(default=4, ge=1, le=50)
+    batch_size: int = Field(default=50, ge=1, le=1000)
+    """Messages claimed at a time: so many may become unknown when a worker dies in mid-send."""
     dkim_selector: str = ""
     """Name under which the server's DKIM key is published; `noria doctor` looks it up."""
 
@@ -57,6 +59,13 @@ class ModelSection(_Section):
     timeout_seconds: float = Field(default=60, gt=0)
     critic: bool = False
     """Let the model add objections to the guardian's findings; it can never remove one."""
+
+
+class WorkSettings(_Section):
+    """How workers share the sending."""
+
+    lease_seconds: float = Field(default=300, ge=2)
+    """A worker that is silent for so long is taken for dead; what it had in flight is then settled by another."""
 
 
 class ReviewSettings(_Section):
@@ -90,6 +99,7 @@ class Settings(_Section):
     channel: ChannelSettings = ChannelSettings()
     model: ModelSection | None = None
     review: ReviewSettings = ReviewSettings()
+    work: WorkSettings = WorkSettings()
 
     @field_validator("fallback_zone")
     @classmethod

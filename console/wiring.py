@@ -140,6 +140,7 @@ class Workspace:
             username=smtp.username,
             password=self._secrets.get("NORIA_SMTP_PASSWORD"),
             connections=smtp.connections,
+            batch_size=smtp.batch_size,
         )
         return SmtpChannel(server, public_url=self.settings.public_url)
 
@@ -212,6 +213,7 @@ class Workspace:
             public_url=self.public_url,
             currency=self.settings.currency,
             programme_share=self.settings.review.programme_holdout_share,
+            lease_seconds=self.settings.work.lease_seconds,
         )
 
     @cached_property

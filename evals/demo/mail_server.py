@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections import Counter
@@ -20,8 +21,9 @@ KEY_HEADER = "X-Noria-Message-Key"
 class MailServer:
     """Receives on a port of this machine; files are named after the message's key in the ledger."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, delay_seconds: float = 0.0) -> None:
         self.folder = folder
+        self._delay_seconds = delay_seconds
         self.received: Counter[str] = Counter()
         """How often each message key arrived: more than once would be a duplicate."""
         self.recipients: Counter[str] = Counter()
@@ -31,6 +33,7 @@ class MailServer:
         self._controller = Controller(self, hostname="127.0.0.1", port=self.port)
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
+        await asyncio.sleep(self._delay_seconds)
         content = envelope.content if isinstance(envelope.content, bytes) else str(envelope.content).encode()
         key = str(message_from_bytes(content, policy=WIRE)[KEY_HEADER])
         with self._lock:
@@ -43,10 +46,13 @@ class MailServer:
 
 
 @contextmanager
-def mail_server(folder: Path) -> Iterator[MailServer]:
-    """Run a server until the block ends; everything it receives lies in the folder."""
+def mail_server(folder: Path, *, delay_seconds: float = 0.0) -> Iterator[MailServer]:
+    """Run a server until the block ends; everything it receives lies in the folder.
+
+    It takes ``delay_seconds`` over each message, as a busy one does.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    server = MailServer(folder)
+    server = MailServer(folder, delay_seconds=delay_seconds)
     server._controller.start()  # noqa: SLF001 - the two belong together
     try:
         yield server

@@ -39,9 +39,7 @@ class Stage:
 @contextmanager
 def empty_stage(folder: Path, at: datetime, name: str = "Marlow & Finch (demo)") -> Iterator[Stage]:
     """A workspace without data that sends to a local server; a demo folder of an earlier run is replaced."""
-    _clear(folder)
-    make_workspace(folder, name=name, currency="USD", zone="America/New_York")
-    (folder / _MARK).touch()
+    fresh_workspace(folder, name=name, currency="USD", zone="America/New_York")
     with mail_server(folder / "emails") as server:
         _send_to(folder, server.port)
         workspace = Workspace(folder.resolve(), {})
@@ -63,6 +61,13 @@ def shop_stage(folder: Path, *, seed: int, progress: Progress = no_progress) -> 
         )
         found = run_import(stage.workspace, stage.exports, settings, progress=progress)
         yield Stage(stage.workspace, stage.clock, stage.server, stage.exports, found)
+
+
+def fresh_workspace(folder: Path, *, name: str, currency: str, zone: str) -> None:
+    """Make an empty workspace; the demo's own of an earlier run is replaced. Raises ConfigurationError."""
+    _clear(folder)
+    make_workspace(folder, name=name, currency=currency, zone=zone)
+    (folder / _MARK).touch()
 
 
 def _clear(folder: Path) -> None:
