@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, func, select
 
 from memory.assignment import in_programme_holdout
 from memory.cap import Cap, Slot
@@ -26,6 +26,17 @@ from tools.records import LakeRecords
 from tools.unsubscribe import WayOut, link, sign
 
 _CHUNK = 500
+_PEOPLE = select(
+    contacts.c.contact_id,
+    contacts.c.email,
+    contacts.c.email_hash,
+    contacts.c.time_zone,
+    contacts.c.last_human_signal_at,
+    contacts.c.last_order_at,
+    contacts.c.sent_since_signal,
+    contacts.c.merged_into,
+    contacts.c.erased_at,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +107,9 @@ def _gather(
 ) -> list[Case]:
     play, step, at = ground.play, ground.step, ground.at
     ids = [candidate.contact_id for candidate in candidates]
-    people = {row.contact_id: row for row in connection.execute(select(contacts).where(contacts.c.contact_id.in_(ids)))}
+    people: dict[int, Any] = {
+        row.contact_id: row for row in connection.execute(_PEOPLE.where(contacts.c.contact_id.in_(ids)))
+    }
     consent = _consents(connection, ids, step)
     suppressed = _suppressions(connection, people.values(), step.channel)
     bought = _purchases(connection, ids, people, ground, records)
@@ -177,14 +190,14 @@ def _suppressions(connection: Connection, people: Any, channel: str) -> dict[str
     return {row.address_hash: row.reason for row in connection.execute(query)}
 
 
-def _suppressed(person: Row[Any] | None, suppressed: Mapping[str, str]) -> str:
+def _suppressed(person: Any, suppressed: Mapping[str, str]) -> str:
     if person is None or not person.email:
         return "no address"
     return suppressed.get(person.email_hash or "", "")
 
 
 def _purchases(
-    connection: Connection, ids: Sequence[int], people: Mapping[int, Row[Any]], ground: Ground, records: LakeRecords
+    connection: Connection, ids: Sequence[int], people: Mapping[int, Any], ground: Ground, records: LakeRecords
 ) -> dict[int, datetime]:
     """Last order that counts, from the lake and from what has happened since it was last written."""
     days = recent_days(ground.play, ground.pack)
@@ -220,7 +233,7 @@ def recent_since(at: datetime, days: int) -> datetime:
     return (at - timedelta(days=days)).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def _exempt_sends(connection: Connection, ids: Sequence[int], people: Mapping[int, Row[Any]]) -> dict[int, list[str]]:
+def _exempt_sends(connection: Connection, ids: Sequence[int], people: Mapping[int, Any]) -> dict[int, list[str]]:
     """Keys of what each contact got under a hibernation exemption since the last sign of life."""
     declared = select(campaign_versions.c.campaign_id).where(
         campaign_versions.c.body["limits"]["hibernation_exempt"].as_boolean()
@@ -251,8 +264,9 @@ def _offer(connection: Connection, play: Play) -> OfferFacts:
 
 
 def _way_out(ground: Ground, candidate: Candidate) -> str:
-    if not ground.public_url:
-        return ""
+    if not ground.public_url or not candidate.message_key:
+        # A preview has no message to sign for.
+        return ground.public_url
     way_out = WayOut(candidate.contact_id, ground.step.channel, ground.campaign_id, candidate.message_key)
     return link(ground.public_url, sign(ground.salt, way_out))
 

@@ -166,6 +166,7 @@ class Machine(RuleBasedStateMachine):
         with self.store.write() as connection:
             workspace.turn_switch(connection, stopped=stop, actor="cli:marie", reason="test", at=self.clock.now())
         self.stopped, self.arrived_when_stopped = stop, len(self.wire.arrived)
+        tick(self.place)
 
     @invariant()
     def the_promises_hold(self) -> None:
