@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from email import message_from_bytes
-from email.message import EmailMessage
-from email.policy import default
+from email.header import decode_header, make_header
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -111,17 +111,17 @@ def seen_mails(connection: Connection, outbox: Path, people: Mapping[int, Person
     by_address = {person.email: person for person in people.values()}
     mails = []
     for path in sorted(outbox.glob("*.eml")):
-        mail = message_from_bytes(path.read_bytes(), policy=default)
-        assert isinstance(mail, EmailMessage)
-        person = by_address[str(mail["To"].addresses[0].addr_spec)]
-        parts = [str(part.get_content()) for part in mail.walk() if part.get_content_maintype() == "text"]
-        headers = "\n".join(f"{name}: {value}" for name, value in mail.items())
+        mail = message_from_bytes(path.read_bytes())
+        person = by_address[parseaddr(str(mail["To"]))[1]]
+        headers = [f"{name}: {make_header(decode_header(str(value)))}" for name, value in mail.items()]
+        bodies = [part.get_payload(decode=True) for part in mail.walk() if part.get_content_maintype() == "text"]
+        texts = [body.decode("utf-8") for body in bodies if isinstance(body, bytes)]
         mails.append(
             SeenMail(
                 group=person.group_name,
                 contact_id=person.contact_id,
-                subject=str(mail["Subject"]),
-                text="\n".join([headers, *parts]),
+                subject=str(make_header(decode_header(str(mail["Subject"])))),
+                text="\n".join([*headers, *texts]),
             )
         )
     return tuple(mails)

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
 
-from console.cli.output import AsJson, errors, plain, quote, say, table
+from console.cli.output import AsJson, console, errors, plain, quote, say, table
 from evals.baseline import BASELINE, Baseline, read_baseline, with_result, write_baseline
 from evals.result import AGENTS
 from memory.errors import ConfigurationError
@@ -19,6 +21,10 @@ from memory.errors import ConfigurationError
 if TYPE_CHECKING:
     from evals.bad_models import Contender
     from evals.suite import Judged
+
+
+_HEADINGS = ("analyst", "copy", "sched.", "guard.", "end", "never", "s", "tokens")
+"""Of the scores in the order of AGENTS, then of what follows them."""
 
 
 class Providers(StrEnum):
@@ -167,12 +173,7 @@ def _report(judged: list[Judged]) -> dict[str, Any]:
 def _show(judged: list[Judged]) -> None:
     for one in judged:
         result = one.result
-        rows = []
-        for run in result.runs:
-            marks = [f"{run.scores[name].value:.2f}" if name in run.scores else "–" for name in AGENTS]
-            rows.append([run.name, *marks, "BROKEN" if run.broken else "held", f"{run.seconds:.1f}", run.tokens])
-        numbers = [*range(1, len(AGENTS) + 1), len(AGENTS) + 2, len(AGENTS) + 3]
-        table(result.provider, ["case", *AGENTS, "never", "seconds", "tokens"], rows, numbers=numbers)
+        console.print(_cases(one))
         for run in result.runs:
             for name, scored in run.scores.items():
                 if scored.value < 1:
@@ -187,7 +188,7 @@ def _show(judged: list[Judged]) -> None:
         ]
         for one in judged
     ]
-    table("Providers", ["provider", *AGENTS, "s per case", "tokens", "rules took over"], means)
+    table("Providers", ["provider", *_HEADINGS[:5], "s", "tokens", "by rules"], means)
     for one in judged:
         for line in one.result.hard_failures:
             say(f"[red]Must never happen, and did[/red]: {quote(line)}")
@@ -197,6 +198,19 @@ def _show(judged: list[Judged]) -> None:
             say(f"[dim]New or better: {quote(line)}[/dim]")
         verdict = "[green]passed[/green]" if one.passed else "[red]failed[/red]"
         say(f"{quote(one.result.provider)}: {len(one.result.runs)} runs in {one.result.seconds:.0f} s, {verdict}")
+
+
+def _cases(one: Judged) -> Table:
+    """A line for each run, narrow enough for eighty columns; long names are cut rather than folded."""
+    shown = Table(title=quote(one.result.provider), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    shown.add_column("case", no_wrap=True, overflow="ellipsis")
+    for heading in _HEADINGS:
+        shown.add_column(heading, justify="right", no_wrap=True)
+    for run in one.result.runs:
+        marks = [f"{run.scores[name].value:.2f}" if name in run.scores else "–" for name in AGENTS]
+        never = "[red]BROKEN[/red]" if run.broken else "held"
+        shown.add_row(quote(run.name), *marks, never, f"{run.seconds:.1f}", str(run.tokens))
+    return shown
 
 
 def _spread(one: Judged, name: str) -> str:
