@@ -19,6 +19,7 @@ from agents.recall import gather
 from agents.state import PlanState
 from memory import proposals
 from memory.canonical import digest
+from memory.errors import NoriaError
 from memory.finding import Verdict
 from memory.journal import append
 from memory.proposal import Brief, ProposalStatus
@@ -105,7 +106,12 @@ def go_on(threads: Threads, thread_id: str) -> PlanResult:
     withheld = list(ranking.withheld)
     for opportunity in ranking.opportunities[: desk.settings.opportunities]:
         proposal_thread = f"proposal-{digest([thread_id, opportunity.playbook])[:16]}"
-        threads.start(proposal_thread, {"brief_id": values["brief_id"], "playbook": opportunity.playbook})
+        try:
+            threads.start(proposal_thread, {"brief_id": values["brief_id"], "playbook": opportunity.playbook})
+        except NoriaError as error:
+            # One thread that breaks off must not cost the others; planning again goes on with it.
+            withheld.append(Withheld(playbook=opportunity.playbook, sentence=str(error)))
+            continue
         held = _held(desk, threads, proposal_thread, opportunity.playbook)
         if held is None:
             made.append(proposal_id_of(proposal_thread))

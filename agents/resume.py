@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
+import structlog
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.types import Command
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -18,7 +19,7 @@ from agents.desk import Desk
 from agents.graph import Compiled, compile_graph, proposal_id_of
 from agents.planning import compile_planning
 from memory import proposals
-from memory.errors import ConflictError, InvalidInputError, NotFoundError
+from memory.errors import ConflictError, InvalidInputError, NoriaError, NotFoundError
 from memory.journal import append
 from memory.proposal import Decision
 from memory.proposals import WAITING
@@ -27,6 +28,7 @@ from memory.schema import proposals as proposal_rows
 from tools.lookups import keep as keep_lookup
 from tools.lookups import read_thread
 
+_log = structlog.get_logger(__name__)
 Kind = Literal["approval", "clarity"]
 PLAN, PROPOSAL = "plan", "proposal"
 _STARTED, _ENDED = "thread.started", "thread.ended"
@@ -36,6 +38,12 @@ class NotWaitingError(ConflictError):
     """Nobody waits for this answer: it was given before, or the question is another by now."""
 
     code: ClassVar[str] = "not_waiting"
+
+
+class DeliberationError(NoriaError):
+    """A node of the graph broke off; nothing it had not stored is lost, and it can be run again."""
+
+    code: ClassVar[str] = "deliberation"
 
 
 class Waiting(BaseModel):
@@ -78,14 +86,13 @@ class Threads:
     def advance(self, thread_id: str) -> list[Waiting]:
         """Run a thread until it waits or ends. A thread that waits for people stays where it is."""
         with self._locks[thread_id]:
-            graph, config = self._graph(thread_id), self._config(thread_id)
-            state = graph.get_state(config)
+            state = self._graph(thread_id).get_state(self._config(thread_id))
             if not state.interrupts:
                 if state.created_at is None:
-                    graph.invoke(self._first_input(thread_id), config, durability="sync")
+                    self._run(thread_id, self._first_input(thread_id))
                 elif state.next:
                     # Never on a waiting thread: it would answer the question with nothing.
-                    graph.invoke(None, config, durability="sync")
+                    self._run(thread_id, None)
             return self._settle(thread_id)
 
     def waiting(self, thread_id: str) -> list[Waiting]:
@@ -115,15 +122,19 @@ class Threads:
             plain = _plain_answer(asked, answer)
             if asked.kind == "approval" and not self._claim(thread_id, interrupt_id):
                 raise _not_waiting(thread_id)
-            command: Command[Any] = Command(resume={interrupt_id: plain})
-            self._graph(thread_id).invoke(command, self._config(thread_id), durability="sync")
+            try:
+                self._run(thread_id, Command(resume={interrupt_id: plain}))
+            except NoriaError:
+                # If the question is still open, others must be able to find it.
+                self._settle(thread_id)
+                raise
             return self._settle(thread_id)
 
     def apply_decisions(self) -> list[str]:
         """Act on every stored decision that the graph has not seen yet; returns the proposals that moved."""
         with self.desk.store.read() as connection:
             pending = proposals.unconsumed_decisions(connection)
-        return [decision.proposal_id for decision in pending if self._apply(decision)]
+        return [decision.proposal_id for decision in pending if self._tried(decision)]
 
     def recover(self) -> list[str]:
         """After a start: go on with every thread that was cut off, and find every question again. Returns their ids."""
@@ -132,9 +143,7 @@ class Threads:
             ended = select(lookups.c.thread_id).where(lookups.c.name == _ENDED)
             query = started.where(lookups.c.thread_id.not_in(ended)).order_by(lookups.c.at, lookups.c.thread_id)
             unfinished = list(connection.execute(query).scalars())
-        for thread_id in unfinished:
-            self.advance(thread_id)
-        return unfinished
+        return [thread_id for thread_id in unfinished if self._recovered(thread_id)]
 
     def questions(self) -> list[Waiting]:
         """The clarity questions that any planning round or proposal waits for."""
@@ -152,6 +161,35 @@ class Threads:
         if self.waiting(thread_id):
             raise ConflictError("A thread that waits for an answer cannot be forgotten.", where=thread_id)
         self.checkpointer.delete_thread(thread_id)
+
+    def _run(self, thread_id: str, given: Any) -> None:
+        """Run a thread on from where it stands; whatever breaks in a node is one clear error, to be tried again."""
+        try:
+            self._graph(thread_id).invoke(given, self._config(thread_id), durability="sync")
+        except NoriaError:
+            raise
+        except Exception as error:
+            raise DeliberationError(
+                f"The deliberation broke off ({type(error).__name__}).",
+                where=thread_id,
+                remedy="It goes on from the same place when the worker starts again; report it if it breaks again.",
+            ) from error
+
+    def _tried(self, decision: Decision) -> bool:
+        """Act on one decision; a thread that fails must not hold up the decisions on others."""
+        try:
+            return self._apply(decision)
+        except NoriaError as error:
+            _log.error("decision not acted on", proposal=decision.proposal_id, code=error.code, what=error.what)
+            return False
+
+    def _recovered(self, thread_id: str) -> bool:
+        try:
+            self.advance(thread_id)
+        except NoriaError as error:
+            _log.error("thread not recovered", thread=thread_id, code=error.code, what=error.what)
+            return False
+        return True
 
     def _apply(self, decision: Decision) -> bool:
         with self.desk.store.read() as connection:

@@ -26,11 +26,14 @@ from agents import approve as approve_node
 from agents.checkpoints import open_checkpoints, strict_serializer
 from agents.graph import compile_graph, proposal_id_of
 from agents.planning import plan
+from agents.provider import Analysis, Task, Writing
 from agents.resume import NotWaitingError, Threads
+from agents.rules import RulesProvider
 from memory import proposals
 from memory.errors import ConfigurationError, ConflictError, NoriaError, NotFoundError
-from memory.proposal import ProposalStatus
+from memory.proposal import Proposal, ProposalStatus
 from memory.store import Store
+from tests import examples
 from tests.agents.world import (
     BRIEF,
     World,
@@ -377,3 +380,61 @@ def assert_launched_once(world: World, proposal_id: str) -> None:
     assert status_of(world, proposal_id) is ProposalStatus.APPROVED
     assert len(journalled(world, "proposal.approved", proposal_id)) == 1
     assert len(journalled(world, "decision.approve", proposal_id)) == 1
+
+
+class Broken(RulesProvider):
+    """Fails as no provider should, for a while."""
+
+    def __init__(self, method: str) -> None:
+        self.method = method
+        self.works = False
+
+    def write(self, task: Task, analysis: Analysis) -> Writing:
+        if self.method == "write" and not self.works:
+            raise ZeroDivisionError("secret@shop.example.com")
+        return super().write(task, analysis)
+
+    def reply(self, task: Task, proposal: Proposal, question: str) -> str:
+        if self.method == "reply" and not self.works:
+            raise ZeroDivisionError("secret@shop.example.com")
+        return super().reply(task, proposal, question)
+
+
+def test_a_node_that_breaks_is_one_clear_error_without_personal_data_and_goes_on_later(fresh: Path) -> None:
+    provider = Broken("write")
+    with open_world(fresh, provider=provider, names=["win_back"]) as world:
+        result = plan(world.threads, BRIEF)
+        assert result.proposal_ids == ()
+        assert "broke off (ZeroDivisionError)" in result.withheld[0].sentence
+        assert "secret" not in result.withheld[0].sentence
+        provider.works = True
+        assert len(plan(world.threads, BRIEF).proposal_ids) == 1
+
+
+def test_a_thread_that_breaks_on_a_decision_holds_up_no_other_and_is_tried_again(folder: Path) -> None:
+    provider = Broken("reply")
+    with open_world(folder, provider=provider) as world:
+        broken, fine = first_proposal(world), first_proposal(world, "cross_sell")
+        say(world, broken, "ask", reason="Why now?")
+        say(world, fine, "approve")
+        assert world.threads.apply_decisions() == [fine.proposal_id]
+        assert status_of(world, fine.proposal_id) is ProposalStatus.APPROVED
+        provider.works = True
+        world.threads.apply_decisions()
+        assert question(world, broken).payload["exchanges"]
+        say(world, broken, "approve")
+        world.threads.apply_decisions()
+        assert status_of(world, broken.proposal_id) is ProposalStatus.APPROVED
+
+
+def test_a_decision_on_a_thread_that_lives_elsewhere_holds_up_no_other(world: World) -> None:
+    elsewhere = examples.proposal("p-elsewhere", thread_id="served-by-another")
+    with world.store.write() as connection:
+        proposals.submit(connection, elsewhere, author="noria", at=world.clock.now(), open_limit=99)
+    fine = first_proposal(world)
+    say(world, elsewhere, "approve")
+    say(world, fine, "approve")
+    assert world.threads.apply_decisions() == [fine.proposal_id]
+    with world.store.read() as connection:
+        (left,) = proposals.unconsumed_decisions(connection)
+    assert left.proposal_id == elsewhere.proposal_id
