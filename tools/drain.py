@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, func, select, update
 
 from memory import workspace
 from memory.events import BOUNCE, ORDER
@@ -22,6 +22,9 @@ _PENDING = "drain_pending"
 _EXPORTED = "sends_exported_to"
 # Outcomes are recorded a little later than they happen; what was exported before is simply the same again.
 _OVERLAP = timedelta(days=1)
+# Each batch is a commit to three tables: worth it for many events, or when the lake would fall a day behind.
+WORTH_ROWS = 1000
+WORTH_WAIT = timedelta(days=1)
 
 
 def drain(store: Store, lake: Lake) -> int:
@@ -44,6 +47,17 @@ def drain(store: Store, lake: Lake) -> int:
                 workspace.set_value(connection, _PENDING, None)
         drained += len(rows)
     return drained
+
+
+def is_worth_draining(store: Store, at: datetime) -> bool:
+    """Whether enough events wait for the lake, or one of them has waited for a day."""
+    waiting = select(func.count().label("events"), func.min(intake.c.received_at).label("oldest")).where(
+        intake.c.batch_id.is_(None)
+    )
+    with store.read() as connection:
+        found = connection.execute(waiting).one()
+        begun = workspace.get_value(connection, _PENDING) is not None
+    return begun or found.events >= WORTH_ROWS or (found.oldest is not None and found.oldest <= at - WORTH_WAIT)
 
 
 def export_sends(store: Store, lake: Lake) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
 
 from memory import campaigns, enrolments, ledger
 from memory import contacts as people
@@ -44,6 +44,15 @@ class Incoming:
 
 
 @dataclass(frozen=True, slots=True)
+class _Done:
+    """An event of somebody on record, and when it counts as having happened."""
+
+    contact_id: int
+    event: Incoming
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """What became of a batch of events."""
 
@@ -63,12 +72,9 @@ def receive(store: Store, events: Sequence[Incoming], at: datetime) -> Receipt:
         with store.write() as connection:
             new = _keep(connection, events[start : start + _CHUNK], at)
             duplicates += len(events[start : start + _CHUNK]) - len(new)
-            for contact_id, event in sorted(new, key=lambda pair: (pair[0] or 0, pair[1].at)):
-                accepted += 1
-                if contact_id is None:
-                    strangers += 1
-                elif event.human or event.kind in _MACHINE_WORDS:
-                    _act(connection, contact_id, event, min(event.at, at), at)
+            accepted += len(new)
+            strangers += sum(1 for contact_id, _ in new if contact_id is None)
+            _act(connection, new, at)
     return Receipt(accepted, duplicates, strangers)
 
 
@@ -79,7 +85,8 @@ def _keep(connection: Connection, events: Sequence[Incoming], at: datetime) -> l
     for event in events:
         if event.event_id not in known:
             first.setdefault(event.event_id, event)
-    new = [(_contact(connection, event.contact), event) for event in first.values()]
+    by_id = _current(connection, [event.contact for event in first.values() if isinstance(event.contact, int)])
+    new = [(_contact(connection, event.contact, by_id), event) for event in first.values()]
     rows = [
         {
             "event_id": event.event_id,
@@ -97,7 +104,17 @@ def _keep(connection: Connection, events: Sequence[Incoming], at: datetime) -> l
     return new
 
 
-def _contact(connection: Connection, name: int | str) -> int | None:
+def _current(connection: Connection, contact_ids: Sequence[int]) -> dict[int, int]:
+    """The contact that each id stands for now, for those that were never merged."""
+    query = select(contacts.c.contact_id).where(
+        contacts.c.contact_id.in_(contact_ids), contacts.c.merged_into.is_(None)
+    )
+    return {contact_id: contact_id for contact_id in connection.execute(query).scalars()}
+
+
+def _contact(connection: Connection, name: int | str, current: Mapping[int, int]) -> int | None:
+    if isinstance(name, int) and name in current:
+        return current[name]
     try:
         found = people.get(connection, name) if isinstance(name, int) else people.find(connection, name)
     except NotFoundError:
@@ -105,28 +122,45 @@ def _contact(connection: Connection, name: int | str) -> int | None:
     return found.contact_id
 
 
-def _act(connection: Connection, contact_id: int, event: Incoming, happened_at: datetime, at: datetime) -> None:
-    if event.human and event.kind in (*SIGNALS, ORDER):
-        _alive(connection, contact_id, happened_at)
-    act = _ACTS.get(event.kind)
-    if act is not None:
-        act(connection, contact_id, event, happened_at, at)
+def _act(connection: Connection, new: Sequence[tuple[int | None, Incoming]], at: datetime) -> None:
+    """What events change at once; those of machines only where a machine's word counts."""
+    done = [
+        _Done(contact_id, event, min(event.at, at))
+        for contact_id, event in new
+        if contact_id is not None and (event.human or event.kind in _MACHINE_WORDS)
+    ]
+    done.sort(key=lambda one: (one.contact_id, one.at))
+    _alive(connection, [one for one in done if one.event.human and one.event.kind in (*SIGNALS, ORDER)])
+    for one in done:
+        act = _ACTS.get(one.event.kind)
+        if act is not None:
+            act(connection, one.contact_id, one.event, one.at, at)
+    # After the carts: an order closes every cart that was opened before it.
+    _ordered(connection, [one for one in done if one.event.kind == ORDER], at)
 
 
-def _alive(connection: Connection, contact_id: int, happened_at: datetime) -> None:
+def _newest(done: Sequence[_Done]) -> list[dict[str, Any]]:
+    """The last moment of each contact, as parameters of a statement."""
+    return [{"who": contact_id, "then": then} for contact_id, then in {one.contact_id: one.at for one in done}.items()]
+
+
+def _alive(connection: Connection, done: Sequence[_Done]) -> None:
     """A sign of life, and how many messages have gone unanswered since."""
+    if not done:
+        return
     since = (
         select(func.count())
         .select_from(messages)
-        .where(messages.c.contact_id == contact_id, messages.c.state == "sent", messages.c.purpose == "marketing")
-        .where(messages.c.sent_at > happened_at)
+        .where(messages.c.contact_id == bindparam("who"), messages.c.state == "sent")
+        .where(messages.c.purpose == "marketing", messages.c.sent_at > bindparam("then"))
         .scalar_subquery()
     )
-    older = or_(contacts.c.last_human_signal_at.is_(None), contacts.c.last_human_signal_at < happened_at)
+    signal = contacts.c.last_human_signal_at
     connection.execute(
         update(contacts)
-        .where(contacts.c.contact_id == contact_id, older)
-        .values(last_human_signal_at=happened_at, sent_since_signal=since)
+        .where(contacts.c.contact_id == bindparam("who"), or_(signal.is_(None), signal < bindparam("then")))
+        .values(last_human_signal_at=bindparam("then"), sent_since_signal=since),
+        _newest(done),
     )
 
 
@@ -140,23 +174,37 @@ def _cart(connection: Connection, contact_id: int, event: Incoming, happened_at:
     )
 
 
-def _order(connection: Connection, contact_id: int, event: Incoming, happened_at: datetime, at: datetime) -> None:
-    mine = contacts.c.contact_id == contact_id
-    older = or_(contacts.c.last_order_at.is_(None), contacts.c.last_order_at < happened_at)
-    connection.execute(update(contacts).where(mine, older).values(last_order_at=happened_at))
-    connection.execute(update(contacts).where(mine, contacts.c.open_cart_at <= happened_at).values(open_cart_at=None))
-    _reach_goals(connection, contact_id, event, happened_at, at)
+def _ordered(connection: Connection, done: Sequence[_Done], at: datetime) -> None:
+    if not done:
+        return
+    mine, last, cart = contacts.c.contact_id == bindparam("who"), contacts.c.last_order_at, contacts.c.open_cart_at
+    newest = _newest(done)
+    connection.execute(
+        update(contacts)
+        .where(mine, or_(last.is_(None), last < bindparam("then")))
+        .values(last_order_at=bindparam("then")),
+        newest,
+    )
+    connection.execute(update(contacts).where(mine, cart <= bindparam("then")).values(open_cart_at=None), newest)
+    _reach_goals(connection, done, at)
 
 
-def _reach_goals(connection: Connection, contact_id: int, event: Incoming, happened_at: datetime, at: datetime) -> None:
+def _reach_goals(connection: Connection, done: Sequence[_Done], at: datetime) -> None:
     """Whoever did what a campaign wanted leaves it at once, and its pending messages are cancelled."""
-    merged = select(contacts.c.contact_id).where(contacts.c.merged_into == contact_id)
-    names = [contact_id, *connection.execute(merged).scalars()]
+    people_now = sorted({one.contact_id for one in done})
+    merged = select(contacts.c.contact_id, contacts.c.merged_into).where(contacts.c.merged_into.in_(people_now))
+    now = {one: one for one in people_now} | {row.contact_id: row.merged_into for row in connection.execute(merged)}
+    versions: dict[tuple[str, int], dict[str, Any]] = {}
     reached = []
-    for one in enrolments.active(connection, names):
-        body = campaigns.get_version(connection, one.campaign_id, one.version).body
-        wanted = "goal" in body.get("exits", []) and happened_at >= one.entered_at
-        if wanted and _is_goal(Goal.model_validate(body["goal"]), event):
+    for one in enrolments.active(connection, list(now)):
+        key = (one.campaign_id, one.version)
+        if key not in versions:
+            versions[key] = campaigns.get_version(connection, *key).body
+        goal = Goal.model_validate(versions[key]["goal"])
+        if "goal" in versions[key].get("exits", []) and any(
+            order.contact_id == now[one.contact_id] and order.at >= one.entered_at and _is_goal(goal, order.event)
+            for order in done
+        ):
             reached.append(one.enrolment_id)
     if reached:
         ledger.cancel(connection, messages.c.enrolment_id.in_(reached), "goal")
@@ -200,7 +248,6 @@ def _channel(event: Incoming) -> str:
 _MACHINE_WORDS = frozenset({BOUNCE, COMPLAINT, DELIVERED, ORDER, UNSUBSCRIBE})
 _ACTS: Final[dict[str, Callable[[Connection, int, Incoming, datetime, datetime], None]]] = {
     CART: _cart,
-    ORDER: _order,
     UNSUBSCRIBE: _unsubscribe,
     COMPLAINT: _complain,
     BOUNCE: _bounce,

@@ -9,7 +9,7 @@ from threading import Event
 from memory.errors import NoriaError
 from tools.advance import advance, finish
 from tools.deliver import Delivered, deliver
-from tools.drain import drain, export_sends
+from tools.drain import drain, export_sends, is_worth_draining
 from tools.gate import close_overdue, give_up_stale
 from tools.launch import Launch, launch_approved
 from tools.workplace import Workplace
@@ -51,7 +51,8 @@ def tick(place: Workplace) -> Tick:
     What a step plans for now leaves in the same round.
     """
     done = Tick()
-    done.drained = drain(place.store, place.lake)
+    if is_worth_draining(place.store, place.clock.now()):
+        done.drained = drain(place.store, place.lake)
     done.launched = launch_approved(place)
     done.lost = give_up_stale(place)
     while True:

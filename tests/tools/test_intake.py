@@ -18,7 +18,7 @@ from memory.store import Store
 from tests.tools.mail_server import MailServer
 from tests.tools.scene import DAY, NOW, add_contacts, address, counts, play, reasons, start, workplace
 from tools.channels.smtp import SmtpChannel, SmtpServer
-from tools.drain import drain, export_sends
+from tools.drain import WORTH_ROWS, WORTH_WAIT, drain, export_sends, is_worth_draining
 from tools.intake import Incoming, receive
 from tools.worker import tick
 from tools.workplace import Workplace
@@ -231,8 +231,25 @@ def test_messages_that_left_reach_the_lake_once_and_bounces_are_marked(place: Wo
     assert all(row["delivered"] for row in found)
     key = next(row["message_key"] for row in found if row["contact_id"] == 2)
     receive(place.store, [event("bounce", contact=2, properties={"message_key": key, "bounce": "soft"})], NOW)
-    tick(place)
+    drain(place.store, place.lake)
     assert {row["contact_id"]: row["delivered"] for row in rows(place, LakeTable.SENDS)} == {1: True, 2: False}
     clock.advance(HOUR)
     export_sends(place.store, place.lake)
     assert {row["contact_id"]: row["bounced"] for row in rows(place, LakeTable.SENDS)} == {1: "", 2: "soft"}
+
+
+def test_few_fresh_events_wait_before_the_lake_is_written(place: Workplace, clock: ManualClock) -> None:
+    add_contacts(place.store, [1])
+    receive(place.store, [event("visit", contact=1)], clock.now())
+    assert not is_worth_draining(place.store, clock.now())
+    clock.advance(WORTH_WAIT)
+    assert is_worth_draining(place.store, clock.now())
+
+
+def test_many_events_are_written_at_once(place: Workplace, clock: ManualClock) -> None:
+    add_contacts(place.store, [1])
+    many = [event("visit", contact=1, name=f"v{number}") for number in range(WORTH_ROWS)]
+    receive(place.store, many, clock.now())
+    assert is_worth_draining(place.store, clock.now())
+    assert drain(place.store, place.lake) == WORTH_ROWS
+    assert not is_worth_draining(place.store, clock.now())
