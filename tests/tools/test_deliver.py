@@ -359,6 +359,7 @@ def test_a_message_that_did_not_leave_gives_its_room_back(place: Workplace, cloc
     for _ in range(4):
         tick(workplace(place.store, clock, tmp_path, away))
         clock.advance(HOUR)
+    away.close()
     tick(place)
     assert counts(place.store) == {"sent": 3}
 
