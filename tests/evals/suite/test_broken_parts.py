@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import agents.rules
+import evals.runner
 import policies.guardian
 import tools.audience
 import tools.gate
@@ -66,12 +67,18 @@ def test_a_copywriter_that_invents_prices_gets_nothing_past_the_guardian(monkeyp
     assert broken.runs[0].scores["end_state"].value < 1
 
 
-def test_a_case_that_breaks_is_a_hard_failure_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    def explode(*_task: Any) -> Writing:
-        raise ZeroDivisionError("the copywriter broke")
-
+def test_an_agent_that_crashes_is_a_hard_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agents.rules, "write_by_rules", explode)
-    assert "the copywriter broke" in played("tiny_list").hard_failures[0]
+    assert "ZeroDivisionError" in played("tiny_list").hard_failures[0]
+
+
+def test_a_case_that_cannot_be_played_is_a_hard_failure_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evals.runner, "build_world", explode)
+    assert "it broke" in played("tiny_list").hard_failures[0]
+
+
+def explode(*_: Any) -> Any:
+    raise ZeroDivisionError("it broke")
 
 
 def with_a_price(task: Task, analysis: Analysis) -> Writing:
