@@ -17,14 +17,16 @@ from evals.demo.mail_server import mail_server
 from evals.demo.stage import Stage, fresh_workspace
 from memory.importing.report import ImportSettings
 from memory.proposal import Brief
-from memory.workspace import StoreClock
+from memory.workspace import StoreClock, set_value
 
 OPENS_AT = datetime(2025, 3, 3, 9, 0, tzinfo=UTC)
 """Business time at which the shorter acts begin: a Monday."""
 DOMAIN = "example.com"
 """Of the brand, its links and its customers."""
 OFFER = "COME-BACK"
-_ORDERS, _RHYTHM_DAYS, _LAST_DAYS = 8, 30, 62
+_ORDERS, _RHYTHM_DAYS, _LATE_DAYS, _IN_TIME_DAYS = 8, 30, 62, 5
+# The same in every run, so that the same customers are held out.
+_SALT = "5a17" * 16
 _STARTS, _MIDDLES, _ENDS = (
     ("Ba", "Co", "De", "Fi", "Ga", "Lu", "Mo", "Ne"),
     ("lo", "ri", "sa", "ve"),
@@ -44,6 +46,8 @@ class Customer:
     notes: str = ""
     language: str = "en"
     consents: bool = True
+    late: bool = True
+    """False for a customer who ordered in time, and whom nobody needs to win back."""
 
     @property
     def email(self) -> str:
@@ -91,7 +95,8 @@ def write_small_shop(folder: Path, customers: Iterable[Customer]) -> None:
     )
     orders, lines = [], []
     for one, number in product(people, range(_ORDERS)):
-        at = OPENS_AT - timedelta(days=_LAST_DAYS + number * _RHYTHM_DAYS, hours=2)
+        last_days = _LATE_DAYS if one.late else _IN_TIME_DAYS
+        at = OPENS_AT - timedelta(days=last_days + number * _RHYTHM_DAYS, hours=2)
         order = f"O{one.number}-{number}"
         orders.append((order, f"C{one.number}", at.isoformat(), "20.00", "0.00", "EUR"))
         lines.append((order, 1, "P1", "Coffee", 1, "20.00", "0.00"))
@@ -137,6 +142,8 @@ def small_stage(
         try:
             clock = StoreClock(workspace.store)
             clock.advance_to(OPENS_AT)
+            with workspace.store.write() as connection:
+                set_value(connection, "salt", _SALT)
             exports = folder / "exports"
             write_small_shop(exports, customers)
             imported = run_import(workspace, exports, ImportSettings(currency="EUR", source="shop"))
