@@ -80,6 +80,17 @@ def test_every_option_of_a_command_is_described_and_no_other(name: str) -> None:
     assert arguments == {word for row in rows for word in re.findall(r"`([A-Z_]+)`", row)}
 
 
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_every_command_that_is_named_exists(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    # In code only: a sentence may begin with Noria and any verb.
+    named = re.findall(r"(?:^|`|bin/)noria ([a-z]+)(?: ([a-z]+))?", text, re.MULTILINE)
+    known = commands()
+    assert {first for first, _ in named} <= {name.split()[0] for name in known}
+    groups = {name.split()[0] for name in known if " " in name}
+    assert [pair for pair in named if pair[1] and pair[0] in groups and " ".join(pair) not in known] == []
+
+
 def settings_of(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     for name, field in model.model_fields.items():
         kinds = [field.annotation, *getattr(field.annotation, "__args__", ())]
