@@ -203,7 +203,7 @@ def _show(judged: list[Judged]) -> None:
 def _cases(one: Judged) -> Table:
     """A line for each run, narrow enough for eighty columns; long names are cut rather than folded."""
     shown = Table(title=quote(one.result.provider), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    shown.add_column("case", no_wrap=True, overflow="ellipsis", max_width=max(console.width - 56, 16))
+    shown.add_column("case", no_wrap=True, overflow="ellipsis", max_width=max(console.width - 60, 16))
     for heading in _HEADINGS:
         shown.add_column(heading, justify="right", no_wrap=True, min_width=max(len(heading), 4))
     for run in one.result.runs:
