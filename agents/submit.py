@@ -14,7 +14,7 @@ from memory.proposals import StoredProposal
 from tools import lookups
 from tools.catalog import read_action
 
-_EXCHANGE, _NOTE = "handover.exchange", "handover.note"
+_EXCHANGE = "handover.exchange"
 
 
 def submit(state: ProposalState, desk: Desk) -> ProposalState:
@@ -39,11 +39,11 @@ def prepare(thread_id: str, proposal: Proposal, desk: Desk) -> str:
     """Store what people are shown, with everything that was said about this proposal so far."""
     with desk.store.read() as connection:
         kept = lookups.read_thread(connection, thread_id, _EXCHANGE)
-        notes = lookups.read_thread(connection, thread_id, _NOTE)
+        notes = lookups.notes_on(connection, proposal)
     request = make_request(
         proposal,
         asked=tuple(Exchange.model_validate(one.result) for one in kept),
-        notes=tuple(str(one.result["sentence"]) for one in notes if one.result["version"] == proposal.version),
+        notes=tuple(notes),
     )
     return keep(desk, thread_id, "request", request)
 

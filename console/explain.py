@@ -121,9 +121,9 @@ def _standing(
     if entered is None:
         standing = "out"
         if contact_id in set(features.select(parse(play.audience))):
-            reason = f"Selected ({play.audience_sentence}), but a rule took them out at the launch, or they came later."
+            reason = "In the segment now, but a rule took them out at the launch, or they came into it later."
         else:
-            reason = f"Not selected: {play.audience_sentence} is not true of them."
+            reason = f"Not in the segment: {play.audience_sentence}"
     elif entered.in_holdout:
         standing, reason = "held out", "Drawn into the holdout, for as long as the campaign runs."
     elif entered.state == "exited":

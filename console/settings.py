@@ -41,6 +41,8 @@ class ChannelSettings(_Section):
     """How mail leaves: `sandbox` writes files into outbox/, `smtp` sends."""
 
     kind: Literal["sandbox", "smtp"] = "sandbox"
+    message_cost_micros: int = Field(default=0, ge=0)
+    """What one message costs, in millionths of the currency's minor unit; forecasts and spend limits count it."""
     smtp: SmtpSettings | None = None
 
     @model_validator(mode="after")
@@ -74,7 +76,6 @@ class ReviewSettings(_Section):
     open_proposals: int = Field(default=5, ge=1)
     """Nobody judges more than this many at once; the rest is ranked and waits."""
     expires_after_days: int = Field(default=5, ge=1, le=60)
-    holdout_share: float = Field(default=0.1, gt=0, le=0.5)
     programme_holdout_share: float = Field(default=0.02, ge=0, le=0.2)
     """Contacts outside all marketing, drawn anew each quarter."""
 
@@ -86,7 +87,6 @@ class Settings(_Section):
     currency: str = Field(default="EUR", pattern=r"^[A-Z]{3}$")
     fallback_zone: str = "Europe/Paris"
     """For contacts whose time zone is unknown."""
-    fallback_language: Literal["en", "fr"] = "en"
     day_first: bool = True
     """How to read 03/04/2025 where a whole column leaves it open."""
     sandbox: bool = True
@@ -149,8 +149,11 @@ def load_settings(folder: Path) -> Settings:
         raise _explained(error, path) from error
 
 
-def load_secrets(folder: Path, environment: Mapping[str, str]) -> Secrets:
-    """Secrets from the environment, else from `secrets.toml`, which nobody but its owner may read."""
+def load_secrets(folder: Path, environment: Mapping[str, str], names: tuple[str, ...] = SECRET_NAMES) -> Secrets:
+    """Secrets from the environment, else from `secrets.toml`, which nobody but its owner may read.
+
+    A process that may not act asks for the names it needs and keeps no other.
+    """
     values: dict[str, Any] = {}
     path = folder / SECRETS_FILE
     if path.exists():
@@ -170,7 +173,7 @@ def load_secrets(folder: Path, environment: Mapping[str, str]) -> Secrets:
                 remedy=f"Known are {', '.join(SECRET_NAMES)}.",
             )
     values.update({name: environment[name] for name in SECRET_NAMES if environment.get(name)})
-    return Secrets(values={name: SecretStr(str(value)) for name, value in values.items()})
+    return Secrets(values={name: SecretStr(str(values[name])) for name in names if name in values})
 
 
 def _explained(error: ValidationError, path: Path) -> ConfigurationError:

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from console.settings import SETTINGS_FILE, Secrets, Settings, load_secrets, load_settings
+from console.settings import SECRET_NAMES, SETTINGS_FILE, Secrets, Settings, load_secrets, load_settings
 from memory.clock import Clock
 from memory.errors import ConfigurationError
 from memory.store import Store
@@ -36,8 +36,12 @@ PACKAGED_PLAYBOOKS = _ROOT / "agents" / "playbooks"
 class Workspace:
     """One organisation's folder with every part of Noria, each made when it is first needed."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str], secret_names: tuple[str, ...] = SECRET_NAMES
+    ) -> None:
+        """``secret_names`` limits what this process may hold; serving pages needs no more than the store."""
         self.folder = folder
+        self._secret_names = secret_names
         self._environment = environment
         self.settings: Settings = load_settings(folder)
 
@@ -169,7 +173,10 @@ class Workspace:
     def desk(self) -> Desk:
         """What the agents work with."""
         from agents.desk import Desk, DeskSettings
+        from memory.offers import keep_brand_facts
 
+        with self.store.write() as connection:
+            keep_brand_facts(connection, self.brand)
         return Desk(
             store=self.store,
             lake=self.lake,
@@ -184,6 +191,7 @@ class Workspace:
                 programme_share=self.settings.review.programme_holdout_share,
                 fallback_zone=self.settings.fallback_zone,
                 open_limit=self.settings.review.open_proposals,
+                message_cost_micros=self.settings.channel.message_cost_micros,
                 expires_days=self.settings.review.expires_after_days,
                 sandbox=self.settings.sandbox,
                 critic=bool(self.settings.model and self.settings.model.critic),
@@ -218,7 +226,7 @@ class Workspace:
 
     @cached_property
     def _secrets(self) -> Secrets:
-        return load_secrets(self.folder, self._environment)
+        return load_secrets(self.folder, self._environment, self._secret_names)
 
     def close(self) -> None:
         if "store" in self.__dict__:
@@ -226,9 +234,9 @@ class Workspace:
 
 
 @contextmanager
-def open_workspace(folder: Path | None = None) -> Iterator[Workspace]:
+def open_workspace(folder: Path | None = None, secret_names: tuple[str, ...] = SECRET_NAMES) -> Iterator[Workspace]:
     """Open the workspace in a folder, or in the current folder or the nearest one above it."""
-    workspace = Workspace(find_workspace(folder), os.environ)
+    workspace = Workspace(find_workspace(folder), os.environ, secret_names)
     try:
         yield workspace
     finally:

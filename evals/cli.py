@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from console.cli.output import AsJson, answer, console
+from evals.suite_cli import eval_command
 from memory.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class WorldName(StrEnum):
 
 def add_commands(app: typer.Typer) -> None:
     app.command()(demo)
+    app.command("eval")(eval_command)
 
 
 def demo(

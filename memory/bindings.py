@@ -64,7 +64,7 @@ _ALL: Final = (
 )
 
 BINDINGS: Final[dict[str, Binding]] = {binding.name: binding for binding in _ALL}
-"""Every binding by name. In copy nothing else may stand between `{{` and `}}`; a template adds its own loop variables."""
+"""Every binding by name. In copy nothing else may stand in `{{ }}`; a template adds its own loop variables."""
 
 FILTERS: Final = frozenset({"default"})
 """Liquid filters allowed in copy: `{{ contact.first_name | default: "there" }}`. Templates may use more."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, or_, select
+from sqlalchemy import Connection, Row, delete, insert, or_, select
 
+from memory.brand import Brand
 from memory.errors import NotFoundError
 from memory.play import Fact, Offer
 from memory.schema import facts, offers
@@ -42,6 +43,28 @@ def approved_facts(connection: Connection, at: datetime, language: str | None = 
     if language is not None:
         query = query.where(facts.c.language == language)
     return [_fact(row) for row in connection.execute(query)]
+
+
+def keep_brand_facts(connection: Connection, brand: Brand) -> int:
+    """Keep the claims of the brand file beside the imported ones, as they stand there now; returns how many."""
+    rows = [
+        {
+            "fact_id": f"brand-{fact.id}",
+            "language": language,
+            "text": words,
+            "approved_by": fact.approved_by,
+            # The last day still counts, everywhere on earth.
+            "valid_until": None
+            if fact.valid_until is None
+            else datetime.combine(fact.valid_until + timedelta(days=1), time(12), UTC),
+        }
+        for fact in brand.facts
+        for language, words in fact.texts.items()
+    ]
+    connection.execute(delete(facts).where(facts.c.fact_id.startswith("brand-")))
+    if rows:
+        connection.execute(insert(facts), rows)
+    return len(rows)
 
 
 def _offer(row: Row[Any]) -> Offer:

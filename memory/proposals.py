@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 from sqlalchemy import Connection, Row, and_, func, insert, select, update
 
+from memory.canonical import digest as words_digest
 from memory.errors import ConflictError, NotFoundError
 from memory.journal import append
 from memory.proposal import Brief, Decision, DecisionVerdict, Proposal, ProposalStatus
@@ -220,7 +221,12 @@ def decide(
         actor=actor,
         action=f"decision.{verdict}",
         subject=proposal_id,
-        payload={"decision": decision.decision_id, "version": version, "digest": digest, "reason": decision.reason},
+        payload={
+            "decision": decision.decision_id,
+            "version": version,
+            "digest": digest,
+            "reason": words_digest(decision.reason),
+        },
     )
     return decision
 

@@ -5,13 +5,16 @@ Truth is in the store; this index may be deleted at any time and built again. On
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
+
+from memory.errors import NoriaError
 
 if TYPE_CHECKING:
     from chromadb.api.models.Collection import Collection
@@ -66,6 +69,12 @@ class Match(BaseModel):
     similarity: float
 
 
+class VectorError(NoriaError):
+    """The index of the vector memory cannot be read or written."""
+
+    code: ClassVar[str] = "vectors"
+
+
 class VectorMemory:
     """Finds past lessons and campaigns by meaning."""
 
@@ -79,23 +88,25 @@ class VectorMemory:
         for start in range(0, len(documents), 500):
             chunk = documents[start : start + 500]
             vectors = self._embedder([document.text for document in chunk])
-            self._collection.upsert(
-                ids=[f"{document.kind}:{document.id}" for document in chunk],
-                embeddings=list(vectors),
-                documents=[document.text for document in chunk],
-                metadatas=[{**document.metadata, "kind": document.kind} for document in chunk],
-            )
+            with self._readable():
+                self._collection.upsert(
+                    ids=[f"{document.kind}:{document.id}" for document in chunk],
+                    embeddings=list(vectors),
+                    documents=[document.text for document in chunk],
+                    metadatas=[{**document.metadata, "kind": document.kind} for document in chunk],
+                )
 
     def search(self, text: str, *, kind: Kind | None = None, limit: int = 5) -> list[Match]:
         """The nearest documents, closest first."""
-        total = self._collection.count()
-        if total == 0 or not text.strip():
-            return []
-        found = self._collection.query(
-            query_embeddings=[self._embedder([text])[0]],
-            n_results=min(limit, total),
-            where={"kind": kind} if kind else None,
-        )
+        with self._readable():
+            total = self._collection.count()
+            if total == 0 or not text.strip():
+                return []
+            found = self._collection.query(
+                query_embeddings=[self._embedder([text])[0]],
+                n_results=min(limit, total),
+                where={"kind": kind} if kind else None,
+            )
         ids, texts, distances = found["ids"][0], (found["documents"] or [[]])[0], (found["distances"] or [[]])[0]
         return [
             # The collection measures squared Euclidean distance of unit vectors: 2 - 2 cos.
@@ -116,9 +127,21 @@ class VectorMemory:
 
     def rebuild(self, documents: Sequence[Document]) -> None:
         """Throw the index away and build it again from rows of the store."""
-        self._client().delete_collection(self._collection.name)
+        with self._readable():
+            self._client().delete_collection(self._collection.name)
         self._opened = None
         self.index(documents)
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # the index wraps three libraries, each with errors of its own
+            raise VectorError(
+                f"The vector memory cannot be used: {type(error).__name__}.",
+                where=str(self._folder),
+                remedy="Delete that folder and run `noria lessons reindex`; the lessons themselves are in the store.",
+            ) from error
 
     @property
     def _collection(self) -> Collection:

@@ -44,7 +44,7 @@ def play(**changes: Any) -> Play:
     values: dict[str, Any] = {
         "playbook": "win_back",
         "name": {"en": "Win back", "fr": "Reconquête"},
-        "audience": {"kind": "compare", "field": "recency_days", "op": ">=", "value": 60},
+        "audience": {"type": "compare", "field": "recency_days", "operator": ">=", "value": 60},
         "audience_sentence": "days since the last order is at least 60",
         "size_band": (1, 1000),
         "sequences": (Sequence(key="one", title="One reminder", steps=(step, ExitStep(key="end")), share=1),),

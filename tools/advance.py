@@ -38,10 +38,10 @@ def advance(place: Workplace, *, most: int | None = None) -> int:
 
 
 def finish(place: Workplace) -> list[str]:
-    """Close live campaigns whose last goal window is over; returns their ids."""
+    """Close campaigns, live or paused, whose last goal window is over; returns their ids."""
     with place.store.write() as connection:
         at = place.clock.now()
-        over = [one for one in campaigns.list_campaigns(connection, ["live"]) if one.ends_at <= at]
+        over = [one for one in campaigns.list_campaigns(connection, ["live", "paused"]) if one.ends_at <= at]
         for campaign in over:
             close(connection, campaign.campaign_id, at, place.actor)
         return [campaign.campaign_id for campaign in over]

@@ -16,7 +16,7 @@ from memory.finding import Verdict
 from memory.lake import Lake
 from memory.play import Play, RecordKind, SendStep
 from memory.proposal import Audience, Subtraction
-from memory.segments.grammar import parse
+from memory.segments.grammar import fields, parse
 from memory.store import Store
 from policies.facts import ApprovalFacts
 from policies.guardian import Review, gate_message
@@ -98,7 +98,7 @@ def choose(
     shares: Mapping[str, float] | None = None,
 ) -> Selection:
     """The same with everybody who may enter, each with holdout and sequence drawn."""
-    known = features or _computed(lake, at)
+    known = features or _computed(lake, at, play)
     ids = known.select(parse(play.audience))
     records = LakeRecords(lake)
     shares = shares or {sequence.key: sequence.share for sequence in play.sequences}
@@ -138,11 +138,11 @@ def choose(
     return Selection(_audience(len(ids), taken_out, entrants, pack, salt, campaign_id), tuple(entrants))
 
 
-def _computed(lake: Lake, at: datetime) -> Features:
+def _computed(lake: Lake, at: datetime, play: Play) -> Features:
     # Loads ibis and DuckDB, which a worker without a launch never needs.
     from memory.features.table import compute
 
-    return compute(lake, at)
+    return compute(lake, at, names={*fields(parse(play.audience)), *play.records.values()})
 
 
 def _entrant(

@@ -11,7 +11,7 @@ from memory.features.table import Features, compute
 from memory.lake import Lake
 
 _KEPT = 4
-_Key = tuple[str, str, datetime, tuple[str, ...]]
+_Key = tuple[str, datetime, tuple[str, ...]]
 
 
 class FeatureCache:
@@ -24,7 +24,7 @@ class FeatureCache:
         """The named features at the beginning of the hour of ``as_of``; later history counts from the next hour on."""
         hour = as_of.replace(minute=0, second=0, microsecond=0)
         wanted = tuple(sorted(set(names)))
-        key: _Key = (str(lake.folder.resolve()), _state_of(lake), hour, wanted)
+        key: _Key = (_state_of(lake), hour, wanted)
         kept: OrderedDict[_Key, Features] = self._own.__dict__.setdefault("kept", OrderedDict())
         if key not in kept:
             kept[key] = compute(lake, hour, names=wanted)
@@ -35,7 +35,7 @@ class FeatureCache:
 
 
 def _state_of(lake: Lake) -> str:
-    """Changes with every commit to any table of the lake."""
-    logs = sorted(lake.folder.glob("*/_delta_log/*.json"))
-    newest = {path.parent.parent.name: path.name for path in logs}
-    return ",".join(f"{table}:{name}" for table, name in sorted(newest.items()))
+    """Changes with every commit to any table; the same for a lake and its untouched copy."""
+    newest = {path.parent.parent.name: path for path in sorted(lake.folder.glob("*/_delta_log/*.json"))}
+    stats = {table: (path.name, path.stat()) for table, path in newest.items()}
+    return ",".join(f"{table}:{name}:{one.st_size}:{one.st_mtime_ns}" for table, (name, one) in sorted(stats.items()))

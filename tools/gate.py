@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -165,8 +165,11 @@ def _claim(
             review = gate_message(case.facts, place.pack)
             if review.allowed:
                 room[message.contact_id] = (message, Ready(message, play, step, case))
-            else:
-                verdicts.append(_verdict(message, case, review, at))
+                continue
+            if case.facts.in_holdout and not review.withheld:
+                # A ghost waits and falls for the very reasons for which a message would.
+                review = gate_message(replace(case.facts, in_holdout=False), place.pack)
+            verdicts.append(_verdict(message, case, review, at))
     granted = _reserve(connection, place, room, locked, at)
     for contact_id, (message, one) in room.items():
         if contact_id in granted:

@@ -12,11 +12,13 @@ from sqlalchemy import Connection, func, select
 from memory.canonical import digest
 from memory.errors import InvalidInputError, NoriaError, NotFoundError
 from memory.journal import append
+from memory.proposal import Proposal
 from memory.schema import lookups
 from memory.store import Store, upsert
 
 JsonObject = dict[str, Any]
 MODEL_CALL = "model"
+NOTE = "handover.note"
 """Name under which calls of a model are written down beside the look-ups."""
 
 
@@ -102,6 +104,12 @@ def read_thread(connection: Connection, thread_id: str, name: str | None = None)
         Lookup.model_validate({key: value for key, value in row._asdict().items() if key in fields})
         for row in connection.execute(query)
     ]
+
+
+def notes_on(connection: Connection, proposal: Proposal) -> list[str]:
+    """Why an answer did not settle this version of a proposal, oldest first."""
+    kept = read_thread(connection, proposal.thread_id, NOTE)
+    return [str(one.result["sentence"]) for one in kept if one.result["version"] == proposal.version]
 
 
 Answerer = Callable[[JsonObject], JsonObject]

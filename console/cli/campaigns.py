@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from sqlalchemy import select
 
 from console.cli.output import AsJson, answer, moment, number, plain, quote, say, table
 from console.cli.place import InWorkspace
 from console.wiring import open_workspace
 from memory import campaigns as campaign_rows
-from memory.schema import readouts
+from memory import readouts
+
+PROGRAMME = "programme"
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -54,7 +55,7 @@ def campaigns(workspace: InWorkspace = None, as_json: AsJson = False) -> None:
 
 
 def readout(
-    campaign_id: Annotated[str, typer.Argument(help="Id of the campaign.")],
+    campaign_id: Annotated[str, typer.Argument(help="Id of the campaign, or `programme` for all marketing together.")],
     peek: Annotated[
         bool, typer.Option("--peek", help="Look now, between planned looks: can only say it harms.")
     ] = False,
@@ -64,17 +65,29 @@ def readout(
     """Print what a campaign added against its holdout, at each planned look."""
     from agents.learning.readout import ReadOut
     from agents.measure import read_campaign
+    from agents.programme import programme_readout
 
     with open_workspace(workspace) as opened:
+        now, title, waits = opened.clock.now(), "All marketing together, quarter by quarter", ""
         with opened.store.read() as connection:
-            campaign = campaign_rows.get(connection, campaign_id)
-            query = select(readouts).where(readouts.c.campaign_id == campaign.campaign_id).order_by(readouts.c.look)
-            found = [(row.read_at, ReadOut.model_validate(row.body)) for row in connection.execute(query)]
+            if campaign_id == PROGRAMME:
+                rows = readouts.of_programme(connection)
+            else:
+                campaign = campaign_rows.get(connection, campaign_id)
+                rows = readouts.of_campaign(connection, campaign.campaign_id)
+                title, waits = (
+                    f"{campaign.name}, {campaign.status}",
+                    f"The last one is due on {moment(campaign.ends_at)}.",
+                )
+        found = [(row.read_at, ReadOut.model_validate(row.body)) for row in rows]
         if peek:
-            found.append((opened.clock.now(), read_campaign(opened.desk, campaign.campaign_id, look=None)))
+            programme = campaign_id == PROGRAMME
+            found.append(
+                (now, programme_readout(opened.desk, now) if programme else read_campaign(opened.desk, campaign_id))
+            )
 
     def show() -> None:
-        say(f"[bold]{quote(campaign.name)}[/bold] [dim]{campaign.campaign_id} · {campaign.status}[/dim]")
+        say(f"[bold]{quote(title)}[/bold]")
         for at, one in found:
             name = "A peek between looks" if one.look is None else f"Look {one.look} of {one.looks_planned}"
             say(f"[bold]{name}[/bold], {moment(at)}: [bold]{one.verdict}[/bold]")
@@ -83,6 +96,6 @@ def readout(
                 say(f"  {'[green]passed[/green]' if check.passed else '[red]failed[/red]'} "
                     f"{quote(check.name)}: {quote(check.fact)}")  # fmt: skip
         if not found:
-            say(f"No look yet. The last one is due on {moment(campaign.ends_at)}; `--peek` looks now.")
+            say(f"No look yet. {waits} `--peek` looks now.")
 
     answer([{"read_at": at.isoformat(), **plain(one)} for at, one in found], as_json=as_json, show=show)

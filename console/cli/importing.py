@@ -55,7 +55,7 @@ def import_command(
             source=source,
         )
         if dry_run:
-            mappings = _mappings(opened, path, kind, corrections)
+            mappings = _mappings(opened, path, kind, corrections, settings)
             answer(plain(mappings), as_json=as_json, show=lambda: _show_mappings(mappings))
             return
         with _bar(as_json) as progress:
@@ -129,12 +129,13 @@ def show_import(found: FolderReport, quality: Quality) -> None:
 
 
 def _mappings(
-    opened: Workspace, path: Path, kind: Kind | None, corrections: dict[str, str]
+    opened: Workspace, path: Path, kind: Kind | None, corrections: dict[str, str], settings: ImportSettings
 ) -> list[tuple[str, Mapping]]:
+    from memory.importing.folder import exports_in
     from memory.importing.load import look
 
-    files = sorted(path.glob("*.csv")) if path.is_dir() else [path]
-    found = [(file.name, look(opened.store, file, kind=kind)) for file in files]
+    files = exports_in(path) if path.is_dir() else [path]
+    found = [(file.name, look(opened.store, file, kind=kind, settings=settings)) for file in files]
     return [(name, mapping.corrected(corrections) if corrections else mapping) for name, mapping in found]
 
 

@@ -17,6 +17,7 @@ from memory.errors import ConflictError, InvalidInputError
 from memory.finding import Verdict
 from memory.proposal import Decision, DecisionVerdict, Proposal, ProposalStatus
 from memory.proposals import StoredProposal
+from tools.lookups import notes_on
 
 commands = typer.Typer(help="What agents propose, and your yes, no, edit or question.", no_args_is_help=True)
 
@@ -25,7 +26,9 @@ Seen = Annotated[
     str,
     typer.Option("--seen", help="Beginning of the digest you looked at; refused if the proposal has changed since."),
 ]
-Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; agents learn from it.")]
+Reason = Annotated[
+    str, typer.Option("--reason", "-r", help="Why; kept with the decision, and its digest in the journal.")
+]
 
 _COLOUR = {Verdict.ALLOW: "green", Verdict.HOLD: "yellow", Verdict.REFUSE: "red"}
 
@@ -72,8 +75,15 @@ def show(proposal_id: ProposalId, workspace: InWorkspace = None, as_json: AsJson
     with open_workspace(workspace) as opened, opened.store.read() as connection:
         stored = proposals.get(connection, proposal_id)
         said = proposals.decisions_on(connection, stored.proposal.proposal_id)
-    value = {**_summary(stored), "proposal": plain(stored.proposal), "decisions": plain(said)}
-    answer(value, as_json=as_json, show=lambda: print_proposal(stored, said))
+        notes = notes_on(connection, stored.proposal)
+    value = {**_summary(stored), "proposal": plain(stored.proposal), "decisions": plain(said), "notes": notes}
+
+    def show_all() -> None:
+        print_proposal(stored, said)
+        for note in notes:
+            say(f"[yellow]Note[/yellow]         {quote(note)}")
+
+    answer(value, as_json=as_json, show=show_all)
 
 
 @commands.command()

@@ -25,7 +25,7 @@ def serve(
 
     from console.web import public_app
 
-    with open_workspace(workspace) as opened:
+    with open_workspace(workspace, secret_names=("NORIA_STORE_URL",)) as opened:
         say(f"Listening on http://{host}:{port} – stop with Ctrl-C.")
         web = public_app(opened.store, opened.clock, opened.brand)
         uvicorn.run(web, host=host, port=port, log_level="warning", access_log=False)

@@ -19,7 +19,6 @@ SETTINGS_TEXT = """\
 name = "{name}"
 currency = "{currency}"
 fallback_zone = "{zone}"      # for contacts whose time zone is unknown
-fallback_language = "en"
 day_first = true              # how to read 03/04/2025 where a whole column leaves it open
 sandbox = true                # set to false before real customers are written to
 public_url = ""               # where contacts reach the unsubscribe page, e.g. "https://news.example.com"
@@ -27,6 +26,7 @@ policy_pack = "base"          # or the name of a file in packs/ without .yaml
 
 [channel]
 kind = "sandbox"              # writes each message as a file into outbox/; "smtp" sends
+message_cost_micros = 0       # of one message, in millionths of the minor unit (1000000 = 1 cent)
 
 # [channel.smtp]
 # host = "smtp.example.com"
@@ -40,7 +40,6 @@ kind = "sandbox"              # writes each message as a file into outbox/; "smt
 
 [review]
 open_proposals = 5            # nobody judges more than this many at once
-holdout_share = 0.1
 programme_holdout_share = 0.02
 """
 

@@ -88,6 +88,12 @@ def play_own_data(
     """Import a folder of CSV exports into a fresh workspace and plan once. Raises InvalidInputError without exports."""
     watch = Watch()
     paths = _exports(data)
+    if data.resolve().is_relative_to(folder.resolve()):
+        raise InvalidInputError(
+            "Your exports lie inside the folder that the demo would replace.",
+            where=str(data),
+            remedy="Move them elsewhere, or name another folder with --folder.",
+        )
     before = _fingerprint(paths)
     say(f"[bold]Noria, on your own data[/bold]: {len(paths)} files in {quote(data)}")
     # Looked at first, because the currency and the clock have to stand before a row is read.

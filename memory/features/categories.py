@@ -92,19 +92,19 @@ def next_category(history: History, days: Table) -> Table:
     """Per contact the category they lack that contacts with the same recent categories most often discover next.
 
     For categories a and b: confidence = contacts who first bought b after they first bought a, divided by contacts who
-    bought a; lift = confidence divided by the mean confidence of b over all a. Pairs need MINIMUM_SUPPORT contacts and
-    MINIMUM_LIFT. Among the followers of a contact's RECENT_CATEGORIES the highest confidence wins, then the support,
-    then the name.
+    bought a; usual = the same, over all a together. Pairs need MINIMUM_SUPPORT contacts and a lift (confidence divided
+    by usual) of MINIMUM_LIFT. Among the followers of a contact's RECENT_CATEGORIES the largest excess (confidence minus
+    usual) wins, then the support, then the name: what everybody buys sooner or later, or in season, is no excess.
     """
     owned = days.group_by("contact_id", "category").aggregate(first=days.day.min(), last=days.day.max())
     owned = history.engine.create_table("owned_categories", owned, temp=True)
     recent = ranked(owned, [owned.last.desc(), owned.category], RECENT_CATEGORIES)
     pairs = _pairs(history, owned)
     reached = recent.inner_join(pairs, recent.category == pairs.before).select(
-        recent.contact_id, category=pairs.after, confidence=pairs.confidence, support=pairs.support
+        recent.contact_id, category=pairs.after, excess=pairs.excess, support=pairs.support
     )
     lacking = reached.anti_join(owned, ["contact_id", "category"])
-    best = first(lacking, [lacking.confidence.desc(), lacking.support.desc(), lacking.category])
+    best = first(lacking, [lacking.excess.desc(), lacking.support.desc(), lacking.category])
     return best.select("contact_id", next_category=best.category)
 
 
@@ -129,14 +129,13 @@ def _pairs(history: History, owned: Table) -> Table:
         .inner_join(usual, support.after == usual.after)
         .select(support.before, support.after, support.support, holders.holders, usual.followed)
     )
-    pairs = pairs.mutate(confidence=pairs.support / pairs.holders)
-    lifted = pairs.filter(
-        (pairs.support >= MINIMUM_SUPPORT) & (pairs.confidence * every >= MINIMUM_LIFT * pairs.followed)
-    )
-    order = [lifted.confidence.desc(), lifted.support.desc(), lifted.after]
+    pairs = pairs.mutate(confidence=pairs.support / pairs.holders, usual=pairs.followed / every)
+    lifted = pairs.filter((pairs.support >= MINIMUM_SUPPORT) & (pairs.confidence >= MINIMUM_LIFT * pairs.usual))
+    lifted = lifted.mutate(excess=lifted.confidence - lifted.usual)
+    order = [lifted.excess.desc(), lifted.support.desc(), lifted.after]
     place = ibis.row_number().over(ibis.window(group_by=lifted.before, order_by=order))
     kept = lifted.mutate(place=place)
-    return kept.filter(kept.place < FOLLOWERS).select("before", "after", "support", "confidence")
+    return kept.filter(kept.place < FOLLOWERS).select("before", "after", "support", "excess")
 
 
 def first(table: Table, order: Sequence[Column]) -> Table:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 
 from memory.schema import to_micros
 
@@ -76,3 +76,28 @@ class Feature:
     """Other features that it is made from, when its source is FEATURES."""
     otherwise: int | None = None
     """Its value for contacts of whom the source knows nothing; None means that it is missing."""
+
+
+class _Rest(TypedDict, total=False):
+    needs: tuple[str, ...]
+    otherwise: int | None
+
+
+def define(
+    name: str,
+    kind: Kind,
+    unit: str,
+    source: Source,
+    build: Callable[[Table, Period], Column],
+    en: tuple[str, str],
+    fr: tuple[str, str],
+    **rest: Unpack[_Rest],
+) -> Feature:
+    """A feature from its (label, sentence) in English and French."""
+    label, sentence = ({"en": en[part], "fr": fr[part]} for part in (0, 1))
+    return Feature(name, kind, unit, label, sentence, source, build, **rest)
+
+
+def column(name: str) -> Callable[[Table, Period], Column]:
+    """A feature that its source already has as a column."""
+    return lambda table, _period: table[name]

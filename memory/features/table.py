@@ -146,7 +146,7 @@ def _with_needs(names: Iterable[str]) -> list[str]:
     def add(name: str) -> None:
         if name not in REGISTRY:
             raise NotFoundError(
-                f"There is no feature {name}.", where="features", remedy="Names are listed by `noria features`."
+                f"There is no feature {name}.", where="features", remedy="`noria explain CONTACT` lists them all."
             )
         for needed in REGISTRY[name].needs:
             add(needed)

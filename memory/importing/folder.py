@@ -36,6 +36,11 @@ class FolderReport(BaseModel):
     mailable: Mailable
 
 
+def exports_in(folder: Path) -> list[Path]:
+    """The files of a folder that may be exports."""
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in _ENDINGS and path.is_file())
+
+
 def import_folder(
     store: Store,
     lake: Lake,
@@ -53,7 +58,7 @@ def import_folder(
     """
     if not folder.is_dir():
         raise InvalidInputError("There is no such folder.", where=str(folder), remedy="Check its name.")
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in _ENDINGS and path.is_file())
+    paths = exports_in(folder)
     if not paths:
         raise InvalidInputError(
             "There is no CSV file in it.",

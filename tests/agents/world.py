@@ -48,7 +48,7 @@ BRIEF = Brief(
 )
 
 
-# Shared by all tests: the lake stands still, and computing features is what takes time.
+# Shared by all tests: computing features is what takes time, and an untouched copy of a lake has the same ones.
 _FEATURES = FeatureCache()
 
 
@@ -160,9 +160,8 @@ def open_world(
 
 
 def copy_of(template: Path, folder: Path) -> Path:
-    """A workspace of one's own, as it stood when the template was closed; the lake, only read, is shared."""
-    shutil.copytree(template, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("lake"))
-    (folder / "lake").symlink_to((template / "lake").resolve(), target_is_directory=True)
+    """A workspace of one's own, as it stood when the template was closed."""
+    shutil.copytree(template, folder, dirs_exist_ok=True)
     return folder
 
 

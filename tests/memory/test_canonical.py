@@ -57,7 +57,7 @@ def test_a_number_that_is_none_is_refused() -> None:
         {"policy_version": "base-2"},
         {"size_band": (1, 999)},
         {"owner": "ann"},
-        {"audience": {"kind": "compare", "field": "recency_days", "op": ">=", "value": 61}},
+        {"audience": {"type": "compare", "field": "recency_days", "operator": ">=", "value": 61}},
     ],
 )
 def test_any_change_of_a_play_changes_its_digest(change: dict[str, Any]) -> None:
