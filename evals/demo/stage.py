@@ -84,9 +84,6 @@ def _clear(folder: Path) -> None:
 
 def _send_to(folder: Path, port: int) -> None:
     path = folder / SETTINGS_FILE
-    text = path.read_text(encoding="utf-8").replace(
-        '[channel]\nkind = "sandbox"              # writes each message as a file into outbox/; "smtp" sends\n',
-        f'[channel]\nkind = "smtp"\n\n[channel.smtp]\nhost = "127.0.0.1"\nport = {port}\nsecurity = "none"\n',
-    )
-    assert "127.0.0.1" in text
-    path.write_text(text, encoding="utf-8")
+    server = f'[channel.smtp]\nhost = "127.0.0.1"\nport = {port}\nsecurity = "none"\n'
+    text = path.read_text(encoding="utf-8").replace('kind = "sandbox" ', 'kind = "smtp" ')
+    path.write_text(f"{text}\n{server}", encoding="utf-8")
