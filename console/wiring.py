@@ -229,6 +229,9 @@ class Workspace:
         return load_secrets(self.folder, self._environment, self._secret_names)
 
     def close(self) -> None:
+        """Hang up on the mail server and let go of the store, as far as they were used."""
+        if "channel" in self.__dict__:
+            self.channel.close()
         if "store" in self.__dict__:
             self.store.close()
 

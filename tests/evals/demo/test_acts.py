@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from console.cli.importing import run_import
 from evals.cli import add_commands
 from evals.demo import attack, crash, drift, own_data
 from evals.demo.attack import AttackResult, play_attack
@@ -116,10 +116,9 @@ def test_exports_inside_the_folder_that_would_be_replaced_are_left_alone(tmp_pat
 def test_rows_that_vanish_in_the_import_are_a_broken_promise(
     exports: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = own_data.run_import
 
     def forgetful(*arguments: Any, **options: Any) -> FolderReport:
-        report = honest(*arguments, **options)
+        report = run_import(*arguments, **options)
         fewer = [one.model_copy(update={"rows_quarantined": 0, "reasons": ()}) for one in report.reports]
         return report.model_copy(update={"reports": tuple(fewer)})
 
@@ -147,7 +146,7 @@ def test_amounts_tell_the_currency_by_their_sign_where_no_column_does(tmp_path: 
 def test_killed_workers_send_nothing_twice_and_a_duplicate_would_be_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = crash._compare  # noqa: SLF001 - the comparison is what is made to see a duplicate
+    honest = crash._compare
     spoiled: list[CrashResult] = []
 
     def twice(stage: Any, server: Any, *arguments: Any, **options: Any) -> CrashResult:
@@ -175,10 +174,9 @@ def test_killed_workers_send_nothing_twice_and_a_duplicate_would_be_noticed(
 
 
 @pytest.fixture
-def _few_customers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _few_customers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attack, "HONEST", 16)
     monkeypatch.setattr(attack, "COPIES", 3)
-    yield
 
 
 @pytest.mark.slow
