@@ -144,6 +144,10 @@ class Lake:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    def state_of(self, table: LakeTable) -> str:
+        """Names the newest commit to a table: different after every write, empty while there is none."""
+        return max((path.name for path in (self.folder / table / "_delta_log").glob("*.json")), default="")
+
     def append(self, table: LakeTable, rows: pa.Table, *, batch_id: str) -> bool:
         """Add a batch of rows once; False means that this batch is already there and nothing was written.
 

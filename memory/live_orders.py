@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, or_, select
 
 from memory.events import ORDER
 from memory.lake import SCHEMAS, LakeTable
 from memory.schema import intake, to_micros
+from memory.workspace import DRAIN_PENDING, get_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +25,16 @@ class LiveOrders:
 
 
 def live_orders(connection: Connection, since: datetime, until: datetime) -> LiveOrders:
-    """Orders of known contacts that intake holds from one moment to before another, drained or not.
+    """Orders of known contacts from one moment to before another that may not have reached the lake yet.
 
     Read them before the lake and drop those whose order_id the lake has: then nothing is missed and nothing is twice.
     """
     orders: dict[str, dict[str, Any]] = {}
     lines: dict[str, list[dict[str, Any]]] = {}
-    query = select(intake).where(
-        intake.c.kind == ORDER, intake.c.contact_id.is_not(None), intake.c.at >= since, intake.c.at < until
+    query = (
+        select(intake)
+        .where(intake.c.kind == ORDER, intake.c.contact_id.is_not(None), intake.c.at >= since, intake.c.at < until)
+        .where(or_(intake.c.batch_id.is_(None), intake.c.batch_id == get_value(connection, DRAIN_PENDING)))
     )
     # An order that its shop reports again replaces what it said before, as it does when it is drained.
     for row in connection.execute(query.order_by(intake.c.intake_id)):

@@ -127,11 +127,13 @@ def nested(values: Mapping[str, object]) -> dict[str, object]:
     return tree
 
 
+@lru_cache(maxsize=512)
 def layout_names(source: str) -> tuple[str, ...]:
     """Every binding that a layout names, sorted. Raises SlotError."""
     return _names(parse_layout(source))
 
 
+@lru_cache(maxsize=512)
 def layout_needs(source: str) -> tuple[str, ...]:
     """Those of them that no `{% if %}` covers. Raises SlotError."""
     guarded = _guarded(source)

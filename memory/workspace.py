@@ -14,6 +14,9 @@ from memory.journal import append
 from memory.schema import from_micros, to_micros, workspace
 from memory.store import Store, upsert
 
+DRAIN_PENDING = "drain_pending"
+"""Key of the batch of live events that is being written to the lake."""
+
 
 class Switch(BaseModel):
     """Whether all sending is stopped, and who said so."""

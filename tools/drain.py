@@ -18,7 +18,6 @@ from memory.schema import from_micros, intake, messages, to_micros
 from memory.store import Store
 
 _BATCH = 5000
-_PENDING = "drain_pending"
 _EXPORTED = "sends_exported_to"
 # Outcomes are recorded a little later than they happen; what was exported before is simply the same again.
 _OVERLAP = timedelta(days=1)
@@ -43,8 +42,8 @@ def drain(store: Store, lake: Lake) -> int:
             with store.read() as connection:
                 _export(connection, lake, messages.c.message_key.in_(sorted(bounced)), bounced)
         with store.write() as connection:
-            if workspace.get_value(connection, _PENDING) == batch_id:
-                workspace.set_value(connection, _PENDING, None)
+            if workspace.get_value(connection, workspace.DRAIN_PENDING) == batch_id:
+                workspace.set_value(connection, workspace.DRAIN_PENDING, None)
         drained += len(rows)
     return drained
 
@@ -56,7 +55,7 @@ def is_worth_draining(store: Store, at: datetime) -> bool:
     )
     with store.read() as connection:
         found = connection.execute(waiting).one()
-        begun = workspace.get_value(connection, _PENDING) is not None
+        begun = workspace.get_value(connection, workspace.DRAIN_PENDING) is not None
     return begun or found.events >= WORTH_ROWS or (found.oldest is not None and found.oldest <= at - WORTH_WAIT)
 
 
@@ -79,7 +78,7 @@ def export_sends(store: Store, lake: Lake) -> int:
 def _open_batch(store: Store) -> str | None:
     """The batch that is to be written next: one that was begun, or else a new one; None when nothing waits."""
     with store.write() as connection:
-        pending = workspace.get_value(connection, _PENDING)
+        pending = workspace.get_value(connection, workspace.DRAIN_PENDING)
         if pending is not None:
             return str(pending)
         waiting = select(intake.c.intake_id).where(intake.c.batch_id.is_(None)).order_by(intake.c.intake_id)
@@ -92,7 +91,7 @@ def _open_batch(store: Store) -> str | None:
             .where(intake.c.intake_id.between(ids[0], ids[-1]), intake.c.batch_id.is_(None))
             .values(batch_id=batch_id)
         )
-        workspace.set_value(connection, _PENDING, batch_id)
+        workspace.set_value(connection, workspace.DRAIN_PENDING, batch_id)
         return batch_id
 
 

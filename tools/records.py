@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
 
-from memory.lake import Lake
+from memory.lake import Lake, LakeTable
 from memory.schema import from_micros, to_micros
 from tools.bindings import Product
 
@@ -20,11 +22,7 @@ class LakeRecords:
     def products(self) -> dict[str, Product]:
         """The catalogue by product id."""
         if self._products is None:
-            engine = self._lake.connect()
-            names = ["product_id", "name", "category", "price_cents", "url", "image_url"]
-            rows = engine.table("products").select(*names).to_pyarrow().to_pylist()
-            engine.disconnect()
-            self._products = {row["product_id"]: Product(**row) for row in rows}
+            self._products = _catalogue(self._lake.folder, self._lake.state_of(LakeTable.PRODUCTS))
         return self._products
 
     def last_purchases(self, category: str, since: datetime) -> dict[int, datetime]:
@@ -41,3 +39,13 @@ class LakeRecords:
             pairs = zip(last.column("contact_id").to_pylist(), last.column("at").to_pylist(), strict=True)
             self._purchases[known] = {contact_id: from_micros(at) for contact_id, at in pairs}
         return self._purchases[known]
+
+
+@lru_cache(maxsize=2)
+def _catalogue(folder: Path, _state: str) -> dict[str, Product]:
+    """The whole catalogue, read again only after somebody wrote to it."""
+    engine = Lake(folder).connect()
+    names = ["product_id", "name", "category", "price_cents", "url", "image_url"]
+    rows = engine.table("products").select(*names).to_pyarrow().to_pylist()
+    engine.disconnect()
+    return {row["product_id"]: Product(**row) for row in rows}
