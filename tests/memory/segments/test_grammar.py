@@ -116,8 +116,8 @@ def test_sentences_read_as_people_speak() -> None:
         }
     )
     assert describe(expression, "en", currency="EUR") == (
-        "Contacts whose number of order events in tea in the last 14 days is 0 and days since the last order is at least "
-        "30 and RFM group is Champions or Loyal and total spend is more than 12.50 EUR."
+        "Contacts whose number of order events in tea in the last 14 days is 0 and days since the last order is at "
+        "least 30 and RFM group is Champions or Loyal and total spend is more than 12.50 EUR."
     )
     french = describe(expression, "fr", currency="EUR")
     assert french.startswith("Contacts tels que : nombre d'événements order dans tea des 14 derniers jours égal à 0 et")
