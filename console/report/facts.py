@@ -8,7 +8,7 @@ from itertools import groupby
 from operator import attrgetter
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, distinct, func, select
 
 from memory import campaigns, ledger, lessons, proposals
 from memory.lessons import Lesson
@@ -54,6 +54,8 @@ class CampaignLine(_Frozen):
     reachable: int
     holdout: int
     treated: int
+    written_to: int
+    """Contacts who got at least one message."""
     states: dict[str, int]
     reasons: dict[str, dict[str, int]]
     looks: tuple[Look, ...]
@@ -144,6 +146,11 @@ def _campaign(connection: Connection, campaign: campaigns.Campaign) -> CampaignL
         reachable=stored.proposal.audience.reachable,
         holdout=entered.get(True, 0),
         treated=entered.get(False, 0),
+        written_to=connection.execute(
+            select(func.count(distinct(messages.c.contact_id))).where(
+                messages.c.campaign_id == campaign.campaign_id, messages.c.state == "sent"
+            )
+        ).scalar_one(),
         states=ledger.reconcile(connection, campaign.campaign_id).states,
         reasons=ledger.reasons(connection, campaign.campaign_id),
         looks=tuple(

@@ -74,7 +74,7 @@ def _steps(campaign: CampaignLine) -> list[tuple[str, int]]:
         ("selected", campaign.selected),
         ("may be written to", campaign.reachable),
         ("not held out", campaign.treated),
-        ("messages sent", campaign.states.get("sent", 0)),
+        ("written to", campaign.written_to),
     ]
 
 

@@ -15,10 +15,11 @@ from console.settings import SETTINGS_FILE
 from console.wiring import Workspace
 from evals.demo.mail_server import MailServer, mail_server
 from evals.shop.export import CUT_OFF, write_shop
+from memory.canonical import digest
 from memory.errors import ConfigurationError
 from memory.importing.folder import FolderReport
 from memory.importing.report import ImportSettings, Progress, no_progress
-from memory.workspace import StoreClock
+from memory.workspace import StoreClock, set_value
 
 SHOP = "shop"
 """Name of the system that the demo's ids belong to."""
@@ -37,12 +38,15 @@ class Stage:
 
 
 @contextmanager
-def empty_stage(folder: Path, at: datetime, name: str = "Marlow & Finch (demo)") -> Iterator[Stage]:
+def empty_stage(folder: Path, at: datetime, name: str = "Marlow & Finch (demo)", *, seed: int = 1) -> Iterator[Stage]:
     """A workspace without data that sends to a local server; a demo folder of an earlier run is replaced."""
     fresh_workspace(folder, name=name, currency="USD", zone="America/New_York")
     with mail_server(folder / "emails") as server:
         _send_to(folder, server.port)
         workspace = Workspace(folder.resolve(), {})
+        with workspace.store.write() as connection:
+            # A real workspace draws its salt at random; here the same seed must tell the same story.
+            set_value(connection, "salt", digest(["demo", seed]))
         clock = StoreClock(workspace.store)
         clock.advance_to(at)
         try:
@@ -54,7 +58,7 @@ def empty_stage(folder: Path, at: datetime, name: str = "Marlow & Finch (demo)")
 @contextmanager
 def shop_stage(folder: Path, *, seed: int, progress: Progress = no_progress) -> Iterator[Stage]:
     """The same with the Complete Journey shop imported, as it stood on 1 October 2017."""
-    with empty_stage(folder, CUT_OFF) as stage:
+    with empty_stage(folder, CUT_OFF, seed=seed) as stage:
         write_shop(stage.exports, seed=seed)
         settings = ImportSettings(
             currency="USD", day_first=False, time_zone=stage.workspace.settings.fallback_zone, source=SHOP

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import insert
 
 from memory import consents, contacts, lessons, offers
+from memory.brand import ApprovedFact
 from memory.canonical import address_hash
 from memory.consents import Consent
 from memory.errors import NotFoundError
@@ -18,7 +19,7 @@ from memory.schema import contacts as contacts_table
 from memory.schema import facts as facts_table
 from memory.schema import offers as offers_table
 from memory.store import Store
-from tests.examples import NOW
+from tests.examples import NOW, brand
 
 
 def add_contact(store: Store, contact_id: int, email: str | None = None, **values: Any) -> None:
@@ -204,3 +205,14 @@ def test_a_lesson_is_usable_until_it_expires_or_is_withdrawn(any_store: Store) -
         assert lessons.get(connection, "l1").state_reason == "wrong prices"
         with pytest.raises(NotFoundError):
             lessons.set_state(connection, "l2", "withdrawn", reason="", actor="cli:ann", at=NOW)
+
+
+def test_the_claims_of_the_brand_file_replace_its_earlier_ones_and_nobody_elses(any_store: Store) -> None:
+    returns = ApprovedFact(id="returns", texts={"en": "Returns within 30 days."}, approved_by="Jane")
+    with any_store.write() as connection:
+        connection.execute(insert(facts_table).values(fact_id="a", language="en", text="Old.", approved_by="ann"))
+        assert offers.keep_brand_facts(connection, brand(facts=(returns,))) == 1
+        assert offers.keep_brand_facts(connection, brand(facts=(returns,))) == 1
+        assert [fact.fact_id for fact in offers.approved_facts(connection, NOW)] == ["a", "brand-returns"]
+        assert offers.keep_brand_facts(connection, brand()) == 0
+        assert [fact.fact_id for fact in offers.approved_facts(connection, NOW)] == ["a"]
