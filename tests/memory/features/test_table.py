@@ -57,8 +57,8 @@ def test_only_history_strictly_before_the_moment_counts(tmp_path: Path) -> None:
     sends = [{"contact_id": 1, "at": AS_OF}, {"contact_id": 2, "at": AS_OF - INSTANT}]
     features = _features(tmp_path, bought, 2, events=clicks, sends=sends)
     names = ["orders_count", "recency_days", "top_category", "clicks_90d", "sends_30d", "last_human_signal_days"]
-    assert list(features.row(1)[name] for name in names) == [0, None, None, 0, 0, None]
-    assert list(features.row(2)[name] for name in names) == [1, 0, "tea", 1, 1, 0]
+    assert [features.row(1)[name] for name in names] == [0, None, None, 0, 0, None]
+    assert [features.row(2)[name] for name in names] == [1, 0, "tea", 1, 1, 0]
 
 
 def test_windows_start_with_their_first_instant(tmp_path: Path) -> None:
@@ -257,7 +257,7 @@ def test_the_same_history_gives_the_same_table_however_it_is_stored(tmp_path: Pa
     whole = _features(tmp_path / "whole", bought, 40)
     pieces = Lake(tmp_path / "pieces")
     pieces.replace(LakeTable.CONTACTS, as_rows(LakeTable.CONTACTS, [{"contact_id": who} for who in range(40, 0, -1)]))
-    for number, (order, lines) in enumerate(reversed(bought)):
+    for number, (_order, _lines) in enumerate(reversed(bought)):
         if number % 40 == 0 or number == len(bought) - 1:
             batch = list(reversed(bought))[number : number + 40]
             orders = as_rows(LakeTable.ORDERS, [each for each, _ in batch])
