@@ -290,7 +290,10 @@ def speaking_of(path: Path) -> Iterator[None]:
     except CommitFailedError:
         # Somebody else committed first: the caller's retry decides.
         raise
-    except (DeltaError, OSError, duckdb.IOException, duckdb.InvalidInputException, pa.ArrowException) as error:
+    except (DeltaError, OSError, duckdb.Error, pa.ArrowException) as error:
+        if isinstance(error, duckdb.BinderException | duckdb.CatalogException | duckdb.ParserException):
+            # A question that is wrong in itself says nothing about the files.
+            raise
         text = str(error)
         if any(
             sign in text for sign in ("No space left", "File too large", "Disk quota", "os error 28", "os error 27")

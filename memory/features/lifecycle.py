@@ -29,7 +29,7 @@ def days_overdue(table: Table, _period: Period) -> Column:
 
 
 def recency_ratio(table: Table, _period: Period) -> Column:
-    return table.recency_days / ibis.greatest(table.median_interval_days, 1.0)
+    return table.recency_days / table.median_interval_days
 
 
 def stage(table: Table, period: Period) -> Column:
