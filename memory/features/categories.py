@@ -25,8 +25,10 @@ SAMPLE = 50_000
 MINIMUM_SUPPORT = 5
 """Contacts who must have discovered the second category after the first."""
 MINIMUM_LIFT = 1.1
-FOLLOWERS = 50
+FOLLOWERS = 20
+"""Of each category, those that are kept."""
 RECENT_CATEGORIES = 5
+"""Of each contact, those whose followers are looked at."""
 
 
 def category_days(history: History) -> Table:

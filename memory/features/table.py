@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from memory.errors import NotFoundError
 from memory.events import ORDER
-from memory.features.feature import FeatureValue, Source, Table
+from memory.features.feature import Feature, FeatureValue, Source, Table
 from memory.features.history import History, history_before
 from memory.features.registry import REGISTRY
 from memory.features.sources import Sources
@@ -45,13 +45,11 @@ def compute(lake: Lake, as_of: datetime, *, names: Iterable[str] | None = None, 
         counts = {name: REGISTRY[name].otherwise for name in wanted if REGISTRY[name].otherwise is not None}
         wide = wide.fill_null(counts) if counts else wide
         wide = history.engine.create_table("known_features", wide, temp=True)
-        made = set(wide.columns)
-        derived = [REGISTRY[name] for name in wanted if REGISTRY[name].source is Source.FEATURES]
-        while derived:
-            ready = [feature for feature in derived if made.issuperset(feature.needs)]
-            wide = wide.mutate(**{feature.name: feature.build(wide, history.period) for feature in ready})
-            made.update(feature.name for feature in ready)
-            derived = [feature for feature in derived if feature not in ready]
+        derived = _derive(
+            history, wide, [REGISTRY[name] for name in wanted if REGISTRY[name].source is Source.FEATURES]
+        )
+        if derived is not None:
+            wide = wide.left_join(derived, wide.contact_id == derived.of_contact_id).drop("of_contact_id")
         stored = {name: _stored(wide[name], REGISTRY[name].kind) for name in wanted}
         table = history.engine.create_table("features", wide.select("contact_id", **stored), temp=True)
     return Features(lake, as_of, history, table)
@@ -138,6 +136,22 @@ class Features:
     def _read(self, expression: Table) -> pa.Table:
         with speaking_of(self.lake.folder):
             return expression.to_pyarrow()
+
+
+def _derive(history: History, known: Table, features: Sequence[Feature]) -> Table | None:
+    """(of_contact_id, features made from other features), on as few columns as they need: windows sort them all."""
+    if not features:
+        return None
+    needed = {name for feature in features for name in feature.needs}.intersection(known.columns)
+    table = known.select("contact_id", *sorted(needed))
+    waiting = list(features)
+    while waiting:
+        ready = [feature for feature in waiting if set(table.columns).issuperset(feature.needs)]
+        made = {feature.name: feature.build(table, history.period) for feature in ready}
+        step = table.mutate(**made)
+        waiting = [feature for feature in waiting if feature not in ready]
+        table = history.engine.create_table(f"derived_{len(waiting)}", step, temp=True)
+    return table.select(of_contact_id=table.contact_id, **{each.name: table[each.name] for each in features})
 
 
 def _with_needs(names: Iterable[str]) -> list[str]:
