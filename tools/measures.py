@@ -25,7 +25,7 @@ from tools.audience import preview
 from tools.feature_cache import FeatureCache
 from tools.lookups import Answerer, JsonObject, Offered
 
-VALUE_FEATURES = ("orders_365d", "spend_365d_cents", "margin_365d_cents")
+VALUE_FEATURES = ("orders_365d", "spend_365d_cents", "margin_365d_cents", "cost_coverage")
 _KNOWN_COST_SHARE = 0.5
 _MOST_VALUES = 12
 # A value that fewer contacts share could point at a person.
@@ -163,7 +163,8 @@ class Measures:
         orders = sum(_whole(row["orders_365d"]) for row in rows)
         spend = sum(_whole(row["spend_365d_cents"]) for row in rows)
         known = [row for row in rows if row["margin_365d_cents"] is not None]
-        known_spend = sum(_whole(row["spend_365d_cents"]) for row in known)
+        # The margin covers only what has a known cost, and so must the spend it is divided by.
+        known_spend = sum(_whole(row["spend_365d_cents"]) * float(str(row["cost_coverage"] or 0)) for row in known)
         margin = sum(_whole(row["margin_365d_cents"]) for row in known)
         costs_known = spend > 0 and known_spend >= _KNOWN_COST_SHARE * spend
         average = spend / orders if orders else 0.0
