@@ -6,6 +6,7 @@ import os
 import stat
 import tomllib
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -17,6 +18,14 @@ from memory.errors import ConfigurationError
 SETTINGS_FILE = "noria.toml"
 SECRETS_FILE = "secrets.toml"
 SECRET_NAMES = ("NORIA_STORE_URL", "NORIA_SMTP_PASSWORD", "NORIA_MODEL_API_KEY")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this very machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class _Section(BaseModel):
@@ -100,6 +109,12 @@ class Settings(_Section):
     model: ModelSection | None = None
     review: ReviewSettings = ReviewSettings()
     work: WorkSettings = WorkSettings()
+
+    @property
+    def reaches_people(self) -> bool:
+        """True when mail may leave this machine; then only decisions of known people count, sandbox or not."""
+        smtp = self.channel.smtp
+        return self.channel.kind == "smtp" and smtp is not None and not is_loopback(smtp.host)
 
     @field_validator("fallback_zone")
     @classmethod

@@ -145,8 +145,9 @@ class Lake:
         self.folder = folder
 
     def state_of(self, table: LakeTable) -> str:
-        """Names the newest commit to a table: different after every write, empty while there is none."""
-        return max((path.name for path in (self.folder / table / "_delta_log").glob("*.json")), default="")
+        """Names the newest commit to a table: different after every write or rebuild, empty while there is none."""
+        newest = max((self.folder / table / "_delta_log").glob("*.json"), default=None)
+        return "" if newest is None else f"{newest.name}:{newest.stat().st_size}:{newest.stat().st_mtime_ns}"
 
     def append(self, table: LakeTable, rows: pa.Table, *, batch_id: str) -> bool:
         """Add a batch of rows once; False means that this batch is already there and nothing was written.

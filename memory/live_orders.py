@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, Row, Text, cast, exists, literal, or_, select
 
 from memory.events import ORDER
 from memory.lake import SCHEMAS, LakeTable
-from memory.schema import intake, to_micros
-from memory.workspace import DRAIN_PENDING, get_value
+from memory.schema import intake, to_micros, workspace
+from memory.workspace import DRAIN_PENDING
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,37 +31,55 @@ def live_orders(connection: Connection, since: datetime, until: datetime) -> Liv
     """
     orders: dict[str, dict[str, Any]] = {}
     lines: dict[str, list[dict[str, Any]]] = {}
+    # In one statement with the rows: a batch opened between two statements would be missed.
+    is_pending = exists().where(
+        workspace.c.key == DRAIN_PENDING,
+        cast(workspace.c.value, Text) == literal('"') + intake.c.batch_id + literal('"'),
+    )
     query = (
         select(intake)
         .where(intake.c.kind == ORDER, intake.c.contact_id.is_not(None), intake.c.at >= since, intake.c.at < until)
-        .where(or_(intake.c.batch_id.is_(None), intake.c.batch_id == get_value(connection, DRAIN_PENDING)))
+        .where(or_(intake.c.batch_id.is_(None), is_pending))
     )
     # An order that its shop reports again replaces what it said before, as it does when it is drained.
     for row in connection.execute(query.order_by(intake.c.intake_id)):
-        said: Mapping[str, Any] = row.properties
-        order_id, bought = str(said.get("order_id") or row.event_id), said.get("lines") or []
-        shared = {"order_id": order_id, "contact_id": row.contact_id, "at": to_micros(row.at)}
-        lines[order_id] = [
-            {
-                **shared,
-                "line": number,
-                "product_id": str(line.get("product_id", "")),
-                "category": str(line.get("category", "")),
-                "quantity": int(line.get("quantity", 1)),
-                "amount_cents": int(line.get("amount_cents", 0)),
-                "discount_cents": int(line.get("discount_cents", 0)),
-            }
-            for number, line in enumerate(bought, start=1)
-        ]
-        total = said.get("total_cents")
-        orders[order_id] = {
-            **shared,
-            "total_cents": sum(one["amount_cents"] for one in lines[order_id]) if total is None else int(total),
-            "discount_cents": int(said.get("discount_cents") or 0),
-            "currency": str(said.get("currency", "")),
-            "source": row.source,
-        }
+        order, bought = order_rows(row)
+        orders[order["order_id"]], lines[order["order_id"]] = order, bought
     return LiveOrders(
         pa.Table.from_pylist(list(orders.values()), schema=SCHEMAS[LakeTable.ORDERS]),
         pa.Table.from_pylist([one for few in lines.values() for one in few], schema=SCHEMAS[LakeTable.LINES]),
     )
+
+
+def order_rows(row: Row[Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """An order event of intake as rows of the lake's tables ``orders`` and ``lines``.
+
+    Without an order_id it is known by the id of its event; what is missing or null counts as nothing.
+    """
+    said: Mapping[str, Any] = row.properties
+    shared = {
+        "order_id": str(said.get("order_id") or row.event_id),
+        "contact_id": row.contact_id,
+        "at": to_micros(row.at),
+    }
+    lines = [
+        {
+            **shared,
+            "line": number,
+            "product_id": str(line.get("product_id") or ""),
+            "category": str(line.get("category") or ""),
+            "quantity": int(line.get("quantity") or 1),
+            "amount_cents": int(line.get("amount_cents") or 0),
+            "discount_cents": int(line.get("discount_cents") or 0),
+        }
+        for number, line in enumerate(said.get("lines") or [], start=1)
+    ]
+    total = said.get("total_cents")
+    order = {
+        **shared,
+        "total_cents": sum(line["amount_cents"] for line in lines) if total is None else int(total),
+        "discount_cents": int(said.get("discount_cents") or 0),
+        "currency": str(said.get("currency") or ""),
+        "source": row.source,
+    }
+    return order, lines

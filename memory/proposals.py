@@ -181,11 +181,13 @@ def decide(
             decisions.c.digest == digest,
             decisions.c.verdict == verdict,
             decisions.c.actor == actor,
+            decisions.c.reason == reason.strip(),
             decisions.c.verdict != "ask",
         )
-    ).first()
-    if again is not None:
-        return _decision(again)
+    )
+    for known in map(_decision, again):
+        if known.changes == (changes or {}):
+            return known
     where = f"proposal {proposal_id}"
     if (row.version, row.digest) != (version, digest):
         raise ConflictError(

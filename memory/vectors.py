@@ -116,14 +116,16 @@ class VectorMemory:
 
     def ids(self, kind: Kind) -> set[str]:
         """Ids of everything indexed of a kind."""
-        found = self._collection.get(where={"kind": kind}, include=[])
+        with self._readable():
+            found = self._collection.get(where={"kind": kind}, include=[])
         return {name.split(":", 1)[1] for name in found["ids"]}
 
     def forget(self, kind: Kind, ids: Iterable[str]) -> None:
         """Remove documents; unknown ids are ignored."""
         names = [f"{kind}:{name}" for name in ids]
         if names:
-            self._collection.delete(ids=names)
+            with self._readable():
+                self._collection.delete(ids=names)
 
     def rebuild(self, documents: Sequence[Document]) -> None:
         """Throw the index away and build it again from rows of the store."""

@@ -83,7 +83,8 @@ def send(place: Workplace, channel: Channel, ready: Sequence[Ready], token: str)
         seconds = place.lease_seconds * (1 - _MARGIN)
         said = channel.send_many(list(outgoing.values()), seconds=seconds)
         outcomes |= {outcome.message_key: outcome for outcome in said}
-    results = [_result(one, outcomes[one.message.message_key], outgoing, place.clock.now()) for one in ready]
+    at = place.clock.now()
+    results = [_result(one, outcomes[one.message.message_key], outgoing, at) for one in ready]
     return _record(place, ready, results, outcomes, token)
 
 

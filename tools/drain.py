@@ -9,16 +9,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, func, select, text, update
 
 from memory import workspace
 from memory.events import BOUNCE, ORDER
 from memory.lake import SCHEMAS, Lake, LakeTable
+from memory.live_orders import order_rows
 from memory.schema import from_micros, intake, messages, to_micros
 from memory.store import Store
 
 _BATCH = 5000
 _EXPORTED = "sends_exported_to"
+_DRAIN_LOCK = 0x4E4F5244
 # Outcomes are recorded a little later than they happen; what was exported before is simply the same again.
 _OVERLAP = timedelta(days=1)
 # Each batch is a commit to three tables: worth it for many events, or when the lake would fall a day behind.
@@ -78,6 +80,9 @@ def export_sends(store: Store, lake: Lake) -> int:
 def _open_batch(store: Store) -> str | None:
     """The batch that is to be written next: one that was begun, or else a new one; None when nothing waits."""
     with store.write() as connection:
+        if connection.dialect.name == "postgresql":
+            # Two workers must not open two batches: only one can be the pending one.
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _DRAIN_LOCK})
         pending = workspace.get_value(connection, workspace.DRAIN_PENDING)
         if pending is not None:
             return str(pending)
@@ -97,18 +102,19 @@ def _open_batch(store: Store) -> str | None:
 
 def _write(lake: Lake, rows: Sequence[Row[Any]], batch_id: str) -> None:
     known = [row for row in rows if row.contact_id is not None]
-    orders = {str(row.properties["order_id"]): row for row in known if _is_order(row)}
+    # An order that its shop reports again replaces what it said before.
+    orders = {order["order_id"]: (order, bought) for order, bought in map(order_rows, _orders(known))}
     if orders:
-        lake.upsert(LakeTable.ORDERS, _table(LakeTable.ORDERS, [_order(*one) for one in sorted(orders.items())]))
-        lines = [line for one in sorted(orders.items()) for line in _lines(*one)]
+        lake.upsert(LakeTable.ORDERS, _table(LakeTable.ORDERS, [order for order, _ in orders.values()]))
+        lines = [line for _, bought in orders.values() for line in bought]
         if lines:
             lake.upsert(LakeTable.LINES, _table(LakeTable.LINES, lines))
     if known:
         lake.append(LakeTable.EVENTS, _table(LakeTable.EVENTS, [_event(row) for row in known]), batch_id=batch_id)
 
 
-def _is_order(row: Row[Any]) -> bool:
-    return row.kind == ORDER and bool(row.properties.get("order_id"))
+def _orders(rows: Sequence[Row[Any]]) -> list[Row[Any]]:
+    return [row for row in rows if row.kind == ORDER]
 
 
 def _event(row: Row[Any]) -> dict[str, Any]:
@@ -128,37 +134,6 @@ def _event(row: Row[Any]) -> dict[str, Any]:
         "source": row.source,
         "properties": json.dumps(kept, sort_keys=True, ensure_ascii=False),
     }
-
-
-def _order(order_id: str, row: Row[Any]) -> dict[str, Any]:
-    lines = row.properties.get("lines", [])
-    total = row.properties.get("total_cents", sum(int(line.get("amount_cents", 0)) for line in lines))
-    return {
-        "order_id": order_id,
-        "contact_id": row.contact_id,
-        "at": to_micros(row.at),
-        "total_cents": int(total),
-        "discount_cents": int(row.properties.get("discount_cents", 0)),
-        "currency": str(row.properties.get("currency", "")),
-        "source": row.source,
-    }
-
-
-def _lines(order_id: str, row: Row[Any]) -> list[dict[str, Any]]:
-    return [
-        {
-            "order_id": order_id,
-            "line": number,
-            "contact_id": row.contact_id,
-            "at": to_micros(row.at),
-            "product_id": str(line.get("product_id", "")),
-            "category": str(line.get("category", "")),
-            "quantity": int(line.get("quantity", 1)),
-            "amount_cents": int(line.get("amount_cents", 0)),
-            "discount_cents": int(line.get("discount_cents", 0)),
-        }
-        for number, line in enumerate(row.properties.get("lines", []), start=1)
-    ]
 
 
 def _bounced(rows: Sequence[Row[Any]]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from memory.features.table import Features, compute
-from memory.lake import Lake
+from memory.lake import Lake, LakeTable
 
 _KEPT = 4
 _Key = tuple[str, datetime, tuple[str, ...]]
@@ -36,6 +36,4 @@ class FeatureCache:
 
 def _state_of(lake: Lake) -> str:
     """Changes with every commit to any table; the same for a lake and its untouched copy."""
-    newest = {path.parent.parent.name: path for path in sorted(lake.folder.glob("*/_delta_log/*.json"))}
-    stats = {table: (path.name, path.stat()) for table, path in newest.items()}
-    return ",".join(f"{table}:{name}:{one.st_size}:{one.st_mtime_ns}" for table, (name, one) in sorted(stats.items()))
+    return ",".join(lake.state_of(table) for table in LakeTable)

@@ -214,7 +214,7 @@ def _purchases(
         live = [
             (row.contact_id, row.at)
             for row in connection.execute(query)
-            if any(line.get("category") == category for line in row.properties.get("lines", []))
+            if any(line.get("category") == category for line in row.properties.get("lines") or [])
         ]
     else:
         live = [(one, row.last_order_at) for one, row in people.items() if row.last_order_at is not None]

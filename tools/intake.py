@@ -212,7 +212,7 @@ def _reach_goals(connection: Connection, done: Sequence[_Done], at: datetime) ->
 
 
 def _is_goal(goal: Goal, event: Incoming) -> bool:
-    lines = event.properties.get("lines", [])
+    lines = event.properties.get("lines") or []
     return not goal.category or any(line.get("category") == goal.category for line in lines)
 
 

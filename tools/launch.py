@@ -98,6 +98,8 @@ def launch(place: Workplace, proposal_id: str, *, features: Features | None = No
     )
     with place.store.write() as connection:
         stored = proposals.get(connection, proposal_id)
+        if stored.status not in {ProposalStatus.APPROVED, ProposalStatus.LAUNCHING}:
+            return Launch(proposal.proposal_id, stored.status, campaign_id, "Somebody else was faster.")
         objection = _objection(connection, place, stored, at) or _misfit(proposal.play, selection.audience)
         if objection:
             return _turn_away(connection, place, stored, *objection, audience=selection.audience)
@@ -171,8 +173,10 @@ def _turn_away(
     at = place.clock.now()
     proposal_id = stored.proposal.proposal_id
     campaign_id = campaigns.campaign_id_of(proposal_id)
-    proposals.swap_status(connection, proposal_id, stored.status, status, at, actor=place.actor, reason=sentence)
-    if campaigns.of_proposal(connection, proposal_id) is not None:
+    swapped = proposals.swap_status(
+        connection, proposal_id, stored.status, status, at, actor=place.actor, reason=sentence
+    )
+    if swapped and campaigns.of_proposal(connection, proposal_id) is not None:
         _cancel(connection, campaign_id, at, place.actor, sentence)
     return Launch(proposal_id, status, campaign_id, sentence, audience)
 

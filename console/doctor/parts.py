@@ -7,13 +7,13 @@ import smtplib
 import ssl
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 
 import httpx
 from dns.resolver import Resolver
 
 from console.doctor.diagnosis import Diagnosis, failure, warning, well
 from console.doctor.sender import check_sender
+from console.settings import is_loopback
 from console.wiring import Workspace
 from memory import contacts, journal
 from memory.consents import count_current
@@ -49,7 +49,7 @@ def examine(workspace: Workspace, resolver: Resolver | None = None) -> Iterator[
 def _brand(workspace: Workspace) -> Iterator[Diagnosis]:
     brand = workspace.brand
     example = brand.sender_address.endswith(("@example.com", ".example.com", "@example.org", ".example.org"))
-    if example and not workspace.settings.sandbox:
+    if example and workspace.settings.reaches_people:
         yield failure("brand", "The brand file still holds the example's sender.", "Fill in brand.yaml.")
     else:
         yield well("brand", f"{brand.name}, from {brand.sender_address}.")
@@ -140,7 +140,7 @@ def _channel(workspace: Workspace) -> Iterator[Diagnosis]:
 
 def _sender(workspace: Workspace, resolver: Resolver | None) -> Iterator[Diagnosis]:
     smtp = workspace.settings.channel.smtp
-    if workspace.settings.channel.kind == "sandbox" or smtp is None or _is_loopback(smtp.host):
+    if workspace.settings.channel.kind == "sandbox" or smtp is None or is_loopback(smtp.host):
         return
     if resolver is None:
         resolver = Resolver()
@@ -162,10 +162,3 @@ def _model(workspace: Workspace) -> Iterator[Diagnosis]:
         return
     # 401 and 404 still show that a server listens there; the key is only shown to it when agents work.
     yield well("model", f"{section.name} at {section.base_url} answers with status {status}.")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -114,3 +114,16 @@ def test_a_broken_pack_names_file_and_line(tmp_path: Path) -> None:
     (tmp_path / "packs" / "ours.yaml").write_text("schema_version: 1\nname: ours\nextends: base\nrulez: {}\n")
     with pytest.raises(Exception, match=r"ours\.yaml, line 4"):
         Workspace(write(tmp_path, GOOD), {}).read_pack("ours")
+
+
+@pytest.mark.parametrize(
+    ("channel", "reaches"),
+    [
+        ("", False),
+        ('[channel]\nkind = "smtp"\n[channel.smtp]\nhost = "127.0.0.1"\n', False),
+        ('[channel]\nkind = "smtp"\n[channel.smtp]\nhost = "mail.example.com"\n', True),
+    ],
+)
+def test_a_workspace_whose_mail_leaves_this_machine_is_no_sandbox(tmp_path: Path, channel: str, reaches: bool) -> None:
+    settings = load_settings(write(tmp_path, f'name = "x"\nsandbox = true\n{channel}'))
+    assert settings.reaches_people is reaches

@@ -207,3 +207,14 @@ def test_a_brief_reads_back(any_store: Store) -> None:
         assert proposals.read_brief(connection, "b1").owner == "ann"
         with pytest.raises(NotFoundError):
             proposals.read_brief(connection, "b2")
+
+
+def test_an_approval_repeated_with_a_reason_is_kept(any_store: Store) -> None:
+    found = proposal()
+    submit(any_store, found)
+    decide(any_store, found, "approve")
+    assert decide(any_store, found, "approve", reason="I checked the stock.").reason == "I checked the stock."
+    decide(any_store, found, "edit", changes={"holdout_share": 0.9})
+    assert decide(any_store, found, "edit", changes={"holdout_share": 0.2}).changes == {"holdout_share": 0.2}
+    with any_store.read() as connection:
+        assert len(proposals.decisions_on(connection, "p1")) == 4

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from memory import campaigns, contacts, enrolments, ledger, workspace
 from memory.clock import ManualClock
 from memory.lake import LakeTable
+from memory.live_orders import live_orders
 from memory.play import Goal
-from memory.schema import intake, suppressions
+from memory.schema import EPOCH, intake, suppressions
 from memory.store import Store
 from tests.tools.mail_server import MailServer
 from tests.tools.scene import DAY, NOW, add_contacts, address, counts, play, reasons, start, workplace
@@ -253,3 +254,26 @@ def test_many_events_are_written_at_once(place: Workplace, clock: ManualClock) -
     assert is_worth_draining(place.store, clock.now())
     assert drain(place.store, place.lake) == WORTH_ROWS
     assert not is_worth_draining(place.store, clock.now())
+
+
+def test_an_order_whose_batch_is_being_written_still_counts_as_live(place: Workplace, clock: ManualClock) -> None:
+    add_contacts(place.store, [1])
+    receive(place.store, [order()], clock.now())
+    until = clock.now() + timedelta(days=1)
+    with place.store.write() as connection:
+        connection.execute(update(intake).values(batch_id="b1"))
+        workspace.set_value(connection, workspace.DRAIN_PENDING, "b1")
+        assert live_orders(connection, EPOCH, until).orders.num_rows == 1
+        workspace.set_value(connection, workspace.DRAIN_PENDING, None)
+        assert live_orders(connection, EPOCH, until).orders.num_rows == 0
+
+
+def test_an_order_without_id_or_with_nulls_is_the_same_live_and_drained(place: Workplace, clock: ManualClock) -> None:
+    add_contacts(place.store, [1])
+    properties = {"lines": None, "total_cents": 500, "discount_cents": None}
+    receive(place.store, [event("order", contact=1, name="e1", properties=properties)], clock.now())
+    with place.store.read() as connection:
+        live = live_orders(connection, EPOCH, clock.now() + timedelta(days=1)).orders.to_pylist()
+    drain(place.store, place.lake)
+    assert rows(place, LakeTable.ORDERS) == live
+    assert [one["order_id"] for one in live] == ["e1"]
