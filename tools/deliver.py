@@ -117,6 +117,9 @@ def _result(one: Ready, outcome: Outcome, outgoing: dict[str, Outgoing], at: dat
                 provider_id=provider_id,
                 content_digest=content,
             )
+        case Transient(reason=reason) | Failed(reason=reason) if message.state == "claimed":
+            # An earlier attempt may have left before its worker fell silent, so this is not called unsent.
+            return Result(message_id=message.message_id, state="unknown", reason=reason)
         case Transient(reason=reason) if message.attempts + 1 < ATTEMPTS:
             # attempts was read before this claim counted itself.
             pause = min(_BACKOFF * 2**message.attempts, _LONGEST_BACKOFF)
