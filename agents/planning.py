@@ -17,7 +17,7 @@ from agents.measures import lookups_for
 from agents.provider import Opportunity, Task
 from agents.recall import gather
 from agents.state import PlanState
-from memory import proposals
+from memory import campaigns, proposals
 from memory.canonical import digest
 from memory.errors import NoriaError
 from memory.finding import Verdict
@@ -126,6 +126,8 @@ def rank(state: PlanState, desk: Desk) -> PlanState:
     with desk.store.read() as connection:
         brief = proposals.read_brief(connection, state["brief_id"])
         busy = {one.proposal.play.playbook for one in proposals.list_proposals(connection, _BUSY)}
+        # Whoever is held out of a running campaign must not get its mail from a second one.
+        busy |= {one.playbook for one in campaigns.list_campaigns(connection, ["live", "paused"])}
     lookups = lookups_for(desk, thread_id)
     found: list[Opportunity] = []
     withheld: list[Withheld] = []

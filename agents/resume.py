@@ -31,6 +31,7 @@ from tools.lookups import read_thread
 _log = structlog.get_logger(__name__)
 Kind = Literal["approval", "clarity"]
 PLAN, PROPOSAL = "plan", "proposal"
+_PRECEDENCE = ("reject", "edit", "ask", "approve")
 _STARTED, _ENDED = "thread.started", "thread.ended"
 
 
@@ -131,9 +132,13 @@ class Threads:
             return self._settle(thread_id)
 
     def apply_decisions(self) -> list[str]:
-        """Act on every stored decision that the graph has not seen yet; returns the proposals that moved."""
+        """Act on every stored decision that the graph has not seen yet; returns the proposals that moved.
+
+        A no beats a yes that was not acted on yet, and a change voids it, whichever was said first.
+        """
         with self.desk.store.read() as connection:
             pending = proposals.unconsumed_decisions(connection)
+        pending.sort(key=lambda decision: _PRECEDENCE.index(decision.verdict))
         return [decision.proposal_id for decision in pending if self._tried(decision)]
 
     def recover(self) -> list[str]:
