@@ -23,7 +23,6 @@ from memory.proposal import Decision, ProposalStatus
 from memory.proposals import WAITING, StoredProposal
 from policies.approval import approved_by_enough
 
-_NOBODY = "An answer was ignored: no stored decision of a known person stands behind it."
 ASK_AGAIN, REVISE, LAUNCH, END = "approve", "review", "launch", "end"
 
 

@@ -24,7 +24,6 @@ from memory.errors import InvalidInputError, LakeError
 KEEP_FILES_HOURS = 7 * 24
 _ATTEMPTS = 10
 _UPSERT = "noria.upsert"
-_FULL = ("No space left", "File too large", "Disk quota", "os error 28", "os error 27")
 
 
 class LakeTable(StrEnum):

@@ -85,7 +85,7 @@ def test_names_of_machines_and_registries_are_recognised(text: str) -> None:
     assert MACHINE_PATHS.search(text) or REGISTRY_HOSTS.search(text)
 
 
-@pytest.mark.parametrize("text", ["console/work/x.py", "`noria work`", "/workspace/", "a/home/b", "docs/root/x"])
+@pytest.mark.parametrize("text", ["console/cli/x.py", "`noria work`", "/workspace/", "a/home/b", "docs/root/x"])
 def test_ordinary_paths_are_not_mistaken_for_a_machine(text: str) -> None:
     assert not MACHINE_PATHS.search(text)
     assert not REGISTRY_HOSTS.search(text)
