@@ -15,12 +15,11 @@ from memory.journal import append
 from memory.ledger import Message
 from memory.play import Play, SendStep, WaitStep
 from memory.play import Sequence as PlaySequence
-from memory.schema import messages as message_rows
+from tools.campaign import end
 from tools.workplace import Workplace
 
 _CHUNK = 500
 COMPLETED = "completed"
-FINISHED = "finished"
 
 
 def advance(place: Workplace, *, most: int | None = None) -> int:
@@ -43,16 +42,8 @@ def finish(place: Workplace) -> list[str]:
         at = place.clock.now()
         over = [one for one in campaigns.list_campaigns(connection, ["live", "paused"]) if one.ends_at <= at]
         for campaign in over:
-            close(connection, campaign.campaign_id, at, place.actor)
+            end(connection, campaign.campaign_id, "finished", at, place.actor)
         return [campaign.campaign_id for campaign in over]
-
-
-def close(connection: Connection, campaign_id: str, at: datetime, actor: str) -> None:
-    """End a campaign: cancel what is planned, and let everybody out."""
-    ledger.cancel(connection, message_rows.c.campaign_id == campaign_id, FINISHED)
-    inside = [one for one in enrolments.of_campaign(connection, campaign_id) if one.state == "active"]
-    enrolments.leave(connection, {one.enrolment_id: FINISHED for one in inside}, at)
-    campaigns.swap_status(connection, campaign_id, ["live", "paused"], "finished", at=at, actor=actor)
 
 
 def first_place(sequence: PlaySequence, enters_at: datetime) -> tuple[str | None, datetime | None]:

@@ -19,11 +19,11 @@ from memory.offers import read_offer
 from memory.play import Play
 from memory.proposal import Audience, Proposal, ProposalStatus
 from memory.proposals import StoredProposal
-from memory.schema import messages
 from memory.snapshot import refresh
 from policies.facts import last_planned_send
 from tools.advance import first_place, message_at, sequence_of
 from tools.audience import Entrant, Selection, choose
+from tools.campaign import end
 from tools.drift import changed_parts
 from tools.workplace import Workplace
 
@@ -177,16 +177,8 @@ def _turn_away(
         connection, proposal_id, stored.status, status, at, actor=place.actor, reason=sentence
     )
     if swapped and campaigns.of_proposal(connection, proposal_id) is not None:
-        _cancel(connection, campaign_id, at, place.actor, sentence)
+        end(connection, campaign_id, "cancelled", at, place.actor, sentence)
     return Launch(proposal_id, status, campaign_id, sentence, audience)
-
-
-def _cancel(connection: Connection, campaign_id: str, at: datetime, actor: str, sentence: str) -> None:
-    """Undo a launch that did not come to its end; nothing of it has left."""
-    ledger.cancel(connection, messages.c.campaign_id == campaign_id, "cancelled")
-    inside = enrolments.of_campaign(connection, campaign_id)
-    enrolments.leave(connection, {one.enrolment_id: "cancelled" for one in inside}, at)
-    campaigns.swap_status(connection, campaign_id, ["live", "paused"], "cancelled", at=at, actor=actor, reason=sentence)
 
 
 def _campaign(proposal: Proposal, campaign_id: str, at: datetime) -> tuple[Campaign, CampaignVersion]:

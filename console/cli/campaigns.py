@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 from console.cli.output import AsJson, answer, moment, number, plain, quote, say, table
-from console.cli.place import InWorkspace
+from console.cli.place import InWorkspace, operator
 from console.wiring import open_workspace
 from memory import campaigns as campaign_rows
-from memory import readouts
+from memory import ledger, readouts
+from memory.campaigns import Campaign
+from tools import campaign
 
 PROGRAMME = "programme"
 
+commands = typer.Typer(help="Print every campaign, or pause, resume or stop one.")
+
+CampaignId = Annotated[str, typer.Argument(help="Id of the campaign, or the beginning of it.")]
+Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; it goes into the journal.")]
+
 
 def add_commands(app: typer.Typer) -> None:
-    app.command()(campaigns)
+    app.add_typer(commands, name="campaigns")
     app.command()(readout)
 
 
-def campaigns(workspace: InWorkspace = None, as_json: AsJson = False) -> None:
-    """Print each campaign with its messages by final state and its newest read-out."""
+@commands.callback(invoke_without_command=True)
+def listing(context: typer.Context, workspace: InWorkspace = None, as_json: AsJson = False) -> None:
+    """Print each campaign with its messages by final state and its newest read-out, or act on one."""
+    if context.invoked_subcommand is not None:
+        return
     from console.report.facts import read_facts
 
     with open_workspace(workspace) as opened, opened.store.read() as connection:
@@ -54,6 +65,26 @@ def campaigns(workspace: InWorkspace = None, as_json: AsJson = False) -> None:
     )
 
 
+@commands.command()
+def pause(campaign_id: CampaignId, reason: Reason = "", workspace: InWorkspace = None, as_json: AsJson = False) -> None:
+    """Hold back all messages of one campaign; their deadlines keep running."""
+    _steer(campaign.pause, campaign_id, reason, workspace, as_json=as_json)
+
+
+@commands.command()
+def resume(
+    campaign_id: CampaignId, reason: Reason = "", workspace: InWorkspace = None, as_json: AsJson = False
+) -> None:
+    """Let a paused campaign go on, if it still is what was approved."""
+    _steer(campaign.resume, campaign_id, reason, workspace, as_json=as_json)
+
+
+@commands.command()
+def stop(campaign_id: CampaignId, reason: Reason = "", workspace: InWorkspace = None, as_json: AsJson = False) -> None:
+    """End one campaign for good; what has already left is still measured."""
+    _steer(campaign.stop, campaign_id, reason, workspace, as_json=as_json)
+
+
 def readout(
     campaign_id: Annotated[str, typer.Argument(help="Id of the campaign, or `programme` for all marketing together.")],
     peek: Annotated[
@@ -73,11 +104,11 @@ def readout(
             if campaign_id == PROGRAMME:
                 rows = readouts.of_programme(connection)
             else:
-                campaign = campaign_rows.get(connection, campaign_id)
-                rows = readouts.of_campaign(connection, campaign.campaign_id)
+                read = campaign_rows.get(connection, campaign_id)
+                rows = readouts.of_campaign(connection, read.campaign_id)
                 title, waits = (
-                    f"{campaign.name}, {campaign.status}",
-                    f"The last one is due on {moment(campaign.ends_at)}.",
+                    f"{read.name}, {read.status}",
+                    f"The last one is due on {moment(read.ends_at)}.",
                 )
         found = [(row.read_at, ReadOut.model_validate(row.body)) for row in rows]
         if peek:
@@ -99,3 +130,19 @@ def readout(
             say(f"No look yet. {waits} `--peek` looks now.")
 
     answer([{"read_at": at.isoformat(), **plain(one)} for at, one in found], as_json=as_json, show=show)
+
+
+def _steer(
+    act: Callable[..., Campaign], campaign_id: str, reason: str, workspace: InWorkspace, *, as_json: bool
+) -> None:
+    with open_workspace(workspace) as opened, opened.store.write() as connection:
+        found = act(connection, campaign_id, at=opened.clock.now(), actor=operator(), reason=reason)
+        states = ledger.reconcile(connection, found.campaign_id).states
+    waiting = states.get("planned", 0)
+
+    def show() -> None:
+        say(f"{quote(found.name)} ({found.campaign_id}) is [bold]{found.status}[/bold].")
+        if waiting:
+            say(f"{number(waiting)} messages of it are planned.")
+
+    answer({"campaign_id": found.campaign_id, "status": found.status, "states": states}, as_json=as_json, show=show)

@@ -25,6 +25,7 @@ from memory.proposal import Proposal, ProposalStatus
 from memory.proposals import StoredProposal
 from memory.schema import campaign_versions, messages, offers
 from memory.schema import proposals as proposal_rows
+from tools import campaign
 
 CUSTOMERS = 260
 JANE, TOM = "cli:jane", "console:tom"
@@ -166,12 +167,18 @@ def _approved(stage: Stage, brief_id: str) -> StoredProposal:
 
 
 def _withdraw_open(workspace: Workspace, threads: Threads) -> None:
-    """Turn down what still waits, so that the same play may be proposed again."""
+    """Turn down what waits and stop what runs, so that the same play may be proposed again."""
     with workspace.store.read() as connection:
         waiting = proposals.list_proposals(connection, proposals.WAITING)
     for one in waiting:
         say_about(workspace, one, "reject", JANE, reason="We start again.")
     threads.apply_decisions()
+    with workspace.store.write() as connection:
+        for running in campaigns.list_campaigns(connection, ["live", "paused"]):
+            campaign.stop(
+                connection, running.campaign_id, at=workspace.clock.now(), actor=JANE, reason="We start again."
+            )
+            say(f"  [red]stop[/red] by {JANE} of the {running.status} campaign {quote(running.name)}")
 
 
 def _let_it_work(stage: Stage, threads: Threads, stored: StoredProposal, workspace: Workspace | None = None) -> Cycle:

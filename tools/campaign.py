@@ -1,0 +1,74 @@
+"""A person's hand on one campaign: pause it, let it go on, stop it for good."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from memory import campaigns, enrolments, ledger, proposals
+from memory.campaigns import Campaign, Status
+from memory.errors import ConflictError
+from memory.proposal import ProposalStatus
+from memory.schema import messages
+from tools.drift import approval_facts, has_drifted
+
+LEFT = frozenset({"claimed", "sent", "unknown"})
+"""States of a message that has left, or may have."""
+
+
+def pause(connection: Connection, campaign_id: str, *, at: datetime, actor: str, reason: str) -> Campaign:
+    """Hold back everything of a live campaign; deadlines keep running. Raises ConflictError if it is not live."""
+    campaign = campaigns.get(connection, campaign_id)
+    if not campaigns.swap_status(
+        connection, campaign.campaign_id, ["live"], "paused", at=at, actor=actor, reason=reason
+    ):
+        raise _conflict(campaign, "Only a live campaign can be paused.")
+    return campaigns.get(connection, campaign.campaign_id)
+
+
+def resume(connection: Connection, campaign_id: str, *, at: datetime, actor: str, reason: str) -> Campaign:
+    """Let a paused campaign go on. Raises ConflictError if it is not paused, or its approval no longer covers it."""
+    campaign = campaigns.get(connection, campaign_id)
+    stored = proposals.get(connection, campaign.proposal_id)
+    if campaign.status != "paused" or stored.status is ProposalStatus.LAUNCHING:
+        raise _conflict(campaign, "Only a paused campaign, launched to its end, can go on.")
+    version = campaigns.get_version(connection, campaign.campaign_id, campaign.version)
+    if has_drifted(approval_facts(connection, campaign, version)):
+        raise ConflictError(
+            "What would be sent is not what was approved.",
+            where=f"campaign {campaign.campaign_id}",
+            remedy=f"Stop it (`noria campaigns stop {campaign.campaign_id}`), then plan and approve afresh.",
+        )
+    campaigns.swap_status(connection, campaign.campaign_id, ["paused"], "live", at=at, actor=actor, reason=reason)
+    return campaigns.get(connection, campaign.campaign_id)
+
+
+def stop(connection: Connection, campaign_id: str, *, at: datetime, actor: str, reason: str) -> Campaign:
+    """End a campaign for good: cancel what is planned, let everybody out.
+
+    If anything of it may have left it is ``finished``, and still measured at its planned looks; else ``cancelled``.
+    Raises ConflictError if it is over already.
+    """
+    campaign = campaigns.get(connection, campaign_id)
+    if campaign.status not in {"live", "paused"}:
+        raise _conflict(campaign, "There is nothing left to stop.")
+    states = ledger.reconcile(connection, campaign.campaign_id).states
+    end(connection, campaign.campaign_id, "finished" if LEFT & states.keys() else "cancelled", at, actor, reason)
+    return campaigns.get(connection, campaign.campaign_id)
+
+
+def end(connection: Connection, campaign_id: str, status: Status, at: datetime, actor: str, reason: str = "") -> None:
+    """Cancel what is planned, let everybody out, and set the final status, which is also the reason in the ledger."""
+    ledger.cancel(connection, messages.c.campaign_id == campaign_id, status)
+    inside = enrolments.of_campaign(connection, campaign_id)
+    enrolments.leave(connection, {one.enrolment_id: status for one in inside}, at)
+    campaigns.swap_status(connection, campaign_id, ["live", "paused"], status, at=at, actor=actor, reason=reason)
+
+
+def _conflict(campaign: Campaign, sentence: str) -> ConflictError:
+    return ConflictError(
+        f"It is {campaign.status}. {sentence}",
+        where=f"campaign {campaign.campaign_id}",
+        remedy="`noria campaigns` shows where each campaign stands.",
+    )
