@@ -31,7 +31,7 @@ def _no_model_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=200)
 @pytest.mark.timeout(1200)
 def test_the_whole_suite_holds_with_the_rules(tmp_path: Path) -> None:
     result = run_suite(load_cases(), Contender(), jobs=2)
