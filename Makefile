@@ -4,6 +4,8 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python;
   $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
 ARGS ?=
+# A Python that may keep nothing compiled compiles every library again in each process: ten seconds at each start.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test check format setup
 
@@ -11,8 +13,7 @@ demo: setup
 	@$(BIN)/noria demo $(ARGS)
 
 test: setup
-	@$(BIN)/coverage run -m pytest $(ARGS)
-	@$(BIN)/coverage report
+	@$(BIN)/pytest --numprocesses auto --dist worksteal --cov $(ARGS)
 
 check: setup
 	$(BIN)/ruff format --check .

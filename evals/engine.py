@@ -76,7 +76,8 @@ def run_cases(
             told(scenario.name)
             return outcome
 
-        report = dataset.evaluate_sync(task, max_concurrency=jobs, progress=False, repeat=repeat)
+        # `evaluate_sync` would leave its event loop open.
+        report = asyncio.run(dataset.evaluate(task, max_concurrency=jobs, progress=False, repeat=repeat))
     return _runs(report, {scenario.name: scenario.title for scenario in scenarios})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 # ibis ships no types.
@@ -26,10 +27,9 @@ class Engine(Backend):  # type: ignore[misc]  # untyped parent
     def get_schema(self, table_name: str, *, catalog: str | None = None, database: str | None = None) -> sch.Schema:
         place = ".".join(_quoted(part) for part in (catalog, database, table_name) if part)
         described = self.con.sql(f"DESCRIBE {place}").to_arrow_table()
-        types = self.compiler.type_mapper
         return sch.Schema(
             {
-                row["column_name"]: types.from_string(row["column_type"], nullable=row["null"] == "YES")
+                row["column_name"]: _type_of(row["column_type"], row["null"] == "YES")
                 for row in described.select(["column_name", "column_type", "null"]).to_pylist()
             }
         )
@@ -44,6 +44,12 @@ def open_engine() -> Engine:
     engine = Engine()
     engine.do_connect(":memory:", **_CONFIG)
     return engine
+
+
+@cache
+def _type_of(text: str, nullable: bool) -> Any:
+    # Every table is made of the same few types, and each costs a run of a parser.
+    return Engine.compiler.type_mapper.from_string(text, nullable=nullable)
 
 
 def _quoted(name: str) -> str:

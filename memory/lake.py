@@ -229,10 +229,12 @@ class Lake:
         for table, schema in SCHEMAS.items():
             with speaking_of(self._path(table)):
                 files = self._open(table).file_uris() if self._exists(table) else []
+                # DuckDB itself: ibis takes longer to word these than they take.
                 if files:
-                    engine.read_parquet(files, table_name=table.value)
+                    engine.con.read_parquet(files).create_view(table.value)
                 else:
-                    engine.create_table(table.value, _loose(schema).empty_table(), temp=True)
+                    columns = ", ".join(f'"{field.name}" {field.type}' for field in schema)
+                    engine.con.execute(f"CREATE TEMP TABLE {table} ({columns})")
         return engine
 
     def _path(self, table: LakeTable) -> Path:

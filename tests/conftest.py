@@ -6,18 +6,28 @@ import os
 import socket
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
 
 from memory.clock import ManualClock
 from memory.store import Store
 
 START = datetime(2025, 3, 3, 9, 0, tzinfo=UTC)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the slowest tests first: begun last, one of them would keep a single worker busy while the others wait."""
+    items.sort(key=_seconds, reverse=True)
+
+
+def _seconds(item: pytest.Item) -> float:
+    slow = item.get_closest_marker("slow")
+    return float(slow.kwargs.get("seconds", 5)) if slow else 0
 
 
 @pytest.fixture(autouse=True)
@@ -79,37 +89,44 @@ def postgres_server() -> Iterator[str]:
         if os.environ.get("CI"):
             raise
         pytest.skip(f"no PostgreSQL can start here, its half of the store tests did not run: {error}")
-    yield str(server.get_uri()).replace("postgresql://", "postgresql+psycopg://", 1)
+    url = str(server.get_uri()).replace("postgresql://", "postgresql+psycopg://", 1)
+    # No test pulls the plug: what is killed is a worker, never the server.
+    _administer(url, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
+    yield url
     server.cleanup()
 
 
+@pytest.fixture(scope="session")
+def _migrated_postgres(postgres_server: str) -> str:
+    # Migrated once; each test gets a copy.
+    _administer(postgres_server, "CREATE DATABASE noria_migrated")
+    store = Store(_url_of(postgres_server, "noria_migrated"))
+    store.migrate()
+    store.close()
+    return "noria_migrated"
+
+
 @pytest.fixture
-def new_postgres_url(postgres_server: str) -> Iterator[Callable[[], str]]:
-    """Makes empty databases on that server and drops them afterwards."""
-    admin = create_engine(postgres_server, isolation_level="AUTOCOMMIT")
-    made: list[str] = []
+def postgres_store(postgres_server: str, _migrated_postgres: str) -> Iterator[Store]:
+    """An empty, migrated store on PostgreSQL."""
+    name = f"noria_{uuid.uuid4().hex[:12]}"
+    _administer(postgres_server, f"CREATE DATABASE {name} TEMPLATE {_migrated_postgres}")
+    found = Store(_url_of(postgres_server, name))
+    yield found
+    found.close()
+    _administer(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
 
-    def create() -> str:
-        name = f"noria_{uuid.uuid4().hex[:12]}"
-        with admin.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name}"))
-        made.append(name)
-        return admin.url.set(database=name).render_as_string(hide_password=False)
 
-    yield create
+def _administer(server: str, *statements: str) -> None:
+    admin = create_engine(server, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
-        for name in made:
-            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+        for statement in statements:
+            connection.execute(text(statement))
     admin.dispose()
 
 
-@pytest.fixture
-def postgres_store(new_postgres_url: Callable[[], str]) -> Iterator[Store]:
-    """An empty, migrated store on PostgreSQL."""
-    found = Store(new_postgres_url())
-    found.migrate()
-    yield found
-    found.close()
+def _url_of(server: str, database: str) -> str:
+    return make_url(server).set(database=database).render_as_string(hide_password=False)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -142,7 +142,7 @@ def test_amounts_tell_the_currency_by_their_sign_where_no_column_does(tmp_path: 
 # --- workers that are killed -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=60)
 def test_killed_workers_send_nothing_twice_and_a_duplicate_would_be_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

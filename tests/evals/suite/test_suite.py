@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def _no_model_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=200)
 @pytest.mark.timeout(1200)
 def test_the_whole_suite_holds_with_the_rules(tmp_path: Path) -> None:
     result = run_suite(load_cases(), Contender(), jobs=2)
@@ -60,6 +61,12 @@ def test_a_model_that_is_down_is_scored_by_what_the_rules_do_for_it() -> None:
         result = run_suite(load_cases(only=("tiny_list",)), Contender(kind="model", settings=settings))
     assert result.hard_failures == []
     assert result.runs[0].fell_back == 3
+
+
+def test_a_run_leaves_no_event_loop_open() -> None:
+    run_suite(load_cases(only=("vague_brief",)), Contender())
+    with pytest.raises(RuntimeError, match="no current event loop"):
+        asyncio.get_event_loop()
 
 
 def test_the_command_prints_one_object_and_writes_both_files(tmp_path: Path) -> None:
