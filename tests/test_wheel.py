@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from noria import __version__
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -66,3 +68,9 @@ def test_the_installed_command_runs_beside_a_package_called_agents(wheel: Path, 
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "shop" / "noria.toml").is_file()
     assert (neighbour / "__init__.py").read_text() == "MINE = True\n"
+
+
+def test_the_command_says_its_version() -> None:
+    command = [sys.executable, "-m", "noria", "--version"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == f"noria {__version__}\n"

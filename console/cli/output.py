@@ -81,10 +81,12 @@ def quote(text: object) -> str:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, numbers: Sequence[int] = ()) -> None:
-    """Print rows under headings; columns named in ``numbers`` are aligned to the right."""
+    """Print rows under headings; columns named in ``numbers`` are aligned to the right, ids can always be copied."""
     shown = Table(title=title, title_justify="left", title_style="bold", header_style="bold", expand=False)
     for position, column in enumerate(columns):
-        shown.add_column(column, justify="right" if position in numbers else "left", overflow="fold")
+        shown.add_column(
+            column, justify="right" if position in numbers else "left", overflow="fold", no_wrap=column == "id"
+        )
     for row in rows:
         shown.add_row(*(quote(cell) for cell in row))
     console.print(shown)
