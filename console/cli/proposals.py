@@ -11,7 +11,7 @@ import yaml
 
 from console.cli.output import AsJson, answer, moment, money, number, plain, quote, say, table
 from console.cli.place import InWorkspace, operator
-from console.wiring import open_workspace
+from console.wiring import Workspace, open_workspace
 from memory import proposals
 from memory.errors import ConflictError, InvalidInputError
 from memory.finding import Verdict
@@ -161,8 +161,9 @@ def _decide(
     as_json: bool,
     changes: dict[str, Any] | None = None,
 ) -> None:
-    with open_workspace(workspace) as opened, opened.store.write() as connection:
-        stored = proposals.get(connection, proposal_id)
+    with open_workspace(workspace) as opened:
+        with opened.store.read() as connection:
+            stored = proposals.get(connection, proposal_id)
         proposal = stored.proposal
         if seen and not proposal.digest.startswith(seen):
             raise ConflictError(
@@ -170,26 +171,43 @@ def _decide(
                 where=f"proposal {proposal.proposal_id}",
                 remedy=f"Look again: noria proposals show {proposal.proposal_id}",
             )
-        decision = proposals.decide(
-            connection,
-            proposal_id=proposal.proposal_id,
-            version=proposal.version,
-            digest=proposal.digest,
-            verdict=verdict,
-            actor=operator(),
-            reason=reason,
-            changes=changes,
-            at=opened.clock.now(),
-        )
+        if verdict == "edit":
+            from agents.edit import check_edit
+
+            check_edit(proposal, changes or {}, opened.desk)
+        with opened.store.write() as connection:
+            decision = proposals.decide(
+                connection,
+                proposal_id=proposal.proposal_id,
+                version=proposal.version,
+                digest=proposal.digest,
+                verdict=verdict,
+                actor=operator(),
+                reason=reason,
+                changes=changes,
+                at=opened.clock.now(),
+            )
+        missing = _missing(opened, stored) if verdict == "approve" else ""
     said = {"approve": "approved", "edit": "edited", "reject": "rejected", "ask": "asked"}[verdict]
-    answer(
-        decision,
-        as_json=as_json,
-        show=lambda: say(
+
+    def show_noted() -> None:
+        say(
             f"Noted: {said} version {decision.version} of {quote(decision.proposal_id)} as {quote(decision.actor)}. "
-            "`noria work` acts on it."
-        ),
-    )
+            + ("[yellow]Nothing is launched yet.[/yellow]" if missing else "`noria work` acts on it.")
+        )
+        if missing:
+            say(f"[bold]Missing[/bold]      {quote(missing)}")
+
+    answer({**plain(decision), "missing": missing}, as_json=as_json, show=show_noted)
+
+
+def _missing(opened: Workspace, stored: StoredProposal) -> str:
+    from agents.approvals import approvals_that_count, still_missing
+
+    # The desk writes when it is made: not inside another transaction.
+    desk = opened.desk
+    with opened.store.read() as connection:
+        return still_missing(stored, approvals_that_count(connection, stored, desk))
 
 
 def print_proposal(stored: StoredProposal, said: list[Decision]) -> None:
