@@ -1,12 +1,15 @@
-"""Proposals on the command line: what is checked before it is noted, and what is still missing."""
+"""Proposals on the command line: what is checked before it is noted, what is missing, and what a reader would get."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from console.cli import app
 from console.wiring import Workspace
 from memory import proposals
 from memory.errors import InvalidInputError, NoriaError
@@ -83,3 +86,30 @@ def test_an_approval_says_who_else_has_to_approve(proposed: Path, run: Run) -> N
 
 def test_an_approval_that_is_enough_misses_nothing(run: Run) -> None:
     assert run("proposals", "approve", win_back(run))["missing"] == ""
+
+
+def test_a_proposal_is_shown_as_its_readers_would_get_it(run: Run, tmp_path: Path) -> None:
+    proposal_id = win_back(run)
+    shown = run("proposals", "show", proposal_id, "--html", str(tmp_path / "pages"))
+    messages = [one for one in shown["messages"] if "reminder" in one["steps"][0]]
+    assert {one["language"] for one in messages} == {"en", "fr"}
+    last_order = re.compile(r"\b202[45]\b")
+    for language in ("en", "fr"):
+        known = next(one for one in messages if one["language"] == language and not one["bare"])
+        less = next(one for one in messages if one["language"] == language and one["bare"])
+        assert known["reader"].startswith("contact ")
+        assert last_order.search(known["text"])
+        assert not last_order.search(less["text"])
+        assert not any("{{" in one["subject"] + one["preheader"] + one["text"] for one in (known, less))
+    pages = [Path(one) for one in shown["pages"]]
+    assert len(pages) == len(shown["messages"]) == len(set(pages))
+    assert all("<html" in page.read_text(encoding="utf-8") for page in pages)
+
+
+def test_the_screen_shows_the_previews_and_nothing_is_sent(proposed: Path, run: Run) -> None:
+    command = ["proposals", "show", win_back(run), "--workspace", str(proposed)]
+    told = CliRunner().invoke(app, command).output
+    assert "if name and last order were unknown" in told
+    assert "preheader" in told
+    assert "{{" not in told
+    assert not list((proposed / "outbox").glob("*.eml"))
