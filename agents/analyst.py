@@ -15,6 +15,7 @@ from agents.state import ProposalState
 from agents.tasks import task_of
 from memory.errors import NoriaError
 from memory.proposal import Audience, Authorship, Evidence
+from policies.rules.audience_size import AudienceSizeLimits, too_few
 from tools.lookups import Lookup
 
 
@@ -75,8 +76,8 @@ def size(task: Task) -> Opportunity:
         raise _no(playbook.id, f"Nobody shows its signal now: {playbook.signal['en']}")
     reach = call("audience", about)
     audience = Audience.model_validate(reach.result)
-    if audience.reachable < 2:
-        raise _no(playbook.id, _nobody(audience))
+    if few := _too_few(task, audience):
+        raise _no(playbook.id, few)
     base, value = call("base_rate", about), call("order_value", about)
     past = call("lessons", about)
     rate, per_order = float(base.result["rate"]), float(value.result["value_per_order_cents"])
@@ -155,7 +156,15 @@ def _no(playbook: str, sentence: str) -> UnsupportedError:
     return UnsupportedError(sentence, where=f"playbook {playbook}")
 
 
-def _nobody(audience: Audience) -> str:
+def _too_few(task: Task, audience: Audience) -> str:
+    """Why an audience is too small, and how many it takes; empty when it is large enough."""
+    pack = task.desk.pack
+    enabled = pack.setting("audience_size").enabled
+    needed = too_few(audience.reachable, pack.limits("audience_size", AudienceSizeLimits)) if enabled else ""
+    # Without a second contact there is nobody to compare with, whatever the policy says.
+    if audience.reachable >= 2 and not needed:
+        return ""
     reasons = sorted(audience.subtractions, key=lambda one: -one.contacts)[:3]
     why = "; ".join(f"{one.contacts}: {one.sentence}" for one in reasons)
-    return f"Of {audience.selected} selected contacts {audience.reachable} may be written to. {why}"
+    reached = f"Of {audience.selected} selected contacts {audience.reachable} may be written to."
+    return " ".join(part for part in (reached, why, needed) if part)

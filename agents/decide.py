@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import Connection
 
 from agents.answer import Answer
+from agents.approvals import approvals_that_count, may_launch, still_missing
 from agents.approve import Exchange, Request
 from agents.desk import Desk
-from agents.edit import apply_changes
+from agents.edit import apply_changes, check_edit
 from agents.handover import Draft, fetch, keep
 from agents.state import ProposalState
 from agents.submit import prepare
 from agents.tasks import task_of
 from memory import proposals
 from memory.errors import NoriaError
-from memory.finding import Verdict
 from memory.journal import append
 from memory.proposal import Decision, ProposalStatus
 from memory.proposals import WAITING, StoredProposal
-from policies.approval import approved_by_enough
 
 ASK_AGAIN, REVISE, LAUNCH, END = "approve", "review", "launch", "end"
 
@@ -46,7 +42,7 @@ def decide(state: ProposalState, desk: Desk) -> ProposalState:
     if stored.status not in (*WAITING, ProposalStatus.QUEUED):
         return {"route": END, "outcome": str(stored.status)}
     try:
-        decision = _decision(answer, request, desk)
+        decision = _decision(answer, request, stored, desk)
     except NoriaError as error:
         return _again(state, desk, stored, str(error))
     if decision is None:
@@ -60,29 +56,10 @@ def decide(state: ProposalState, desk: Desk) -> ProposalState:
     return moved
 
 
-def approvals_that_count(connection: Connection, stored: StoredProposal, desk: Desk) -> list[Decision]:
-    """Approvals of exactly this version and digest by people whom the workspace knows."""
-    proposal = stored.proposal
-    return [
-        decision
-        for decision in proposals.approvals_for(connection, proposal.proposal_id, proposal.digest)
-        if decision.version == proposal.version and desk.knows(decision.actor)
-    ]
-
-
-def may_launch(stored: StoredProposal, counted: list[Decision], now: datetime) -> bool:
-    """Whether enough people approved this very version, in time, and nothing the guardian found stands against it."""
-    return (
-        stored.status in WAITING
-        and stored.proposal.expires_at > now
-        and not _stands_against(stored, counted)
-        and proposals.approval_is_complete(stored, counted)
-        and approved_by_enough((one.actor for one in counted), stored.proposal.approvals, stored.last_editor)
-    )
-
-
-def _decision(answer: Answer, request: Request, desk: Desk) -> Decision | None:
+def _decision(answer: Answer, request: Request, stored: StoredProposal, desk: Desk) -> Decision | None:
     """The stored decision behind an answer. In a sandbox an inbox may answer for itself, and is written down."""
+    if answer.verdict == "edit" and desk.settings.sandbox and not answer.decision_id:
+        check_edit(stored.proposal, answer.changes, desk)
     with desk.store.write() as connection:
         said = [
             decision
@@ -125,11 +102,9 @@ def _approved(state: ProposalState, desk: Desk, stored: StoredProposal, decision
         counted = approvals_that_count(connection, stored, desk)
     if may_launch(stored, counted, desk.clock.now()):
         return {"route": LAUNCH}
-    if (against := _stands_against(stored, counted)) is not None:
-        return _again(state, desk, stored, against)
     if stored.proposal.expires_at <= desk.clock.now():
         return {"route": END, "outcome": "expired"}
-    return _again(state, desk, stored, f"{decision.actor} approved; another person has to approve as well.")
+    return _again(state, desk, stored, f"{decision.actor} approved. {still_missing(stored, counted)}")
 
 
 def _edited(state: ProposalState, desk: Desk, stored: StoredProposal, decision: Decision) -> ProposalState:
@@ -179,17 +154,6 @@ def _asked(state: ProposalState, desk: Desk, stored: StoredProposal, decision: D
                 payload={"decision": decision.decision_id, "exchange": kept},
             )
     return {"route": ASK_AGAIN, "request_id": prepare(state["thread_id"], proposal, desk)}
-
-
-def _stands_against(stored: StoredProposal, counted: list[Decision]) -> str | None:
-    """What approvals cannot overrule; a hold, or a critic's objection, yields to a reason."""
-    against = [finding for finding in stored.proposal.findings if finding.verdict is not Verdict.ALLOW]
-    refused = [finding for finding in against if finding.verdict is Verdict.REFUSE]
-    if refused:
-        return f"It cannot be approved: {refused[0].sentence}"
-    if against and not any(decision.reason for decision in counted):
-        return f"Approving this needs a reason, because of: {against[0].sentence}"
-    return None
 
 
 def _again(state: ProposalState, desk: Desk, stored: StoredProposal, sentence: str) -> ProposalState:

@@ -8,10 +8,13 @@ from typing import Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from agents.desk import Desk
+from agents.review import foresee
 from memory.errors import InvalidInputError
+from memory.finding import Finding, Verdict
 from memory.offers import open_offers
 from memory.play import Copy, Offer, Play, SendStep, Sequence
 from memory.proposal import Proposal
+from tools.render import rehearse
 
 
 class Changes(BaseModel):
@@ -28,6 +31,17 @@ class Changes(BaseModel):
     starts_at: AwareDatetime | None = None
     sequences: tuple[str, ...] | None = None
     """Keys of the sequences to keep."""
+
+
+_REMEDIES = {
+    "copies": "Name step, language and slot, and give a text; body is a list of paragraphs.",
+    "offer_id": "Give the id of an approved offer, or nothing to take the offer out.",
+    "holdout_share": "Give a share between 0.05 and 0.5.",
+    "contacts_per_day": "Give a whole number from 1 on.",
+    "starts_at": "Give day, hour and zone, for example 2025-03-04T09:00:00Z.",
+    "sequences": "List the keys of the sequences to keep.",
+}
+_SHOWN = 3
 
 
 def step_names(play: Play) -> dict[str, tuple[Sequence, SendStep]]:
@@ -48,11 +62,29 @@ def read_changes(changes: dict[str, Any]) -> Changes:
         )
     except ValidationError as error:
         fault = error.errors()[0]
+        remedy = _REMEDIES.get(str(fault["loc"][0]), f"One may change: {', '.join(Changes.model_fields)}.")
         raise InvalidInputError(
             f"This edit cannot be made: {fault['msg']}.",
             where=".".join(str(part) for part in fault["loc"]),
-            remedy=f"One may change: {', '.join(Changes.model_fields)}.",
+            remedy=remedy,
         ) from error
+
+
+def check_edit(proposal: Proposal, changes: dict[str, Any], desk: Desk) -> None:
+    """Whether an edit may be noted: that it can be made, and that the policy would not refuse what comes of it.
+
+    Raises InvalidInputError.
+    """
+    before = {_said(finding) for finding in proposal.findings}
+    findings = foresee(desk, apply_changes(proposal, changes, desk))
+    # What was refused before may be mended step by step: an edit need not mend everything.
+    refused = [one for one in findings if one.verdict is Verdict.REFUSE and _said(one) not in before]
+    if refused:
+        raise InvalidInputError(
+            f"The policy would refuse this edit. {' '.join(_said(one) for one in refused[:_SHOWN])}",
+            where=f"rule {', '.join(sorted({one.rule for one in refused}))}",
+            remedy="Change what it found; nothing was noted.",
+        )
 
 
 def apply_changes(proposal: Proposal, changes: dict[str, Any], desk: Desk) -> Proposal:
@@ -64,6 +96,7 @@ def apply_changes(proposal: Proposal, changes: dict[str, Any], desk: Desk) -> Pr
     play = _play_with(proposal.play, wanted, desk, now)
     if play.digest == proposal.play.digest:
         raise InvalidInputError("This edit changes nothing.", where=f"proposal {proposal.proposal_id}")
+    _rehearse(play, proposal.play)
     return proposal.model_copy(
         update={
             "version": proposal.version + 1,
@@ -77,7 +110,9 @@ def apply_changes(proposal: Proposal, changes: dict[str, Any], desk: Desk) -> Pr
 def _play_with(play: Play, wanted: Changes, desk: Desk, now: datetime) -> Play:
     names = step_names(play)
     if unknown := sorted(set(wanted.copies) - set(names)):
-        raise InvalidInputError(f"There is no message {', '.join(unknown)}.", remedy=f"There are: {', '.join(names)}.")
+        raise InvalidInputError(
+            f"There is no message {', '.join(unknown)}.", where="copies", remedy=f"There are: {', '.join(names)}."
+        )
     texts = {(names[name][0].key, names[name][1].key): languages for name, languages in wanted.copies.items()}
     sequences = [_sequence_with(sequence, texts) for sequence in play.sequences]
     if wanted.sequences is not None:
@@ -91,7 +126,11 @@ def _play_with(play: Play, wanted: Changes, desk: Desk, now: datetime) -> Play:
         updates["limits"] = play.limits.model_copy(update={"contacts_per_day": wanted.contacts_per_day})
     if wanted.starts_at is not None and wanted.starts_at != play.schedule.starts_at:
         if wanted.starts_at < now:
-            raise InvalidInputError("It cannot start in the past.", where="starts_at")
+            raise InvalidInputError(
+                "It cannot start in the past.",
+                where="starts_at",
+                remedy=f"Give a moment after {now:%Y-%m-%dT%H:%MZ}.",
+            )
         updates["schedule"] = play.schedule.model_copy(update={"starts_at": wanted.starts_at})
     return Play.model_validate(play.model_copy(update=updates).model_dump())
 
@@ -104,28 +143,57 @@ def _sequence_with(sequence: Sequence, texts: dict[tuple[str, str], dict[str, di
             copies = {**step.copies}
             for language, slots in languages.items():
                 if language not in copies:
-                    raise InvalidInputError(f"{step.key} is not written in {language!r}.", where="copies")
-                copies[language] = _copy_with(copies[language], slots, f"{step.key}/{language}")
+                    raise InvalidInputError(
+                        f"{step.key} is not written in {language!r}.",
+                        where=f"{step.key}.{language}",
+                        remedy=f"It is written in: {', '.join(sorted(copies))}.",
+                    )
+                copies[language] = _copy_with(copies[language], slots, f"{step.key}.{language}")
             step = step.model_copy(update={"copies": copies})
         steps.append(step)
     return sequence.model_copy(update={"steps": tuple(steps)})
 
 
 def _copy_with(copy: Copy, slots: dict[str, Any], where: str) -> Copy:
+    if unknown := sorted(set(slots) - set(Copy.model_fields)):
+        raise InvalidInputError(
+            f"There is no slot {', '.join(unknown)}.", where=where, remedy=f"There are: {', '.join(Copy.model_fields)}."
+        )
     try:
         return Copy.model_validate({**copy.model_dump(), **slots})
     except ValidationError as error:
         fault = error.errors()[0]
         raise InvalidInputError(
-            f"This text cannot stand: {fault['msg']}.", where=f"{where}/{fault['loc'][0]}"
+            f"This text cannot stand: {fault['msg']}.",
+            where=f"{where}.{fault['loc'][0]}",
+            remedy=_REMEDIES["copies"],
         ) from error
+
+
+def _rehearse(play: Play, before: Play) -> None:
+    """Refuse what cannot be written to anybody, or not to contacts of whom less is known."""
+    if (play.sequences, play.offer) == (before.sequences, before.offer):
+        return
+    if found := [problem for problem in rehearse(play) if problem not in rehearse(before)]:
+        raise InvalidInputError(
+            f"A message could not be written. {' '.join(found[:_SHOWN])}",
+            where="copies",
+            remedy="Mend the text, or keep an offer that it speaks of.",
+        )
+
+
+def _said(finding: Finding) -> str:
+    found = f" Found: {finding.fact}." if finding.fact else ""
+    return f"{finding.sentence}{found}" + (f" Allowed: {finding.limit}." if finding.limit else "")
 
 
 def _kept(sequences: list[Sequence], keys: tuple[str, ...]) -> list[Sequence]:
     kept = [sequence for sequence in sequences if sequence.key in keys]
     if len(kept) != len(set(keys)) or not kept:
         raise InvalidInputError(
-            "At least one known sequence must stay.", remedy=f"There are: {', '.join(one.key for one in sequences)}."
+            "At least one known sequence must stay, and no unknown one be named.",
+            where="sequences",
+            remedy=f"There are: {', '.join(one.key for one in sequences)}.",
         )
     total = sum(sequence.share for sequence in kept)
     return [
@@ -143,6 +211,8 @@ def _offer(desk: Desk, offer_id: str, now: datetime) -> Offer | None:
         offers = {offer.offer_id: offer for offer in open_offers(connection, now)}
     if offer_id not in offers:
         raise InvalidInputError(
-            f"There is no approved, open offer {offer_id}.", remedy=f"Open now: {', '.join(offers) or 'none'}."
+            f"There is no approved, open offer {offer_id}.",
+            where="offer_id",
+            remedy=f"Open now: {', '.join(offers) or 'none'}.",
         )
     return offers[offer_id]

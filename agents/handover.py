@@ -43,3 +43,10 @@ def fetch(desk: Desk, thread_id: str, kept_id: str, kind: type[Kept]) -> Kept:
     if kept.thread_id != thread_id:
         raise NotFoundError(f"{kept_id} was not written in this thread.", where=thread_id)
     return kind.model_validate(kept.result)
+
+
+def newest(desk: Desk, thread_id: str, name: str, kind: type[Kept]) -> Kept | None:
+    """What was handed over last under a name in this thread, or None."""
+    with desk.store.read() as connection:
+        kept = lookups.read_thread(connection, thread_id, f"handover.{name}")
+    return kind.model_validate(kept[-1].result) if kept else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agents.decide import approvals_that_count, may_launch
+from agents.approvals import approvals_that_count, may_launch
 from agents.desk import Desk
 from agents.state import ProposalState
 from memory import proposals

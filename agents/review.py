@@ -6,11 +6,11 @@ from sqlalchemy import Connection, func, select
 
 from agents.desk import Desk
 from agents.drafting import assemble, with_audience
-from agents.handover import Draft, fetch, keep
+from agents.handover import Draft, fetch, keep, newest
 from agents.measures import plain_plays
 from agents.provider import Analysis, Opportunity, Scheduling, Task, Writing
 from agents.state import ProposalState
-from agents.tasks import task_of
+from agents.tasks import playbook_of, task_of
 from memory.finding import Finding, Verdict, strongest
 from memory.journal import append
 from memory.offers import approved_facts, open_offers
@@ -72,7 +72,7 @@ def judge(task: Task, proposal: Proposal, opportunity: Opportunity) -> Proposal:
         currency=desk.settings.currency,
     )
     proposal = with_audience(task, proposal, audience, opportunity)
-    facts = _facts(task, proposal, opportunity.average_order_cents)
+    facts = _facts(desk, proposal, opportunity.average_order_cents)
     found = review_proposal(facts, desk.pack)
     objections = desk.provider.criticise(task, proposal) if desk.settings.critic else ()
     critic: tuple[Finding, ...] = tuple(
@@ -88,8 +88,15 @@ def judge(task: Task, proposal: Proposal, opportunity: Opportunity) -> Proposal:
     )
 
 
-def _facts(task: Task, proposal: Proposal, average_order_cents: int | None) -> ProposalFacts:
-    desk, now = task.desk, task.desk.clock.now()
+def foresee(desk: Desk, proposal: Proposal) -> tuple[Finding, ...]:
+    """What the rules find in an edited proposal, on the audience as it was counted last; no model is asked."""
+    analysis = newest(desk, proposal.thread_id, "analysis", Analysis)
+    facts = _facts(desk, proposal, analysis.opportunity.average_order_cents if analysis else None)
+    return review_proposal(facts, desk.pack).findings
+
+
+def _facts(desk: Desk, proposal: Proposal, average_order_cents: int | None) -> ProposalFacts:
+    now = desk.clock.now()
     quality = assess(desk.store, desk.lake, now)
     with desk.store.read() as connection:
         return ProposalFacts(
@@ -99,7 +106,7 @@ def _facts(task: Task, proposal: Proposal, average_order_cents: int | None) -> P
             consent_coverage=_consent_coverage(proposal.audience),
             quality={name: measure.value for name, measure in quality.measures.items()},
             cleaning={name: measure.remedy for name, measure in quality.measures.items()},
-            requirements=task.playbook.requires,
+            requirements=playbook_of(proposal.play.playbook, desk).requires,
             offers=tuple(open_offers(connection, now)),
             approved_facts=tuple(approved_facts(connection, now)),
             reference_price_cents=average_order_cents,

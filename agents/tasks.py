@@ -5,6 +5,7 @@ from __future__ import annotations
 from agents.desk import Desk
 from agents.handover import Draft, fetch
 from agents.measures import lookups_for
+from agents.playbook import Playbook
 from agents.provider import Recall, Task
 from agents.state import ProposalState
 from memory import proposals
@@ -14,21 +15,23 @@ from memory.finding import Finding, Verdict
 
 def task_of(state: ProposalState, desk: Desk) -> Task:
     """The task of this thread, with what the guardian held against the last draft."""
-    playbook = desk.playbooks.get(state["playbook"])
-    if playbook is None:
-        raise NotFoundError(
-            f"There is no playbook {state['playbook']}.", remedy=f"There are: {', '.join(sorted(desk.playbooks))}."
-        )
     with desk.store.read() as connection:
         brief = proposals.read_brief(connection, state["brief_id"])
     return Task(
         desk=desk,
         lookups=lookups_for(desk, state["thread_id"]),
         brief=brief,
-        playbook=playbook,
+        playbook=playbook_of(state["playbook"], desk),
         recall=fetch(desk, state["thread_id"], state["recall_id"], Recall),
         objections=_objections(state, desk),
     )
+
+
+def playbook_of(name: str, desk: Desk) -> Playbook:
+    """Raises NotFoundError."""
+    if name not in desk.playbooks:
+        raise NotFoundError(f"There is no playbook {name}.", remedy=f"There are: {', '.join(sorted(desk.playbooks))}.")
+    return desk.playbooks[name]
 
 
 def _objections(state: ProposalState, desk: Desk) -> tuple[Finding, ...]:

@@ -157,7 +157,7 @@ class Workspace:
         if section is None:
             return RulesProvider()
         from agents.model import Model, ModelSettings
-        from agents.models import ModelProvider
+        from agents.model_provider import ModelProvider
 
         key = self._secrets.get("NORIA_MODEL_API_KEY")
         settings = ModelSettings(

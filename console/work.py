@@ -14,6 +14,7 @@ from agents.resume import Threads
 from console.wiring import Workspace
 from memory import proposals
 from memory.errors import NoriaError
+from memory.workspace import Switch, read_switch
 from tools.worker import Tick, tick
 
 _log = structlog.get_logger(__name__)
@@ -31,6 +32,8 @@ class Cycle(BaseModel):
     """Queued proposals that got their turn."""
     tick: Tick
     readouts: tuple[str, ...]
+    switch: Switch
+    """While it is stopped, nothing leaves, however much is due."""
 
 
 def counts(done: Tick) -> dict[str, int]:
@@ -56,8 +59,15 @@ def work_once(workspace: Workspace, threads: Threads) -> Cycle:
         opened = proposals.promote(connection, at=now, open_limit=workspace.settings.review.open_proposals)
     done = tick(workspace.workplace)
     readouts = run_due_looks(workspace.desk)
+    with workspace.store.read() as connection:
+        switch = read_switch(connection)
     return Cycle(
-        decided=tuple(decided), expired=tuple(expired), opened=tuple(opened), tick=done, readouts=tuple(readouts)
+        decided=tuple(decided),
+        expired=tuple(expired),
+        opened=tuple(opened),
+        tick=done,
+        readouts=tuple(readouts),
+        switch=switch,
     )
 
 
@@ -74,7 +84,9 @@ def work(workspace: Workspace, threads: Threads, *, pause_seconds: float) -> Non
     while not stopping.is_set():
         try:
             cycle = work_once(workspace, threads)
-            _log.info("cycle", decided=len(cycle.decided), readouts=len(cycle.readouts), **counts(cycle.tick))
+            stopped = {"sending_stopped": True} if cycle.switch.stopped else {}
+            done = counts(cycle.tick)
+            _log.info("cycle", decided=len(cycle.decided), readouts=len(cycle.readouts), **stopped, **done)
         except NoriaError as error:
             _log.error("cycle failed", code=error.code, what=error.what, where=error.where, remedy=error.remedy)
         stopping.wait(pause_seconds)

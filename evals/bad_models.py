@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from agents.model import Model, ModelSettings
-from agents.models import ModelProvider
+from agents.model_provider import ModelProvider
 from agents.provider import Provider
 from agents.rules import RulesProvider
 from evals.model_server import ModelServer, Reply, Responder, fails, obeys, returns, says

@@ -40,17 +40,27 @@ def approvals_needed(facts: ProposalFacts, pack: Pack, review: Review | None = N
 
 
 def approved_by_enough(approvers: Iterable[str], needed: Approvals, last_editor: str | None) -> bool:
-    """Whether the people who said yes to one digest are enough.
+    """Whether the people who said yes to one digest are enough."""
+    return not approval_missing(approvers, needed, last_editor)
+
+
+def approval_missing(approvers: Iterable[str], needed: Approvals, last_editor: str | None) -> str:
+    """Who must still say yes to one digest, in a sentence; empty when it is enough.
 
     Only people signed in to the console count each for themselves; all other identities (``cli:``, ``demo:``), which
     one person could take on at will, count as one. The last editor is never the only one where a second is asked for.
     """
     people = set(approvers)
     signed_in = {person for person in people if person.startswith(_SIGNED_IN)}
-    distinct = len(signed_in) + (1 if people - signed_in else 0)
-    if distinct < needed.people:
-        return False
-    return not needed.second_person or bool(people - {last_editor})
+    outside = people - signed_in
+    lacking = needed.people - len(signed_in) - bool(outside)
+    if lacking > 0:
+        who = f"{lacking} people have" if lacking > 1 else "Another person has" if people else "One person has"
+        where = ", signed in to the console; names from outside it count as one person together" if outside else ""
+        return f"{who} to approve{where}."
+    if needed.second_person and not people - {last_editor}:
+        return f"Another person has to approve: {last_editor} made the last edit and does not count alone."
+    return ""
 
 
 def _reach(facts: ProposalFacts, limits: ApprovalLimits) -> list[str]:

@@ -32,8 +32,8 @@ NOT_COUNTED: Final = frozenset({"approval", "deadline", "identity", "offer", "se
 PROGRAMME: Final = "programme_holdout"
 _CHUNK = 2000
 _SAMPLE = 10
-# Stands for the way out where nothing is sent.
-_PREVIEW_URL = "https://unsubscribe.invalid"
+PREVIEW_URL: Final = "https://unsubscribe.invalid"
+"""Stands for the way out where nothing is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def choose(
                     salt=salt,
                     switch_stopped=False,
                     programme_share=programme_share,
-                    public_url=_PREVIEW_URL,
+                    public_url=PREVIEW_URL,
                     currency=currency,
                 )
                 candidates = [_candidate(one, at) for one in group]
@@ -138,6 +138,11 @@ def choose(
     return Selection(_audience(len(ids), taken_out, entrants, pack, salt, campaign_id), tuple(entrants))
 
 
+def records_of(play: Play, values: Mapping[str, Any]) -> dict[RecordKind, str]:
+    """The records that personal values are read from, by a contact's features."""
+    return {kind: str(values[name]) for kind, name in play.records.items() if values.get(name) is not None}
+
+
 def _computed(lake: Lake, at: datetime, play: Play) -> Features:
     # Loads ibis and DuckDB, which a worker without a launch never needs.
     from memory.features.table import compute
@@ -149,9 +154,8 @@ def _entrant(
     salt: str, campaign_id: str, contact_id: int, play: Play, shares: Mapping[str, float], values: Mapping[str, Any]
 ) -> Entrant:
     key, probability = draw_sequence(salt, campaign_id, contact_id, 1, shares)
-    records = {kind: str(values[name]) for kind, name in play.records.items() if values.get(name) is not None}
     held_out = in_holdout(salt, campaign_id, contact_id, play.holdout_share)
-    return Entrant(contact_id, held_out, key, probability, records)
+    return Entrant(contact_id, held_out, key, probability, records_of(play, values))
 
 
 def _candidate(entrant: Entrant, at: datetime) -> Candidate:

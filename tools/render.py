@@ -15,7 +15,8 @@ from tools.bindings import Bindings, format_day, format_money
 from tools.mould import RenderError, make_mould
 
 _EXAMPLES: Final = {"code": "EXAMPLE", "text": "Example"}
-_MAY_BE_MISSING: Final = frozenset({"contact.first_name", "last_order.date"})
+MAY_BE_MISSING: Final = frozenset({"contact.first_name", "last_order.date"})
+"""What contacts of one audience have or lack."""
 _CONTROLS: Final = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
@@ -86,7 +87,7 @@ def example(play: Play, language: str, *, bare: bool = False) -> Bindings:
         values = {name: value for name, value in values.items() if not name.startswith("offer.")}
     else:
         values |= {"offer.label": play.offer.labels.get(language, ""), "offer.code": play.offer.code}
-    absent = {name for name, value in values.items() if not value or (bare and name in _MAY_BE_MISSING)}
+    absent = {name for name, value in values.items() if not value or (bare and name in MAY_BE_MISSING)}
     return Bindings(language, {name: value for name, value in values.items() if name not in absent})
 
 

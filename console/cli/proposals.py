@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import yaml
 
 from console.cli.output import AsJson, answer, moment, money, number, plain, quote, say, table
 from console.cli.place import InWorkspace, operator
-from console.wiring import open_workspace
+from console.cli.previews import preview_as_json, print_previews, write_pages
+from console.wiring import Workspace, open_workspace
 from memory import proposals
 from memory.errors import ConflictError, InvalidInputError
 from memory.finding import Verdict
 from memory.proposal import Decision, DecisionVerdict, Proposal, ProposalStatus
 from memory.proposals import StoredProposal
 from tools.lookups import notes_on
+
+if TYPE_CHECKING:
+    from tools.previews import Preview
 
 commands = typer.Typer(help="What agents propose, and your yes, no, edit or question.", no_args_is_help=True)
 
@@ -70,18 +75,46 @@ def listing(
 
 
 @commands.command()
-def show(proposal_id: ProposalId, workspace: InWorkspace = None, as_json: AsJson = False) -> None:
-    """Print one proposal with evidence, audience, forecast, findings and copy."""
-    with open_workspace(workspace) as opened, opened.store.read() as connection:
-        stored = proposals.get(connection, proposal_id)
-        said = proposals.decisions_on(connection, stored.proposal.proposal_id)
-        notes = notes_on(connection, stored.proposal)
-    value = {**_summary(stored), "proposal": plain(stored.proposal), "decisions": plain(said), "notes": notes}
+def show(
+    proposal_id: ProposalId,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Folder to write the previews into, as pages.", file_okay=False)
+    ] = None,
+    workspace: InWorkspace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print one proposal with evidence, audience, forecast, findings, and the messages as they would be read."""
+    from tools.previews import preview_messages
+
+    with open_workspace(workspace) as opened:
+        with opened.store.read() as connection:
+            stored = proposals.get(connection, proposal_id)
+            said = proposals.decisions_on(connection, stored.proposal.proposal_id)
+            notes = notes_on(connection, stored.proposal)
+        previews = preview_messages(
+            opened.store,
+            opened.lake,
+            stored.proposal.play,
+            stored.proposal.audience.sample,
+            at=opened.clock.now(),
+            currency=opened.settings.currency,
+        )
+    pages = write_pages(html, previews) if html is not None else []
+    value = {
+        **_summary(stored),
+        "proposal": plain(stored.proposal),
+        "decisions": plain(said),
+        "notes": notes,
+        "messages": [preview_as_json(one) for one in previews],
+        "pages": [str(page) for page in pages],
+    }
 
     def show_all() -> None:
-        print_proposal(stored, said)
+        print_proposal(stored, said, previews)
         for note in notes:
             say(f"[yellow]Note[/yellow]         {quote(note)}")
+        if pages:
+            say(f"{len(pages)} pages in {quote(html)}")
 
     answer(value, as_json=as_json, show=show_all)
 
@@ -161,8 +194,9 @@ def _decide(
     as_json: bool,
     changes: dict[str, Any] | None = None,
 ) -> None:
-    with open_workspace(workspace) as opened, opened.store.write() as connection:
-        stored = proposals.get(connection, proposal_id)
+    with open_workspace(workspace) as opened:
+        with opened.store.read() as connection:
+            stored = proposals.get(connection, proposal_id)
         proposal = stored.proposal
         if seen and not proposal.digest.startswith(seen):
             raise ConflictError(
@@ -170,30 +204,47 @@ def _decide(
                 where=f"proposal {proposal.proposal_id}",
                 remedy=f"Look again: noria proposals show {proposal.proposal_id}",
             )
-        decision = proposals.decide(
-            connection,
-            proposal_id=proposal.proposal_id,
-            version=proposal.version,
-            digest=proposal.digest,
-            verdict=verdict,
-            actor=operator(),
-            reason=reason,
-            changes=changes,
-            at=opened.clock.now(),
-        )
+        if verdict == "edit":
+            from agents.edit import check_edit
+
+            check_edit(proposal, changes or {}, opened.desk)
+        with opened.store.write() as connection:
+            decision = proposals.decide(
+                connection,
+                proposal_id=proposal.proposal_id,
+                version=proposal.version,
+                digest=proposal.digest,
+                verdict=verdict,
+                actor=operator(),
+                reason=reason,
+                changes=changes,
+                at=opened.clock.now(),
+            )
+        missing = _missing(opened, stored) if verdict == "approve" else ""
     said = {"approve": "approved", "edit": "edited", "reject": "rejected", "ask": "asked"}[verdict]
-    answer(
-        decision,
-        as_json=as_json,
-        show=lambda: say(
+
+    def show_noted() -> None:
+        say(
             f"Noted: {said} version {decision.version} of {quote(decision.proposal_id)} as {quote(decision.actor)}. "
-            "`noria work` acts on it."
-        ),
-    )
+            + ("[yellow]Nothing is launched yet.[/yellow]" if missing else "`noria work` acts on it.")
+        )
+        if missing:
+            say(f"[bold]Missing[/bold]      {quote(missing)}")
+
+    answer({**plain(decision), "missing": missing}, as_json=as_json, show=show_noted)
 
 
-def print_proposal(stored: StoredProposal, said: list[Decision]) -> None:
-    """Print one proposal the way an approver reads it."""
+def _missing(opened: Workspace, stored: StoredProposal) -> str:
+    from agents.approvals import approvals_that_count, still_missing
+
+    # The desk writes when it is made: not inside another transaction.
+    desk = opened.desk
+    with opened.store.read() as connection:
+        return still_missing(stored, approvals_that_count(connection, stored, desk))
+
+
+def print_proposal(stored: StoredProposal, said: list[Decision], previews: Sequence[Preview] = ()) -> None:
+    """Print one proposal the way an approver reads it; with previews instead of the copy where they are given."""
     proposal = stored.proposal
     play = proposal.play
     say()
@@ -219,7 +270,11 @@ def print_proposal(stored: StoredProposal, said: list[Decision]) -> None:
         say(f"[bold]Lesson[/bold]       {quote(use.sentence)} "
             f"Expected effect {use.effect_before:+.3f} → {use.effect_after:+.3f} on log-odds.")  # fmt: skip
     _print_findings(proposal)
-    _print_copy(proposal)
+    _print_sequences(proposal)
+    if previews:
+        print_previews(previews)
+    else:
+        _print_copy(proposal)
     needed = "two people" if proposal.approvals.people > 1 else "one person"
     if proposal.approvals.second_person:
         needed += ", not the last editor alone"
@@ -256,7 +311,7 @@ def _print_findings(proposal: Proposal) -> None:
         say(f"[bold]Rules[/bold]        [green]passed[/green]: {quote(', '.join(dict.fromkeys(passed)))}")
 
 
-def _print_copy(proposal: Proposal) -> None:
+def _print_sequences(proposal: Proposal) -> None:
     if proposal.play.offer is not None:
         say(f"[bold]Offer[/bold]        {quote(proposal.play.offer.labels.get('en', proposal.play.offer.offer_id))}")
     for sequence in proposal.play.sequences:
@@ -264,6 +319,9 @@ def _print_copy(proposal: Proposal) -> None:
             f"wait {step.days} days" if step.kind == "wait" else f"{step.kind} {step.key}" for step in sequence.steps
         )
         say(f"[bold]Sequence[/bold]     {quote(sequence.key)} ({sequence.share:.0%}): {quote(steps)}")
+
+
+def _print_copy(proposal: Proposal) -> None:
     for sequence, step in proposal.play.sends():
         for language, copy in sorted(step.copies.items()):
             say(f"  [dim]{quote(sequence.key)}.{quote(step.key)}.{language}[/dim] “{quote(copy.subject)}” "

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from console.cli.output import AsJson, answer, say
+from console.cli.output import AsJson, answer, moment, quote, say
 from console.cli.place import InWorkspace
 from console.wiring import open_workspace
 
@@ -36,6 +36,12 @@ def work(
     value = {**cycle.model_dump(mode="json", exclude={"tick"}), "tick": done}
 
     def show() -> None:
+        if cycle.switch.stopped:
+            why = f" ({cycle.switch.reason})" if cycle.switch.reason else ""
+            say(
+                f"[red]All sending is stopped[/red] since {moment(cycle.switch.at)} by {quote(cycle.switch.actor)}"
+                f"{quote(why)}. Nothing leaves before `noria resume`."
+            )
         say(f"{len(cycle.decided)} decisions acted on, {len(cycle.readouts)} read-outs, {len(cycle.expired)} expired.")
         say(", ".join(f"{name}: {count}" for name, count in done.items()) or "Nothing was due.")
 

@@ -11,7 +11,7 @@ from policies.rule import Context, Parameters, Rule, Ruling, hold, refuse
 class AudienceSizeLimits(Parameters):
     """Contacts that one campaign may reach."""
 
-    minimum_contacts: int = Field(default=1, ge=1)
+    minimum_contacts: int = Field(default=20, ge=1)
     maximum_contacts: int = Field(default=250_000, ge=1)
 
     @model_validator(mode="after")
@@ -21,13 +21,20 @@ class AudienceSizeLimits(Parameters):
         return self
 
 
+def too_few(reachable: int, limits: AudienceSizeLimits) -> str:
+    """That an audience is too small to be worth anybody's time, and how many it takes; empty when it is not."""
+    if reachable >= limits.minimum_contacts:
+        return ""
+    return f"A campaign takes at least {limits.minimum_contacts} contacts who may be written to; fewer prove nothing."
+
+
 def review(facts: ProposalFacts, limits: AudienceSizeLimits, context: Context) -> list[Ruling]:
     reachable = need(facts.audience, "audience").reachable
     fact = f"{reachable} contacts"
-    if reachable < limits.minimum_contacts:
+    if few := too_few(reachable, limits):
         return [
             hold(
-                "Too few contacts can be reached.",
+                few,
                 fact=fact,
                 limit=f"at least {limits.minimum_contacts}",
                 part="audience",

@@ -235,7 +235,7 @@ def test_where_two_must_agree_one_is_not_enough_and_the_last_editor_does_not_cou
     say(world, newest, "approve", actor="console:marie")
     world.threads.apply_decisions()
     assert status_of(world, proposal.proposal_id) is ProposalStatus.OPEN
-    assert any("another person" in note for note in question(world, newest).payload["notes"])
+    assert any("Another person" in note for note in question(world, newest).payload["notes"])
     say(world, newest, "approve", actor="console:paul")
     world.threads.apply_decisions()
     assert status_of(world, proposal.proposal_id) is ProposalStatus.APPROVED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from agents.learning.priors import Prior
 from agents.planning import plan
+from agents.resume import Threads
 from agents.rules import reply_by_rules
 from agents.scheduler import contacts_per_day, size_band
 from agents.sizing import choose_holdout, make_detection, make_forecast, prior_from, split
@@ -19,9 +21,10 @@ from memory import lessons, proposals
 from memory.errors import InvalidInputError
 from memory.lessons import Lesson
 from memory.proposal import Audience
-from memory.schema import campaigns, readouts
+from memory.schema import campaigns, consent_current, consents, readouts
 from tests import examples
 from tests.agents.world import BRIEF, CONTACTS, LATE, NOW, World, add_offer, first_proposal, journalled, open_world
+from tests.policies.worlds import own_pack
 from tools.catalog import ACTIONS, read_action
 from tools.lookups import read
 
@@ -72,14 +75,29 @@ def test_an_empty_record_supports_nothing_and_says_why(tmp_path: Path) -> None:
 
 def test_without_any_consent_nothing_is_proposed_and_the_reason_has_its_number(fresh: Path) -> None:
     with open_world(fresh, names=["win_back"]) as world:
-        from memory.schema import consent_current, consents
-
         with world.store.write() as connection:
             connection.execute(consent_current.delete())
             connection.execute(consents.delete())
         result = plan(world.threads, BRIEF)
     assert result.proposal_ids == ()
     assert f"{len(LATE)}: Nobody is written to without consent" in result.withheld[0].sentence
+
+
+def test_a_handful_of_contacts_is_not_proposed_and_the_reason_says_how_many_it_takes(fresh: Path) -> None:
+    with open_world(fresh, names=["win_back"]) as world:
+        with world.store.write() as connection:
+            connection.execute(consent_current.delete().where(consent_current.c.contact_id > 19))
+        result = plan(world.threads, BRIEF)
+    assert result.proposal_ids == ()
+    assert "selected contacts 19 may be written to" in result.withheld[0].sentence
+    assert "at least 20 contacts" in result.withheld[0].sentence
+
+
+def test_a_policy_pack_sets_how_many_contacts_it_takes(fresh: Path) -> None:
+    with open_world(fresh, names=["win_back"]) as world:
+        desk = replace(world.desk, pack=own_pack("  audience_size: {parameters: {minimum_contacts: 500}}\n"))
+        result = plan(Threads(desk, world.threads.checkpointer), BRIEF)
+    assert "at least 500 contacts" in result.withheld[0].sentence
 
 
 def test_rules_plan_the_same_twice(fresh: Path, world: World) -> None:

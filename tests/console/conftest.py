@@ -19,6 +19,10 @@ from memory.workspace import StoreClock
 from tests.console.shop import NOW, write_exports
 
 Run = Callable[..., Any]
+BRIEF = (
+    "--metric", "orders", "--intention", "bring customers back", "--owner", "marie",
+    "--stop-rule", "complaints above 0.1 %", "--decision", "whether to keep it",
+)  # fmt: skip
 
 
 def run_in(folder: Path) -> Run:
@@ -56,3 +60,16 @@ def shop(tmp_path: Path, _shop_workspace: Path) -> Path:
 def run(shop: Path) -> Run:
     """The command line on that workspace."""
     return run_in(shop)
+
+
+@pytest.fixture(scope="session")
+def _planned_workspace(tmp_path_factory: pytest.TempPathFactory, _shop_workspace: Path) -> Path:
+    folder = Path(shutil.copytree(_shop_workspace, tmp_path_factory.mktemp("planned") / "shop"))
+    run_in(folder)("plan", *BRIEF)
+    return folder
+
+
+@pytest.fixture
+def proposed(tmp_path: Path, _planned_workspace: Path) -> Path:
+    """The same workspace with a round of proposals that nobody decided on yet."""
+    return Path(shutil.copytree(_planned_workspace, tmp_path / "proposed"))

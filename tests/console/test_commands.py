@@ -9,17 +9,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from console.cli import app
 from console.wiring import Workspace
 from memory.errors import ConfigurationError, ConflictError, InvalidInputError, NotFoundError
 from memory.workspace import StoreClock
-from tests.console.conftest import Run, run_in
+from tests.console.conftest import BRIEF, Run, run_in
 from tests.console.shop import write_exports
-
-BRIEF = (
-    "--metric", "orders", "--intention", "bring customers back", "--owner", "marie",
-    "--stop-rule", "complaints above 0.1 %", "--decision", "whether to keep it",
-)  # fmt: skip
 
 
 def pass_days(shop: Path, days: float) -> None:
@@ -132,10 +129,15 @@ def test_a_stopped_workspace_sends_nothing_until_it_is_resumed(shop: Path, run: 
     run("proposals", "approve", made["proposal_id"])
     run("stop", "--reason", "a wrong price")
     for _ in range(4):
-        run("work", "--once")
+        switch = run("work", "--once")["switch"]
+        assert (switch["stopped"], switch["reason"]) == (True, "a wrong price")
         pass_days(shop, 0.5)
     assert list((shop / "outbox").glob("*.eml")) == []
+    told = CliRunner().invoke(app, ["work", "--once", "--workspace", str(shop)]).output
+    assert "All sending is stopped" in told
+    assert "a wrong price" in told
     run("resume")
+    assert not run("work", "--once")["switch"]["stopped"]
     for _ in range(4):
         run("work", "--once")
         pass_days(shop, 0.5)
@@ -169,10 +171,6 @@ def test_an_edit_that_says_nothing_readable_is_refused(run: Run, assignment: str
 
 
 def test_the_packaged_playbooks_are_sound() -> None:
-    from typer.testing import CliRunner
-
-    from console.cli import app
-
     assert CliRunner().invoke(app, ["playbook", "check", "--json"]).exit_code == 0
 
 

@@ -294,6 +294,8 @@ PROPOSALS = [
     ),
     row("audience_size", ALLOW, "as many as stated"),
     row("audience_size", HOLD, "nobody", audience=audience(0)),
+    row("audience_size", HOLD, "a handful", audience=audience(19), play_changes={"size_band": (1, 1000)}),
+    row("audience_size", ALLOW, "just enough", audience=audience(20), play_changes={"size_band": (1, 1000)}),
     row("audience_size", REFUSE, "more than stated", audience=audience(1001)),
     row(
         "audience_size",

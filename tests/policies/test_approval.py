@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from memory.proposal import Approvals, Audience
-from policies.approval import approvals_needed, approved_by_enough
+from policies.approval import approval_missing, approvals_needed, approved_by_enough
 from tests.policies.worlds import OFFER, base_pack, own_pack, proposal
 
 
@@ -99,6 +99,22 @@ def test_enough_different_people_said_yes(
     approvers: tuple[str, ...], needed: Approvals, last_editor: str | None, enough: bool
 ) -> None:
     assert approved_by_enough(approvers, needed, last_editor) is enough
+
+
+@pytest.mark.parametrize(
+    ("approvers", "needed", "last_editor", "missing"),
+    [
+        ((), ONE, None, "One person has to approve."),
+        ((), TWO, None, "2 people have to approve."),
+        (("console:marie",), TWO, None, "Another person has to approve."),
+        (("cli:marie", "cli:omar"), TWO, None, "Another person has to approve, signed in to the console;"),
+        (("console:marie",), Approvals(people=1, second_person=True), "console:marie", "Another person has to approve"),
+    ],
+)
+def test_what_an_approval_lacks_is_said(
+    approvers: tuple[str, ...], needed: Approvals, last_editor: str | None, missing: str
+) -> None:
+    assert approval_missing(approvers, needed, last_editor).startswith(missing)
 
 
 def test_a_held_proposal_says_which_rules_hold_it() -> None:

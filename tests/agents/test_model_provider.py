@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import update
 
 from agents.model import Model, ModelSettings
-from agents.models import ModelProvider
+from agents.model_provider import ModelProvider
 from agents.planning import PlanResult, plan
 from agents.rules import RulesProvider
 from evals.model_server import (

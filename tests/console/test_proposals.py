@@ -1,0 +1,115 @@
+"""Proposals on the command line: what is checked before it is noted, what is missing, and what a reader would get."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from console.cli import app
+from console.wiring import Workspace
+from memory import proposals
+from memory.errors import InvalidInputError, NoriaError
+from memory.proposal import Approvals
+from tests.console.conftest import Run, run_in
+
+
+@pytest.fixture
+def run(proposed: Path) -> Run:
+    return run_in(proposed)
+
+
+def win_back(run: Run) -> str:
+    return str(next(one["proposal_id"] for one in run("proposals", "list") if one["playbook"] == "win_back"))
+
+
+def said(run: Run, proposal_id: str) -> list[Any]:
+    return list(run("proposals", "show", proposal_id)["decisions"])
+
+
+@pytest.mark.parametrize(
+    ("words", "where", "message"),
+    [
+        (("--set", "reminder.en.subjekt=Hello"), "reminder.en", "There is no slot subjekt.* There are: subject, prehe"),
+        (("--set", "remind.en.subject=Hello"), "copies", "There is no message remind.* There are: .*reminder"),
+        (("--set", "reminder.de.subject=Hello"), "reminder.de", "not written in 'de'.* written in: en, fr"),
+        (("--set", "reminder.en.subject="), "reminder.en.subject", "at least 1 character"),
+        (("--starts-at", "2020-01-01T00:00:00Z"), "starts_at", "in the past.*after 2025-03-03"),
+        (("--starts-at", "soon"), "starts_at", "valid datetime.*2025-03-04T09:00:00Z"),
+        (("--starts-at", "2025-03-10T09:00:00"), "starts_at", "timezone.*2025-03-04T09:00:00Z"),
+        (("--offer", "unheard-of"), "offer_id", "no approved, open offer unheard-of.*Open now: none"),
+        (("--sequence", "unheard-of"), "sequences", "There are: "),
+        (("--set", "reminder.en.subject=Only 9.99 € today"), "rule ", "The policy would refuse.*9.99"),
+        (("--set", "reminder.en.headline={{ contact.address }}"), "copies", "contact.address"),
+    ],
+    ids=["slot", "step", "language", "empty", "past", "no date", "no zone", "offer", "sequence", "price", "binding"],
+)
+def test_a_bad_edit_is_refused_at_once_and_not_noted(
+    run: Run, words: tuple[str, ...], where: str, message: str
+) -> None:
+    proposal_id = win_back(run)
+    with pytest.raises(InvalidInputError, match=message) as caught:
+        run("proposals", "edit", proposal_id, *words)
+    assert caught.value.where.startswith(where)
+    assert said(run, proposal_id) == []
+
+
+def test_an_edit_in_a_file_is_checked_like_one_on_the_command_line(run: Run, tmp_path: Path) -> None:
+    proposal_id = win_back(run)
+    for text, message in (("holdout_share: 0.9", "0.05 and 0.5"), ("owner: mallory", "One may change: copies")):
+        (tmp_path / "changes.yaml").write_text(text, encoding="utf-8")
+        with pytest.raises(NoriaError, match=message):
+            run("proposals", "edit", proposal_id, "--file", str(tmp_path / "changes.yaml"))
+    assert said(run, proposal_id) == []
+
+
+def test_a_good_edit_is_noted(run: Run) -> None:
+    proposal_id = win_back(run)
+    run("proposals", "edit", proposal_id, "--set", "reminder.en.subject=We would love to see you again")
+    assert [one["verdict"] for one in said(run, proposal_id)] == ["edit"]
+
+
+def test_an_approval_says_who_else_has_to_approve(proposed: Path, run: Run) -> None:
+    proposal_id = win_back(run)
+    workspace = Workspace(proposed, {})
+    with workspace.store.write() as connection:
+        stored = proposals.get(connection, proposal_id)
+        two = Approvals(people=2, second_person=True)
+        changed = stored.proposal.model_copy(update={"version": 2, "approvals": two})
+        proposals.revise(connection, changed, author="cli:omar", at=workspace.clock.now())
+    workspace.close()
+    assert "Another person has to approve, signed in" in run("proposals", "approve", proposal_id)["missing"]
+
+
+def test_an_approval_that_is_enough_misses_nothing(run: Run) -> None:
+    assert run("proposals", "approve", win_back(run))["missing"] == ""
+
+
+def test_a_proposal_is_shown_as_its_readers_would_get_it(run: Run, tmp_path: Path) -> None:
+    proposal_id = win_back(run)
+    shown = run("proposals", "show", proposal_id, "--html", str(tmp_path / "pages"))
+    messages = [one for one in shown["messages"] if "reminder" in one["steps"][0]]
+    assert {one["language"] for one in messages} == {"en", "fr"}
+    last_order = re.compile(r"\b202[45]\b")
+    for language in ("en", "fr"):
+        known = next(one for one in messages if one["language"] == language and not one["bare"])
+        less = next(one for one in messages if one["language"] == language and one["bare"])
+        assert known["reader"].startswith("contact ")
+        assert last_order.search(known["text"])
+        assert not last_order.search(less["text"])
+        assert not any("{{" in one["subject"] + one["preheader"] + one["text"] for one in (known, less))
+    pages = [Path(one) for one in shown["pages"]]
+    assert len(pages) == len(shown["messages"]) == len(set(pages))
+    assert all("<html" in page.read_text(encoding="utf-8") for page in pages)
+
+
+def test_the_screen_shows_the_previews_and_nothing_is_sent(proposed: Path, run: Run) -> None:
+    command = ["proposals", "show", win_back(run), "--workspace", str(proposed)]
+    told = CliRunner().invoke(app, command).output
+    assert "if name and last order were unknown" in told
+    assert "preheader" in told
+    assert "{{" not in told
+    assert not list((proposed / "outbox").glob("*.eml"))

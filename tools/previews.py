@@ -1,0 +1,86 @@
+"""Messages as their readers would get them, before anything is sent: a contact of the audience, and one less known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from memory.errors import NoriaError
+from memory.lake import Lake
+from memory.play import Play, SendStep
+from memory.store import Store
+from tools.audience import PREVIEW_URL, records_of
+from tools.bindings import Bindings, Recipient, resolve_many
+from tools.records import LakeRecords
+from tools.render import MAY_BE_MISSING, Rendered, example, render
+
+MADE_UP = "a made-up contact"
+"""Stands in where no contact of the sample reads a language."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """One message in one language for one reader."""
+
+    steps: tuple[str, ...]
+    """SEQUENCE.STEP of every step that sends just this."""
+    language: str
+    reader: str
+    bare: bool
+    """Whether what a contact may lack was left out; only where that changes the message."""
+    message: Rendered | None
+    problem: str = ""
+    """Why there is no message."""
+
+
+def preview_messages(
+    store: Store, lake: Lake, play: Play, sample: Sequence[int], *, at: datetime, currency: str = ""
+) -> list[Preview]:
+    """Every message of a play in each language, for a contact of the sample and for one of whom less is known."""
+    recipients = _recipients(lake, play, sample, at)
+    products = LakeRecords(lake).products() if play.records else {}
+    found: list[Preview] = []
+    for names, step in _different(play):
+        with store.read() as connection:
+            ready = resolve_many(connection, play, step, recipients, products=products, currency=currency).ready
+        for language in sorted(step.copies):
+            readers = [(f"contact {one}", its) for one, its in ready.items() if its.language == language]
+            # Whoever is known best shows most of what the text can say.
+            made_up = (MADE_UP, example(play, language))
+            reader, values = max(readers, key=lambda one: len(one[1].values), default=made_up)
+            less = Bindings(language, {name: its for name, its in values.values.items() if name not in MAY_BE_MISSING})
+            whole = _preview(play, step, names, reader, values, bare=False)
+            bare = _preview(play, step, names, reader, less, bare=True)
+            found += [whole] if (whole.message, whole.problem) == (bare.message, bare.problem) else [whole, bare]
+    return found
+
+
+def _recipients(lake: Lake, play: Play, sample: Sequence[int], at: datetime) -> list[Recipient]:
+    if not (play.records and sample):
+        return [Recipient(one, {}, PREVIEW_URL) for one in sample]
+    # Loads ibis and DuckDB, which most plays do not need here.
+    from memory.features.table import compute
+
+    names = sorted(set(play.records.values()))
+    values = compute(lake, at, names=names).rows(sample, names)
+    return [Recipient(one, records_of(play, values.get(one, {})), PREVIEW_URL) for one in sample]
+
+
+def _different(play: Play) -> list[tuple[tuple[str, ...], SendStep]]:
+    """Each message once, with the names of the steps that send it."""
+    groups: dict[str, tuple[list[str], SendStep]] = {}
+    for sequence, step in play.sends():
+        names, _ = groups.setdefault(step.model_dump_json(exclude={"key"}), ([], step))
+        names.append(f"{sequence.key}.{step.key}")
+    return [(tuple(names), step) for names, step in groups.values()]
+
+
+def _preview(
+    play: Play, step: SendStep, names: tuple[str, ...], reader: str, values: Bindings, *, bare: bool
+) -> Preview:
+    try:
+        message = render(play, step, values.language, values)
+    except NoriaError as error:
+        return Preview(names, values.language, reader, bare, None, str(error))
+    return Preview(names, values.language, reader, bare, message)
