@@ -50,6 +50,12 @@ class NewerStoreError(StoreError):
     code = "store.newer"
 
 
+class BackupError(NoriaError):
+    """A backup cannot be written, or brought back."""
+
+    code = "backup"
+
+
 class NotFoundError(NoriaError):
     """Nothing is recorded under that name or id."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, literal, or_, select, update
 
 from memory.canonical import digest
 from memory.journal import append, entries
@@ -292,6 +292,20 @@ def cancel(connection: Connection, where: ColumnElement[bool], reason: str) -> l
             update(messages)
             .where(messages.c.message_id.in_(chunk), messages.c.state == "planned")
             .values(state="suppressed", reason=reason)
+        )
+    return found
+
+
+def give_up(connection: Connection, *, at: datetime, reason: str) -> list[Message]:
+    """Everything that was due, or already claimed, becomes ``unknown``: it may have left without a trace here."""
+    open_now = or_(messages.c.state == "claimed", and_(messages.c.state == "planned", messages.c.due_at <= at))
+    query = select(messages).where(open_now).order_by(messages.c.message_id)
+    found = [_message(row) for row in connection.execute(query.with_for_update())]
+    for chunk in _chunks([row.message_id for row in found]):
+        connection.execute(
+            update(messages)
+            .where(messages.c.message_id.in_(chunk))
+            .values(state="unknown", reason=reason, lease_until=None)
         )
     return found
 

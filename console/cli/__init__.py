@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from console.cli import (
+    backup,
     briefs,
     campaigns,
     contacts,
@@ -43,5 +44,6 @@ for module in (
     switch,
     doctor,
     serve,
+    backup,
 ):
     module.add_commands(app)
