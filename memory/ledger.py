@@ -273,6 +273,16 @@ def record(connection: Connection, results: Sequence[Result], *, token: str) -> 
     ]
 
 
+def unknown(connection: Connection, key: str = "") -> list[Message]:
+    """Messages of which nobody knows whether they left, oldest first; optionally those whose key begins so."""
+    query = (
+        select(messages)
+        .where(messages.c.state == "unknown", messages.c.message_key.startswith(key, autoescape=True))
+        .order_by(messages.c.claimed_at, messages.c.message_id)
+    )
+    return [_message(row) for row in connection.execute(query)]
+
+
 def settle_unknown(connection: Connection, key: str, *, sent_at: datetime | None, reason: str) -> bool:
     """Turn an ``unknown`` message into sent (``sent_at``) or failed, on the word of a provider or a person."""
     changed = connection.execute(
