@@ -21,6 +21,7 @@ from memory.ledger import Message, Result
 from memory.schema import contacts
 from tools.channels.channel import Channel, Failed, Outcome, Outgoing, Sent, Transient, Unknown
 from tools.compose import POLICY, compose
+from tools.failure import failure_of
 from tools.gate import ATTEMPTS, Ready, claim
 from tools.records import LakeRecords
 from tools.render import render
@@ -77,8 +78,8 @@ def send(place: Workplace, channel: Channel, ready: Sequence[Ready], token: str)
         key = one.message.message_key
         try:
             outgoing[key] = _write(one, place.clock.now())
-        except NoriaError as error:
-            outcomes[key] = Failed(key, f"it could not be written: {error.code}")
+        except Exception as error:  # noqa: BLE001 - one message must not take its batch with it
+            outcomes[key] = Failed(key, f"it could not be written: {failure_of('write', error).error}")
     if outgoing:
         seconds = place.lease_seconds * (1 - _MARGIN)
         said = channel.send_many(list(outgoing.values()), seconds=seconds)

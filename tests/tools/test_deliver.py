@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
+from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -31,6 +33,7 @@ from tests.tools.scene import (
     start,
     workplace,
 )
+from tools import deliver as delivering
 from tools.channels.smtp import SmtpChannel, SmtpServer
 from tools.deliver import deliver
 from tools.gate import claim, give_up_stale
@@ -349,6 +352,22 @@ def test_what_the_server_says_ends_up_in_the_ledger(place: Workplace, clock: Man
         assert {row.contact_id: row.state for row in first}[3] == "failed"
         assert max(server.taken.values()) == 1
         channel.close()
+
+
+def test_a_message_whose_writing_breaks_down_takes_no_other_with_it(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compose(rendered: Any, brand: Any, *, to_address: str, **rest: Any) -> EmailMessage:
+        if to_address == address(1):
+            raise ValueError(to_address)
+        return real(rendered, brand, to_address=to_address, **rest)
+
+    real = delivering.compose
+    monkeypatch.setattr(delivering, "compose", compose)
+    add_contacts(place.store, [1, 2])
+    start(place, play(), [1, 2])
+    tick(place)
+    assert reasons(place.store) == {"failed": {"it could not be written: ValueError": 1}, "sent": {"": 1}}
 
 
 def test_a_message_that_did_not_leave_gives_its_room_back(place: Workplace, clock: ManualClock, tmp_path: Path) -> None:
