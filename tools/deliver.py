@@ -133,7 +133,7 @@ def _result(one: Ready, outcome: Outcome, outgoing: dict[str, Outgoing], at: dat
 
 def _again(message: Message, at: datetime) -> datetime:
     """When to try once more: ever later, and ever sooner again as the deadline comes near; the gate ends it there."""
-    pause = _BACKOFF * 2 ** min(message.attempts, _DOUBLINGS)
+    pause = _BACKOFF * (1 << min(message.attempts, _DOUBLINGS))
     pause = max(min(pause, (message.deadline_at - at) / 2), _BACKOFF)
     return min(at + pause, message.deadline_at)
 

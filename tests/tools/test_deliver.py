@@ -33,8 +33,8 @@ from tests.tools.scene import (
     start,
     workplace,
 )
-from tools import deliver as delivering
 from tools.channels.smtp import SmtpChannel, SmtpServer
+from tools.compose import compose as compose_mail
 from tools.deliver import deliver
 from tools.gate import claim, give_up_stale
 from tools.records import LakeRecords
@@ -360,10 +360,9 @@ def test_a_message_whose_writing_breaks_down_takes_no_other_with_it(
     def compose(rendered: Any, brand: Any, *, to_address: str, **rest: Any) -> EmailMessage:
         if to_address == address(1):
             raise ValueError(to_address)
-        return real(rendered, brand, to_address=to_address, **rest)
+        return compose_mail(rendered, brand, to_address=to_address, **rest)
 
-    real = delivering.compose
-    monkeypatch.setattr(delivering, "compose", compose)
+    monkeypatch.setattr("tools.deliver.compose", compose)
     add_contacts(place.store, [1, 2])
     start(place, play(), [1, 2])
     tick(place)
