@@ -19,7 +19,6 @@ from agents.measure import measure
 from agents.programme import read_due_quarter
 from memory import campaigns, readouts
 from memory.campaigns import Campaign
-from memory.errors import NoriaError
 from memory.readouts import Verdict, readout_id_of
 from memory.schema import lookups
 from tools.lookups import keep
@@ -87,13 +86,13 @@ def thread_id_of(campaign_id: str, look: int) -> str:
 def _run(desk: Desk, checkpointer: BaseCheckpointSaver[Any]) -> list[str]:
     graph = compile_learning_graph(desk, checkpointer)
     taken: list[str] = []
-    failed: dict[str, NoriaError] = {}
+    failed: dict[str, Exception] = {}
     # One at a time: a look at which a campaign harms leaves its later ones undone.
     while due := [one for one in due_looks(desk) if one[0] not in failed]:
         campaign_id, look = due[0]
         try:
             _take(desk, graph, campaign_id, look)
-        except NoriaError as error:
+        except Exception as error:  # noqa: BLE001 - raised below, when the others are done
             failed[campaign_id] = error
         else:
             taken.append(readout_id_of(campaign_id, look))

@@ -25,6 +25,7 @@ from memory.proposal import Decision
 from memory.proposals import WAITING
 from memory.schema import lookups
 from memory.schema import proposals as proposal_rows
+from tools.failure import failure_of
 from tools.lookups import keep as keep_lookup
 from tools.lookups import read_thread
 
@@ -184,15 +185,15 @@ class Threads:
         """Act on one decision; a thread that fails must not hold up the decisions on others."""
         try:
             return self._apply(decision)
-        except NoriaError as error:
-            _log.error("decision not acted on", proposal=decision.proposal_id, code=error.code, what=error.what)
+        except Exception as error:  # noqa: BLE001 - whatever breaks in one thread
+            _log.error("decision not acted on", proposal=decision.proposal_id, **_told(error))
             return False
 
     def _recovered(self, thread_id: str) -> bool:
         try:
             self.advance(thread_id)
-        except NoriaError as error:
-            _log.error("thread not recovered", thread=thread_id, code=error.code, what=error.what)
+        except Exception as error:  # noqa: BLE001 - whatever breaks in one thread
+            _log.error("thread not recovered", thread=thread_id, **_told(error))
             return False
         return True
 
@@ -286,6 +287,11 @@ class Threads:
 
     def _config(self, thread_id: str) -> Any:
         return {"configurable": {"thread_id": thread_id}}
+
+
+def _told(error: Exception) -> dict[str, str]:
+    failure = failure_of("thread", error)
+    return {"code": failure.error, "what": failure.what, "where": failure.where}
 
 
 def _plain_answer(asked: Waiting, answer: Any) -> dict[str, Any]:

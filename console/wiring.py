@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -204,6 +205,7 @@ class Workspace:
         from agents.checkpoints import open_checkpoints
         from agents.resume import Threads
 
+        _log_to_stderr()
         with open_checkpoints(self.store, self.folder) as saver:
             yield Threads(self.desk, saver)
 
@@ -234,6 +236,14 @@ class Workspace:
             self.channel.close()
         if "store" in self.__dict__:
             self.store.close()
+
+
+def _log_to_stderr() -> None:
+    """Keep the log apart from what a command answers on stdout."""
+    import structlog
+
+    # Looked up for each line, because stderr may be another by then.
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Sequence
 from types import FrameType
 
 import structlog
@@ -13,8 +14,8 @@ from agents.learning_graph import run_due_looks
 from agents.resume import Threads
 from console.wiring import Workspace
 from memory import proposals
-from memory.errors import NoriaError
-from memory.workspace import Switch, read_switch
+from memory.workspace import Switch, Trouble, keep_troubles, read_switch
+from tools.failure import Failure, Failures, Guard, aloud
 from tools.worker import Tick, tick
 
 _log = structlog.get_logger(__name__)
@@ -50,16 +51,26 @@ def counts(done: Tick) -> dict[str, int]:
     return {name: number for name, number in found.items() if number}
 
 
-def work_once(workspace: Workspace, threads: Threads) -> Cycle:
+def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> Cycle:
     """Do everything that is due now, once. Running it twice at the same moment is safe."""
-    now = workspace.clock.now()
-    decided = threads.apply_decisions()
-    with workspace.store.write() as connection:
-        expired = proposals.expire(connection, now)
-        opened = proposals.promote(connection, at=now, open_limit=workspace.settings.review.open_proposals)
-    done = tick(workspace.workplace)
-    readouts = run_due_looks(workspace.desk)
-    with workspace.store.read() as connection:
+    decided: list[str] = []
+    expired: list[str] = []
+    opened: list[str] = []
+    done = Tick()
+    readouts: list[str] = []
+    switch = Switch()
+    with guard("decisions"):
+        decided = threads.apply_decisions()
+    with guard("queue"):
+        now = workspace.clock.now()
+        with workspace.store.write() as connection:
+            expired = proposals.expire(connection, now)
+            opened = proposals.promote(connection, at=now, open_limit=workspace.settings.review.open_proposals)
+    with guard("workplace"):
+        done = tick(workspace.workplace, guard)
+    with guard("looks"):
+        readouts = run_due_looks(workspace.desk)
+    with guard("switch"), workspace.store.read() as connection:
         switch = read_switch(connection)
     return Cycle(
         decided=tuple(decided),
@@ -71,6 +82,14 @@ def work_once(workspace: Workspace, threads: Threads) -> Cycle:
     )
 
 
+def work_safely(workspace: Workspace, threads: Threads) -> tuple[Cycle, list[Failure]]:
+    """A round in which each part may break off alone; what did is logged, and kept for the doctor."""
+    failures = Failures()
+    cycle = work_once(workspace, threads, failures)
+    _keep(workspace, failures.found)
+    return cycle, failures.found
+
+
 def work(workspace: Workspace, threads: Threads, *, pause_seconds: float) -> None:
     """Work until the process is asked to stop; a part that fails is reported and tried again in the next round."""
     stopping = threading.Event()
@@ -80,13 +99,26 @@ def work(workspace: Workspace, threads: Threads, *, pause_seconds: float) -> Non
 
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, stop)
-    threads.recover()
+    recovery = Failures()
+    with recovery("recovery"):
+        threads.recover()
+    for failure in recovery.found:
+        _log.error("part failed", **failure.model_dump())
     while not stopping.is_set():
-        try:
-            cycle = work_once(workspace, threads)
-            stopped = {"sending_stopped": True} if cycle.switch.stopped else {}
-            done = counts(cycle.tick)
-            _log.info("cycle", decided=len(cycle.decided), readouts=len(cycle.readouts), **stopped, **done)
-        except NoriaError as error:
-            _log.error("cycle failed", code=error.code, what=error.what, where=error.where, remedy=error.remedy)
+        cycle, _ = work_safely(workspace, threads)
+        stopped = {"sending_stopped": True} if cycle.switch.stopped else {}
+        done = counts(cycle.tick)
+        _log.info("cycle", decided=len(cycle.decided), readouts=len(cycle.readouts), **stopped, **done)
         stopping.wait(pause_seconds)
+
+
+def _keep(workspace: Workspace, found: Sequence[Failure]) -> None:
+    keeping = Failures()
+    rounds = {}
+    with keeping("report"):
+        now = workspace.clock.now()
+        with workspace.store.write() as connection:
+            kept = keep_troubles(connection, [Trouble(**failure.model_dump(), since=now) for failure in found])
+        rounds = {one.part: one.rounds for one in kept}
+    for failure in (*found, *keeping.found):
+        _log.error("part failed", **failure.model_dump(), rounds=rounds.get(failure.part, 1))

@@ -342,12 +342,6 @@ def overdue(connection: Connection, *, at: datetime, limit: int) -> list[Message
     return [_message(row) for row in connection.execute(query)]
 
 
-def by_key(connection: Connection, key: str) -> Message | None:
-    """The message of that name, if any."""
-    row = connection.execute(select(messages).where(messages.c.message_key == key)).one_or_none()
-    return None if row is None else _message(row)
-
-
 def of_campaign(connection: Connection, campaign_id: str) -> list[Message]:
     """Every message of a campaign, oldest first."""
     query = select(messages).where(messages.c.campaign_id == campaign_id).order_by(messages.c.message_id)

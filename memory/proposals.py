@@ -291,16 +291,6 @@ def approval_is_complete(stored: StoredProposal, approvals: Sequence[Decision]) 
     return len(people) >= needed.people
 
 
-def valid_approval(connection: Connection, proposal_id: str, digest: str) -> bool:
-    """Whether the proposal still is what was approved, by enough people, and was not rejected or voided since."""
-    stored = get(connection, proposal_id)
-    if stored.proposal.digest != digest:
-        return False
-    if stored.status not in {ProposalStatus.APPROVED, ProposalStatus.LAUNCHING, ProposalStatus.LAUNCHED}:
-        return False
-    return approval_is_complete(stored, approvals_for(connection, proposal_id, digest))
-
-
 def swap_status(
     connection: Connection,
     proposal_id: str,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from memory.store import Store, upsert
 
 DRAIN_PENDING = "drain_pending"
 """Key of the batch of live events that is being written to the lake."""
+_TROUBLES = "troubles"
 
 
 class Switch(BaseModel):
@@ -27,6 +29,21 @@ class Switch(BaseModel):
     actor: str = ""
     reason: str = ""
     at: AwareDatetime | None = None
+
+
+class Trouble(BaseModel):
+    """A part of the worker's rounds that fails again and again."""
+
+    model_config = ConfigDict(frozen=True)
+
+    part: str
+    error: str
+    where: str = ""
+    what: str = ""
+    remedy: str = ""
+    since: AwareDatetime
+    rounds: int = 1
+    """How many rounds in a row it failed."""
 
 
 def get_value(connection: Connection, key: str) -> Any:
@@ -67,6 +84,25 @@ def turn_switch(connection: Connection, *, stopped: bool, actor: str, reason: st
         payload={"reason": reason},
     )
     return switch
+
+
+def read_troubles(connection: Connection) -> list[Trouble]:
+    """What failed in the worker's last round."""
+    return [Trouble.model_validate(one) for one in get_value(connection, _TROUBLES) or []]
+
+
+def keep_troubles(connection: Connection, found: Sequence[Trouble]) -> list[Trouble]:
+    """Keep what failed in a round, continuing the count of what failed before; what works again is forgotten."""
+    before = {one.part: one for one in read_troubles(connection)}
+    kept = [
+        one.model_copy(update={"since": old.since, "rounds": old.rounds + 1})
+        if (old := before.get(one.part)) is not None
+        else one
+        for one in found
+    ]
+    if kept or before:
+        set_value(connection, _TROUBLES, [one.model_dump(mode="json") for one in kept])
+    return kept
 
 
 class StoreClock:

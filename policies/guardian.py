@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -50,11 +49,6 @@ def gate_message(facts: MessageFacts, pack: Pack) -> Review:
     if not said:
         return Review((), Verdict.ALLOW, None, context.pack_version)
     return _review(said, pack)
-
-
-def gate_messages(rows: Iterable[MessageFacts], pack: Pack) -> Iterator[Review]:
-    """The verdict on each of many messages, in their order."""
-    return (gate_message(facts, pack) for facts in rows)
 
 
 def review_proposal(facts: ProposalFacts, pack: Pack) -> Review:

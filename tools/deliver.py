@@ -21,14 +21,16 @@ from memory.ledger import Message, Result
 from memory.schema import contacts
 from tools.channels.channel import Channel, Failed, Outcome, Outgoing, Sent, Transient, Unknown
 from tools.compose import POLICY, compose
-from tools.gate import ATTEMPTS, Ready, claim
+from tools.failure import failure_of
+from tools.gate import Ready, claim
 from tools.records import LakeRecords
 from tools.render import render
 from tools.unsubscribe import stop_contact, suppress_address
 from tools.workplace import Workplace
 
 _BACKOFF = timedelta(minutes=5)
-_LONGEST_BACKOFF = timedelta(hours=4)
+# The longest pause is then over five hours.
+_DOUBLINGS = 6
 _RECORD_ATTEMPTS = 6
 # What is left of the lease when sending stops, for recording the outcomes.
 _MARGIN = 0.5
@@ -77,8 +79,8 @@ def send(place: Workplace, channel: Channel, ready: Sequence[Ready], token: str)
         key = one.message.message_key
         try:
             outgoing[key] = _write(one, place.clock.now())
-        except NoriaError as error:
-            outcomes[key] = Failed(key, f"it could not be written: {error.code}")
+        except Exception as error:  # noqa: BLE001 - one message must not take its batch with it
+            outcomes[key] = Failed(key, f"it could not be written: {failure_of('write', error).error}")
     if outgoing:
         seconds = place.lease_seconds * (1 - _MARGIN)
         said = channel.send_many(list(outgoing.values()), seconds=seconds)
@@ -120,15 +122,20 @@ def _result(one: Ready, outcome: Outcome, outgoing: dict[str, Outgoing], at: dat
         case Transient(reason=reason) | Failed(reason=reason) if message.state == "claimed":
             # An earlier attempt may have left before its worker fell silent, so this is not called unsent.
             return Result(message_id=message.message_id, state="unknown", reason=reason)
-        case Transient(reason=reason) if message.attempts + 1 < ATTEMPTS:
-            # attempts was read before this claim counted itself.
-            pause = min(_BACKOFF * 2**message.attempts, _LONGEST_BACKOFF)
-            again = min(at + pause, message.deadline_at)
+        case Transient(reason=reason):
+            again = _again(message, at)
             return Result(message_id=message.message_id, state="planned", reason=reason, due_at=again)
-        case Transient(reason=reason) | Failed(reason=reason):
+        case Failed(reason=reason):
             return Result(message_id=message.message_id, state="failed", reason=reason)
         case Unknown(reason=reason):
             return Result(message_id=message.message_id, state="unknown", reason=reason)
+
+
+def _again(message: Message, at: datetime) -> datetime:
+    """When to try once more: ever later, and ever sooner again as the deadline comes near; the gate ends it there."""
+    pause = _BACKOFF * (1 << min(message.attempts, _DOUBLINGS))
+    pause = max(min(pause, (message.deadline_at - at) / 2), _BACKOFF)
+    return min(at + pause, message.deadline_at)
 
 
 def _record(

@@ -33,8 +33,8 @@ from tools.workplace import Workplace
 
 HOLD = timedelta(hours=1)
 """When to ask again where a rule cannot say."""
-ATTEMPTS = 8
-"""How often one message is tried."""
+_ATTEMPTS = 8
+"""How often one message is claimed before a claim without an outcome is taken for its fault."""
 _LEAVES = {"consent": "consent_withdrawn", "suppression": "suppressed"}
 
 
@@ -263,7 +263,8 @@ def _gone(message: Message, enrolment: Enrolment) -> str:
     if enrolment.state == "exited":
         return enrolment.exit_reason or "exited"
     # A message on which one worker after the other dies must not take the next one with it.
-    return f"no outcome after {ATTEMPTS} attempts" if message.attempts >= ATTEMPTS else ""
+    poisoned = message.state == "claimed" and message.attempts >= _ATTEMPTS
+    return f"no outcome after {message.attempts} attempts" if poisoned else ""
 
 
 def _kept(message: Message, reason: str, due_at: datetime | None = None, *, findings: list[dict[str, Any]]) -> Verdict:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from console.cli.output import AsJson, answer, moment, quote, say
+from console.cli.output import AsJson, answer, moment, plain, quote, say
 from console.cli.place import InWorkspace
 from console.wiring import open_workspace
 
@@ -22,7 +22,7 @@ def work(
     as_json: AsJson = False,
 ) -> None:
     """Act on decisions, launch, send, measure and learn; the only process that holds a key that can send."""
-    from console.work import counts, work_once
+    from console.work import counts, work_safely
     from console.work import work as work_on
 
     with open_workspace(workspace) as opened, opened.threads() as threads:
@@ -31,9 +31,9 @@ def work(
             work_on(opened, threads, pause_seconds=pause_seconds)
             return
         threads.recover()
-        cycle = work_once(opened, threads)
+        cycle, failures = work_safely(opened, threads)
     done = counts(cycle.tick)
-    value = {**cycle.model_dump(mode="json", exclude={"tick"}), "tick": done}
+    value = {**cycle.model_dump(mode="json", exclude={"tick"}), "tick": done, "failures": plain(failures)}
 
     def show() -> None:
         if cycle.switch.stopped:
@@ -44,5 +44,10 @@ def work(
             )
         say(f"{len(cycle.decided)} decisions acted on, {len(cycle.readouts)} read-outs, {len(cycle.expired)} expired.")
         say(", ".join(f"{name}: {count}" for name, count in done.items()) or "Nothing was due.")
+        for one in failures:
+            said = " ".join(filter(None, (one.what, one.remedy)))
+            say(f"[red]failed[/red] {quote(one.part)}: {quote(one.error)} {quote(one.where)} {quote(said)}")
 
     answer(value, as_json=as_json, show=show)
+    if failures:
+        raise typer.Exit(1)

@@ -18,7 +18,7 @@ from console.wiring import Workspace
 from memory import contacts, journal
 from memory.consents import count_current
 from memory.errors import NoriaError
-from memory.workspace import read_switch
+from memory.workspace import read_switch, read_troubles
 
 _LOW_SPACE_BYTES = 1_000_000_000
 _PATIENCE_SECONDS = 5.0
@@ -62,6 +62,7 @@ def _store(workspace: Workspace) -> Iterator[Diagnosis]:
         allowed = count_current(connection, "email", "marketing")["granted"]
         chain = journal.verify(connection)
         switch = read_switch(connection)
+        troubles = read_troubles(connection)
     yield well("store", f"{store.safe_url}: readable, writable, {people} contacts.")
     if people and not allowed:
         yield warning(
@@ -76,6 +77,10 @@ def _store(workspace: Workspace) -> Iterator[Diagnosis]:
         yield well("journal", f"{chain.entries} lines, intact.")
     if switch.stopped:
         yield warning("switch", "All sending is stopped.", "`noria resume` allows it again.")
+    for one in troubles:
+        said = " ".join(filter(None, (f"({one.error})", one.where, one.what)))
+        sentence = f"“{one.part}” failed in its last {one.rounds} rounds, since {one.since:%d %B %Y %H:%M} UTC: {said}"
+        yield failure("worker", sentence, one.remedy or "Read the log of `noria work`; the other parts go on.")
     free = shutil.disk_usage(workspace.folder).free
     if free < _LOW_SPACE_BYTES:
         yield warning("disk", f"Only {free // 1_000_000} MB are free.", "Make room before it is full.")

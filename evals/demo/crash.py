@@ -226,7 +226,8 @@ def _settle(stage: Stage, keys: set[str]) -> int:
     """Take in what the receiving server reports as delivered; returns how many unknown messages became sent."""
     store, now = stage.workspace.store, stage.clock.now()
     with store.read() as connection:
-        found = [one for key in sorted(keys) if (one := ledger.by_key(connection, key)) is not None]
+        query = select(messages.c.message_key, messages.c.contact_id).where(messages.c.message_key.in_(sorted(keys)))
+        found = connection.execute(query.order_by(messages.c.message_key)).all()
     reports = [
         Incoming(
             event_id=f"delivered-{one.message_key}",

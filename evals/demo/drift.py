@@ -121,7 +121,8 @@ def _edited(stage: Stage, watch: Watch) -> Drift:
         _let_it_work(stage, threads, edited)
         after = read(workspace, stored)
         with workspace.store.read() as connection:
-            valid = proposals.valid_approval(connection, stored.proposal.proposal_id, edited.proposal.digest)
+            approvals = proposals.approvals_for(connection, stored.proposal.proposal_id, edited.proposal.digest)
+            valid = proposals.approval_is_complete(after, approvals)
     drift = _told(stage, after, "edited by a colleague after the first approval", said, names=("Another person",))
     say(f"  [dim]Jane's yes was to digest {before.proposal.digest[:12]}; it is now {edited.proposal.digest[:12]}. "
         f"An approval in force: {'yes' if valid else 'no'}.[/dim]")  # fmt: skip

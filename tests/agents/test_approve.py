@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agents.resume import NotWaitingError
+from agents.resume import NotWaitingError, Waiting
 from memory import proposals
 from memory.errors import InvalidInputError
 from memory.finding import Finding, Verdict
@@ -83,6 +83,21 @@ def test_approving_twice_has_one_effect(world: World) -> None:
     with pytest.raises(NotWaitingError):
         world.threads.answer(proposal.thread_id, asked.interrupt_id, {"verdict": "approve"})
     assert len(journalled(world, "proposal.approved", proposal.proposal_id)) == 1
+
+
+def test_a_thread_that_breaks_down_holds_up_no_other_decision(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken, sound = first_proposal(world), first_proposal(world, "cross_sell")
+    say(world, broken, "approve")
+    say(world, sound, "approve")
+    real = world.threads.waiting
+
+    def waiting(thread_id: str) -> list[Waiting]:
+        if thread_id == broken.thread_id:
+            raise KeyError(thread_id)
+        return real(thread_id)
+
+    monkeypatch.setattr(world.threads, "waiting", waiting)
+    assert world.threads.apply_decisions() == [sound.proposal_id]
 
 
 def test_an_approval_after_the_deadline_does_not_count(world: World) -> None:

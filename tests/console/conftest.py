@@ -35,7 +35,7 @@ def run_in(folder: Path) -> Run:
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         assert (result.exit_code != 0) == fails, result.output
-        return json.loads(result.output)
+        return json.loads(result.stdout)
 
     return run
 

@@ -71,8 +71,9 @@ def test_an_approval_is_bound_to_the_digest_that_was_seen(any_store: Store) -> N
     decide(any_store, found, "approve")
     assert swap(any_store, "p1", ProposalStatus.OPEN, ProposalStatus.APPROVED)
     with any_store.read() as connection:
-        assert proposals.valid_approval(connection, "p1", found.digest)
-        assert not proposals.valid_approval(connection, "p1", "0" * 64)
+        stored = proposals.get(connection, "p1")
+        assert proposals.approval_is_complete(stored, proposals.approvals_for(connection, "p1", found.digest))
+        assert proposals.approvals_for(connection, "p1", "0" * 64) == []
 
 
 def test_an_edited_proposal_needs_a_new_approval(any_store: Store) -> None:
@@ -86,7 +87,6 @@ def test_an_edited_proposal_needs_a_new_approval(any_store: Store) -> None:
     with any_store.read() as connection:
         stored = proposals.get(connection, "p1")
         assert (stored.status, stored.last_editor) == (ProposalStatus.OPEN, "cli:bob")
-        assert not proposals.valid_approval(connection, "p1", first.digest)
         assert proposals.approvals_for(connection, "p1", second.digest) == []
         assert proposals.get_version(connection, "p1", 1) == first
 

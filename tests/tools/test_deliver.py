@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
+from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -32,6 +34,7 @@ from tests.tools.scene import (
     workplace,
 )
 from tools.channels.smtp import SmtpChannel, SmtpServer
+from tools.compose import compose as compose_mail
 from tools.deliver import deliver
 from tools.gate import claim, give_up_stale
 from tools.records import LakeRecords
@@ -341,14 +344,29 @@ def test_what_the_server_says_ends_up_in_the_ledger(place: Workplace, clock: Man
             sent = connection.execute(select(contacts.c.contact_id).where(contacts.c.sent_since_signal == 1))
             assert set(sent.scalars()) == {1}
         # A server that keeps saying "later" is not asked for ever.
-        for _ in range(36):
+        for _ in range(50):
             clock.advance(4 * HOUR)
             tick(mailing)
         with place.store.read() as connection:
             first = [row for row in ledger.of_campaign(connection, rows[1].campaign_id) if row.step_key == "mail1"]
-        assert {row.contact_id: row.state for row in first}[3] == "failed"
+        assert {row.contact_id: (row.state, row.reason) for row in first}[3] == ("suppressed", "deadline")
         assert max(server.taken.values()) == 1
         channel.close()
+
+
+def test_a_message_whose_writing_breaks_down_takes_no_other_with_it(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compose(rendered: Any, brand: Any, *, to_address: str, **rest: Any) -> EmailMessage:
+        if to_address == address(1):
+            raise ValueError(to_address)
+        return compose_mail(rendered, brand, to_address=to_address, **rest)
+
+    monkeypatch.setattr("tools.deliver.compose", compose)
+    add_contacts(place.store, [1, 2])
+    start(place, play(), [1, 2])
+    tick(place)
+    assert reasons(place.store) == {"failed": {"it could not be written: ValueError": 1}, "sent": {"": 1}}
 
 
 def test_a_message_that_did_not_leave_gives_its_room_back(place: Workplace, clock: ManualClock, tmp_path: Path) -> None:
@@ -362,6 +380,39 @@ def test_a_message_that_did_not_leave_gives_its_room_back(place: Workplace, cloc
     away.close()
     tick(place)
     assert counts(place.store) == {"sent": 3}
+
+
+def test_a_message_is_tried_until_its_deadline(place: Workplace, clock: ManualClock, tmp_path: Path) -> None:
+    add_contacts(place.store, [1])
+    away = SmtpChannel(SmtpServer(host="127.0.0.1", port=9, security="none", timeout_seconds=2))
+    start(place, play(), [1])
+    for _ in range(24 * 6 + 22):
+        tick(workplace(place.store, clock, tmp_path, away))
+        clock.advance(HOUR)
+    away.close()
+    with place.store.read() as connection:
+        [one] = ledger.of_campaign(connection, campaigns.campaign_id_of("p1"))
+    assert one.state == "planned"
+    assert one.attempts > 8
+    assert clock.now() < one.due_at + HOUR < one.deadline_at + HOUR
+    clock.advance_to(one.due_at)
+    tick(place)
+    assert counts(place.store) == {"sent": 1}
+
+
+def test_a_message_on_which_one_worker_after_the_other_dies_is_given_up(
+    place: Workplace, clock: ManualClock, tmp_path: Path
+) -> None:
+    add_contacts(place.store, [1])
+    leases = Later()
+    mailing = workplace(place.store, clock, tmp_path, lease_clock=leases)
+    start(mailing, play(), [1])
+    for number in range(8):
+        taken = claim(mailing, mailing.channels["email"], token=f"dead{number}", records=LakeRecords(place.lake))
+        assert len(taken.ready) == 1
+        leases.at += timedelta(seconds=301)
+    tick(mailing)
+    assert reasons(place.store) == {"unknown": {"no outcome after 8 attempts": 1}}
 
 
 def test_without_keys_at_the_provider_a_stale_claim_becomes_unknown_and_is_never_sent(
