@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, func, or_, select, update
 
 from memory import cap
 from memory.errors import NotFoundError
@@ -18,6 +18,7 @@ from memory.schema import (
     contacts,
     deals,
     intake,
+    messages,
     suppressions,
 )
 from memory.store import upsert
@@ -111,6 +112,8 @@ def merge(connection: Connection, *, kept: int, merged: int, actor: str, at: dat
     cap.merge(connection, kept=kept, merged=merged)
     gone = connection.execute(select(contacts).where(contacts.c.contact_id == merged)).one()
     stays = connection.execute(select(contacts).where(contacts.c.contact_id == kept)).one()
+    signal = _later(stays.last_human_signal_at, gone.last_human_signal_at)
+    unanswered = sum(_sent_since(connection, one, signal) for one in (stays, gone))
     connection.execute(
         update(contacts).where(contacts.c.contact_id == merged).values(merged_into=kept, email=None, updated_at=at)
     )
@@ -118,7 +121,8 @@ def merge(connection: Connection, *, kept: int, merged: int, actor: str, at: dat
         update(contacts)
         .where(contacts.c.contact_id == kept)
         .values(
-            last_human_signal_at=_later(stays.last_human_signal_at, gone.last_human_signal_at),
+            last_human_signal_at=signal,
+            sent_since_signal=unanswered,
             last_order_at=_later(stays.last_order_at, gone.last_order_at),
             open_cart_at=_later(stays.open_cart_at, gone.open_cart_at),
             **{name: getattr(stays, name) or getattr(gone, name) for name in _FILLED_FROM_THE_OTHER},
@@ -146,6 +150,22 @@ _FILLED_FROM_THE_OTHER = (
     "time_zone",
     "country",
 )
+
+
+def _sent_since(connection: Connection, one: Row[Any], signal: datetime | None) -> int:
+    """Marketing that went to this contact since a signal that either of two gave."""
+    if one.last_human_signal_at == signal:
+        return int(one.sent_since_signal)
+    # Its own count goes further back.
+    answers_for = select(contacts.c.contact_id).where(
+        or_(contacts.c.contact_id == one.contact_id, contacts.c.merged_into == one.contact_id)
+    )
+    return connection.execute(
+        select(func.count())
+        .select_from(messages)
+        .where(messages.c.contact_id.in_(answers_for), messages.c.state == "sent", messages.c.sent_at > signal)
+        .where(messages.c.purpose == "marketing")
+    ).scalar_one()
 
 
 def _inherit_consents(connection: Connection, kept: int, merged: int) -> None:

@@ -44,6 +44,7 @@ def refresh_hot_facts(store: Store, lake: Lake, *, at: datetime) -> int:
                 messages.c.state == "sent", messages.c.sent_at.is_not(None)
             )
         ).all()
+        answers_for = reassignments(connection)
     sql.register(
         "known",
         pa.table(
@@ -60,7 +61,7 @@ def refresh_hot_facts(store: Store, lake: Lake, *, at: datetime) -> int:
         pa.table(
             {
                 "message_key": pa.array([row.message_key for row in ledger], pa.string()),
-                "contact_id": pa.array([row.contact_id for row in ledger], pa.int64()),
+                "contact_id": pa.array([answers_for.get(row.contact_id, row.contact_id) for row in ledger], pa.int64()),
                 "at": pa.array([_micros(row.sent_at) for row in ledger], pa.int64()),
             }
         ),

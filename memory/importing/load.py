@@ -51,7 +51,10 @@ _LOADERS: dict[Kind, Callable[[Job], Outcome]] = {
     "offers": load_offers,
     "facts": load_facts,
 }
-_HEATS: frozenset[Kind] = frozenset({"contacts", "orders", "sends", "events"})
+# These bring history, or show that two contacts are one.
+_HEATS: frozenset[Kind] = frozenset(
+    {"contacts", "consents", "suppressions", "orders", "lines", "sends", "events", "deals"}
+)
 # More bad rows than anybody reads; the report still counts all.
 _KEPT_BAD_ROWS = 20_000
 

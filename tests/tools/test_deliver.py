@@ -14,6 +14,9 @@ from sqlalchemy import select, update
 from memory import campaigns, consents, enrolments, ledger, proposals, workspace
 from memory.canonical import digest
 from memory.clock import ManualClock
+from memory.contacts import get as find_contact
+from memory.contacts import merge
+from memory.importing.hot_facts import refresh_hot_facts
 from memory.journal import entries, verify
 from memory.play import Limits, Offer
 from memory.proposal import ProposalStatus
@@ -380,6 +383,28 @@ def test_a_message_that_did_not_leave_gives_its_room_back(place: Workplace, cloc
     away.close()
     tick(place)
     assert counts(place.store) == {"sent": 3}
+
+
+@pytest.mark.parametrize(("signal", "unanswered"), [(None, 4), (NOW + DAY, 2), (NOW + 5 * DAY, 0)])
+def test_merged_contacts_have_left_unanswered_what_went_to_both(
+    place: Workplace, clock: ManualClock, signal: datetime | None, unanswered: int
+) -> None:
+    add_contacts(place.store, [1, 2])
+    start(place, play(sends=2), [1, 2])
+    tick(place)
+    clock.advance(3 * DAY)
+    tick(place)
+    assert counts(place.store) == {"sent": 4}
+    with place.store.write() as connection:
+        gave_it = update(contacts).where(contacts.c.contact_id == 2)
+        if signal is not None:
+            since = unanswered // 2
+            connection.execute(gave_it.values(last_human_signal_at=signal, sent_since_signal=since))
+        merge(connection, kept=1, merged=2, actor="test", at=clock.now())
+        assert find_contact(connection, 1).sent_since_signal == unanswered
+    refresh_hot_facts(place.store, place.lake, at=clock.now())
+    with place.store.read() as connection:
+        assert find_contact(connection, 1).sent_since_signal == unanswered
 
 
 def test_a_message_is_tried_until_its_deadline(place: Workplace, clock: ManualClock, tmp_path: Path) -> None:
