@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _ROOT = Path(__file__).parents[1]
 PACKAGED_PACKS = _ROOT / "policies" / "packs"
 PACKAGED_PLAYBOOKS = _ROOT / "agents" / "playbooks"
+EXAMPLE_BRAND = PACKAGED_PLAYBOOKS / "brand.example.yaml"
 
 
 class Workspace:
@@ -89,6 +90,13 @@ class Workspace:
                 "There is no brand file.", where=str(path), remedy="`noria init` writes one to fill in."
             )
         return load_brand(path.read_text(encoding="utf-8"), str(path))
+
+    @cached_property
+    def example_brand(self) -> Brand:
+        """The brand that `noria init` writes, to be filled in."""
+        from memory.brand import load_brand
+
+        return load_brand(EXAMPLE_BRAND.read_text(encoding="utf-8"), str(EXAMPLE_BRAND))
 
     @cached_property
     def pack(self) -> Pack:
@@ -223,6 +231,7 @@ class Workspace:
             public_url=self.public_url,
             currency=self.settings.currency,
             programme_share=self.settings.review.programme_holdout_share,
+            example_brand=self.example_brand if self.settings.reaches_people else None,
             lease_seconds=self.settings.work.lease_seconds,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -12,6 +13,9 @@ from memory.errors import InvalidInputError
 from memory.marked_yaml import complaints, read_yaml
 
 Colour = Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")]
+# Nobody can own these domains (RFC 2606).
+_RESERVED = re.compile(r"[@.]example\.(com|net|org)$", re.IGNORECASE)
+_WHO = ("name", "sender_name", "sender_address", "reply_to", "postal_address")
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
@@ -70,6 +74,13 @@ class Brand(BaseModel):
     colours: Colours = Field(default_factory=Colours)
     voice: Voice = Field(default_factory=Voice)
     facts: tuple[ApprovedFact, ...] = ()
+
+    def left_from(self, example: Brand) -> tuple[str, ...]:
+        """What was not filled in yet: settings that name who writes and still say what an example says."""
+        left = {name for name in _WHO if getattr(self, name) and getattr(self, name) == getattr(example, name)}
+        if _RESERVED.search(self.sender_address):
+            left.add("sender_address")
+        return tuple(name for name in _WHO if name in left)
 
     def allows_link(self, address: str) -> bool:
         """Whether a link stays on the website or on one of the allowed domains (or a subdomain of them)."""

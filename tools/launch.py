@@ -138,6 +138,12 @@ def _objection(
             ProposalStatus.VOIDED,
             f"The policy changed since the approval: {play.policy_version} is now {place.pack.version}.",
         )
+    left = play.brand.left_from(place.example_brand) if place.example_brand is not None else ()
+    if left:
+        return (
+            ProposalStatus.VOIDED,
+            f"It would be sent in the example's name: {', '.join(left)}. Fill in brand.yaml and propose it again.",
+        )
     if play.offer is not None:
         try:
             recorded = read_offer(connection, play.offer.offer_id)

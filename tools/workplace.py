@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from memory.brand import Brand
 from memory.clock import Clock, SystemClock
 from memory.lake import Lake
 from memory.store import Store
@@ -29,6 +30,8 @@ class Workplace:
     """Of the catalogue's prices."""
     programme_share: float = 0.0
     """Share of contacts (0 to 1) outside all marketing, drawn anew each quarter."""
+    example_brand: Brand | None = None
+    """The brand that a new workspace starts with, where mail reaches people: nothing is launched in its name."""
     lease_clock: Clock = field(default_factory=SystemClock)
     """Real time, whatever the business clock says."""
     lease_seconds: float = 300.0

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -9,8 +12,8 @@ import typer
 
 from console.cli.output import AsJson, answer, quote, say
 from console.settings import SETTINGS_FILE
-from console.wiring import PACKAGED_PLAYBOOKS, Workspace
-from memory.errors import ConfigurationError, StoreError
+from console.wiring import EXAMPLE_BRAND, Workspace
+from memory.errors import ConfigurationError
 
 SETTINGS_TEXT = """\
 # Settings of this workspace. Secrets never stand here: set NORIA_STORE_URL, NORIA_SMTP_PASSWORD and
@@ -75,22 +78,37 @@ def make_workspace(folder: Path, *, name: str, currency: str, zone: str) -> Path
         )
     quoted = name.replace("\\", "\\\\").replace('"', '\\"')
     try:
-        for part in (target, target / "packs", target / "playbooks"):
-            part.mkdir(parents=True, exist_ok=True)
-        settings.write_text(SETTINGS_TEXT.format(name=quoted, currency=currency.upper(), zone=zone), encoding="utf-8")
-        brand = target / "brand.yaml"
-        if not brand.exists():
-            brand.write_text((PACKAGED_PLAYBOOKS / "brand.example.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+        with _all_or_nothing(target):
+            for part in (target, target / "packs", target / "playbooks"):
+                part.mkdir(parents=True, exist_ok=True)
+            filled = SETTINGS_TEXT.format(name=quoted, currency=currency.upper(), zone=zone)
+            settings.write_text(filled, encoding="utf-8")
+            brand = target / "brand.yaml"
+            if not brand.exists():
+                brand.write_text(EXAMPLE_BRAND.read_text(encoding="utf-8"), encoding="utf-8")
+            workspace = Workspace(target, {})
+            try:
+                assert workspace.store.is_migrated
+            finally:
+                workspace.close()
     except OSError as error:
         raise ConfigurationError(
             f"The workspace cannot be written: {error.strerror}.", where=str(target), remedy="Choose another folder."
         ) from error
-    workspace = Workspace(target, {})
-    try:
-        assert workspace.store.is_migrated
-    except (ConfigurationError, StoreError):
-        settings.unlink()
-        raise
-    finally:
-        workspace.close()
     return target
+
+
+@contextmanager
+def _all_or_nothing(target: Path) -> Iterator[None]:
+    """If making a workspace fails, what came into being goes again, and what was there before stays."""
+    absent = [path for path in (target, *target.parents) if not path.exists()]
+    before = set() if absent else set(target.iterdir())
+    try:
+        yield
+    except BaseException:
+        for path in absent[-1:] or [path for path in target.iterdir() if path not in before]:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.exists():
+                path.unlink()
+        raise

@@ -48,9 +48,13 @@ def examine(workspace: Workspace, resolver: Resolver | None = None) -> Iterator[
 
 def _brand(workspace: Workspace) -> Iterator[Diagnosis]:
     brand = workspace.brand
-    example = brand.sender_address.endswith(("@example.com", ".example.com", "@example.org", ".example.org"))
-    if example and workspace.settings.reaches_people:
-        yield failure("brand", "The brand file still holds the example's sender.", "Fill in brand.yaml.")
+    left = brand.left_from(workspace.example_brand)
+    if left:
+        sentence = f"The brand file still says what the example says: {', '.join(left)}."
+        if workspace.settings.reaches_people:
+            yield failure("brand", f"{sentence} Nothing will be launched.", "Fill in brand.yaml.")
+        else:
+            yield warning("brand", sentence, "Fill in brand.yaml; nothing is launched to people before.")
     else:
         yield well("brand", f"{brand.name}, from {brand.sender_address}.")
 

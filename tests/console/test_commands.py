@@ -37,6 +37,21 @@ def test_a_new_workspace_is_sound_and_is_not_made_twice(tmp_path: Path) -> None:
         make_workspace(folder, name="x", currency="EUR", zone="Europe/Paris")
 
 
+def test_a_workspace_that_cannot_be_made_leaves_nothing_behind(tmp_path: Path) -> None:
+    from console.cli.setup import make_workspace
+
+    new, own = tmp_path / "deep" / "new", tmp_path / "own"
+    (own / "packs").mkdir(parents=True)
+    (own / "packs" / "mine.yaml").touch()
+    for folder in (new, own):
+        with pytest.raises(ConfigurationError, match="no time zone"):
+            make_workspace(folder, name="x", currency="EUR", zone="Nowhere/Else")
+    assert not (tmp_path / "deep").exists()
+    assert [path.relative_to(own).as_posix() for path in sorted(own.rglob("*"))] == ["packs", "packs/mine.yaml"]
+    for folder in (new, own):
+        assert (make_workspace(folder, name="x", currency="EUR", zone="Europe/Paris") / "store.db").exists()
+
+
 def test_the_import_says_who_may_be_written_to(shop: Path, run: Run, tmp_path: Path) -> None:
     again = run("import", str(write_exports(tmp_path / "again")))
     assert all(one["already_imported"] for one in again["reports"])

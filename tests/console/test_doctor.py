@@ -120,15 +120,45 @@ def test_name_servers_that_do_not_answer_prove_nothing(names: NameServer) -> Non
     assert [one.state for one in check_sender("hello@shop.example", "s1", deaf)] == ["warning"]
 
 
-def workspace(folder: Path, port: int) -> Workspace:
+def workspace(folder: Path, port: int, host: str = "127.0.0.1") -> Workspace:
     made = make_workspace(folder / "w", name="Shop", currency="EUR", zone="Europe/Paris")
     settings = made / "noria.toml"
     settings.write_text(
-        f'name = "Shop"\n[channel]\nkind = "smtp"\n[channel.smtp]\nhost = "127.0.0.1"\nport = {port}\n'
+        'name = "Shop"\npublic_url = "https://news.our-shop.fr"\n[channel]\nkind = "smtp"\n'
+        f'[channel.smtp]\nhost = "{host}"\nport = {port}\n'
         'security = "none"\n[model]\nbase_url = "http://127.0.0.1:9/v1"\nname = "m"\n',
         encoding="utf-8",
     )
     return Workspace(made, {})
+
+
+FILLED_IN = """\
+name: Our shop
+sender_name: Our shop
+sender_address: hello@our-shop.fr
+postal_address: 1 rue de la Paix, Paris
+website: https://our-shop.fr/
+"""
+
+
+@pytest.mark.parametrize(("host", "state"), [("127.0.0.1", "warning"), ("mail.invalid", "failure")])
+def test_a_brand_that_is_still_the_example_is_told_of(tmp_path: Path, host: str, state: str) -> None:
+    made = workspace(tmp_path, 9, host).folder
+    found = next(one for one in examine(Workspace(made, {})) if one.part == "brand")
+    assert found.state == state
+    assert "name, sender_name, sender_address, reply_to, postal_address" in found.sentence
+    brand = made / "brand.yaml"
+    brand.write_text(FILLED_IN.replace("our-shop.fr", "news.example.com", 1), encoding="utf-8")
+    found = next(one for one in examine(Workspace(made, {})) if one.part == "brand")
+    assert (found.state, found.sentence.count("sender_address")) == (state, 1)
+    brand.write_text(FILLED_IN, encoding="utf-8")
+    assert next(one for one in examine(Workspace(made, {})) if one.part == "brand").state == "well"
+
+
+@pytest.mark.parametrize(("host", "guarded"), [("127.0.0.1", False), ("mail.invalid", True)])
+def test_only_where_mail_reaches_people_a_launch_refuses_the_example(tmp_path: Path, host: str, guarded: bool) -> None:
+    opened = workspace(tmp_path, 9, host)
+    assert (opened.workplace.example_brand is not None) is guarded
 
 
 def test_a_mail_server_that_answers_is_well_and_gets_no_mail(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,25 @@ def status(store: Store, proposal_id: str = "p1") -> ProposalStatus:
 
 def chosen(*ids: int) -> Any:
     return Chosen(ids)
+
+
+def test_nothing_is_launched_to_people_in_the_name_of_the_example(place: Workplace) -> None:
+    add_contacts(place.store, [1])
+    wanted = play()
+    careful = replace(place, example_brand=wanted.brand.model_copy(update={"name": "Another"}))
+    refused = start(careful, wanted, [1])
+    assert refused.status is ProposalStatus.VOIDED
+    assert "sender_name" in refused.sentence
+    assert counts(place.store) == {}
+    own = wanted.brand.model_copy(
+        update={
+            "sender_name": "Us",
+            "sender_address": "us@our-shop.fr",
+            "reply_to": "care@our-shop.fr",
+            "postal_address": "1 rue de la Paix, Paris",
+        }
+    )
+    assert start(careful, play(brand=own), [1], proposal_id="p2").status is ProposalStatus.LAUNCHED
 
 
 def test_an_approved_proposal_becomes_a_live_campaign_with_everybody_in(place: Workplace) -> None:
