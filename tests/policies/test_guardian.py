@@ -224,10 +224,10 @@ def test_many_messages_are_judged_as_one_by_one() -> None:
 
 def test_a_preview_of_ten_thousand_messages_takes_a_moment() -> None:
     rows, pack = [message()] * 10_000, base_pack()
-    started = time.perf_counter()
+    started = time.process_time()
     assert all(review.allowed for review in gate_messages(rows, pack))
     # Measured at about 100,000 a second; a tenth of that would still do.
-    assert time.perf_counter() - started < 1.0
+    assert time.process_time() - started < 1.0
 
 
 def test_the_version_is_on_every_review() -> None:
