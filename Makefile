@@ -13,7 +13,7 @@ demo: setup
 	@$(BIN)/noria demo $(ARGS)
 
 test: setup
-	@$(BIN)/pytest --numprocesses auto --dist worksteal --cov $(ARGS)
+	@$(BIN)/pytest --numprocesses auto --dist worksteal $(ARGS) --cov
 
 check: setup
 	$(BIN)/ruff format --check .

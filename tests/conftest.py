@@ -12,12 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import create_engine, make_url, text
 
 from memory.clock import ManualClock
 from memory.store import Store
 
 START = datetime(2025, 3, 3, 9, 0, tzinfo=UTC)
+
+# Tests that run side by side wait for each other: what the clock says about one example means nothing.
+settings.register_profile("side by side", settings(), deadline=None)
+settings.load_profile("side by side")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 
 from memory import lessons, offers
 from memory.errors import InvalidInputError
+from memory.features.feature import Table
 from memory.features.registry import REGISTRY
 from memory.features.table import Features
 from memory.lake import Lake
@@ -101,6 +102,10 @@ class Measures:
         """The features at a moment that the plays' segments and records need, and what an order is worth."""
         return self.cache.at(self.lake, as_of, features_of(self.plays.values()))
 
+    def _table(self, name: str) -> Table:
+        # The features hold the lake open already, and every look-up needs them sooner or later.
+        return self.features_at(self.now).history.engine.table(name)
+
     def _play(self, name: str) -> Play:
         if name not in self.plays:
             raise InvalidInputError(
@@ -109,7 +114,7 @@ class Measures:
         return self.plays[name]
 
     def _history(self, _: Nothing) -> JsonObject:
-        orders = self.lake.connect().table("orders")
+        orders = self._table("orders")
         row = orders.aggregate(orders=orders.count(), first=orders.at.min(), last=orders.at.max()).to_pyarrow()
         found = row.to_pylist()[0]
         days = 0 if found["first"] is None else (found["last"] - found["first"]) // (86_400 * 1_000_000)
@@ -274,8 +279,7 @@ class Measures:
         }
 
     def _buyers(self, since: datetime, until: datetime, category: str) -> set[int]:
-        engine = self.lake.connect()
-        table = engine.table("lines" if category else "orders")
+        table = self._table("lines" if category else "orders")
         inside = (table.at >= to_micros(since)) & (table.at < to_micros(until)) & table.contact_id.notnull()
         paid = (table.amount_cents if category else table.total_cents) > 0
         found = table.filter(inside & paid)
@@ -284,7 +288,7 @@ class Measures:
         return set(found.select("contact_id").distinct().to_pyarrow()["contact_id"].to_pylist())
 
     def _known_buyers(self, before: datetime) -> list[int]:
-        orders = self.lake.connect().table("orders")
+        orders = self._table("orders")
         found = orders.filter((orders.at < to_micros(before)) & orders.contact_id.notnull())
         return sorted(found.select("contact_id").distinct().to_pyarrow()["contact_id"].to_pylist())
 

@@ -219,10 +219,10 @@ def test_an_offer_that_ends_within_the_deadline_is_remarked_on() -> None:
 
 def test_ten_thousand_messages_are_judged_in_a_moment() -> None:
     rows, pack = [message()] * 10_000, base_pack()
-    started = time.perf_counter()
+    started = time.process_time()
     assert all(gate_message(row, pack).allowed for row in rows)
     # Measured at about 100,000 a second; a tenth of that would still do.
-    assert time.perf_counter() - started < 1.0
+    assert time.process_time() - started < 1.0
 
 
 def test_the_version_is_on_every_review() -> None:
