@@ -203,6 +203,7 @@ def _keep_receipt(job: Job, outcome: Outcome, import_id: str, *, remember: Mappi
     rows_written = min(outcome.rows_written, job.rows_read - len(bad) - skipped)
     notes = [
         *job.mapping.notes,
+        *job.mapping.unread(),
         *job.notes,
         *outcome.notes,
         *(f"{rows} rows bring nothing: {why}." for why, rows in job.skipped.items()),

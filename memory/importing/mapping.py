@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping as Dict
 from collections.abc import Sequence
 from datetime import datetime
@@ -23,6 +24,11 @@ from memory.importing.vocabulary import (
 )
 from memory.schema import import_mappings
 from memory.store import upsert
+
+_LIKE_CONSENT = re.compile(
+    r"consent|opt.?(in|out)|newsletter|subscri|accepts|permission|gdpr|rgpd|abonn|inscri", re.IGNORECASE
+)
+_LISTED = 12
 
 
 class ColumnMapping(BaseModel):
@@ -61,6 +67,23 @@ class Mapping(BaseModel):
 
     def has(self, field: str) -> bool:
         return field in self.constants or any(one.field == field for one in self.columns)
+
+    def unread(self) -> list[str]:
+        """Sentences about the columns that mean nothing here; those that look like a consent are named first."""
+        columns = [one.column for one in self.columns if not one.field and one.column]
+        target = {"contacts": "consent", "consents": "state"}.get(self.kind)
+        doubtful = [one for one in columns if target and _LIKE_CONSENT.search(one)]
+        said = []
+        if doubtful:
+            said.append(
+                f"Not read, though it looks like a consent: {', '.join(doubtful)}. "
+                f'If it is one, import again with --map "{doubtful[0]}={target}".'
+            )
+        others = [one for one in columns if one not in doubtful]
+        if others:
+            more = f" and {len(others) - _LISTED} more" if len(others) > _LISTED else ""
+            said.append(f"Not read: {', '.join(others[:_LISTED])}{more}.")
+        return said
 
     def corrected(self, changes: Dict[str, str]) -> Mapping:
         """The mapping with other meanings for some columns: {column: field}, an empty field for "not read"."""

@@ -127,6 +127,18 @@ def test_bad_rows_are_kept_with_line_column_and_reason(store: Store, lake: Lake,
     assert rows_of(lake, "SELECT order_id, total_cents FROM orders") == [("ok", 101_050)]
 
 
+def test_columns_that_are_not_read_are_named_and_what_looks_like_a_consent_comes_with_a_remedy(load: Importer) -> None:
+    report = load("contact_id,email,Agreed newsletter wave 2,Shoe size\n1,a@example.com,yes,38\n", "contacts.csv")
+    [consent] = [note for note in report.notes if "looks like a consent" in note]
+    assert "Agreed newsletter wave 2" in consent
+    assert '--map "Agreed newsletter wave 2=consent"' in consent
+    assert "Not read: Shoe size." in report.notes
+
+
+def test_nothing_is_said_of_columns_where_all_are_read(load: Importer) -> None:
+    assert not [note for note in load(CONTACTS, "contacts.csv").notes if note.startswith("Not read")]
+
+
 def test_a_bad_address_is_quarantined_under_no_hash_and_a_good_one_under_its_own(store: Store, load: Importer) -> None:
     load("email,first_name,created_at\nbad address,Ann,2024-01-01\nb@example.com,Bob,2099-01-01\nc@example.com,C,\n")
     with store.read() as connection:
