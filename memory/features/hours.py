@@ -3,7 +3,8 @@
 With n(h) actions of the contact and c(h) of everybody in local hour h, C of everybody in all: the hour of the highest
 n(h) + PRIOR_ACTIONS * c(h) / C, the earliest of equals. So with few actions the population speaks, with many the
 contact. Compared as integers, n(h) * C + PRIOR_ACTIONS * c(h). (Posterior mode under a Dirichlet prior worth
-PRIOR_ACTIONS actions.) Actions are orders, clicks and visits of the last 365 days.
+PRIOR_ACTIONS actions.) Actions are orders, clicks and visits of the last 365 days. An order at midnight sharp, in UTC
+or in the fallback zone, is a date without a time of day, and tells no hour.
 """
 
 from __future__ import annotations
@@ -27,13 +28,15 @@ def favourite_hours(history: History, fallback_zone: str) -> Table:
     """One row for every contact, as soon as anybody was active; unknown zones count as the fallback zone."""
     opens = history.period.ago(HISTORY_DAYS)
     orders = history.orders.filter(history.orders.bought & (history.orders.at >= opens)).select("contact_id", "at")
+    orders = _timed(orders, _offsets(history, [fallback_zone], fallback_zone, "fallback_offsets"))
     events = history.events.filter(history.events.kind.isin((CLICK, *VISITS)) & (history.events.at >= opens))
     actions = ibis.union(orders, events.select("contact_id", "at"), distinct=False)
     actions = actions.mutate(day=(actions.at // DAY_MICROS).cast("int64"))
     zoned = actions.inner_join(history.contacts, "contact_id").select(
         actions.contact_id, actions.at, actions.day, zone=history.contacts.time_zone
     )
-    offsets = _offsets(history, fallback_zone)
+    zones = history.contacts.select("time_zone").distinct().order_by("time_zone").to_pyarrow()["time_zone"].to_pylist()
+    offsets = _offsets(history, zones, fallback_zone, "zone_offsets")
     local = zoned.inner_join(offsets, [zoned.zone == offsets.zone, zoned.day == offsets.day]).select(
         zoned.contact_id, hour=((zoned.at + offsets.offset) % DAY_MICROS // HOUR_MICROS).cast("int64")
     )
@@ -54,20 +57,27 @@ def favourite_hours(history: History, fallback_zone: str) -> Table:
     return best.select("contact_id", favourite_hour=best.hour)
 
 
-def _offsets(history: History, fallback_zone: str) -> Table:
+def _timed(orders: Table, offsets: Table) -> Table:
+    """Orders that come with a time of day."""
+    orders = orders.mutate(day=(orders.at // DAY_MICROS).cast("int64"))
+    joined = orders.left_join(offsets, orders.day == offsets.day)
+    local = (joined.at + joined.offset.fill_null(0)) % DAY_MICROS
+    return joined.filter((joined.at % DAY_MICROS != 0) & (local != 0)).select("contact_id", "at")
+
+
+def _offsets(history: History, zones: list[str], fallback_zone: str, name: str) -> Table:
     """What to add to UTC, per zone and day: as it stands at noon, so the hours around a clock change may be one off."""
-    zones = history.contacts.select("time_zone").distinct().order_by("time_zone").to_pyarrow()["time_zone"].to_pylist()
     last = history.period.as_of // DAY_MICROS
     days = range(last - HISTORY_DAYS - 1, last + 1)
     noons = [datetime(1970, 1, 1, 12, tzinfo=UTC) + timedelta(days=day) for day in days]
     rows = []
-    for name in zones:
-        zone = _zone(name) or _zone(fallback_zone) or ZoneInfo("UTC")
+    for key in zones:
+        zone = _zone(key) or _zone(fallback_zone) or ZoneInfo("UTC")
         for day, noon in zip(days, noons, strict=True):
             offset = noon.astimezone(zone).utcoffset() or timedelta(0)
-            rows.append({"zone": name, "day": day, "offset": offset // timedelta(microseconds=1)})
+            rows.append({"zone": key, "day": day, "offset": offset // timedelta(microseconds=1)})
     schema = pa.schema([("zone", pa.string()), ("day", pa.int64()), ("offset", pa.int64())])
-    return history.engine.create_table("zone_offsets", pa.Table.from_pylist(rows, schema=schema), temp=True)
+    return history.engine.create_table(name, pa.Table.from_pylist(rows, schema=schema), temp=True)
 
 
 def _zone(name: str) -> ZoneInfo | None:

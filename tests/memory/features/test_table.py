@@ -243,6 +243,21 @@ def test_the_favourite_hour_is_local_and_knows_summer_time(tmp_path: Path) -> No
     assert [row["favourite_hour"] for row in rows.values()] == [18, 12, 1]
 
 
+@pytest.mark.parametrize(("zone", "hour"), [("UTC", 0), ("Europe/Paris", 23), ("Asia/Kolkata", 18)])
+def test_orders_that_come_as_dates_tell_no_hour(tmp_path: Path, zone: str, hour: int) -> None:
+    minute = 30 if zone == "Asia/Kolkata" else 0
+    midnight = datetime(2025, 1, 10, hour, minute, tzinfo=UTC)
+    dated = [purchase(f"1-{day}", 1, midnight + timedelta(days=day), ("tea", 500)) for day in range(30)]
+    people = [{"contact_id": who, "time_zone": zone} for who in (1, 2)]
+    lake = _features(tmp_path / "dated", dated, people=people[:1]).lake
+    alone = compute(lake, AS_OF, names=["favourite_hour"], fallback_zone=zone).rows([1])
+    assert [row["favourite_hour"] for row in alone.values()] == [None]
+    timed = [purchase(f"2-{day}", 2, midnight + timedelta(days=day, hours=9), ("tea", 500)) for day in range(3)]
+    lake = _features(tmp_path / "both", [*dated, *timed], people=people).lake
+    both = compute(lake, AS_OF, names=["favourite_hour"], fallback_zone=zone).rows([1, 2])
+    assert [row["favourite_hour"] for row in both.values()] == [9, 9]
+
+
 def test_the_same_history_gives_the_same_table_however_it_is_stored(tmp_path: Path) -> None:
     bought = [
         purchase(
