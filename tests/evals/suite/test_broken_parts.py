@@ -55,26 +55,26 @@ def test_a_copywriter_that_invents_prices_is_noticed_even_when_the_guardian_slee
 ) -> None:
     monkeypatch.setattr(agents.rules, "write_by_rules", with_a_price)
     monkeypatch.setattr(policies.guardian, "_readings", lambda *_: [])
-    broken = played("tiny_list")
+    broken = played("tiny_list_allowed")
     assert "19.99" in broken.runs[0].scores["copywriter"].reason
     assert any("copywriter fell" in line for line in falls(broken, read_baseline(BASELINE), whole=False))
 
 
 def test_a_copywriter_that_invents_prices_gets_nothing_past_the_guardian(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agents.rules, "write_by_rules", with_a_price)
-    broken = played("tiny_list")
+    broken = played("tiny_list_allowed")
     assert "copywriter" not in broken.runs[0].scores
     assert broken.runs[0].scores["end_state"].value < 1
 
 
 def test_an_agent_that_crashes_is_a_hard_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agents.rules, "write_by_rules", explode)
-    assert "ZeroDivisionError" in played("tiny_list").hard_failures[0]
+    assert "ZeroDivisionError" in played("tiny_list_allowed").hard_failures[0]
 
 
 def test_a_case_that_cannot_be_played_is_a_hard_failure_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evals.runner, "build_world", explode)
-    assert "it broke" in played("tiny_list").hard_failures[0]
+    assert "it broke" in played("tiny_list_allowed").hard_failures[0]
 
 
 def explode(*_: Any) -> Any:

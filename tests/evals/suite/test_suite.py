@@ -47,18 +47,20 @@ def test_the_whole_suite_holds_with_the_rules(tmp_path: Path) -> None:
 def test_a_model_is_scored_on_the_same_cases_with_what_it_cost() -> None:
     with ModelServer(otherwise=cooperates) as server:
         settings = ModelSettings(base_url=server.base_url, model="cooperative")
-        result = run_suite(load_cases(only=("tiny_list",)), Contender(kind="model", settings=settings), repeat=2)
+        result = run_suite(
+            load_cases(only=("tiny_list_allowed",)), Contender(kind="model", settings=settings), repeat=2
+        )
     assert result.hard_failures == []
     assert {run.fell_back for run in result.runs} == {0}
     assert result.tokens == 2 * 5 * 160
     assert result.spreads()["copywriter"].mean == 1.0
-    assert [run.name for run in result.runs] == ["tiny_list", "tiny_list"]
+    assert [run.name for run in result.runs] == ["tiny_list_allowed", "tiny_list_allowed"]
 
 
 def test_a_model_that_is_down_is_scored_by_what_the_rules_do_for_it() -> None:
     with ModelServer(otherwise=fails(401)) as server:
         settings = ModelSettings(base_url=server.base_url, model="down", attempts=1)
-        result = run_suite(load_cases(only=("tiny_list",)), Contender(kind="model", settings=settings))
+        result = run_suite(load_cases(only=("tiny_list_allowed",)), Contender(kind="model", settings=settings))
     assert result.hard_failures == []
     assert result.runs[0].fell_back == 3
 
