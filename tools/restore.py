@@ -45,12 +45,13 @@ def make_safe(place: Workplace, *, actor: str) -> Restored:
     at = place.clock.now()
     with place.store.write() as connection:
         lost = ledger.give_up(connection, at=at, reason=_REASON)
-        locked = cap.lock(connection, {one.contact_id for one in lost}, place.pack.cap.messages)
         limits = Cap(place.pack.cap.messages, place.pack.cap.window_days)
-        for one in lost:
-            if one.purpose == "marketing":
-                cap.reserve(connection, {one.contact_id: one.message_key}, locked, cap=limits, at=at)
-                locked |= cap.lock(connection, [one.contact_id], place.pack.cap.messages)
+        uncounted = [one for one in lost if one.purpose == "marketing"]
+        while uncounted:
+            # One message of each contact at a time: a slot once taken must be seen by the next.
+            turn = {one.contact_id: one.message_key for one in uncounted}
+            cap.reserve(connection, turn, cap.lock(connection, turn, limits.limit), cap=limits, at=at)
+            uncounted = [one for one in uncounted if turn[one.contact_id] != one.message_key]
         waiting = proposals.list_proposals(connection, _PENDING)
         for stored in waiting:
             proposals.swap_status(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Literal
 
 from sqlalchemy import Connection
 
@@ -27,7 +28,7 @@ def settle(connection: Connection, key: str, *, sent: bool, at: datetime, actor:
     message = found[0]
     sent_at = (message.claimed_at or message.due_at) if sent else None
     ledger.settle_unknown(connection, message.message_key, sent_at=sent_at, reason=reason)
-    state = "sent" if sent else "failed"
+    state: Literal["sent", "failed"] = "sent" if sent else "failed"
     append(
         connection,
         at=at,
@@ -36,4 +37,4 @@ def settle(connection: Connection, key: str, *, sent: bool, at: datetime, actor:
         subject=message.message_key,
         payload={"reason": reason},
     )
-    return replace(message, state="sent" if sent else "failed", reason=reason, sent_at=sent_at)
+    return replace(message, state=state, reason=reason, sent_at=sent_at)
