@@ -18,7 +18,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from memory.engine import Engine, open_engine
+from memory.engine import Engine, open_engine, own_engine
 from memory.errors import InvalidInputError, LakeError
 
 KEEP_FILES_HOURS = 7 * 24
@@ -359,12 +359,14 @@ def _split(files: Sequence[str], rows: pa.Table, key: Sequence[str]) -> tuple[pa
         return rows, rows.slice(0, 0)
     on = " AND ".join(f"s.{name} = t.{name}" for name in key)
     differs = " OR ".join(f"s.{name} IS DISTINCT FROM t.{name}" for name in rows.column_names if name not in key)
-    engine = open_engine()
-    engine.con.register("incoming", rows)
-    found = f"FROM incoming s {{join}} JOIN read_parquet($files) t ON {on}"
-    new = engine.con.sql(f"SELECT s.* {found.format(join='ANTI')}", params={"files": list(files)}).to_arrow_table()
-    changed = engine.con.sql(
-        f"SELECT s.* {found.format(join='SEMI')} AND ({differs})", params={"files": list(files)}
-    ).to_arrow_table()
-    engine.disconnect()
+    sql = own_engine().con
+    sql.register("incoming", rows)
+    try:
+        found = f"FROM incoming s {{join}} JOIN read_parquet($files) t ON {on}"
+        new = sql.sql(f"SELECT s.* {found.format(join='ANTI')}", params={"files": list(files)}).to_arrow_table()
+        changed = sql.sql(
+            f"SELECT s.* {found.format(join='SEMI')} AND ({differs})", params={"files": list(files)}
+        ).to_arrow_table()
+    finally:
+        sql.unregister("incoming")
     return new.cast(rows.schema), changed.cast(rows.schema)

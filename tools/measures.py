@@ -102,6 +102,10 @@ class Measures:
         """The features at a moment that the plays' segments and records need, and what an order is worth."""
         return self.cache.at(self.lake, as_of, features_of(self.plays.values()))
 
+    def _audiences_at(self, as_of: datetime) -> Features:
+        """What the plays' segments alone need: of the past nobody asks more."""
+        return self.cache.at(self.lake, as_of, _audience_features(self.plays.values()))
+
     def _table(self, name: str) -> Table:
         # The features hold the lake open already, and every look-up needs them sooner or later.
         return self.features_at(self.now).history.engine.table(name)
@@ -145,8 +149,7 @@ class Measures:
         play = self._play(asked.playbook)
         window = timedelta(days=play.goal.window_days)
         since = self.now - window
-        then = self.features_at(since)
-        members = then.select(parse(play.audience))
+        members = self._audiences_at(since).select(parse(play.audience))
         bought = self._buyers(since, self.now, play.goal.category)
         basis: Literal["segment", "everybody"] = "segment"
         if not members:
@@ -295,8 +298,12 @@ class Measures:
 
 def features_of(plays: Iterable[Play]) -> set[str]:
     """Every feature that the audiences and records of some plays name, and those that tell what an order is worth."""
-    named = {name for play in plays for name in (*fields(parse(play.audience)), *play.records.values())}
-    return named | set(VALUE_FEATURES)
+    known = list(plays)
+    return _audience_features(known) | {name for play in known for name in play.records.values()} | set(VALUE_FEATURES)
+
+
+def _audience_features(plays: Iterable[Play]) -> set[str]:
+    return {name for play in plays for name in fields(parse(play.audience))}
 
 
 def _typed(form: type[BaseModel], answer: Callable[[Any], JsonObject]) -> Answerer:
