@@ -11,9 +11,10 @@ from agents.sizing import discount_per_order_cents
 from agents.state import ProposalState
 from agents.tasks import task_of
 from memory.offers import approved_facts, open_offers
-from memory.play import Offer, SendStep, Sequence
+from memory.play import Offer
 from memory.proposal import Authorship
-from policies.facts import send_offsets_days
+from memory.steps import SendStep, Sequence
+from policies.facts import latest_send
 from policies.guardian import read_copy
 from policies.rule import Wording
 from policies.rules.discount import DiscountLimits
@@ -60,8 +61,8 @@ def choose_offer(task: Task, analysis: Analysis) -> Offer | None:
 def offers_for(task: Task) -> list[Offer]:
     """Approved offers that hold until the last message of the play, with words in every language."""
     playbook, desk = task.playbook, task.desk
-    longest = max((max(send_offsets_days(one), default=0) for one in playbook.sequences), default=0)
-    last = desk.clock.now() + timedelta(days=longest + _SPARE_DAYS)
+    longest = max(latest_send(one) for one in playbook.sequences)
+    last = desk.clock.now() + longest + timedelta(days=playbook.trigger.runs_days + _SPARE_DAYS)
     with desk.store.read() as connection:
         found = open_offers(connection, desk.clock.now())
     languages = set(desk.settings.languages)

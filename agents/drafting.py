@@ -9,10 +9,12 @@ from agents.learning.priors import Prior
 from agents.playbook import Playbook
 from agents.provider import Analysis, Opportunity, Scheduling, Task, Writing
 from agents.sizing import discount_per_order_cents, make_detection, make_forecast, split
-from memory.play import Limits, Play, Schedule, Sequence
+from memory.play import Limits, Play, Schedule
 from memory.proposal import Approvals, Audience, Proposal
 from memory.segments.grammar import parse
 from memory.segments.sentence import describe
+from memory.sequence_check import most_sends
+from memory.steps import Sequence
 from policies.facts import last_planned_send
 from policies.rules.send_window import SendWindowLimits
 
@@ -132,8 +134,8 @@ def with_audience(task: Task, proposal: Proposal, audience: Audience, opportunit
 
 
 def messages_per_contact(sequences: tuple[Sequence, ...]) -> float:
-    """Messages that a treated contact gets on average, if nobody leaves early."""
-    return sum(one.share * sum(step.kind == "send" for step in one.steps) for one in sequences)
+    """Messages that a treated contact gets on average, if nobody leaves early and all take the longest way."""
+    return sum(one.share * most_sends(one) for one in sequences)
 
 
 def share_with_offer(playbook: Playbook, play: Play) -> float:
@@ -174,7 +176,7 @@ def _play(task: Task, writing: Writing, scheduling: Scheduling) -> Play:
 
 
 def _summary(play: Play, audience: Audience, cost_cents: int, expires_at: datetime) -> str:
-    most = max(sum(step.kind == "send" for step in one.steps) for one in play.sequences)
+    most = max(most_sends(one) for one in play.sequences)
     first, last = play.schedule.starts_at, last_planned_send(play)
     when = f"on {first:%d %B %Y}" if first.date() == last.date() else f"from {first:%d %B} to {last:%d %B %Y}"
     offer = f", with {play.offer.labels.get('en', play.offer.offer_id)}" if play.offer else ""

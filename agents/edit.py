@@ -12,8 +12,9 @@ from agents.review import foresee
 from memory.errors import InvalidInputError
 from memory.finding import Finding, Verdict
 from memory.offers import open_offers
-from memory.play import Copy, Offer, Play, SendStep, Sequence
+from memory.play import Offer, Play
 from memory.proposal import Proposal
+from memory.steps import Copy, SendStep, Sequence
 from tools.render import rehearse
 
 

@@ -12,7 +12,7 @@ from agents.copywriter import copy_faults
 from agents.model_data import message_steps
 from agents.model_forms import AnalysisWords, CopyWords, ScheduleChoice
 from agents.provider import Analysis, Task, Writing
-from memory.play import Copy, SendStep, Sequence
+from memory.steps import Copy, SendStep, Sequence
 from tools.lookups import Lookup
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")

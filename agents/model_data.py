@@ -13,8 +13,8 @@ from agents.provider import Analysis, Scheduling, Task, Writing
 from agents.sizing import HOLDOUT_SHARES, make_detection, split
 from memory.bindings import BINDINGS, FILTERS
 from memory.offers import approved_facts
-from memory.play import SendStep, Sequence
 from memory.proposal import Proposal
+from memory.steps import SendStep, Sequence
 from policies.rules.holdout import HoldoutLimits
 from tools.lookups import Lookup
 

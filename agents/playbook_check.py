@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from agents.playbook_model import NUMBER, Playbook, sends_of, slots_of
 from memory.bindings import BINDINGS
 from memory.errors import InvalidInputError
 from memory.features.registry import REGISTRY
-from memory.play import ExitStep, RecordKind, SendStep, Sequence, WaitStep
+from memory.play import RecordKind
 from memory.segments.grammar import fields, parse
+from memory.sequence_check import defects, longest_wait
 from memory.slots import layout_names, parse_slot
+from memory.steps import SendStep, Sequence
 
 LANGUAGES: Final = ("en", "fr")
 """Languages in which every playbook is written; it may have more."""
@@ -118,26 +121,17 @@ def _records(playbook: Playbook) -> Iterator[Problem]:
 
 
 def _steps(playbook: Playbook, sequence: Sequence, path: Path) -> Iterator[Problem]:
-    keys = [step.key for step in sequence.steps]
-    ends = [index for index, step in enumerate(sequence.steps) if isinstance(step, ExitStep)]
+    places = {step.key: index for index, step in enumerate(sequence.steps)}
     if not sends_of(sequence):
         yield Problem(path, "This sequence sends nothing.", "Add a step of the kind “send”.")
-    if not ends:
-        yield Problem(path, "This sequence has no exit.", "End it with a step of the kind “exit”.")
-    elif ends[0] < len(keys) - 1:
-        yield Problem((*path, ends[0] + 1), "This step is never reached.", "Move the exit behind it, or remove it.")
-    waited_days = 0
+    wrong = defects(sequence)
+    for defect in wrong:
+        yield Problem((*path, places[defect.step]), defect.what, defect.remedy)
     for index, step in enumerate(sequence.steps):
-        here = (*path, index)
-        if keys.index(step.key) < index:
-            yield Problem(here, f"Two steps are called “{step.key}”.", "Give each its own key.")
-        if isinstance(step, WaitStep):
-            waited_days += step.days
-            if not any(isinstance(later, SendStep) for later in sequence.steps[index:]):
-                yield Problem(here, "Nothing is sent after this wait.", "Remove it.")
         if isinstance(step, SendStep):
-            yield from _texts(playbook, step, here)
-    if waited_days >= playbook.goal.window_days:
+            yield from _texts(playbook, step, (*path, index))
+    latest = timedelta() if wrong else max(longest_wait(sequence).values(), default=timedelta())
+    if latest >= timedelta(days=playbook.goal.window_days):
         yield Problem(
             path,
             "The last message leaves after the goal's window has closed.",

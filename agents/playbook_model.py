@@ -9,10 +9,12 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from memory.errors import ConflictError, InvalidInputError
-from memory.play import Copy, Goal, Key, Language, Limits, Offer, RecordKind, SendStep, Sequence
+from memory.play import Goal, Limits, Offer, RecordKind
 from memory.segments.grammar import json_schema as expression_schema
 from memory.segments.grammar import parse
 from memory.slots import layout_needs, parse_slot
+from memory.steps import Copy, Key, Language, SendStep, Sequence
+from memory.trigger import OnceTrigger, Reentry, Trigger
 
 OfferKind = Literal["percent", "amount", "free_shipping", "gift", "points"]
 Lever = Literal["creative_angle", "offer", "cadence", "delay", "channel", "hour"]
@@ -68,6 +70,9 @@ class Playbook(_Part):
     """Whom it is for: an expression of the segment grammar."""
     records: dict[RecordKind, str] = Field(default_factory=dict)
     """Feature that names, for each contact, the product or category that the copy speaks of."""
+    trigger: Trigger = Field(default_factory=OnceTrigger)
+    """What lets contacts of the segment in."""
+    reentry: Reentry = Field(default_factory=Reentry)
     goal: Goal
     offer: OfferPolicy = Field(default_factory=OfferPolicy)
     lever: Lever

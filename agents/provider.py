@@ -8,8 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from memory.finding import Finding
 from memory.lessons import Lesson
-from memory.play import Offer, Schedule, Sequence
+from memory.play import Offer, Schedule
 from memory.proposal import Audience, Authorship, Brief, DetectionLimit, Evidence, Forecast, LessonUse, Proposal
+from memory.steps import Sequence
 
 if TYPE_CHECKING:
     from agents.desk import Desk

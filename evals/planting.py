@@ -8,9 +8,10 @@ from evals.scenario import Planted, Scenario
 from memory.errors import InvalidInputError
 from memory.finding import Verdict
 from memory.offers import approved_facts, open_offers
-from memory.play import Play, SendStep
+from memory.play import Play
 from memory.proposal import Proposal
 from memory.quality import assess
+from memory.steps import SendStep
 from policies.facts import ProposalFacts
 from policies.guardian import review_proposal
 

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from memory.errors import InvalidInputError, NotFoundError
 from memory.marked_yaml import complaints, read_yaml
-from memory.play import Copy
+from memory.steps import Copy
 
 CASES = Path(__file__).parent / "cases"
 BAD_MODELS = Literal["obeys", "down", "wrong_schema", "prose"]

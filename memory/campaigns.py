@@ -31,6 +31,10 @@ class Campaign:
     version: int
     holdout_share: float
     owner: str
+    trigger_kind: str = "once"
+    trigger_event: str = ""
+    checked_at: datetime | None = None
+    """When its segment or date was last looked at."""
     starts_at: datetime
     ends_at: datetime
     """When the goal window of the last possible send closes."""
@@ -110,6 +114,22 @@ def get(connection: Connection, campaign_id: str) -> Campaign:
         what = "is ambiguous" if rows else "is not known"
         raise NotFoundError(f"Campaign {campaign_id} {what}.", remedy="`noria campaigns` shows them all.")
     return _campaign(exact[0])
+
+
+def waiting_for(connection: Connection, events: Iterable[str]) -> list[Campaign]:
+    """Live campaigns that some of these kinds of event let contacts into."""
+    query = (
+        select(campaigns)
+        .where(campaigns.c.status == "live", campaigns.c.trigger_kind == "event")
+        .where(campaigns.c.trigger_event.in_(sorted(set(events))))
+        .order_by(campaigns.c.campaign_id)
+    )
+    return [_campaign(row) for row in connection.execute(query)]
+
+
+def checked(connection: Connection, campaign_id: str, at: datetime) -> None:
+    """Its segment or date has been looked at."""
+    connection.execute(update(campaigns).where(campaigns.c.campaign_id == campaign_id).values(checked_at=at))
 
 
 def of_proposal(connection: Connection, proposal_id: str) -> Campaign | None:

@@ -2,76 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from memory.brand import Brand
 from memory.canonical import digest
+from memory.events import ORDER
+from memory.sequence_check import defects
+from memory.steps import EventName, Key, Language, PropertyFilter, SendStep, Sequence
+from memory.trigger import OnceTrigger, Reentry, Trigger
 
-Language = Annotated[str, Field(pattern=r"^[a-z]{2}$")]
-Key = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
-Channel = Literal["email", "sms"]
-Purpose = Literal["marketing", "transactional"]
 RecordKind = Literal["product", "category"]
 
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Copy(_Frozen):
-    """The text slots of one message in one language; personal values are `{{ bindings }}` filled from records."""
-
-    subject: str = Field(min_length=1, max_length=150)
-    preheader: str = Field(default="", max_length=200)
-    headline: str = Field(min_length=1, max_length=150)
-    body: tuple[str, ...] = Field(min_length=1)
-    """Paragraphs."""
-    button: str = Field(default="", max_length=60)
-
-
-class SendStep(_Frozen):
-    """Send one message on a channel."""
-
-    kind: Literal["send"] = "send"
-    key: Key
-    channel: Channel = "email"
-    purpose: Purpose = "marketing"
-    template: Key
-    """Name of the layout in the play's templates."""
-    copies: dict[Language, Copy] = Field(min_length=1)
-    link: str = "{{ links.shop }}"
-    """Where the button leads: a link binding, never an address written by a model."""
-
-
-class WaitStep(_Frozen):
-    """Wait before the next step."""
-
-    kind: Literal["wait"] = "wait"
-    key: Key
-    days: int = Field(ge=1, le=365)
-
-
-class ExitStep(_Frozen):
-    """Leave the campaign."""
-
-    kind: Literal["exit"] = "exit"
-    key: Key
-
-
-Step = Annotated[SendStep | WaitStep | ExitStep, Field(discriminator="kind")]
-
-
-class Sequence(_Frozen):
-    """One variant: an ordered set of steps, and the share of entering contacts that may draw it."""
-
-    key: Key
-    title: str
-    steps: tuple[Step, ...] = Field(min_length=1)
-    share: float = Field(gt=0, le=1)
-    share_range: tuple[float, float] = (0.0, 1.0)
-    """Within this range the share may move without a new approval."""
 
 
 class Offer(_Frozen):
@@ -103,9 +49,11 @@ class Fact(_Frozen):
 class Goal(_Frozen):
     """The event that counts as success, within days of entering."""
 
-    event: Literal["order"] = "order"
+    event: EventName = ORDER
     category: str = ""
     """Only orders with a line of this category; empty for any."""
+    where: tuple[PropertyFilter, ...] = ()
+    """For an event other than an order: what its properties must say."""
     window_days: int = Field(ge=1, le=365)
 
 
@@ -145,14 +93,15 @@ class Play(_Frozen):
     schema_version: Literal[1] = 1
     playbook: Key
     name: dict[Language, str]
-    trigger: Literal["once"] = "once"
+    trigger: Trigger = Field(default_factory=OnceTrigger)
+    reentry: Reentry = Field(default_factory=Reentry)
     audience: dict[str, Any]
     """The segment expression, as JSON of the closed grammar."""
     audience_sentence: str
     records: dict[RecordKind, str] = Field(default_factory=dict)
     """Feature that names, for each contact, the record its personal values are read from; fixed as it enters."""
     size_band: tuple[int, int]
-    """How many contacts may enter; a number outside voids the approval."""
+    """How many contacts may enter; for a trigger, at most so many while it runs. Anything else voids the approval."""
     sequences: tuple[Sequence, ...] = Field(min_length=1)
     templates: dict[Key, str]
     """MJML source of each layout."""
@@ -172,6 +121,12 @@ class Play(_Frozen):
     review_days: int = Field(default=28, ge=1)
     policy_version: str
 
+    @field_validator("trigger", mode="before")
+    @classmethod
+    def _trigger_by_name(cls, value: Any) -> Any:
+        # Plays made before there were triggers say "once".
+        return {"kind": value} if isinstance(value, str) else value
+
     @model_validator(mode="after")
     def _parts_fit(self) -> Play:
         if abs(sum(sequence.share for sequence in self.sequences) - 1) > 1e-9:
@@ -182,8 +137,12 @@ class Play(_Frozen):
                     raise ValueError(
                         f"step {step.key} uses the template {step.template}, which the play does not carry"
                     )
+            for defect in defects(sequence):
+                raise ValueError(f"sequence {sequence.key}, step {defect.step}: {defect.what}")
         if self.size_band[0] > self.size_band[1]:
             raise ValueError("the size band is upside down")
+        if self.trigger.runs_days and self.limits.contacts_per_day is None:
+            raise ValueError("a campaign with a trigger needs a limit of contacts per day")
         return self
 
     @property

@@ -359,6 +359,11 @@ campaigns = Table(
     Column("version", Integer, nullable=False),
     Column("holdout_share", Float, nullable=False),
     _text("owner"),
+    # What lets contacts in, and for an event which one: so that intake finds who waits for it at a glance.
+    Column("trigger_kind", String(16), nullable=False, server_default="once"),
+    Column("trigger_event", String(64), nullable=False, server_default=""),
+    # When a segment or a date was last looked at.
+    _moment("checked_at", null=True),
     _moment("starts_at"),
     # When the goal window of the last possible send closes: the last planned look.
     _moment("ends_at"),
@@ -401,6 +406,40 @@ steps = Table(
     Column("position", Integer, nullable=False),
     Column("kind", String(16), nullable=False),
     Column("body", JSON, nullable=False),
+)
+
+arrivals = Table(
+    "arrivals",
+    metadata,
+    # Contacts whom a trigger has named and who wait at the door: written with the event, taken by a worker.
+    Column("arrival_id", RowId, primary_key=True),
+    Column("campaign_id", ForeignKey("campaigns.campaign_id"), nullable=False),
+    Column("contact_id", ForeignKey("contacts.contact_id"), nullable=False),
+    Column("event_id", String(255), nullable=False),
+    _moment("at"),
+    # Records that the event names: {"product": "p17"}.
+    Column("bindings", JSON, nullable=False, default=dict),
+    UniqueConstraint("campaign_id", "event_id"),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    # Something for a person to do about a contact.
+    Column("alert_id", RowId, primary_key=True),
+    Column("campaign_id", ForeignKey("campaigns.campaign_id"), nullable=False),
+    Column("contact_id", ForeignKey("contacts.contact_id"), nullable=False),
+    Column("enrolment_id", ForeignKey("enrolments.enrolment_id"), nullable=False),
+    Column("step_key", String(64), nullable=False),
+    _text("owner"),
+    # {"en": …}: what to do.
+    Column("task", JSON, nullable=False),
+    _moment("raised_at"),
+    _moment("done_at", null=True),
+    _text("done_by", default=""),
+    _text("note", default=""),
+    UniqueConstraint("enrolment_id", "step_key"),
+    Index("ix_alerts_done_at", "done_at"),
 )
 
 enrolments = Table(

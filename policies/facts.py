@@ -12,8 +12,10 @@ from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Final, Literal, TypeVar
 
-from memory.play import Fact, Offer, Play, Sequence, WaitStep
+from memory.play import Fact, Offer, Play
 from memory.proposal import Audience
+from memory.sequence_check import longest_wait
+from memory.steps import Sequence
 
 NEVER: Final = datetime.min.replace(tzinfo=UTC)
 """The moment of something that is known never to have happened."""
@@ -162,19 +164,15 @@ class ProposalFacts:
     """True when a read-out of this playbook said "harms" and nothing since contradicted it."""
 
 
-def send_offsets_days(sequence: Sequence) -> list[int]:
-    """Days after entry at which a sequence sends."""
-    days, offsets = 0, []
-    for step in sequence.steps:
-        if isinstance(step, WaitStep):
-            days += step.days
-        elif step.kind == "send":
-            offsets.append(days)
-    return offsets
+def latest_send(sequence: Sequence) -> timedelta:
+    """After entry, when the last message of the slowest way through a sequence is due."""
+    return max(longest_wait(sequence).values(), default=timedelta())
 
 
 def last_planned_send(play: Play) -> datetime:
     """When the last message is due for the last contact to enter; holds may move it by the deadline."""
-    entry_days = ceil(play.size_band[1] / play.limits.contacts_per_day) - 1 if play.limits.contacts_per_day else 0
-    longest = max((max(send_offsets_days(seq), default=0) for seq in play.sequences), default=0)
-    return play.schedule.starts_at + timedelta(days=max(entry_days, 0) + longest)
+    entry_days = play.trigger.runs_days
+    if not entry_days and play.limits.contacts_per_day:
+        entry_days = max(ceil(play.size_band[1] / play.limits.contacts_per_day) - 1, 0)
+    longest = max((latest_send(sequence) for sequence in play.sequences), default=timedelta())
+    return play.schedule.starts_at + timedelta(days=entry_days) + longest

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict
 
 from memory.brand import Brand
 from memory.finding import Verdict
-from memory.play import Copy, Fact, Offer
+from memory.play import Fact, Offer
+from memory.steps import Copy
 from policies.facts import MessageFacts, ProposalFacts
 
 Stage = Literal["message", "proposal", "both"]

@@ -7,8 +7,9 @@ from typing import Any
 
 from memory.brand import Brand
 from memory.finding import Finding, Verdict
-from memory.play import Copy, ExitStep, Goal, Play, Schedule, SendStep, Sequence
+from memory.play import Goal, Play, Schedule
 from memory.proposal import Audience, Brief, DetectionLimit, Evidence, Forecast, Proposal
+from memory.steps import Copy, ExitStep, SendStep, Sequence
 
 NOW = datetime(2025, 3, 3, 9, 0, tzinfo=UTC)
 

@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 from agents.playbook import PACKAGED, Playbook, load_playbooks
-from memory.play import Offer, Play, Schedule, SendStep
+from memory.play import Offer, Play, Schedule
+from memory.steps import SendStep
 from tests.examples import NOW, brand
 
 PLAYBOOKS = load_playbooks(PACKAGED)

@@ -13,8 +13,9 @@ from memory.campaigns import CampaignVersion
 from memory.enrolments import Enrolment
 from memory.journal import append
 from memory.ledger import Message
-from memory.play import Play, SendStep, WaitStep
-from memory.play import Sequence as PlaySequence
+from memory.play import Play
+from memory.steps import SendStep, WaitStep
+from memory.steps import Sequence as PlaySequence
 from tools.campaign import end
 from tools.workplace import Workplace
 

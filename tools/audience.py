@@ -14,9 +14,10 @@ from memory.campaigns import campaign_id_of
 from memory.canonical import bucket
 from memory.finding import Verdict
 from memory.lake import Lake
-from memory.play import Play, RecordKind, SendStep
+from memory.play import Play, RecordKind
 from memory.proposal import Audience, Subtraction
 from memory.segments.grammar import fields, parse
+from memory.steps import SendStep
 from memory.store import Store
 from policies.facts import ApprovalFacts
 from policies.guardian import Review, gate_message

@@ -15,9 +15,10 @@ from babel.dates import format_date
 from babel.numbers import format_currency, get_currency_precision
 from sqlalchemy import Connection, select
 
-from memory.play import Copy, Play, RecordKind, SendStep
+from memory.play import Play, RecordKind
 from memory.schema import contacts
 from memory.slots import MissingValueError, layout_names, layout_needs, parse_slot
+from memory.steps import Copy, SendStep
 from tools.display_names import display_name, first_name
 
 _CHUNK = 500

@@ -20,9 +20,10 @@ from memory.enrolments import Enrolment
 from memory.finding import Verdict as Says
 from memory.journal import append
 from memory.ledger import Message, Verdict
-from memory.play import Play, SendStep
+from memory.play import Play
 from memory.schema import campaigns as campaign_rows
 from memory.schema import messages as message_rows
+from memory.steps import SendStep
 from memory.workspace import read_switch, salt
 from policies.guardian import Review, gate_message
 from tools.channels.channel import Channel

@@ -16,8 +16,9 @@ from memory.cap import Cap, Slot
 from memory.errors import NotFoundError
 from memory.events import ORDER
 from memory.offers import read_offer
-from memory.play import Play, RecordKind, SendStep
+from memory.play import Play, RecordKind
 from memory.schema import campaign_versions, consent_current, contacts, intake, messages, suppressions
+from memory.steps import SendStep
 from policies.facts import NEVER, NO_OFFER, ApprovalFacts, MessageFacts, OfferFacts, moment_or_never
 from policies.pack import Pack
 from policies.rules.recent_purchase import RecentPurchaseLimits

@@ -17,8 +17,9 @@ from mjml import mjml2html
 from memory.bindings import BINDINGS
 from memory.brand import Brand, Colours, stays_on
 from memory.errors import InvalidInputError
-from memory.play import Copy, Play, SendStep
+from memory.play import Play
 from memory.slots import Slot, binding_slot, nested, parse_layout, parse_slot
+from memory.steps import Copy, SendStep
 from tools.plain_text import words
 
 _ELEMENTS: Final = frozenset(

@@ -8,7 +8,8 @@ from datetime import datetime
 
 from memory.errors import NoriaError
 from memory.lake import Lake
-from memory.play import Play, SendStep
+from memory.play import Play
+from memory.steps import SendStep
 from memory.store import Store
 from tools.audience import PREVIEW_URL, records_of
 from tools.bindings import Bindings, Recipient, resolve_many

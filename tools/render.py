@@ -9,8 +9,9 @@ from typing import Final
 
 from memory.bindings import BINDINGS
 from memory.errors import NoriaError
-from memory.play import Play, SendStep
+from memory.play import Play
 from memory.slots import nested
+from memory.steps import SendStep
 from tools.bindings import Bindings, format_day, format_money
 from tools.mould import RenderError, make_mould
 

@@ -26,9 +26,9 @@ from evals.demo.story import ActResult, Watch, conclude, deliberation, first_sen
 from evals.model_server import JsonObject, ModelServer
 from memory import journal, ledger, proposals
 from memory.finding import Verdict
-from memory.play import Copy
 from memory.proposal import ProposalStatus
 from memory.proposals import StoredProposal
+from memory.steps import Copy
 from policies.guardian import read_copy
 from policies.rule import Wording
 

@@ -20,9 +20,10 @@ from evals.demo.small_shop import DOMAIN, Customer
 from evals.demo.stage import Stage
 from evals.model_server import JsonObject, ModelServer
 from memory import campaigns, journal, ledger, proposals
-from memory.play import Play, SendStep
+from memory.play import Play
 from memory.proposals import StoredProposal
 from memory.schema import consent_current, contacts, messages
+from memory.steps import SendStep
 
 _BAD_WORDS = re.compile(r"evil\.example|pwned|90\s*%|bcc:|hyperlink|card\b|<script|half price", re.IGNORECASE)
 _FENCED = re.compile(r"^<([0-9a-f]+)>\n(.*)\n</\1>$", re.DOTALL)

@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict
 from console.cli.output import quote, say
 from console.cli.place import operator
 from memory import proposals
-from memory.play import SendStep
 from memory.proposal import Decision, DecisionVerdict, Proposal
 from memory.proposals import StoredProposal
+from memory.steps import SendStep
 from memory.store import Store
 
 

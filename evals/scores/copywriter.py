@@ -8,7 +8,7 @@ from evals.outcome import Outcome, SeenProposal
 from evals.scenario import Scenario
 from evals.scores.score import Checks, Score
 from memory.bindings import BINDINGS
-from memory.play import Copy
+from memory.steps import Copy
 
 _TAG = re.compile(r"\{%.*?%\}|\{\{.*?\}\}")
 _BINDING = re.compile(r"\{\{-?\s*([a-z_]+(?:\.[a-z_]+)*)")

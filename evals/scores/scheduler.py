@@ -10,7 +10,7 @@ from evals.outcome import Outcome, SeenProposal
 from evals.scenario import Scenario
 from evals.scores.score import Checks, Score
 from evals.truth import CAP_DAYS, CAP_MESSAGES
-from memory.play import Sequence, WaitStep
+from memory.steps import Sequence, WaitStep
 
 _EARLIEST, _LATEST = 8, 21
 _FEWEST_PER_ARM = 50
@@ -87,7 +87,7 @@ def _send_days(sequence: Sequence) -> list[int]:
     day, days = 0, []
     for step in sequence.steps:
         if isinstance(step, WaitStep):
-            day += step.days
+            day += step.duration.days
         elif step.kind == "send":
             days.append(day)
     return days

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from pydantic import Field
 
-from policies.facts import MessageFacts, ProposalFacts, need, send_offsets_days
+from memory.sequence_check import densest
+from policies.facts import MessageFacts, ProposalFacts, need
 from policies.rule import Context, Parameters, Rule, Ruling, hold, refuse
 
 
@@ -34,15 +37,12 @@ def gate(facts: MessageFacts, limits: FrequencyLimits, context: Context) -> Ruli
 def review(facts: ProposalFacts, limits: FrequencyLimits, context: Context) -> list[Ruling]:
     said = []
     for sequence in facts.play.sequences:
-        days = send_offsets_days(sequence)
-        densest = max(
-            (sum(1 for day in days if first <= day < first + limits.window_days) for first in days), default=0
-        )
-        if densest > limits.messages:
+        most = densest(sequence, timedelta(days=limits.window_days))
+        if most > limits.messages:
             said.append(
                 refuse(
                     f"Sequence {sequence.key} alone would break the frequency cap.",
-                    fact=f"{densest} messages in {limits.window_days} days",
+                    fact=f"{most} messages in {limits.window_days} days",
                     limit=_limit(limits),
                     part="schedule",
                 )

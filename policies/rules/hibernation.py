@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from pydantic import Field
 
+from memory.sequence_check import most_sends
 from policies.facts import NEVER, MessageFacts, ProposalFacts, need
 from policies.rule import Context, Parameters, Rule, Ruling, note, refuse
 
@@ -62,7 +63,7 @@ def review(facts: ProposalFacts, limits: HibernationLimits, context: Context) ->
             )
         )
     for sequence in play.sequences:
-        sends = sum(1 for step in sequence.steps if step.kind == "send")
+        sends = most_sends(sequence)
         if sends > limits.exempt_messages_per_lapse:
             said.append(
                 refuse(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from agents.playbook import load_playbooks
 from memory.finding import Verdict
-from memory.play import SendStep
+from memory.steps import SendStep
 from policies.guardian import read_copy
 from policies.rule import Wording
 from tests import examples

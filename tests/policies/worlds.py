@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from memory.play import Copy, Fact, Offer, Play, SendStep, Sequence
+from memory.play import Fact, Offer, Play
 from memory.proposal import Audience
+from memory.steps import Copy, ExitStep, SendStep, Sequence
 from policies.facts import NEVER, NO_OFFER, ApprovalFacts, MessageFacts, ProposalFacts
 from policies.pack import Pack, parse_pack
 from policies.rule import Wording
@@ -115,6 +116,7 @@ def sends(count: int, every_days: int = 1) -> tuple[Sequence, ...]:
         if number:
             steps.append({"kind": "wait", "key": f"wait-{number}", "days": every_days})
         steps.append(step(key=f"mail-{number}"))
+    steps.append({"kind": "exit", "key": "done"})
     return (Sequence.model_validate({"key": "one", "title": "One", "steps": steps, "share": 1}),)
 
 
@@ -124,7 +126,7 @@ def step(**changes: Any) -> SendStep:
 
 
 def one_mail(**changes: Any) -> tuple[Sequence, ...]:
-    return (Sequence(key="one", title="One", steps=(step(**changes),), share=1),)
+    return (Sequence(key="one", title="One", steps=(step(**changes), ExitStep(key="done")), share=1),)
 
 
 def proposal(**changes: Any) -> ProposalFacts:

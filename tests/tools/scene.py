@@ -15,10 +15,11 @@ from memory.canonical import address_hash
 from memory.clock import Clock
 from memory.lake import Lake
 from memory.ledger import Reconciliation
-from memory.play import Copy, ExitStep, Goal, Play, Schedule, SendStep, WaitStep
-from memory.play import Sequence as PlaySequence
+from memory.play import Goal, Play, Schedule
 from memory.proposal import ProposalStatus
 from memory.schema import contacts, messages
+from memory.steps import Copy, ExitStep, SendStep, WaitStep
+from memory.steps import Sequence as PlaySequence
 from memory.store import Store
 from memory.workspace import salt
 from tests import examples

@@ -19,11 +19,11 @@ from memory.errors import ConflictError
 from memory.journal import entries
 from memory.lake import SCHEMAS, LakeTable
 from memory.play import Limits, Offer
-from memory.play import Sequence as PlaySequence
 from memory.proposal import ProposalStatus
 from memory.schema import offers, to_micros
 from memory.schema import proposals as proposal_rows
 from memory.snapshot import refresh
+from memory.steps import Sequence as PlaySequence
 from memory.store import Store
 from tests.policies.worlds import own_pack
 from tests.tools.scene import DAY, NOW, Chosen, add_contacts, approve, counts, play, start, step, workplace

@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from memory.errors import NoriaError
-from memory.play import Play, SendStep
+from memory.play import Play
 from memory.slots import MissingValueError, SlotError, parse_slot
+from memory.steps import SendStep
 from tests.examples import brand
 from tests.plays import PLAYBOOKS, messages, offer_for, play_of, step_of
 from tools.bindings import Bindings

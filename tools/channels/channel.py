@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from memory.play import Channel as ChannelName
+from memory.steps import Channel as ChannelName
 
 
 @dataclass(frozen=True, slots=True)

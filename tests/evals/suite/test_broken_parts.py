@@ -19,7 +19,7 @@ from evals.result import SuiteResult
 from evals.scenario import load_cases
 from evals.suite import run_suite
 from memory.finding import Verdict
-from memory.play import SendStep
+from memory.steps import SendStep
 from policies.guardian import Review
 
 pytestmark = pytest.mark.slow

@@ -1,0 +1,170 @@
+"""What is wrong with the shape of a sequence: steps nobody reaches, ways without an exit, circles, vain waits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from memory.steps import AlertStep, SendStep, Sequence, Step, UpdateStep, WaitEventStep, WaitStep, WaitWindowStep
+
+
+@dataclass(frozen=True, slots=True)
+class Defect:
+    """One thing that is wrong, at which step, and what to do."""
+
+    step: str
+    what: str
+    remedy: str
+
+
+def defects(sequence: Sequence) -> list[Defect]:
+    """Everything wrong with a sequence's shape; empty for one that every contact leaves after finitely many steps."""
+    found = [*_names(sequence)]
+    if found:
+        # The ways through it make no sense until every name leads somewhere.
+        return found
+    circle = _circle(sequence)
+    if circle:
+        return [Defect(circle, "The way leads back to this step.", "Let it lead on to a later step or to an exit.")]
+    return [*_ends(sequence), *_unreached(sequence), *_vain_waits(sequence)]
+
+
+def longest_wait(sequence: Sequence) -> dict[str, timedelta]:
+    """For each send, the longest that the steps before it can last; a window of the day counts as a week."""
+    return _lasting(sequence, longest=True)
+
+
+def shortest_wait(sequence: Sequence) -> dict[str, timedelta]:
+    """For each send, the shortest that the steps before it can last: events come at once, windows are open."""
+    return _lasting(sequence, longest=False)
+
+
+def most_sends(sequence: Sequence) -> int:
+    """The messages on the way with the most of them."""
+    most: dict[str | None, int] = {None: 0}
+    for key in reversed(_in_order(sequence)):
+        step = sequence.step(key)
+        onward = max((most[one] for one in sequence.followers(key)), default=0)
+        most[key] = onward + isinstance(step, SendStep)
+    return most[sequence.steps[0].key]
+
+
+def densest(sequence: Sequence, window: timedelta) -> int:
+    """The most capped messages that any way through it can bring within a rolling window, events coming at once."""
+    # Of two ways that meet, the one on which more messages lie close together is followed.
+    before: dict[str, list[timedelta]] = {sequence.steps[0].key: []}
+    most = 0
+    for key in _in_order(sequence):
+        step = sequence.step(key)
+        past = list(before[key])
+        if isinstance(step, SendStep) and step.purpose == "marketing":
+            past = [one for one in past if one < window] + [timedelta()]
+            most = max(most, len(past))
+        lasts = _lasts(step, longest=False)
+        aged = [one + lasts for one in past]
+        for one in sequence.followers(key):
+            if one is not None and (one not in before or _closer(aged, before[one], window)):
+                before[one] = aged
+    return most
+
+
+def _closer(ages: list[timedelta], others: list[timedelta], window: timedelta) -> bool:
+    return sum(one < window for one in ages) > sum(one < window for one in others)
+
+
+def _names(sequence: Sequence) -> Iterator[Defect]:
+    keys = [step.key for step in sequence.steps]
+    for key in sorted({key for key in keys if keys.count(key) > 1}):
+        yield Defect(key, f"Two steps are called “{key}”.", "Give each its own key.")
+    for step in sequence.steps:
+        for target in sequence.followers(step.key):
+            if target is not None and target not in keys:
+                yield Defect(step.key, f"It leads to “{target}”, and there is no such step.", "Correct the name.")
+
+
+def _circle(sequence: Sequence) -> str:
+    """A step that can be reached from itself; empty when there is none."""
+    done: set[str] = set()
+    for start in (step.key for step in sequence.steps):
+        way: list[str] = []
+        stack: list[tuple[str, bool]] = [(start, False)]
+        while stack:
+            key, leaving = stack.pop()
+            if leaving:
+                way.pop()
+                done.add(key)
+            elif key in way:
+                return key
+            elif key not in done:
+                way.append(key)
+                stack.append((key, True))
+                stack += [(one, False) for one in sequence.followers(key) if one is not None]
+    return ""
+
+
+def _ends(sequence: Sequence) -> Iterator[Defect]:
+    for step in sequence.steps:
+        if None in sequence.followers(step.key):
+            yield Defect(
+                step.key, "The sequence has no exit after this step.", "End it with a step of the kind “exit”."
+            )
+
+
+def _unreached(sequence: Sequence) -> Iterator[Defect]:
+    reached = set(_in_order(sequence))
+    for step in sequence.steps:
+        if step.key not in reached:
+            yield Defect(step.key, "This step is never reached.", "Lead some step to it, or remove it.")
+
+
+def _vain_waits(sequence: Sequence) -> Iterator[Defect]:
+    acts: dict[str | None, bool] = {None: False}
+    for key in reversed(_in_order(sequence)):
+        step = sequence.step(key)
+        after = any(acts[one] for one in sequence.followers(key))
+        if isinstance(step, WaitStep | WaitWindowStep | WaitEventStep) and not after:
+            yield Defect(key, "Nothing is done after this wait.", "Remove it.")
+        acts[key] = after or isinstance(step, SendStep | UpdateStep | AlertStep)
+
+
+def _in_order(sequence: Sequence) -> list[str]:
+    """The steps that can be reached, each before all that can follow it."""
+    order: list[str] = []
+    seen: set[str] = set()
+    stack: list[tuple[str, bool]] = [(sequence.steps[0].key, False)]
+    while stack:
+        key, leaving = stack.pop()
+        if leaving:
+            order.append(key)
+        elif key not in seen:
+            seen.add(key)
+            stack.append((key, True))
+            stack += [(one, False) for one in sequence.followers(key) if one is not None]
+    return order[::-1]
+
+
+def _lasting(sequence: Sequence, *, longest: bool) -> dict[str, timedelta]:
+    pick = max if longest else min
+    arrives: dict[str, timedelta] = {}
+    sends: dict[str, timedelta] = {}
+    for key in _in_order(sequence):
+        step = sequence.step(key)
+        here = arrives.get(key, timedelta())
+        if isinstance(step, SendStep):
+            sends[key] = here
+        leaves = here + _lasts(step, longest=longest)
+        for one in sequence.followers(key):
+            if one is not None:
+                arrives[one] = pick(arrives[one], leaves) if one in arrives else leaves
+    return sends
+
+
+def _lasts(step: Step | None, *, longest: bool) -> timedelta:
+    if isinstance(step, WaitStep):
+        return step.duration
+    if isinstance(step, WaitEventStep):
+        return step.duration if longest else timedelta()
+    if isinstance(step, WaitWindowStep):
+        return timedelta(days=7) if longest else timedelta()
+    return timedelta()

@@ -1,0 +1,235 @@
+"""The steps of a sequence, as data: send, wait, branch, update, alert, exit."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+
+from memory.errors import InvalidInputError
+from memory.segments.grammar import parse
+
+Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")]
+Key = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+EventName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.]{0,63}$")]
+Channel = Literal["email", "sms"]
+Purpose = Literal["marketing", "transactional"]
+Plain = str | int | bool
+LONGEST = timedelta(days=365)
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Copy(_Frozen):
+    """The text slots of one message in one language; personal values are `{{ bindings }}` filled from records."""
+
+    subject: str = Field(min_length=1, max_length=150)
+    preheader: str = Field(default="", max_length=200)
+    headline: str = Field(min_length=1, max_length=150)
+    body: tuple[str, ...] = Field(min_length=1)
+    """Paragraphs."""
+    button: str = Field(default="", max_length=60)
+
+
+class PropertyFilter(_Frozen):
+    """A condition on one property of an event: equal to one of some values, or a number of at least so much."""
+
+    property: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+    one_of: tuple[Plain, ...] = ()
+    at_least: int | None = None
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> PropertyFilter:
+        if bool(self.one_of) == (self.at_least is not None):
+            raise ValueError("give either one_of or at_least")
+        return self
+
+    def accepts(self, properties: dict[str, Any]) -> bool:
+        """Whether an event with these properties passes; one without the property does not."""
+        value = properties.get(self.property)
+        if self.at_least is not None:
+            return isinstance(value, int | float) and not isinstance(value, bool) and value >= self.at_least
+        return value in self.one_of
+
+
+class EventPattern(_Frozen):
+    """An event of one kind whose properties pass every filter."""
+
+    event: EventName
+    where: tuple[PropertyFilter, ...] = ()
+
+    def accepts(self, kind: str, properties: dict[str, Any]) -> bool:
+        """Whether an event is one of these."""
+        return kind == self.event and all(one.accepts(properties) for one in self.where)
+
+
+class InSegment(_Frozen):
+    """True of a contact who is in a segment at that moment."""
+
+    type: Literal["segment"] = "segment"
+    expression: dict[str, Any]
+
+    @field_validator("expression")
+    @classmethod
+    def _is_an_expression(cls, value: dict[str, Any]) -> dict[str, Any]:
+        try:
+            parse(value)
+        except InvalidInputError as error:
+            raise ValueError(error.what.rstrip(".")) from error
+        return value
+
+
+class HasDone(EventPattern):
+    """True of a contact who did this since entering; a click is the event ``click`` with its ``link``.
+
+    Nobody in the holdout can click, so for them it is false unless something else told of it.
+    """
+
+    type: Literal["event"] = "event"
+
+
+class HasAttribute(_Frozen):
+    """True of a contact whose record says so: an attribute, or an answer that they gave about themselves."""
+
+    type: Literal["attribute"] = "attribute"
+    attribute: Key
+    one_of: tuple[Plain, ...] = Field(min_length=1)
+
+
+Condition = Annotated[InSegment | HasDone | HasAttribute, Field(discriminator="type")]
+
+
+class _Step(_Frozen):
+    key: Key
+
+
+class _Onward(_Step):
+    next: Key | None = None
+    """The step that follows; without it the one written below."""
+
+
+class _Lasting(_Onward):
+    days: int = Field(default=0, ge=0)
+    hours: int = Field(default=0, ge=0)
+    minutes: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _lasts(self) -> _Lasting:
+        if not timedelta() < self.duration <= LONGEST:
+            raise ValueError("a wait lasts from one minute to 365 days: give days, hours or minutes")
+        return self
+
+    @property
+    def duration(self) -> timedelta:
+        """Days, hours and minutes together."""
+        return timedelta(days=self.days, hours=self.hours, minutes=self.minutes)
+
+
+class SendStep(_Onward):
+    """Send one message on a channel."""
+
+    kind: Literal["send"] = "send"
+    channel: Channel = "email"
+    purpose: Purpose = "marketing"
+    template: Key
+    """Name of the layout in the play's templates."""
+    copies: dict[Language, Copy] = Field(min_length=1)
+    link: str = "{{ links.shop }}"
+    """Where the button leads: a link binding, never an address written by a model."""
+
+
+class WaitStep(_Lasting):
+    """Wait so long before the next step."""
+
+    kind: Literal["wait"] = "wait"
+
+
+class WaitWindowStep(_Onward):
+    """Wait until a time of day, on some days of the week, in the contact's own time zone."""
+
+    kind: Literal["wait_window"] = "wait_window"
+    from_hour: int = Field(ge=0, le=23)
+    until_hour: int = Field(ge=1, le=24)
+    weekdays: tuple[Annotated[int, Field(ge=0, le=6)], ...] = (0, 1, 2, 3, 4, 5, 6)
+    """0 is Monday."""
+
+    @model_validator(mode="after")
+    def _opens(self) -> WaitWindowStep:
+        if self.from_hour >= self.until_hour:
+            raise ValueError("the window closes before it opens")
+        if not self.weekdays:
+            raise ValueError("name at least one day of the week")
+        return self
+
+
+class WaitEventStep(_Lasting, EventPattern):
+    """Wait until the contact does something, but no longer than the days, hours and minutes."""
+
+    kind: Literal["wait_event"] = "wait_event"
+
+
+class BranchStep(_Step):
+    """Go one way or the other."""
+
+    kind: Literal["branch"] = "branch"
+    condition: Condition
+    then: Key
+    otherwise: Key
+
+
+class UpdateStep(_Onward):
+    """Write a fixed value into an attribute of the contact."""
+
+    kind: Literal["update"] = "update"
+    attribute: Key
+    value: Plain
+
+
+class AlertStep(_Onward):
+    """Give a person something to do about this contact."""
+
+    kind: Literal["alert"] = "alert"
+    task: dict[Language, Annotated[str, Field(min_length=1, max_length=500)]] = Field(min_length=1)
+
+
+class ExitStep(_Step):
+    """Leave the campaign."""
+
+    kind: Literal["exit"] = "exit"
+    reason: Key = "completed"
+
+
+Step = Annotated[
+    SendStep | WaitStep | WaitWindowStep | WaitEventStep | BranchStep | UpdateStep | AlertStep | ExitStep,
+    Field(discriminator="kind"),
+]
+
+
+class Sequence(_Frozen):
+    """One variant: an ordered set of steps, and the share of entering contacts that may draw it."""
+
+    key: Key
+    title: str
+    steps: tuple[Step, ...] = Field(min_length=1)
+    share: float = Field(gt=0, le=1)
+    share_range: tuple[float, float] = (0.0, 1.0)
+    """Within this range the share may move without a new approval."""
+
+    def step(self, key: str) -> Step | None:
+        """The step of that name, if there is one."""
+        return next((one for one in self.steps if one.key == key), None)
+
+    def followers(self, key: str) -> tuple[str | None, ...]:
+        """The steps that can come after one; None stands for the end of the list."""
+        step = self.step(key)
+        if step is None or isinstance(step, ExitStep):
+            return ()
+        if isinstance(step, BranchStep):
+            return (step.then, step.otherwise)
+        if step.next is not None:
+            return (step.next,)
+        place = self.steps.index(step) + 1
+        return (self.steps[place].key if place < len(self.steps) else None,)
