@@ -117,7 +117,7 @@ def _standing(
     connection: Connection, campaign: campaigns.Campaign, contact_id: int, features: Features
 ) -> CampaignLine:
     play = campaigns.get_version(connection, campaign.campaign_id, campaign.version).play
-    entered = enrolments.of_contacts(connection, campaign.campaign_id, [contact_id]).get(contact_id)
+    entered = enrolments.last_entries(connection, campaign.campaign_id, [contact_id]).get(contact_id)
     if entered is None:
         standing = "out"
         if contact_id in set(features.select(parse(play.audience))):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -137,6 +138,22 @@ def merge(connection: Connection, *, kept: int, merged: int, actor: str, at: dat
         subject=f"contact {kept}",
         payload={"kept": kept, "merged": merged},
     )
+
+
+def set_attributes(connection: Connection, values: Iterable[tuple[int, str, Any]], at: datetime) -> None:
+    """Write attributes of contacts, each as (contact, attribute, value); a merged contact's go to the one it became."""
+    wanted: dict[int, dict[str, Any]] = {}
+    for contact_id, name, value in values:
+        wanted.setdefault(get(connection, contact_id).contact_id, {})[name] = value
+    for contact_id, changes in sorted(wanted.items()):
+        known = connection.execute(
+            select(contacts.c.attributes).where(contacts.c.contact_id == contact_id).with_for_update()
+        ).scalar_one()
+        connection.execute(
+            update(contacts)
+            .where(contacts.c.contact_id == contact_id)
+            .values(attributes={**known, **changes}, updated_at=at)
+        )
 
 
 _FILLED_FROM_THE_OTHER = (

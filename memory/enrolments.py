@@ -47,16 +47,30 @@ def enter(connection: Connection, rows: Sequence[Enrolment]) -> int:
     return upsert(connection, enrolments, values, keys=["campaign_id", "contact_id", "occurrence"])
 
 
-def of_contacts(
-    connection: Connection, campaign_id: str, contact_ids: Collection[int], occurrence: int = 1
-) -> dict[int, Enrolment]:
-    """Enrolments of some contacts in one campaign, by contact."""
+def of_entries(connection: Connection, campaign_id: str, entries: Collection[tuple[int, int]]) -> list[Enrolment]:
+    """Enrolments of one campaign by (contact, occurrence), in order of entry."""
+    numbers = dict(entries)
+    found: list[Enrolment] = []
+    for chunk in _chunks(sorted(numbers)):
+        query = (
+            select(enrolments)
+            .where(enrolments.c.campaign_id == campaign_id, enrolments.c.contact_id.in_(chunk))
+            .order_by(enrolments.c.enrolment_id)
+        )
+        found += [
+            _enrolment(row) for row in connection.execute(query).all() if row.occurrence == numbers[row.contact_id]
+        ]
+    return found
+
+
+def last_entries(connection: Connection, campaign_id: str, contact_ids: Collection[int]) -> dict[int, Enrolment]:
+    """The latest enrolment of each of some contacts in one campaign."""
     found: dict[int, Enrolment] = {}
-    for chunk in _chunks(sorted(contact_ids)):
-        query = select(enrolments).where(
-            enrolments.c.campaign_id == campaign_id,
-            enrolments.c.contact_id.in_(chunk),
-            enrolments.c.occurrence == occurrence,
+    for chunk in _chunks(sorted(set(contact_ids))):
+        query = (
+            select(enrolments)
+            .where(enrolments.c.campaign_id == campaign_id, enrolments.c.contact_id.in_(chunk))
+            .order_by(enrolments.c.occurrence)
         )
         found |= {row.contact_id: _enrolment(row) for row in connection.execute(query)}
     return found
@@ -120,6 +134,16 @@ def wake(connection: Connection, enrolment_ids: Collection[int], at: datetime) -
         )
 
 
+def hasten(connection: Connection, enrolment_ids: Collection[int], at: datetime) -> None:
+    """What they waited for has happened: let them go on now."""
+    for chunk in _chunks(sorted(set(enrolment_ids))):
+        connection.execute(
+            update(enrolments)
+            .where(enrolments.c.enrolment_id.in_(chunk), enrolments.c.state == "active", enrolments.c.due_at > at)
+            .values(due_at=at)
+        )
+
+
 def leave(connection: Connection, reasons: Mapping[int, str], at: datetime) -> int:
     """Take enrolments out, each for its reason; returns how many were still in."""
     changed = 0
@@ -137,6 +161,11 @@ def count(connection: Connection, campaign_id: str, where: ColumnElement[bool] |
     """How many contacts entered a campaign, optionally only those that match."""
     query = select(func.count()).select_from(enrolments).where(enrolments.c.campaign_id == campaign_id)
     return connection.execute(query if where is None else query.where(where)).scalar_one()
+
+
+def count_since(connection: Connection, campaign_id: str, since: datetime) -> int:
+    """How many contacts entered a campaign after a moment."""
+    return count(connection, campaign_id, enrolments.c.entered_at > since)
 
 
 def of_campaign(connection: Connection, campaign_id: str) -> list[Enrolment]:

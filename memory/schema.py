@@ -420,6 +420,7 @@ arrivals = Table(
     # Records that the event names: {"product": "p17"}.
     Column("bindings", JSON, nullable=False, default=dict),
     UniqueConstraint("campaign_id", "event_id"),
+    Index("ix_arrivals_contact_id", "contact_id"),
 )
 
 alerts = Table(

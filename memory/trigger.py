@@ -34,6 +34,8 @@ class EventTrigger(EventPattern, _Running):
     """A contact of the audience does something."""
 
     kind: Literal["event"] = "event"
+    records: dict[Literal["product", "category"], Key] = Field(default_factory=dict)
+    """Property of the event that names the record from which personal values are read."""
 
 
 class SegmentTrigger(_Running):

@@ -1,39 +1,56 @@
-"""Enrolments on their way through the steps of their sequence: plan a message, wait, go on, leave."""
+"""Enrolments on their way: due ones go on to the next step that takes time, and what lies between is done."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from memory import campaigns, enrolments, ledger
+from memory import alerts, campaigns, enrolments, ledger
+from memory import contacts as people
+from memory.alerts import Alert
 from memory.campaigns import CampaignVersion
 from memory.enrolments import Enrolment
 from memory.journal import append
 from memory.ledger import Message
 from memory.play import Play
-from memory.steps import SendStep, WaitStep
+from memory.steps import AlertStep, SendStep
 from memory.steps import Sequence as PlaySequence
 from tools.campaign import end
+from tools.grounds import Grounds, Members, asked_kinds, look_up_members
+from tools.route import Stand, walk
 from tools.workplace import Workplace
 
 _CHUNK = 500
-COMPLETED = "completed"
+
+
+@dataclass
+class _Moves:
+    """What a chunk of enrolments comes to, written in one transaction."""
+
+    places: list[tuple[int, str, datetime | None]] = field(default_factory=list)
+    exits: dict[int, str] = field(default_factory=dict)
+    planned: list[Message] = field(default_factory=list)
+    attributes: list[tuple[int, str, str | int | bool]] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
 
 
 def advance(place: Workplace, *, most: int | None = None) -> int:
     """Move every due enrolment of a live campaign on; returns how many moved."""
     moved = 0
     while most is None or moved < most:
+        members = look_up_members(place)
         with place.store.write() as connection:
             at = place.clock.now()
             due = enrolments.due(connection, at=at, limit=_CHUNK)
-            if not due:
-                break
-            _move(connection, due, at, place.actor)
-            moved += len(due)
+            # What became due since the look-up is looked up in the next round.
+            ready = [one for one in due if (one.campaign_id, one.version) in members.versions]
+            _move(connection, ready, members, at, place.actor)
+        moved += len(ready)
+        if not due:
+            break
     return moved
 
 
@@ -47,15 +64,9 @@ def finish(place: Workplace) -> list[str]:
         return [campaign.campaign_id for campaign in over]
 
 
-def first_place(sequence: PlaySequence, enters_at: datetime) -> tuple[str | None, datetime | None]:
-    """Where an enrolment stands when it enters, and when it is next due; (None, None) when it is out at once."""
-    return _place(sequence, 0, enters_at)
-
-
 def message_at(enrolment: Enrolment, play: Play, at: datetime, due_at: datetime) -> Message | None:
     """The message of the step at which an enrolment stands, if that step sends."""
-    sequence = sequence_of(play, enrolment.sequence_key)
-    step = next((one for one in sequence.steps if one.key == enrolment.step_key), None)
+    step = sequence_of(play, enrolment.sequence_key).step(enrolment.step_key or "")
     if not isinstance(step, SendStep):
         return None
     return Message(
@@ -80,51 +91,69 @@ def sequence_of(play: Play, key: str) -> PlaySequence:
     return next(one for one in play.sequences if one.key == key)
 
 
-def _move(connection: Connection, due: Sequence[Enrolment], at: datetime, actor: str) -> None:
-    versions: dict[tuple[str, int], CampaignVersion] = {}
-    moves: list[tuple[int, str, datetime | None]] = []
-    exits: dict[int, str] = {}
-    planned: list[Message] = []
+def _move(connection: Connection, due: Sequence[Enrolment], members: Members, at: datetime, actor: str) -> None:
+    grounds = Grounds(connection, members, due, asked_kinds(members.versions.values()))
+    moves = _Moves()
+    plays = {key: _untouched(version) for key, version in members.versions.items()}
     for one in due:
-        known = (one.campaign_id, one.version)
-        if known not in versions:
-            versions[known] = campaigns.get_version(connection, *known)
-        if versions[known].digest_found != versions[known].digest:
+        play = plays[one.campaign_id, one.version]
+        if play is None:
             # The gate stops a campaign that drifted; nothing moves until then.
-            moves.append((one.enrolment_id, one.step_key or "", at + timedelta(hours=1)))
+            moves.places.append((one.enrolment_id, one.step_key or "", at + timedelta(hours=1)))
             continue
-        play = versions[known].play
-        sequence = sequence_of(play, one.sequence_key)
-        position = next((place for place, step in enumerate(sequence.steps) if step.key == one.step_key), None)
-        step_key, due_at = (None, None) if position is None else _place(sequence, position + 1, at)
-        if step_key is None:
-            exits[one.enrolment_id] = COMPLETED
-            continue
-        moves.append((one.enrolment_id, step_key, due_at))
-        message = message_at(replace(one, step_key=step_key), play, at, at)
-        if message is not None:
-            planned.append(message)
-    enrolments.move(connection, moves)
-    enrolments.leave(connection, exits, at)
-    ledger.plan(connection, planned, actor=actor, at=at)
-    if exits:
-        append(
-            connection,
-            at=at,
-            actor=actor,
-            action="enrolments.completed",
-            subject="campaigns",
-            payload={"contacts": len(exits)},
+        stand = walk(
+            sequence_of(play, one.sequence_key),
+            one.step_key or None,
+            at,
+            holds=lambda condition, whose=one: grounds.holds(condition, whose),  # type: ignore[misc]  # bound per turn
+            zone=grounds.zone(one.contact_id, play.schedule.fallback_zone),
         )
+        _note(moves, one, stand, play, at)
+    _write(connection, moves, at, actor)
 
 
-def _place(sequence: PlaySequence, position: int, at: datetime) -> tuple[str | None, datetime | None]:
-    """The step at a position: a send waits for its message, a wait for its days, everything else is the end."""
-    if position >= len(sequence.steps):
-        return None, None
-    step = sequence.steps[position]
-    if isinstance(step, SendStep):
-        return step.key, None
-    if isinstance(step, WaitStep):
-        return step.key, at + timedelta(days=step.days)
-    return None, None
+def _untouched(version: CampaignVersion) -> Play | None:
+    return version.play if version.digest_found == version.digest else None
+
+
+def _note(moves: _Moves, one: Enrolment, stand: Stand, play: Play, at: datetime) -> None:
+    if not one.in_holdout:
+        # Whoever is held out gets nothing of the campaign, no attribute and no caller either.
+        for step in stand.passed:
+            if isinstance(step, AlertStep):
+                moves.alerts.append(
+                    Alert(
+                        campaign_id=one.campaign_id,
+                        contact_id=one.contact_id,
+                        enrolment_id=one.enrolment_id,
+                        step_key=step.key,
+                        owner=play.owner,
+                        task=dict(step.task),
+                        raised_at=at,
+                    )
+                )
+            else:
+                moves.attributes.append((one.contact_id, step.attribute, step.value))
+    if stand.step_key is None:
+        moves.exits[one.enrolment_id] = stand.exit_reason
+        return
+    moves.places.append((one.enrolment_id, stand.step_key, stand.due_at))
+    message = message_at(replace(one, step_key=stand.step_key), play, at, at)
+    if message is not None:
+        moves.planned.append(message)
+
+
+def _write(connection: Connection, moves: _Moves, at: datetime, actor: str) -> None:
+    enrolments.move(connection, moves.places)
+    enrolments.leave(connection, moves.exits, at)
+    ledger.plan(connection, moves.planned, actor=actor, at=at)
+    people.set_attributes(connection, moves.attributes, at)
+    alerts.raise_alerts(connection, moves.alerts)
+    counts: Mapping[str, int] = {
+        "enrolments.completed": len(moves.exits),
+        "contacts.updated": len(moves.attributes),
+        "alerts.raised": len(moves.alerts),
+    }
+    for action, number in counts.items():
+        if number:
+            append(connection, at=at, actor=actor, action=action, subject="campaigns", payload={"contacts": number})

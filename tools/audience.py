@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -97,10 +97,19 @@ def choose(
     programme_share: float = 0.0,
     currency: str = "",
     shares: Mapping[str, float] | None = None,
+    only: Collection[int] | None = None,
+    named: Mapping[int, Mapping[RecordKind, str]] | None = None,
 ) -> Selection:
-    """The same with everybody who may enter, each with holdout and sequence drawn."""
-    known = features or _computed(lake, at, play)
-    ids = known.select(parse(play.audience))
+    """The same with everybody who may enter, each with holdout and sequence drawn.
+
+    With ``only``, of these contacts; ``named`` are records that a trigger gave for them, before those of the play.
+    """
+    asks_nothing = only is not None and not fields(parse(play.audience)) and not play.records
+    # Whoever came a moment ago is not in the lake yet, and need not be where nothing of it is asked.
+    known = None if asks_nothing else features or _computed(lake, at, play)
+    ids = sorted(only or ()) if known is None else known.select(parse(play.audience))
+    if known is not None and only is not None:
+        ids = sorted(set(ids).intersection(only))
     records = LakeRecords(lake)
     shares = shares or {sequence.key: sequence.share for sequence in play.sequences}
     taken_out: Counter[str] = Counter()
@@ -109,8 +118,11 @@ def choose(
         salt = workspace.get_value(connection, "salt") or ""
     for start in range(0, len(ids), _CHUNK):
         chunk = ids[start : start + _CHUNK]
-        values = known.rows(chunk, sorted(play.records.values())) if play.records else {}
-        drawn = [_entrant(salt, campaign_id, one, play, shares, values.get(one, {})) for one in chunk]
+        values = known.rows(chunk, sorted(play.records.values())) if known is not None and play.records else {}
+        drawn = [
+            _entrant(salt, campaign_id, one, play, shares, values.get(one, {}), (named or {}).get(one, {}))
+            for one in chunk
+        ]
         with store.read() as connection:
             slots = cap.read(connection, chunk)
             for step, group in _by_first_send(play, drawn):
@@ -152,11 +164,17 @@ def _computed(lake: Lake, at: datetime, play: Play) -> Features:
 
 
 def _entrant(
-    salt: str, campaign_id: str, contact_id: int, play: Play, shares: Mapping[str, float], values: Mapping[str, Any]
+    salt: str,
+    campaign_id: str,
+    contact_id: int,
+    play: Play,
+    shares: Mapping[str, float],
+    values: Mapping[str, Any],
+    named: Mapping[RecordKind, str],
 ) -> Entrant:
     key, probability = draw_sequence(salt, campaign_id, contact_id, 1, shares)
     held_out = in_holdout(salt, campaign_id, contact_id, play.holdout_share)
-    return Entrant(contact_id, held_out, key, probability, records_of(play, values))
+    return Entrant(contact_id, held_out, key, probability, {**records_of(play, values), **named})
 
 
 def _candidate(entrant: Entrant, at: datetime) -> Candidate:

@@ -130,7 +130,7 @@ def _gather(
         contact_id = candidate.contact_id
         person = people.get(contact_id)
         state, has_proof = consent.get(contact_id, ("", False))
-        zone, zone_known = _zone(person.time_zone if person else "", play.schedule.fallback_zone)
+        zone, zone_known = zone_of(person.time_zone if person else "", play.schedule.fallback_zone)
         mine = slots.get(contact_id, ())
         sent = limits.used(mine, at, besides=candidate.message_key)
         lacking = resolution.missing.get(contact_id)
@@ -273,7 +273,8 @@ def _way_out(ground: Ground, candidate: Candidate) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _zone(name: str, fallback: str) -> tuple[ZoneInfo, bool]:
+def zone_of(name: str, fallback: str) -> tuple[ZoneInfo, bool]:
+    """The zone of that name, or the fallback and False where the name is empty or unknown."""
     try:
         if name:
             return ZoneInfo(name), True

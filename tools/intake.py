@@ -12,13 +12,13 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
 
-from memory import campaigns, enrolments, ledger
 from memory import contacts as people
+from memory import ledger
 from memory.errors import NotFoundError
 from memory.events import BOUNCE, COMPLAINT, ORDER, SIGNALS, UNSUBSCRIBE
-from memory.play import Goal
 from memory.schema import contacts, intake, messages
 from memory.store import Store, upsert
+from tools.reaction import Deed, react
 from tools.unsubscribe import opt_out, stop_contact, suppress_address
 
 CART: Final = "cart"
@@ -136,7 +136,9 @@ def _act(connection: Connection, new: Sequence[tuple[int | None, Incoming]], at:
         if act is not None:
             act(connection, one.contact_id, one.event, one.at, at)
     # After the carts: an order closes every cart that was opened before it.
-    _ordered(connection, [one for one in done if one.event.kind == ORDER], at)
+    _ordered(connection, [one for one in done if one.event.kind == ORDER])
+    deeds = [Deed(one.contact_id, one.event.event_id, one.event.kind, one.event.properties, one.at) for one in done]
+    react(connection, deeds, at)
 
 
 def _newest(done: Sequence[_Done]) -> list[dict[str, Any]]:
@@ -174,7 +176,7 @@ def _cart(connection: Connection, contact_id: int, event: Incoming, happened_at:
     )
 
 
-def _ordered(connection: Connection, done: Sequence[_Done], at: datetime) -> None:
+def _ordered(connection: Connection, done: Sequence[_Done]) -> None:
     if not done:
         return
     mine, last, cart = contacts.c.contact_id == bindparam("who"), contacts.c.last_order_at, contacts.c.open_cart_at
@@ -186,34 +188,6 @@ def _ordered(connection: Connection, done: Sequence[_Done], at: datetime) -> Non
         newest,
     )
     connection.execute(update(contacts).where(mine, cart <= bindparam("then")).values(open_cart_at=None), newest)
-    _reach_goals(connection, done, at)
-
-
-def _reach_goals(connection: Connection, done: Sequence[_Done], at: datetime) -> None:
-    """Whoever did what a campaign wanted leaves it at once, and its pending messages are cancelled."""
-    people_now = sorted({one.contact_id for one in done})
-    merged = select(contacts.c.contact_id, contacts.c.merged_into).where(contacts.c.merged_into.in_(people_now))
-    now = {one: one for one in people_now} | {row.contact_id: row.merged_into for row in connection.execute(merged)}
-    versions: dict[tuple[str, int], dict[str, Any]] = {}
-    reached = []
-    for one in enrolments.active(connection, list(now)):
-        key = (one.campaign_id, one.version)
-        if key not in versions:
-            versions[key] = campaigns.get_version(connection, *key).body
-        goal = Goal.model_validate(versions[key]["goal"])
-        if "goal" in versions[key].get("exits", []) and any(
-            order.contact_id == now[one.contact_id] and order.at >= one.entered_at and _is_goal(goal, order.event)
-            for order in done
-        ):
-            reached.append(one.enrolment_id)
-    if reached:
-        ledger.cancel(connection, messages.c.enrolment_id.in_(reached), "goal")
-        enrolments.leave(connection, dict.fromkeys(reached, "goal"), at)
-
-
-def _is_goal(goal: Goal, event: Incoming) -> bool:
-    lines = event.properties.get("lines") or []
-    return not goal.category or any(line.get("category") == goal.category for line in lines)
 
 
 def _unsubscribe(connection: Connection, contact_id: int, event: Incoming, happened_at: datetime, at: datetime) -> None:

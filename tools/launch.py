@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
-from memory import campaigns, enrolments, ledger, proposals, workspace
+from memory import campaigns, enrolments, proposals, workspace
 from memory.campaigns import Campaign, CampaignVersion
 from memory.canonical import bucket
-from memory.enrolments import Enrolment
 from memory.errors import ConflictError, InvalidInputError, NotFoundError
 from memory.journal import append
 from memory.offers import read_offer
@@ -20,11 +19,12 @@ from memory.play import Play
 from memory.proposal import Audience, Proposal, ProposalStatus
 from memory.proposals import StoredProposal
 from memory.snapshot import refresh
+from memory.trigger import EventTrigger
 from policies.facts import last_planned_send
-from tools.advance import first_place, message_at, sequence_of
 from tools.audience import Entrant, Selection, choose
 from tools.campaign import end
 from tools.drift import changed_parts
+from tools.enrol import enrol
 from tools.workplace import Workplace
 
 if TYPE_CHECKING:
@@ -116,9 +116,11 @@ def launch(place: Workplace, proposal_id: str, *, features: Features | None = No
         # Paused until everybody is in: nothing leaves from a half-finished launch.
         campaigns.create(connection, *_campaign(proposal, campaign_id, at))
         campaign = campaigns.get(connection, campaign_id)
-    for chunk in _in_entry_order(place, campaign, proposal.play, selection):
+    # A trigger lets nobody in yet: who comes is enrolled as they come.
+    entering = selection if not proposal.play.trigger.runs_days else replace(selection, entrants=())
+    for chunk in _in_entry_order(place, campaign, proposal.play, entering):
         with place.store.write() as connection:
-            _enrol(connection, place, campaign, proposal.play, chunk)
+            enrol(connection, place, campaign, proposal.play, chunk)
     return _open(place, proposal, campaign, selection)
 
 
@@ -159,7 +161,7 @@ def _objection(
 
 def _misfit(play: Play, audience: Audience) -> tuple[ProposalStatus, str] | None:
     fewest, most = play.size_band
-    if fewest <= audience.reachable <= most:
+    if play.trigger.runs_days or fewest <= audience.reachable <= most:
         return None
     return (
         ProposalStatus.VOIDED,
@@ -201,6 +203,8 @@ def _campaign(proposal: Proposal, campaign_id: str, at: datetime) -> tuple[Campa
         version=1,
         holdout_share=play.holdout_share,
         owner=play.owner,
+        trigger_kind=play.trigger.kind,
+        trigger_event=play.trigger.event if isinstance(play.trigger, EventTrigger) else "",
         starts_at=starts_at,
         ends_at=max(last_send + timedelta(days=play.goal.window_days), approved_until),
         review_at=starts_at + timedelta(days=play.review_days),
@@ -235,43 +239,6 @@ def _in_entry_order(
     return [timed[start : start + _CHUNK] for start in range(0, len(timed), _CHUNK)]
 
 
-def _enrol(
-    connection: Connection,
-    place: Workplace,
-    campaign: Campaign,
-    play: Play,
-    entering: Sequence[tuple[Entrant, datetime]],
-) -> None:
-    """Enrolments and first messages of a chunk: both are there, or neither."""
-    at = place.clock.now()
-    rows = []
-    for entrant, enters_at in sorted(entering, key=lambda one: one[0].contact_id):
-        step_key, due_at = first_place(sequence_of(play, entrant.sequence_key), enters_at)
-        rows.append(
-            Enrolment(
-                campaign_id=campaign.campaign_id,
-                contact_id=entrant.contact_id,
-                version=campaign.version,
-                in_holdout=entrant.in_holdout,
-                sequence_key=entrant.sequence_key,
-                probability=entrant.probability,
-                step_key=step_key,
-                due_at=due_at if step_key else enters_at,
-                entered_at=enters_at,
-                bindings=dict(entrant.records),
-            )
-        )
-    enrolments.enter(connection, rows)
-    inside = enrolments.of_contacts(connection, campaign.campaign_id, [row.contact_id for row in rows])
-    first = [
-        message
-        for row in rows
-        if (message := message_at(inside[row.contact_id], play, at, inside[row.contact_id].entered_at)) is not None
-        and inside[row.contact_id].state == "active"
-    ]
-    ledger.plan(connection, first, actor=place.actor, at=at)
-
-
 def _open(place: Workplace, proposal: Proposal, campaign: Campaign, selection: Selection) -> Launch:
     """Let the campaign go live if it holds as many contacts as were approved."""
     play, campaign_id = proposal.play, campaign.campaign_id
@@ -283,7 +250,7 @@ def _open(place: Workplace, proposal: Proposal, campaign: Campaign, selection: S
         if stored.status is not ProposalStatus.LAUNCHING:
             sentence = "Another worker brought it to its end."
             return Launch(proposal.proposal_id, stored.status, campaign_id, sentence, selection.audience)
-        if not fewest <= entered <= most:
+        if not play.trigger.runs_days and not fewest <= entered <= most:
             # An interrupted launch was carried on when the audience had changed.
             sentence = f"The approval covers {fewest} to {most} contacts, and {entered} entered."
             return _turn_away(connection, place, stored, ProposalStatus.VOIDED, sentence, audience=selection.audience)
@@ -313,6 +280,10 @@ def _open(place: Workplace, proposal: Proposal, campaign: Campaign, selection: S
             },
         )
     sentence = f"{entered} contacts entered, {audience.holdout} of them held out."
+    if play.trigger.runs_days:
+        sentence = (
+            f"It lets contacts in for {play.trigger.runs_days} days, at most {play.limits.contacts_per_day} a day."
+        )
     return Launch(proposal.proposal_id, ProposalStatus.LAUNCHED, campaign_id, sentence, audience)
 
 

@@ -10,6 +10,7 @@ from tools.drain import drain, export_sends, is_worth_draining
 from tools.failure import Guard, aloud
 from tools.gate import close_overdue, give_up_stale
 from tools.launch import Launch, launch_approved
+from tools.trigger import let_in
 from tools.workplace import Workplace
 
 
@@ -22,6 +23,8 @@ class Tick:
     """Claims of silent workers that became unknown."""
     overdue: int = 0
     """Messages that could no longer leave in time."""
+    entered: int = 0
+    """Contacts whom triggers let in."""
     advanced: int = 0
     delivered: Delivered = field(default_factory=Delivered)
     finished: list[str] = field(default_factory=list)
@@ -41,6 +44,8 @@ def tick(place: Workplace, guard: Guard = aloud) -> Tick:
         done.launched = launch_approved(place)
     with guard("stale claims"):
         done.lost = give_up_stale(place)
+    with guard("triggers"):
+        done.entered = let_in(place)
     moved = True
     while moved:
         moved = False

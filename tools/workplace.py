@@ -11,6 +11,7 @@ from memory.lake import Lake
 from memory.store import Store
 from policies.pack import Pack
 from tools.channels.channel import Channel
+from tools.feature_cache import FeatureCache
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,8 @@ class Workplace:
     """Of the catalogue's prices."""
     programme_share: float = 0.0
     """Share of contacts (0 to 1) outside all marketing, drawn anew each quarter."""
+    features: FeatureCache = field(default_factory=FeatureCache)
+    """Of branches and triggers: computed once an hour, not once a contact."""
     example_brand: Brand | None = None
     """The brand that a new workspace starts with, where mail reaches people: nothing is launched in its name."""
     lease_clock: Clock = field(default_factory=SystemClock)

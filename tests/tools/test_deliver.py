@@ -575,7 +575,7 @@ def _enrol_anyway(place: Workplace, proposal_id: str, contact_id: int) -> None:
             entered_at=at,
         )
         enrolments.enter(connection, [row])
-        inside = enrolments.of_contacts(connection, campaign_id, [contact_id])[contact_id]
+        inside = enrolments.last_entries(connection, campaign_id, [contact_id])[contact_id]
         first = message_at(inside, proposal.play, at, at)
         assert first is not None
         ledger.plan(connection, [first], actor="test", at=at)

@@ -23,6 +23,7 @@ from memory.proposal import ProposalStatus
 from memory.schema import offers, to_micros
 from memory.schema import proposals as proposal_rows
 from memory.snapshot import refresh
+from memory.steps import ExitStep
 from memory.steps import Sequence as PlaySequence
 from memory.store import Store
 from tests.policies.worlds import own_pack
@@ -283,7 +284,7 @@ def test_contacts_per_day_spreads_the_entries(place: Workplace, clock: ManualClo
 def test_sequences_are_drawn_by_their_shares_and_logged_also_for_the_holdout(place: Workplace) -> None:
     add_contacts(place.store, range(1, 1001))
     two = tuple(
-        PlaySequence(key=key, title=key, steps=(step("mail1"),), share=share)
+        PlaySequence(key=key, title=key, steps=(step("mail1"), ExitStep(key="end")), share=share)
         for key, share in (("calm", 0.75), ("loud", 0.25))
     )
     done = start(place, play(sequences=two, holdout_share=0.5), range(1, 1001))

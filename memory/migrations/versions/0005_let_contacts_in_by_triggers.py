@@ -26,6 +26,9 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('arrival_id', name=op.f('pk_arrivals')),
     sa.UniqueConstraint('campaign_id', 'event_id', name=op.f('uq_arrivals_campaign_id_event_id'))
     )
+    with op.batch_alter_table('arrivals', schema=None) as batch_op:
+        batch_op.create_index('ix_arrivals_contact_id', ['contact_id'], unique=False)
+
     op.create_table('alerts',
     sa.Column('alert_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('campaign_id', sa.String(length=64), nullable=False),

@@ -1,0 +1,67 @@
+"""Alerts: something for a person to do about a contact, raised by a step of a campaign."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from memory.errors import ConflictError, NotFoundError
+from memory.journal import append
+from memory.schema import alerts
+from memory.store import upsert
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """One task, about one contact, for whoever answers for the campaign."""
+
+    alert_id: int = 0
+    campaign_id: str
+    contact_id: int
+    enrolment_id: int
+    step_key: str
+    owner: str
+    task: dict[str, str] = field(default_factory=dict)
+    """What to do, by language."""
+    raised_at: datetime
+    done_at: datetime | None = None
+    done_by: str = ""
+    note: str = ""
+
+
+def raise_alerts(connection: Connection, rows: Sequence[Alert]) -> int:
+    """Write alerts; the same step of the same enrolment raises one only. Returns how many were new."""
+    values = [{name: value for name, value in asdict(row).items() if name != "alert_id"} for row in rows]
+    return upsert(connection, alerts, values, keys=["enrolment_id", "step_key"])
+
+
+def list_alerts(connection: Connection, *, everything: bool = False, limit: int = 200) -> list[Alert]:
+    """Alerts that wait for somebody, oldest first; with ``everything`` those that are done too."""
+    query = select(alerts).order_by(alerts.c.raised_at, alerts.c.alert_id).limit(limit)
+    if not everything:
+        query = query.where(alerts.c.done_at.is_(None))
+    return [_alert(row) for row in connection.execute(query)]
+
+
+def finish_alert(connection: Connection, alert_id: int, *, at: datetime, actor: str, note: str = "") -> Alert:
+    """Say that somebody has seen to it. Raises NotFoundError, or ConflictError when it was done already."""
+    row = connection.execute(select(alerts).where(alerts.c.alert_id == alert_id)).one_or_none()
+    if row is None:
+        raise NotFoundError(f"There is no alert {alert_id}.", remedy="`noria alerts` lists those that wait.")
+    changed = connection.execute(
+        update(alerts)
+        .where(alerts.c.alert_id == alert_id, alerts.c.done_at.is_(None))
+        .values(done_at=at, done_by=actor, note=note)
+    )
+    if changed.rowcount != 1:
+        raise ConflictError(f"Alert {alert_id} was done already.", remedy="`noria alerts` lists those that wait.")
+    append(connection, at=at, actor=actor, action="alert.done", subject=f"alert {alert_id}", payload={"note": note})
+    return _alert(connection.execute(select(alerts).where(alerts.c.alert_id == alert_id)).one())
+
+
+def _alert(row: Row[Any]) -> Alert:
+    return Alert(**row._asdict())

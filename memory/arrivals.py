@@ -1,0 +1,70 @@
+"""Arrivals: contacts whom a trigger has named and who wait to be let into a campaign."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, select
+
+from memory.play import RecordKind
+from memory.schema import arrivals, campaigns
+from memory.store import upsert
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """One contact at the door of one campaign, because of one event or call."""
+
+    arrival_id: int = 0
+    campaign_id: str
+    contact_id: int
+    event_id: str
+    at: datetime
+    """When the contact did what brought them here."""
+    bindings: dict[RecordKind, str] = field(default_factory=dict)
+    """Records that the event names, from which personal values are read."""
+
+
+def announce(connection: Connection, rows: Sequence[Arrival]) -> int:
+    """Put contacts at the door; the same event brings nobody twice. Returns how many are new."""
+    values = [{name: value for name, value in asdict(row).items() if name != "arrival_id"} for row in rows]
+    return upsert(connection, arrivals, values, keys=["campaign_id", "event_id"])
+
+
+def waiting(connection: Connection, *, limit: int) -> list[Arrival]:
+    """Who waits at the doors of live campaigns, oldest first."""
+    query = (
+        select(arrivals)
+        .join(campaigns, campaigns.c.campaign_id == arrivals.c.campaign_id)
+        .where(campaigns.c.status == "live")
+        .order_by(arrivals.c.arrival_id)
+        .limit(limit)
+    )
+    return [_arrival(row) for row in connection.execute(query)]
+
+
+def of_contacts(connection: Connection, contact_ids: Collection[int]) -> list[Arrival]:
+    """The doors at which some contacts wait."""
+    query = select(arrivals).where(arrivals.c.contact_id.in_(sorted(contact_ids))).order_by(arrivals.c.arrival_id)
+    return [_arrival(row) for row in connection.execute(query)]
+
+
+def send_away(connection: Connection, arrival_ids: Collection[int]) -> None:
+    """They need not come in any more."""
+    if arrival_ids:
+        connection.execute(delete(arrivals).where(arrivals.c.arrival_id.in_(sorted(arrival_ids))))
+
+
+def take(connection: Connection, arrival_ids: Collection[int]) -> set[int]:
+    """Take contacts from the door, locked: only those that no other worker took."""
+    query = select(arrivals.c.arrival_id).where(arrivals.c.arrival_id.in_(sorted(arrival_ids)))
+    mine = set(connection.execute(query.with_for_update(skip_locked=True)).scalars())
+    connection.execute(delete(arrivals).where(arrivals.c.arrival_id.in_(sorted(mine))))
+    return mine
+
+
+def _arrival(row: Row[Any]) -> Arrival:
+    return Arrival(**row._asdict())

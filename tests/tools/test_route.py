@@ -1,0 +1,259 @@
+"""The steps between entering and leaving: waits, branches, attributes and alerts, each on the clock."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memory import alerts, contacts, enrolments
+from memory.clock import ManualClock
+from memory.enrolments import Enrolment
+from memory.errors import ConflictError, NotFoundError
+from memory.lake import LakeTable
+from memory.play import Limits, Play
+from memory.steps import (
+    AlertStep,
+    BranchStep,
+    ExitStep,
+    HasAttribute,
+    HasDone,
+    InSegment,
+    PropertyFilter,
+    Step,
+    UpdateStep,
+    WaitEventStep,
+    WaitStep,
+    WaitWindowStep,
+)
+from memory.steps import Sequence as PlaySequence
+from memory.store import Store
+from tests.memory.builders import as_rows
+from tests.tools.scene import DAY, NOW, add_contacts, counts, play, start, step, workplace
+from tools.intake import Incoming, receive
+from tools.route import walk
+from tools.worker import tick
+from tools.workplace import Workplace
+
+HOUR = timedelta(hours=1)
+END = ExitStep(key="end")
+
+
+@pytest.fixture
+def place(any_store: Store, clock: ManualClock, tmp_path: Path) -> Workplace:
+    return workplace(any_store, clock, tmp_path)
+
+
+def of_steps(*steps: Step, **changes: Any) -> Play:
+    return play(sequences=(PlaySequence(key="one", title="One", steps=steps, share=1),), **changes)
+
+
+def did(place: Workplace, kind: str, contact: int = 1, **properties: Any) -> None:
+    at = place.clock.now()
+    event = Incoming(event_id=f"{kind}-{contact}-{at:%d%H%M}", kind=kind, at=at, contact=contact, properties=properties)
+    receive(place.store, [event], at)
+
+
+def only(place: Workplace, campaign_id: str) -> Enrolment:
+    with place.store.read() as connection:
+        [one] = enrolments.of_campaign(connection, campaign_id)
+    return one
+
+
+def steps_sent(place: Workplace) -> list[str]:
+    from sqlalchemy import select
+
+    from memory.schema import messages
+
+    with place.store.read() as connection:
+        query = select(messages.c.step_key).where(messages.c.state == "sent").order_by(messages.c.message_id)
+        return list(connection.execute(query).scalars())
+
+
+CLICKED_SHOES = HasDone(event="click", where=(PropertyFilter(property="link", one_of=("shoes",)),))
+BY_CLICK = (
+    step("choose"),
+    WaitStep(key="three_days", days=3),
+    BranchStep(key="clicked", condition=CLICKED_SHOES, then="shoes", otherwise="general"),
+    step("shoes").model_copy(update={"next": "end"}),
+    step("general"),
+    END,
+)
+
+
+@pytest.mark.parametrize(("link", "second"), [("shoes", "shoes"), ("hats", "general"), ("", "general")])
+def test_a_click_chooses_the_way(place: Workplace, clock: ManualClock, link: str, second: str) -> None:
+    add_contacts(place.store, [1])
+    start(place, of_steps(*BY_CLICK), [1])
+    tick(place)
+    clock.advance(HOUR)
+    if link:
+        did(place, "click", link=link)
+    clock.advance(3 * DAY)
+    tick(place)
+    assert steps_sent(place) == ["choose", second]
+
+
+def test_a_machines_click_chooses_nothing(place: Workplace, clock: ManualClock) -> None:
+    add_contacts(place.store, [1])
+    start(place, of_steps(*BY_CLICK), [1])
+    tick(place)
+    at = clock.now()
+    scan = Incoming(event_id="scan", kind="click", at=at, contact=1, properties={"link": "shoes"}, human=False)
+    receive(place.store, [scan], at)
+    clock.advance(3 * DAY)
+    tick(place)
+    assert steps_sent(place) == ["choose", "general"]
+
+
+def test_what_was_done_before_entering_decides_nothing(place: Workplace, clock: ManualClock) -> None:
+    add_contacts(place.store, [1])
+    clock.advance(-HOUR)
+    did(place, "click", link="shoes")
+    clock.advance(HOUR)
+    start(place, of_steps(*BY_CLICK), [1])
+    tick(place)
+    clock.advance(3 * DAY)
+    tick(place)
+    assert steps_sent(place) == ["choose", "general"]
+
+
+@pytest.mark.parametrize(("days_ago", "second"), [(10, "recent"), (200, "long_ago")])
+def test_a_segment_chooses_the_way(place: Workplace, clock: ManualClock, days_ago: int, second: str) -> None:
+    add_contacts(place.store, [1])
+    ordered = {"order_id": "o1", "contact_id": 1, "at": NOW - days_ago * DAY, "total_cents": 900}
+    place.lake.append(LakeTable.ORDERS, as_rows(LakeTable.ORDERS, [ordered]), batch_id="one")
+    place.lake.replace(
+        LakeTable.CONTACTS, as_rows(LakeTable.CONTACTS, [{"contact_id": 1, "created_at": NOW - 400 * DAY}])
+    )
+    recently = InSegment(expression={"type": "compare", "field": "recency_days", "operator": "<", "value": 60})
+    branch = BranchStep(key="which", condition=recently, then="recent", otherwise="long_ago")
+    start(place, of_steps(branch, step("recent").model_copy(update={"next": "end"}), step("long_ago"), END), [1])
+    tick(place)
+    assert steps_sent(place) == [second]
+
+
+@pytest.mark.parametrize(("likes", "sent"), [("tea", "tea"), ("coffee", "other"), (None, "other")])
+def test_an_attribute_chooses_the_way(place: Workplace, likes: str | None, sent: str) -> None:
+    add_contacts(place.store, [1], attributes={"likes": likes} if likes else {})
+    condition = HasAttribute(attribute="likes", one_of=("tea",))
+    branch = BranchStep(key="which", condition=condition, then="tea", otherwise="other")
+    start(place, of_steps(branch, step("tea").model_copy(update={"next": "end"}), step("other"), END), [1])
+    tick(place)
+    assert steps_sent(place) == [sent]
+
+
+def test_a_wait_for_an_event_ends_with_it(place: Workplace, clock: ManualClock) -> None:
+    add_contacts(place.store, [1])
+    wait = WaitEventStep(key="until_visit", event="visit", days=5)
+    start(place, of_steps(step("first"), wait, step("second"), END), [1])
+    tick(place)
+    clock.advance(HOUR)
+    tick(place)
+    assert steps_sent(place) == ["first"]
+    did(place, "visit")
+    tick(place)
+    assert steps_sent(place) == ["first", "second"]
+
+
+def test_a_wait_for_an_event_that_never_comes_ends_in_time(place: Workplace, clock: ManualClock) -> None:
+    add_contacts(place.store, [1])
+    wait = WaitEventStep(key="until_visit", event="visit", days=5)
+    start(place, of_steps(step("first"), wait, step("second"), END), [1])
+    tick(place)
+    did(place, "search")
+    clock.advance(5 * DAY - HOUR)
+    tick(place)
+    assert steps_sent(place) == ["first"]
+    clock.advance(HOUR)
+    tick(place)
+    assert steps_sent(place) == ["first", "second"]
+
+
+def test_an_attribute_is_written_once_and_only_for_who_is_not_held_out(place: Workplace) -> None:
+    add_contacts(place.store, range(1, 31), attributes={"kept": 1})
+    update = UpdateStep(key="mark", attribute="welcomed", value=True)
+    started = start(place, of_steps(update, step("first"), END, holdout_share=0.5), range(1, 31))
+    tick(place)
+    with place.store.read() as connection:
+        inside = enrolments.of_campaign(connection, started.campaign_id)
+        held_out = {one.contact_id for one in inside if one.in_holdout}
+        marked = {
+            one for one in range(1, 31) if contacts.get(connection, one).attributes == {"kept": 1, "welcomed": True}
+        }
+    assert held_out
+    assert marked == set(range(1, 31)) - held_out
+
+
+def test_an_alert_waits_for_a_person_and_is_done_once(place: Workplace, clock: ManualClock) -> None:
+    add_contacts(place.store, [1])
+    call = AlertStep(key="call", task={"en": "Call this customer.", "fr": "Appelez ce client."})
+    start(place, of_steps(step("first"), call, END), [1])
+    tick(place)
+    clock.advance(HOUR)
+    tick(place)
+    with place.store.write() as connection:
+        [raised] = alerts.list_alerts(connection)
+        assert (raised.contact_id, raised.task["en"]) == (1, "Call this customer.")
+        done = alerts.finish_alert(connection, raised.alert_id, at=clock.now(), actor="cli:marie", note="called")
+        assert (done.done_by, done.note) == ("cli:marie", "called")
+        assert alerts.list_alerts(connection) == []
+        with pytest.raises(ConflictError):
+            alerts.finish_alert(connection, raised.alert_id, at=clock.now(), actor="cli:marie")
+        with pytest.raises(NotFoundError):
+            alerts.finish_alert(connection, 99, at=clock.now(), actor="cli:marie")
+
+
+def test_an_exit_says_why(place: Workplace) -> None:
+    add_contacts(place.store, [1])
+    started = start(place, of_steps(step("first"), ExitStep(key="end", reason="thanked")), [1])
+    tick(place)
+    tick(place)
+    assert only(place, started.campaign_id).exit_reason == "thanked"
+
+
+# Two clock changes of most zones, and a summer and a winter day.
+_MOMENTS = st.one_of(
+    st.datetimes(datetime(2025, 3, 28), datetime(2025, 4, 1)),
+    st.datetimes(datetime(2025, 10, 24), datetime(2025, 10, 28)),
+    st.datetimes(datetime(2024, 1, 1), datetime(2026, 12, 31)),
+)
+_ZONES = st.sampled_from(sorted(available_timezones() - {"localtime"}))
+
+
+@given(moment=_MOMENTS, zone=_ZONES, first=st.integers(0, 23), hours=st.integers(1, 24),
+       weekdays=st.sets(st.integers(0, 6), min_size=1))  # fmt: skip
+def test_a_wait_for_a_window_ends_inside_it_in_every_zone(
+    moment: datetime, zone: str, first: int, hours: int, weekdays: set[int]
+) -> None:
+    until = min(first + hours, 24)
+    window = WaitWindowStep(key="window", from_hour=first, until_hour=until, weekdays=tuple(sorted(weekdays)))
+    sequence = PlaySequence(key="one", title="One", steps=(window, step("mail"), END), share=1)
+    at, local = moment.replace(tzinfo=UTC), ZoneInfo(zone)
+    stand = walk(sequence, None, at, holds=lambda _: False, zone=local)
+    inside = at.astimezone(local)
+    if first <= inside.hour < until and inside.weekday() in weekdays:
+        assert stand.step_key == "mail"
+        return
+    assert stand.step_key == "window"
+    assert stand.due_at is not None
+    opens = stand.due_at.astimezone(local)
+    # Where a clock change swallows the hour, the window opens with the first one that exists.
+    assert opens.weekday() in weekdays
+    assert first <= opens.hour < max(until, first + 2)
+    assert at < stand.due_at <= at + timedelta(days=9)
+    assert walk(sequence, "window", stand.due_at, holds=lambda _: False, zone=local).step_key == "mail"
+
+
+def test_a_contact_goes_the_same_way_however_often_the_worker_looks(place: Workplace, clock: ManualClock) -> None:
+    add_contacts(place.store, [1])
+    start(place, of_steps(*BY_CLICK, limits=Limits()), [1])
+    for _ in range(5 * 24):
+        tick(place)
+        clock.advance(HOUR)
+    assert counts(place.store) == {"sent": 2}

@@ -1,0 +1,149 @@
+"""What branches are decided on: segments, what contacts did since they entered, and what their record says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, Row, select
+
+from memory import campaigns
+from memory.campaigns import CampaignVersion
+from memory.canonical import digest
+from memory.enrolments import Enrolment
+from memory.schema import campaigns as campaign_rows
+from memory.schema import contacts, intake
+from memory.schema import enrolments as enrolment_rows
+from memory.segments.grammar import fields, parse
+from memory.steps import BranchStep, Condition, HasAttribute, HasDone, InSegment
+from tools.gather import zone_of
+from tools.workplace import Workplace
+
+_Version = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """Who is in which segment, for the campaigns whose enrolments were due when it was looked up."""
+
+    versions: Mapping[_Version, CampaignVersion] = field(default_factory=dict)
+    by_expression: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    """Digest of a segment's expression → the contacts in it."""
+
+
+def look_up_members(place: Workplace) -> Members:
+    """Everything that branches of the enrolments due now may ask of the lake; it holds no lock while it computes."""
+    at = place.clock.now()
+    with place.store.read() as connection:
+        query = (
+            select(enrolment_rows.c.campaign_id, enrolment_rows.c.version)
+            .join(campaign_rows, campaign_rows.c.campaign_id == enrolment_rows.c.campaign_id)
+            .where(enrolment_rows.c.state == "active", enrolment_rows.c.due_at <= at)
+            .where(campaign_rows.c.status == "live")
+            .distinct()
+        )
+        versions = {
+            (row.campaign_id, row.version): campaigns.get_version(connection, row.campaign_id, row.version)
+            for row in connection.execute(query).all()
+        }
+    asked = {digest(one): one for version in versions.values() for one in _expressions(version)}
+    if not asked:
+        return Members(versions)
+    parsed = {name: parse(expression) for name, expression in asked.items()}
+    needed = {name for expression in parsed.values() for name in fields(expression)}
+    known = place.features.at(place.lake, at, needed)
+    return Members(versions, {name: frozenset(known.select(one)) for name, one in parsed.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class _Deed:
+    kind: str
+    at: datetime
+    properties: dict[str, Any]
+
+
+class Grounds:
+    """Decides the branches of some enrolments, read from the store in a few statements, whatever their number."""
+
+    def __init__(self, connection: Connection, members: Members, due: Sequence[Enrolment], kinds: Iterable[str]):
+        self._members = members
+        self._people = _people(connection, {one.contact_id for one in due})
+        self._done = _done(connection, self._people.values(), due, sorted(set(kinds)))
+
+    def zone(self, contact_id: int, fallback: str) -> ZoneInfo:
+        """The contact's own time zone, or the fallback."""
+        person = self._people.get(contact_id)
+        return zone_of(person.time_zone if person else "", fallback)[0]
+
+    def holds(self, condition: Condition, enrolment: Enrolment) -> bool:
+        """Whether a condition is true of the contact now; what nobody knows is not."""
+        person = self._people.get(enrolment.contact_id)
+        if person is None:
+            return False
+        match condition:
+            case InSegment():
+                inside = self._members.by_expression.get(digest(condition.expression), frozenset())
+                return person.contact_id in inside
+            case HasDone():
+                return any(
+                    condition.accepts(deed.kind, deed.properties)
+                    for deed in self._done.get(person.contact_id, ())
+                    if deed.at >= enrolment.entered_at
+                )
+            case HasAttribute():
+                return person.attributes.get(condition.attribute) in condition.one_of
+
+
+def asked_kinds(versions: Iterable[CampaignVersion]) -> set[str]:
+    """The kinds of event that branches of some campaigns ask about."""
+    return {
+        step.condition.event
+        for version in versions
+        if version.digest_found == version.digest
+        for sequence in version.play.sequences
+        for step in sequence.steps
+        if isinstance(step, BranchStep) and isinstance(step.condition, HasDone)
+    }
+
+
+def _expressions(version: CampaignVersion) -> list[dict[str, Any]]:
+    if version.digest_found != version.digest:
+        # Somebody touched it, so it may not even be a play; nothing of it moves.
+        return []
+    return [
+        step.condition.expression
+        for sequence in version.play.sequences
+        for step in sequence.steps
+        if isinstance(step, BranchStep) and isinstance(step.condition, InSegment)
+    ]
+
+
+def _people(connection: Connection, ids: set[int]) -> dict[int, Row[Any]]:
+    """Each contact as who they are now: after a merge, the one they became part of."""
+    query = select(contacts.c.contact_id, contacts.c.time_zone, contacts.c.attributes, contacts.c.merged_into)
+    found = {row.contact_id: row for row in connection.execute(query.where(contacts.c.contact_id.in_(sorted(ids))))}
+    missing = {row.merged_into for row in found.values() if row.merged_into is not None} - found.keys()
+    further = _people(connection, missing) if missing else {}
+    known = {**further, **found}
+    return {one: known.get(row.merged_into, row) for one, row in known.items()}
+
+
+def _done(
+    connection: Connection, people: Iterable[Row[Any]], due: Sequence[Enrolment], kinds: Sequence[str]
+) -> dict[int, list[_Deed]]:
+    if not kinds or not due:
+        return {}
+    since: datetime = min(one.entered_at for one in due)
+    query = (
+        select(intake.c.contact_id, intake.c.kind, intake.c.at, intake.c.properties)
+        .where(intake.c.contact_id.in_(sorted({one.contact_id for one in people})), intake.c.kind.in_(kinds))
+        .where(intake.c.human, intake.c.at >= since)
+        .order_by(intake.c.intake_id)
+    )
+    found: dict[int, list[_Deed]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.contact_id, []).append(_Deed(row.kind, row.at, row.properties))
+    return found

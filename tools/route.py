@@ -1,0 +1,82 @@
+"""The way of one contact through a sequence: from a step onward to where it has to wait, or out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+
+from memory.steps import (
+    AlertStep,
+    BranchStep,
+    Condition,
+    ExitStep,
+    SendStep,
+    Sequence,
+    UpdateStep,
+    WaitEventStep,
+    WaitStep,
+    WaitWindowStep,
+)
+from policies.rules.send_window import next_opening
+
+COMPLETED = "completed"
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """Where a contact comes to stand, and what is done on the way there."""
+
+    step_key: str | None
+    """None when they are out."""
+    due_at: datetime | None
+    """When they go on; None while they wait for their message to end."""
+    exit_reason: str = ""
+    passed: tuple[UpdateStep | AlertStep, ...] = ()
+
+
+def walk(
+    sequence: Sequence,
+    after: str | None,
+    at: datetime,
+    *,
+    holds: Callable[[Condition], bool],
+    zone: tzinfo,
+) -> Stand:
+    """Go on from the step at which a contact stood (None: from the door) until one that takes time, or out.
+
+    ``holds`` decides branches, ``zone`` is the contact's own. A step that is gone ends the way.
+    """
+    key = sequence.steps[0].key if after is None else next(iter(sequence.followers(after)), None)
+    passed: list[UpdateStep | AlertStep] = []
+    # A checked sequence has no circles; the bound keeps one that nobody checked from turning for ever.
+    for _ in sequence.steps:
+        step = None if key is None else sequence.step(key)
+        match step:
+            case None:
+                break
+            case SendStep():
+                return Stand(step.key, None, passed=tuple(passed))
+            case WaitStep() | WaitEventStep():
+                return Stand(step.key, at + step.duration, passed=tuple(passed))
+            case WaitWindowStep():
+                opens_at = _opening(step, at, zone)
+                if opens_at > at:
+                    return Stand(step.key, opens_at, passed=tuple(passed))
+                key = sequence.followers(step.key)[0]
+            case BranchStep():
+                key = step.then if holds(step.condition) else step.otherwise
+            case UpdateStep() | AlertStep():
+                passed.append(step)
+                key = sequence.followers(step.key)[0]
+            case ExitStep():
+                return Stand(None, None, step.reason, tuple(passed))
+    return Stand(None, None, COMPLETED, tuple(passed))
+
+
+def _opening(step: WaitWindowStep, at: datetime, zone: tzinfo) -> datetime:
+    local = at.astimezone(zone)
+    if step.from_hour <= local.hour < step.until_hour and local.weekday() in step.weekdays:
+        return at
+    opens_at = next_opening(local, step.from_hour, step.until_hour, frozenset(step.weekdays))
+    return opens_at or at + timedelta(days=7)

@@ -1,0 +1,208 @@
+"""Triggers: whoever an event, a segment, a date or another system names is let into a running campaign."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
+
+from memory import arrivals, campaigns, enrolments
+from memory.arrivals import Arrival
+from memory.campaigns import Campaign, CampaignVersion
+from memory.enrolments import Enrolment
+from memory.journal import append
+from memory.play import Play, RecordKind
+from memory.segments.grammar import fields, parse
+from memory.snapshot import refresh
+from memory.trigger import DateTrigger, Reentry, SegmentTrigger
+from tools.anniversaries import due_today
+from tools.audience import Entrant, choose
+from tools.enrol import enrol
+from tools.workplace import Workplace
+
+if TYPE_CHECKING:
+    from memory.features.table import Features
+
+_CHUNK = 500
+LOOK_EVERY = timedelta(hours=1)
+"""How often segments and dates are looked at."""
+TOO_LATE = timedelta(days=1)
+"""An event that could not be acted on for so long is let go: it answers a moment that has passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Caller:
+    """Somebody named by a trigger, from when, and with which records."""
+
+    at: datetime
+    bindings: Mapping[RecordKind, str]
+
+
+def let_in(place: Workplace) -> int:
+    """Let in everybody who waits at a door or came into a segment or to a date; returns how many entered."""
+    return _answer_arrivals(place) + _look_around(place)
+
+
+def _answer_arrivals(place: Workplace) -> int:
+    entered = 0
+    while True:
+        with place.store.read() as connection:
+            waiting = arrivals.waiting(connection, limit=_CHUNK)
+        if not waiting:
+            return entered
+        by_campaign: dict[str, list[Arrival]] = {}
+        for one in waiting:
+            by_campaign.setdefault(one.campaign_id, []).append(one)
+        for campaign_id, those in sorted(by_campaign.items()):
+            callers: dict[int, _Caller] = {}
+            for one in those:
+                callers[one.contact_id] = _Caller(one.at, one.bindings)
+            entered += _admit(place, campaign_id, callers, those)
+
+
+def _look_around(place: Workplace) -> int:
+    """Segments and dates, at most once an hour each."""
+    at = place.clock.now()
+    with place.store.read() as connection:
+        live = [
+            one
+            for one in campaigns.list_campaigns(connection, ["live"])
+            if one.trigger_kind in {"segment", "date"}
+            and (one.checked_at is None or one.checked_at <= at - LOOK_EVERY)
+            and one.starts_at <= at
+        ]
+        versions = [campaigns.get_version(connection, one.campaign_id, one.version) for one in live]
+    entered = 0
+    if live:
+        # Who consented or arrived since must be seen now.
+        refresh(place.store, place.lake)
+    for campaign, version in zip(live, versions, strict=True):
+        if version.digest_found == version.digest:
+            named = _named(place, version.play, at)
+            entered += _admit(place, campaign.campaign_id, dict.fromkeys(named, _Caller(at, {})))
+        with place.store.write() as connection:
+            campaigns.checked(connection, campaign.campaign_id, at)
+    return entered
+
+
+def _named(place: Workplace, play: Play, at: datetime) -> list[int]:
+    """Contacts whom a segment or a date names at this moment, the audience included."""
+    trigger = play.trigger
+    features = _features(place, play, at)
+    inside = features.select(parse(play.audience))
+    if isinstance(trigger, SegmentTrigger):
+        return inside
+    assert isinstance(trigger, DateTrigger)
+    with place.store.read() as connection:
+        return due_today(connection, trigger, inside, features, at=at, fallback_zone=play.schedule.fallback_zone)
+
+
+def _admit(place: Workplace, campaign_id: str, callers: Mapping[int, _Caller], waiting: Sequence[Arrival] = ()) -> int:
+    """Let those in whom the campaign's rules allow: audience, re-entry, entries per day; everybody else is let go."""
+    at = place.clock.now()
+    with place.store.read() as connection:
+        campaign = campaigns.get(connection, campaign_id)
+        version = campaigns.get_version(connection, campaign_id, campaign.version)
+        play = version.play if version.digest_found == version.digest else None
+        free = {} if play is None else _may_enter(connection, campaign, play, callers, at)
+        shares = campaigns.shares(connection, campaign_id, campaign.version)
+    entrants: tuple[Entrant, ...] = ()
+    if play is not None and free:
+        selection = choose(
+            place.store,
+            place.lake,
+            place.pack,
+            play,
+            at=at,
+            campaign_id=campaign_id,
+            features=None if _asks_nothing(play) else _features(place, play, at),
+            programme_share=place.programme_share,
+            currency=place.currency,
+            shares=shares,
+            only=free.keys(),
+            named={contact_id: callers[contact_id].bindings for contact_id in free},
+        )
+        entrants = selection.entrants
+    with place.store.write() as connection:
+        if waiting:
+            # What another worker took is that worker's to let in.
+            taken = arrivals.take(connection, [one.arrival_id for one in waiting])
+            mine = {one.contact_id for one in waiting if one.arrival_id in taken}
+            entrants = tuple(one for one in entrants if one.contact_id in mine)
+        if play is None or campaigns.get(connection, campaign_id).status != "live":
+            return 0
+        return _enter(connection, place, campaign, version, entrants, callers, at)
+
+
+def _enter(
+    connection: Connection,
+    place: Workplace,
+    campaign: Campaign,
+    version: CampaignVersion,
+    entrants: Sequence[Entrant],
+    callers: Mapping[int, _Caller],
+    at: datetime,
+) -> int:
+    play = version.play
+    # Asked again under the lock: another worker may have let somebody in since.
+    allowed = _may_enter(connection, campaign, play, {one.contact_id: callers[one.contact_id] for one in entrants}, at)
+    room = _room(connection, campaign, play, at)
+    entering = [(one, callers[one.contact_id].at) for one in entrants if one.contact_id in allowed][:room]
+    entered = enrol(connection, place, campaign, play, entering, allowed)
+    if entered:
+        append(
+            connection,
+            at=at,
+            actor=place.actor,
+            action="campaign.let_in",
+            subject=campaign.campaign_id,
+            payload={
+                "entered": entered,
+                "holdout": sum(one.in_holdout for one, _ in entering),
+            },
+        )
+    return entered
+
+
+def _may_enter(
+    connection: Connection, campaign: Campaign, play: Play, callers: Mapping[int, _Caller], at: datetime
+) -> dict[int, int]:
+    """Who may come in by the rules of the door, each with the number of this entry."""
+    if at >= campaign.starts_at + timedelta(days=play.trigger.runs_days):
+        return {}
+    last = enrolments.last_entries(connection, campaign.campaign_id, callers)
+    return {
+        contact_id: (last[contact_id].occurrence + 1 if contact_id in last else 1)
+        for contact_id, caller in callers.items()
+        if campaign.starts_at <= caller.at
+        and caller.at > at - TOO_LATE
+        and (contact_id not in last or _again(play.reentry, last[contact_id], caller.at))
+    }
+
+
+def _again(rule: Reentry, last: Enrolment, at: datetime) -> bool:
+    if last.state == "active" or rule.allowed == "never" or (last.exited_at is not None and last.exited_at > at):
+        return False
+    return rule.allowed == "after_exit" or last.entered_at <= at - timedelta(days=rule.days)
+
+
+def _room(connection: Connection, campaign: Campaign, play: Play, at: datetime) -> int:
+    """How many may still enter: of today's share, and of what was approved for the whole time."""
+    assert play.limits.contacts_per_day is not None
+    today = enrolments.count_since(connection, campaign.campaign_id, at - timedelta(days=1))
+    ever = enrolments.count(connection, campaign.campaign_id)
+    return max(min(play.limits.contacts_per_day - today, play.size_band[1] - ever), 0)
+
+
+def _asks_nothing(play: Play) -> bool:
+    return not fields(parse(play.audience)) and not play.records
+
+
+def _features(place: Workplace, play: Play, at: datetime) -> Features:
+    names = {*fields(parse(play.audience)), *play.records.values()}
+    if isinstance(play.trigger, DateTrigger) and play.trigger.feature:
+        names.add(play.trigger.feature)
+    return place.features.at(place.lake, at, names)
