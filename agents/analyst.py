@@ -14,6 +14,7 @@ from agents.sizing import choose_holdout, make_detection, make_forecast, prior_f
 from agents.state import ProposalState
 from agents.tasks import task_of
 from memory.errors import NoriaError
+from memory.events import ORDER
 from memory.proposal import Audience, Authorship, Evidence
 from policies.rules.audience_size import AudienceSizeLimits, too_few
 from tools.lookups import Lookup
@@ -81,6 +82,9 @@ def size(task: Task) -> Opportunity:
     base, value = call("base_rate", about), call("order_value", about)
     past = call("lessons", about)
     rate, per_order = float(base.result["rate"]), float(value.result["value_per_order_cents"])
+    if playbook.goal.event != ORDER:
+        # What it brings in is not known before an order follows.
+        per_order = 0.0
     prior, uses = prior_from(
         task.recall.lessons,
         segment=audience_sentence(playbook),
@@ -102,6 +106,7 @@ def size(task: Task) -> Opportunity:
         value_kind=kind,
         message_cost_cents=cost_cents,
         currency=str(value.result["currency"]),
+        noun=playbook.goal.noun,
     )
     return Opportunity(
         playbook=playbook.id,

@@ -58,6 +58,8 @@ def plain_play(desk: Desk, playbook: Playbook) -> Play:
     return Play(
         playbook=playbook.id,
         name=playbook.name,
+        trigger=playbook.trigger,
+        reentry=playbook.reentry,
         audience=playbook.segment,
         audience_sentence=audience_sentence(playbook),
         records=playbook.records,
@@ -68,7 +70,7 @@ def plain_play(desk: Desk, playbook: Playbook) -> Play:
         exits=playbook.exits,
         schedule=plain_schedule(desk, desk.clock.now()),
         holdout_share=playbook.holdout_share,
-        limits=playbook.limits,
+        limits=playbook.limits.model_copy(update={"contacts_per_day": 10**6} if playbook.trigger.runs_days else {}),
         brand=desk.brand,
         owner=OWNERLESS,
         review_days=playbook.review_days,
@@ -120,6 +122,7 @@ def with_audience(task: Task, proposal: Proposal, audience: Audience, opportunit
         discount_per_order_cents=discount_per_order_cents(play.offer, average) * share_with_offer(task.playbook, play),
         message_cost_cents=cost_cents,
         currency=before.currency,
+        noun=play.goal.noun,
     )
     return proposal.model_copy(
         update={
@@ -155,6 +158,8 @@ def _play(task: Task, writing: Writing, scheduling: Scheduling) -> Play:
     return Play(
         playbook=playbook.id,
         name=playbook.name,
+        trigger=playbook.trigger,
+        reentry=playbook.reentry,
         audience=playbook.segment,
         audience_sentence=audience_sentence(playbook),
         records=playbook.records,
@@ -179,9 +184,12 @@ def _summary(play: Play, audience: Audience, cost_cents: int, expires_at: dateti
     most = max(most_sends(one) for one in play.sequences)
     first, last = play.schedule.starts_at, last_planned_send(play)
     when = f"on {first:%d %B %Y}" if first.date() == last.date() else f"from {first:%d %B} to {last:%d %B %Y}"
+    whom = f"{audience.treated} contacts"
+    if play.trigger.runs_days:
+        whom = f"about {whom}, at most {play.limits.contacts_per_day} a day as they come,"
     offer = f", with {play.offer.labels.get('en', play.offer.offer_id)}" if play.offer else ""
     return (
-        f"Write to {audience.treated} contacts {when} (up to {most} message{'s' if most > 1 else ''} each{offer}), "
+        f"Write to {whom} {when} (up to {most} message{'s' if most > 1 else ''} each{offer}), "
         f"hold out {audience.holdout}; the messages cost {cost_cents / 100:.2f}; "
         f"decide by {expires_at:%d %B %Y, %H:%M} UTC."
     )

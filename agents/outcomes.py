@@ -13,7 +13,7 @@ from sqlalchemy import Connection, func, select
 from agents.learning.readout import HOLDOUT, Reactions
 from agents.learning.revenue import OrderValues
 from memory.engine import Engine
-from memory.events import COMPLAINT
+from memory.events import COMPLAINT, ORDER
 from memory.lake import Lake
 from memory.live_orders import LiveOrders, live_orders
 from memory.play import Goal
@@ -103,7 +103,7 @@ def campaign_outcomes(
         lake,
         members,
         arms=(HOLDOUT, *arms),
-        category=goal.category,
+        goal=goal,
         cost_cents=round(sent * message_cost_micros / 1_000_000),
         mixed_contacts=mixed,
         open_windows=sum(one.since + window > as_of for one in members),
@@ -122,12 +122,12 @@ def count_outcomes(
     members: Sequence[Member],
     *,
     arms: Sequence[str],
-    category: str = "",
+    goal: Goal | None = None,
     cost_cents: int = 0,
     mixed_contacts: int = 0,
     open_windows: int = 0,
 ) -> Outcomes:
-    """Count what members did while they were observed; an order counts if something was paid.
+    """Count what members did while they were observed: reached the goal, or (None) ordered anything that was paid.
 
     A buyer's value is all they paid meanwhile, net of discounts and returns, less what the goods cost where the cost
     of every line is known; else it is revenue.
@@ -143,15 +143,17 @@ def count_outcomes(
         live = live_orders(connection, min(one.since for one in members), max(one.until for one in members))
         unsubscribed = _withdrawn(connection, members)
         complained = _live_complaints(connection, members, kept)
+        doers = _doers(connection, members, kept, goal) if goal is not None and goal.event != ORDER else None
     engine = lake.connect()
     try:
         _bring(engine, members, kept, live)
-        buyers = _buyers(engine, category)
+        buyers = _buyers(engine, goal.category if goal is not None else "")
         complained |= _ids(engine, _COMPLAINTS, {"kind": COMPLAINT})
         values = _values(engine, buyers, arm_of, cost_cents)
     finally:
         engine.disconnect()
-    bought, gone, angry = (Counter(arm_of[one] for one in found) for found in (buyers, unsubscribed, complained))
+    reached = buyers if doers is None else doers
+    bought, gone, angry = (Counter(arm_of[one] for one in found) for found in (reached, unsubscribed, complained))
     return Outcomes(
         arms=tuple(ArmOutcome(arm, sizes[arm], bought[arm], gone[arm], angry[arm]) for arm in arms),
         values=values,
@@ -196,6 +198,20 @@ def _live_complaints(connection: Connection, members: Sequence[Member], kept: Ma
     query = select(intake.c.contact_id, intake.c.at).where(intake.c.kind == COMPLAINT)
     found = [(kept.get(row.contact_id, row.contact_id), row.at) for row in connection.execute(query)]
     return {contact_id for contact_id, at in found if _observed(of, contact_id, at)}
+
+
+def _doers(connection: Connection, members: Sequence[Member], kept: Mapping[int, int], goal: Goal) -> set[int]:
+    """Members who did what the campaign wanted, where that is no order."""
+    of = {one.contact_id: one for one in members}
+    query = select(intake.c.contact_id, intake.c.at, intake.c.properties).where(
+        intake.c.kind == goal.event, intake.c.human, intake.c.at >= min(one.since for one in members)
+    )
+    return {
+        contact_id
+        for row in connection.execute(query)
+        if _observed(of, contact_id := kept.get(row.contact_id, row.contact_id), row.at)
+        and all(one.accepts(row.properties) for one in goal.where)
+    }
 
 
 def _observed(of: Mapping[int, Member], contact_id: int, at: datetime) -> bool:

@@ -26,6 +26,8 @@ EXITS: Final = ("goal", "consent_withdrawn", "suppressed")
 WHY_NOW_FACTS: Final = frozenset({"contacts", "share", "base_rate", "window_days"})
 """Numbers that a "why now" sentence may name; the analyst fills them from its look-ups."""
 
+_ONLY_BY_MESSAGE: Final = frozenset({"click", "reply", "unsubscribe"})
+
 _RECORD_OF: Final[Mapping[str, RecordKind]] = {
     "product.name": "product",
     "product.price": "product",
@@ -58,7 +60,7 @@ class Problem:
 
 def check(playbook: Playbook) -> list[Problem]:
     """Everything that would keep the play from being proposed, written or ended; empty for a sound playbook."""
-    found = [*_languages(playbook), *_exits(playbook), *_shares(playbook), *_records(playbook)]
+    found = [*_languages(playbook), *_exits(playbook), *_shares(playbook), *_records(playbook), *_measured(playbook)]
     for index, sequence in enumerate(playbook.sequences):
         found += _steps(playbook, sequence, ("sequences", index, "steps"))
     if not found:
@@ -104,6 +106,21 @@ def _shares(playbook: Playbook) -> Iterator[Problem]:
     for key in sorted(set(keys) ^ set(playbook.levels)):
         what = f"The sequence “{key}” has no level" if key in keys else f"“{key}” is not a sequence"
         yield Problem(("levels",), f"{what}.", f"Name one level of “{playbook.lever}” for each sequence.")
+
+
+def _measured(playbook: Playbook) -> Iterator[Problem]:
+    if playbook.goal.event in _ONLY_BY_MESSAGE:
+        yield Problem(
+            ("goal", "event"),
+            f"Whoever gets no message can never reach a “{playbook.goal.event}”.",
+            "Choose something that people also do by themselves.",
+        )
+    if not playbook.holdout_share and any(step.purpose == "marketing" for step in playbook.sends()):
+        yield Problem(
+            ("holdout_share",),
+            "Without a holdout nothing can be learned.",
+            "Give a share; only plays whose every message is transactional hold nobody out.",
+        )
 
 
 def _records(playbook: Playbook) -> Iterator[Problem]:

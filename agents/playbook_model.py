@@ -80,7 +80,7 @@ class Playbook(_Part):
     levels: dict[Key, Text]
     """Level of the lever for each sequence."""
     prior: Prior
-    holdout_share: float = Field(default=0.1, gt=0, le=0.5)
+    holdout_share: float = Field(default=0.1, ge=0, le=0.5)
     requires: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
     """Smallest value of each data-quality measure; with a poorer record the play waits."""
     limits: Limits = Field(default_factory=Limits)

@@ -25,6 +25,7 @@ _FEWEST_PER_ARM = 50
 # A slow start leaves time to stop: a large list enters over several days.
 _ONE_DAY_LIMIT = 5_000
 _MOST_ENTRY_DAYS = 7
+_FEWEST_ENTRIES_A_DAY = 20
 
 
 def schedule(state: ProposalState, desk: Desk) -> ProposalState:
@@ -42,7 +43,8 @@ def schedule_by_rules(task: Task, analysis: Analysis, writing: Writing, *, note:
     limits = task.desk.pack.limits("holdout", HoldoutLimits)
     share = min(max(analysis.opportunity.holdout_share, limits.minimum_share), limits.maximum_share)
     shares = arm_shares(writing, round(reachable * (1 - share)))
-    per_day = contacts_per_day(reachable)
+    runs_days = task.playbook.trigger.runs_days
+    per_day = entries_per_day(reachable, runs_days) if runs_days else contacts_per_day(reachable)
     review_days = min(
         max(task.playbook.review_days, task.playbook.goal.window_days),
         task.desk.pack.limits("review_date", ReviewDateLimits).maximum_days,
@@ -58,7 +60,7 @@ def schedule_by_rules(task: Task, analysis: Analysis, writing: Writing, *, note:
     return Scheduling(
         schedule=plain_schedule(task.desk, starts_from(task.desk, days_ahead=1)),
         holdout_share=share,
-        size_band=size_band(reachable),
+        size_band=(0, per_day * runs_days) if runs_days and per_day else size_band(reachable),
         contacts_per_day=per_day,
         shares=shares,
         review_days=review_days,
@@ -91,6 +93,11 @@ def size_band(reachable: int) -> tuple[int, int]:
     """How many contacts may enter under one approval."""
     slack = max(5, math.ceil(reachable * _SIZE_TOLERANCE))
     return max(1, reachable - slack), reachable + slack
+
+
+def entries_per_day(expected: int, runs_days: int) -> int:
+    """How many a trigger may let in a day: three times what the past would, so that a flood stops at the door."""
+    return max(_FEWEST_ENTRIES_A_DAY, math.ceil(3 * expected / runs_days))
 
 
 def contacts_per_day(reachable: int) -> int | None:

@@ -85,6 +85,7 @@ def make_forecast(
     discount_per_order_cents: float = 0.0,
     message_cost_cents: float = 0.0,
     currency: str,
+    noun: str = "orders",
 ) -> Forecast:
     """What the treated would do beyond what they do anyway; the discount is paid on their other orders too."""
     rate = _inside(base_rate)
@@ -114,7 +115,7 @@ def make_forecast(
         value_kind=value_kind,
         currency=currency,
         sentence=(
-            f"Expected: {mean:.1f} additional orders in {window_days} days (9 times in 10 between {low:.1f} and "
+            f"Expected: {mean:.1f} additional {noun} in {window_days} days (9 times in 10 between {low:.1f} and "
             f"{high:.1f}), on top of {audience.treated * rate:.1f} that would come anyway."
         ),
     )

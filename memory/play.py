@@ -56,6 +56,11 @@ class Goal(_Frozen):
     """For an event other than an order: what its properties must say."""
     window_days: int = Field(ge=1, le=365)
 
+    @property
+    def noun(self) -> str:
+        """What is counted, in the plural."""
+        return "orders" if self.event == ORDER else f"{self.event} events"
+
 
 class Schedule(_Frozen):
     """When messages may leave, in each contact's own time zone."""

@@ -44,6 +44,25 @@ def due_today(
     )
 
 
+def coming_up(
+    connection: Connection, trigger: DateTrigger, contact_ids: Sequence[int], features: Features, *, at: datetime
+) -> list[int]:
+    """Those of some contacts whose day comes while the campaign runs."""
+    offset, runs = timedelta(days=trigger.offset_days), timedelta(days=trigger.runs_days)
+    if trigger.attribute is None:
+        rows = features.rows(contact_ids, [trigger.feature])
+        waits = {contact_id: _until(row[trigger.feature], at) for contact_id, row in rows.items()}
+    else:
+        waits = {
+            contact_id: _days_until(day, at.date(), offset, trigger, ahead=True)
+            for contact_id, text, _ in _attributes(connection, trigger.attribute, contact_ids)
+            if (day := _day(text)) is not None
+        }
+    return sorted(
+        contact_id for contact_id, wait in waits.items() if wait is not None and -GRACE <= wait + offset < runs
+    )
+
+
 def _is_due(until: timedelta | None, offset: timedelta) -> bool:
     """Whether the moment that lies ``offset`` from the date has come, and not long ago."""
     return until is not None and -GRACE <= until + offset < timedelta(days=1)
@@ -55,11 +74,13 @@ def _until(value: object, at: datetime) -> timedelta | None:
     return timedelta(days=float(value)) if isinstance(value, int | float) else None
 
 
-def _days_until(day: date, today: date, offset: timedelta, trigger: DateTrigger) -> timedelta:
+def _days_until(day: date, today: date, offset: timedelta, trigger: DateTrigger, *, ahead: bool = False) -> timedelta:
     if not trigger.yearly:
         return day - today
-    # The year whose day, moved by the offset, lies nearest to today.
-    days = [_in_year(day, year) - today for year in (today.year - 1, today.year, today.year + 1)]
+    # The year whose day, moved by the offset, lies nearest to today, or is the next to come.
+    days = [_in_year(day, year) - today for year in range(today.year - 1, today.year + 3)]
+    if ahead:
+        return min(one for one in days if one + offset >= -GRACE)
     return min(days, key=lambda one: abs(one + offset))
 
 

@@ -19,9 +19,11 @@ from memory.proposal import Audience, Subtraction
 from memory.segments.grammar import fields, parse
 from memory.steps import SendStep
 from memory.store import Store
+from memory.trigger import DateTrigger
 from policies.facts import ApprovalFacts
 from policies.guardian import Review, gate_message
 from policies.pack import Pack
+from tools.callers import expected_callers
 from tools.gather import Candidate, Ground, gather
 from tools.records import LakeRecords
 
@@ -68,10 +70,11 @@ def preview(
     programme_share: float = 0.0,
     currency: str = "",
 ) -> Audience:
-    """Who would get it if it were launched at this moment; nothing is written.
+    """Who would get it if it were launched at this moment, or whom its trigger may name; nothing is written.
 
     ``features`` saves computing them again; ``proposal_id`` makes the holdout that of the later campaign.
     """
+    known = features or _computed(lake, at, play)
     return choose(
         store,
         lake,
@@ -79,9 +82,10 @@ def preview(
         play,
         at=at,
         campaign_id=campaign_id_of(proposal_id),
-        features=features,
+        features=known,
         programme_share=programme_share,
         currency=currency,
+        only=None if play.trigger.kind == "once" else expected_callers(store, known, play, at),
     ).audience
 
 
@@ -160,7 +164,13 @@ def _computed(lake: Lake, at: datetime, play: Play) -> Features:
     # Loads ibis and DuckDB, which a worker without a launch never needs.
     from memory.features.table import compute
 
-    return compute(lake, at, names={*fields(parse(play.audience)), *play.records.values()})
+    return compute(lake, at, names=features_for(play))
+
+
+def features_for(play: Play) -> set[str]:
+    """The features that its audience, its records and its trigger read."""
+    dated = {play.trigger.feature} if isinstance(play.trigger, DateTrigger) and play.trigger.feature else set()
+    return {*fields(parse(play.audience)), *play.records.values(), *dated}
 
 
 def _entrant(

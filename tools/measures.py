@@ -21,8 +21,10 @@ from memory.play import Play
 from memory.schema import campaigns, consent_current, contacts, readouts, to_micros
 from memory.segments.grammar import fields, parse
 from memory.store import Store
+from memory.trigger import EventTrigger
 from policies.pack import Pack
-from tools.audience import preview
+from tools.audience import features_for, preview
+from tools.callers import expected_callers, past_calls
 from tools.feature_cache import FeatureCache
 from tools.lookups import Answerer, JsonObject, Offered
 
@@ -127,7 +129,10 @@ class Measures:
     def _segment(self, asked: OfPlaybook) -> JsonObject:
         play = self._play(asked.playbook)
         found = self.features_at(self.now)
-        return {"contacts": found.count(parse(play.audience)), "sentence": play.audience_sentence}
+        if play.trigger.kind == "once":
+            return {"contacts": found.count(parse(play.audience)), "sentence": play.audience_sentence}
+        named = expected_callers(self.store, found, play, self.now)
+        return {"contacts": len(named), "sentence": play.audience_sentence, "days": play.trigger.runs_days}
 
     def _audience(self, asked: OfAudience) -> JsonObject:
         play = self._play(asked.playbook).model_copy(update={"holdout_share": asked.holdout_share})
@@ -149,6 +154,8 @@ class Measures:
         play = self._play(asked.playbook)
         window = timedelta(days=play.goal.window_days)
         since = self.now - window
+        if isinstance(play.trigger, EventTrigger):
+            return self._rate_after(play, play.trigger, since)
         members = self._audiences_at(since).select(parse(play.audience))
         bought = self._buyers(since, self.now, play.goal.category)
         basis: Literal["segment", "everybody"] = "segment"
@@ -161,6 +168,27 @@ class Measures:
             "rate": round(reached / len(members), 6) if members else 0.0,
             "window_days": play.goal.window_days,
             "basis": basis,
+        }
+
+    def _rate_after(self, play: Play, trigger: EventTrigger, until: datetime) -> JsonObject:
+        """Of those whom the trigger would have named before, how many reached the goal in the days after."""
+        known = self.features_at(self.now)
+        window = timedelta(days=play.goal.window_days)
+        first: dict[int, datetime] = {}
+        for call in past_calls(known, trigger, until - timedelta(days=trigger.runs_days), until):
+            first.setdefault(call.contact_id, call.at)
+        goals: dict[int, list[datetime]] = {}
+        wanted = EventTrigger(event=play.goal.event, where=play.goal.where)
+        since = min(first.values(), default=until)
+        for call in past_calls(known, wanted, since, self.now):
+            goals.setdefault(call.contact_id, []).append(call.at)
+        reached = sum(any(at < goal < at + window for goal in goals.get(one, ())) for one, at in first.items())
+        return {
+            "contacts": len(first),
+            "reached": reached,
+            "rate": round(reached / len(first), 6) if first else 0.0,
+            "window_days": play.goal.window_days,
+            "basis": "segment",
         }
 
     def _order_value(self, asked: OfPlaybook) -> JsonObject:
@@ -299,7 +327,7 @@ class Measures:
 def features_of(plays: Iterable[Play]) -> set[str]:
     """Every feature that the audiences and records of some plays name, and those that tell what an order is worth."""
     known = list(plays)
-    return _audience_features(known) | {name for play in known for name in play.records.values()} | set(VALUE_FEATURES)
+    return {name for play in known for name in features_for(play)} | set(VALUE_FEATURES)
 
 
 def _audience_features(plays: Iterable[Play]) -> set[str]:

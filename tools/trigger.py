@@ -19,7 +19,7 @@ from memory.segments.grammar import fields, parse
 from memory.snapshot import refresh
 from memory.trigger import DateTrigger, Reentry, SegmentTrigger
 from tools.anniversaries import due_today
-from tools.audience import Entrant, choose
+from tools.audience import Entrant, choose, features_for
 from tools.enrol import enrol
 from tools.workplace import Workplace
 
@@ -202,7 +202,4 @@ def _asks_nothing(play: Play) -> bool:
 
 
 def _features(place: Workplace, play: Play, at: datetime) -> Features:
-    names = {*fields(parse(play.audience)), *play.records.values()}
-    if isinstance(play.trigger, DateTrigger) and play.trigger.feature:
-        names.add(play.trigger.feature)
-    return place.features.at(place.lake, at, names)
+    return place.features.at(place.lake, at, features_for(play))

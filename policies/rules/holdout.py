@@ -32,6 +32,8 @@ def gate(facts: MessageFacts, limits: HoldoutLimits, context: Context) -> Ruling
 
 def review(facts: ProposalFacts, limits: HoldoutLimits, context: Context) -> list[Ruling]:
     share = facts.play.holdout_share
+    if share == 0 and all(step.purpose == "transactional" for _, step in facts.play.sends()):
+        return []
     if limits.minimum_share <= share <= limits.maximum_share:
         return []
     return [

@@ -1,0 +1,66 @@
+"""Whom a trigger would have named: the past that tells how many contacts a running campaign can expect."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from memory.events import ORDER
+from memory.features.feature import Table
+from memory.play import Play
+from memory.schema import from_micros, to_micros
+from memory.segments.grammar import parse
+from memory.store import Store
+from memory.trigger import DateTrigger, EventTrigger
+from tools.anniversaries import coming_up
+
+if TYPE_CHECKING:
+    from memory.features.table import Features
+
+
+class Call(NamedTuple):
+    """A contact whom the trigger would have named, and when."""
+
+    contact_id: int
+    at: datetime
+
+
+def expected_callers(store: Store, features: Features, play: Play, at: datetime) -> list[int]:
+    """Contacts whom the trigger would name while it runs, going by the record; for ``once`` and ``api`` the audience.
+
+    An event names those who did it in as many days before ``at`` as the campaign is to run, a date those whose day
+    comes in as many days from now, a segment those who are in it now.
+    """
+    inside = features.select(parse(play.audience))
+    if isinstance(play.trigger, EventTrigger):
+        since = at - timedelta(days=play.trigger.runs_days)
+        return sorted({call.contact_id for call in past_calls(features, play.trigger, since, at)}.intersection(inside))
+    if isinstance(play.trigger, DateTrigger):
+        with store.read() as connection:
+            return coming_up(connection, play.trigger, inside, features, at=at)
+    return inside
+
+
+def past_calls(features: Features, trigger: EventTrigger, since: datetime, until: datetime) -> list[Call]:
+    """Every event in a stretch of the past that would have named somebody, oldest first."""
+    found = [
+        Call(row["contact_id"], from_micros(row["at"]))
+        for row in _events(features, trigger.event, since, until)
+        if not trigger.where or trigger.accepts(trigger.event, json.loads(row["properties"]))
+    ]
+    return sorted(found, key=lambda call: (call.at, call.contact_id))
+
+
+def _events(features: Features, kind: str, since: datetime, until: datetime) -> Iterator[dict[str, Any]]:
+    engine = features.history.engine
+    table: Table = engine.table("orders" if kind == ORDER else "events")
+    inside = (table.at >= to_micros(since)) & (table.at < to_micros(until)) & table.contact_id.notnull()
+    if kind == ORDER:
+        found = table.filter(inside & (table.total_cents > 0)).mutate(
+            properties=('{"total_cents": ' + table.total_cents.cast("string") + "}")
+        )
+    else:
+        found = table.filter(inside & table.human & (table.kind == kind))
+    yield from found.select("contact_id", "at", "properties").to_pyarrow().to_pylist()
