@@ -16,6 +16,7 @@ from memory.segments.grammar import fields, parse
 from memory.sequence_check import defects, longest_wait
 from memory.slots import layout_names, parse_slot
 from memory.steps import SendStep, Sequence
+from memory.trigger import EventTrigger
 
 LANGUAGES: Final = ("en", "fr")
 """Languages in which every playbook is written; it may have more."""
@@ -186,14 +187,15 @@ def _texts(playbook: Playbook, step: SendStep, path: Path) -> Iterator[Problem]:
 
 def _unsupported(playbook: Playbook, names: tuple[str, ...], path: Path) -> Iterator[Problem]:
     """Bindings for which the play has no record to read."""
+    given = playbook.trigger.records if isinstance(playbook.trigger, EventTrigger) else {}
     for name in names:
         root = name.split(".", 1)[0]
         kind = _RECORD_OF.get(name)
-        if kind is not None and kind not in playbook.records:
+        if kind is not None and kind not in {*playbook.records, *given}:
             yield Problem(
                 path,
                 f"“{{{{ {name} }}}}” needs a {kind}, and the play names none.",
-                f"Name the feature that holds it under records.{kind}.",
+                f"Name the feature that holds it under records.{kind}, or the event's property under trigger.records.",
             )
         if name == "last_order.product_name" and playbook.records.get("product") != "last_product_id":
             yield Problem(
