@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from console.cli import (
+    alerts,
     backup,
     briefs,
     campaigns,
@@ -38,6 +39,7 @@ for module in (
     proposals,
     work,
     campaigns,
+    alerts,
     messages,
     lessons,
     contacts,

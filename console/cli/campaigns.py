@@ -85,6 +85,30 @@ def stop(campaign_id: CampaignId, reason: Reason = "", workspace: InWorkspace = 
     _steer(campaign.stop, campaign_id, reason, workspace, as_json=as_json)
 
 
+@commands.command()
+def enrol(
+    campaign_id: CampaignId,
+    contacts: Annotated[list[str], typer.Argument(help="Contacts: ids, addresses, or names that a source uses.")],
+    request_id: Annotated[
+        str, typer.Option("--request-id", help="Name of this call; the same name twice counts once.")
+    ] = "",
+    workspace: InWorkspace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Call contacts into a running campaign whose trigger is “api”; its own rules decide who comes in."""
+    from tools.call import call_in
+
+    with open_workspace(workspace) as opened, opened.store.write() as connection:
+        at = opened.clock.now()
+        done = call_in(connection, campaign_id, contacts, request_id or f"{operator()} {at.isoformat()}", at)
+
+    def show() -> None:
+        again = f" {done.repeated} had been named by the same call before." if done.repeated else ""
+        say(f"{done.announced} contacts wait at the door of {done.campaign_id}.{again} `noria work` lets them in.")
+
+    answer(plain(done), as_json=as_json, show=show)
+
+
 def readout(
     campaign_id: Annotated[str, typer.Argument(help="Id of the campaign, or `programme` for all marketing together.")],
     peek: Annotated[

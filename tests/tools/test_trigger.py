@@ -13,14 +13,16 @@ from memory import enrolments
 from memory.canonical import digest
 from memory.clock import ManualClock
 from memory.enrolments import Enrolment
+from memory.errors import ConflictError, NotFoundError
 from memory.play import Limits, Play
 from memory.schema import arrivals, campaign_versions
 from memory.steps import ExitStep, WaitStep
 from memory.steps import Sequence as PlaySequence
 from memory.store import Store
-from memory.trigger import DateTrigger, EventTrigger, Reentry, SegmentTrigger
+from memory.trigger import ApiTrigger, DateTrigger, EventTrigger, Reentry, SegmentTrigger
 from memory.workspace import turn_switch
-from tests.tools.scene import DAY, NOW, add_contacts, approve, counts, play, step, workplace
+from tests.tools.scene import DAY, NOW, add_contacts, address, approve, counts, play, step, workplace
+from tools.call import call_in
 from tools.intake import Incoming, receive
 from tools.launch import launch
 from tools.worker import tick
@@ -311,3 +313,26 @@ def test_while_all_sending_is_stopped_people_come_in_and_nothing_leaves(place: W
     tick(place)
     assert len(inside(place, campaign_id)) == 1
     assert counts(place.store) == {"planned": 1}
+
+
+def test_another_system_calls_contacts_in_once_per_request(place: Workplace) -> None:
+    add_contacts(place.store, [1, 2])
+    campaign_id = run(place, cart_play(trigger=ApiTrigger(runs_days=30)))
+    with place.store.write() as connection:
+        first = call_in(connection, campaign_id, ["1", address(2)], "order-desk-17", NOW)
+        again = call_in(connection, campaign_id, ["1", address(2)], "order-desk-17", NOW)
+    assert (first.announced, again.announced, again.repeated) == (2, 0, 2)
+    tick(place)
+    assert [one.contact_id for one in inside(place, campaign_id)] == [1, 2]
+
+
+def test_a_call_for_a_stranger_or_another_kind_of_campaign_does_nothing(place: Workplace) -> None:
+    add_contacts(place.store, [1])
+    called = run(place, cart_play(trigger=ApiTrigger(runs_days=30)))
+    other = run(place, cart_play(), proposal_id="p2")
+    with pytest.raises(NotFoundError), place.store.write() as connection:
+        call_in(connection, called, ["1", "nobody@shop.example.com"], "r1", NOW)
+    with pytest.raises(ConflictError), place.store.write() as connection:
+        call_in(connection, other, ["1"], "r2", NOW)
+    tick(place)
+    assert inside(place, called) == inside(place, other) == []
