@@ -33,6 +33,9 @@ class Campaign:
     owner: str
     trigger_kind: str = "once"
     trigger_event: str = ""
+    priority: int = 0
+    value_per_message_cents: float = 0.0
+    """Expected increment; decides which of several messages to one contact goes first."""
     checked_at: datetime | None = None
     """When its segment or date was last looked at."""
     starts_at: datetime
@@ -54,6 +57,8 @@ class CampaignVersion:
     policy_version: str
     approved_until: datetime
     activated_at: datetime
+    proposal_id: str | None = None
+    """Whose approval covers it; None where that is the campaign's own proposal."""
 
     @property
     def digest_found(self) -> str:

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, li
 
 from memory.canonical import digest
 from memory.journal import append, entries
-from memory.schema import Moment, campaigns, messages
+from memory.schema import Moment, campaigns, enrolments, messages
 from memory.store import upsert
 
 State = Literal["planned", "claimed", "sent", "suppressed", "failed", "unknown", "withheld"]
@@ -126,10 +126,11 @@ def plan(connection: Connection, rows: Iterable[Message], *, actor: str, at: dat
 def due(connection: Connection, *, channels: Collection[str], at: datetime, limit: int) -> list[Message]:
     """Planned messages of live campaigns whose time has come, locked; rows that another worker holds are left out.
 
-    At most one per contact, so that a verdict on one of them can never rest on facts that another just changed.
+    At most one per contact, so that a verdict on one of them can never rest on facts that another just changed: of
+    those among the oldest that of the campaign with the highest priority, then with the highest value.
     """
     query = (
-        select(messages)
+        select(messages, campaigns.c.priority, campaigns.c.value_per_message_cents)
         .join(campaigns, campaigns.c.campaign_id == messages.c.campaign_id)
         .where(messages.c.state == "planned", messages.c.due_at <= at, messages.c.channel.in_(sorted(channels)))
         .where(campaigns.c.status == "live")
@@ -137,10 +138,48 @@ def due(connection: Connection, *, channels: Collection[str], at: datetime, limi
         .limit(limit)
         .with_for_update(of=messages, skip_locked=True)
     )
-    first: dict[int, Message] = {}
+    best: dict[int, tuple[int, float, Message]] = {}
     for row in connection.execute(query):
-        first.setdefault(row.contact_id, _message(row))
-    return list(first.values())
+        worth = (row.priority, row.value_per_message_cents)
+        if row.contact_id not in best or worth > best[row.contact_id][:2]:
+            best[row.contact_id] = (*worth, _message(row))
+    return [message for _, _, message in best.values()]
+
+
+def rivals(
+    connection: Connection, campaign_id: str, contact_ids: Collection[int], *, until: datetime
+) -> dict[int, list[datetime]]:
+    """When marketing of live campaigns worth more than this one is due to some contacts, soonest first.
+
+    What is held out would never leave, and is no rival.
+    """
+    own = select(campaigns.c.priority, campaigns.c.value_per_message_cents).where(
+        campaigns.c.campaign_id == campaign_id
+    )
+    mine = connection.execute(own).one_or_none()
+    if mine is None:
+        return {}
+    worth_more = or_(
+        campaigns.c.priority > mine.priority,
+        and_(
+            campaigns.c.priority == mine.priority,
+            campaigns.c.value_per_message_cents > mine.value_per_message_cents,
+        ),
+    )
+    found: dict[int, list[datetime]] = {}
+    for chunk in _chunks(sorted(contact_ids)):
+        query = (
+            select(messages.c.contact_id, messages.c.due_at)
+            .join(campaigns, campaigns.c.campaign_id == messages.c.campaign_id)
+            .join(enrolments, enrolments.c.enrolment_id == messages.c.enrolment_id)
+            .where(messages.c.contact_id.in_(chunk), messages.c.state == "planned", messages.c.due_at <= until)
+            .where(messages.c.purpose == "marketing", campaigns.c.status == "live", worth_more)
+            .where(enrolments.c.in_holdout.is_(False))
+            .order_by(messages.c.due_at, messages.c.message_id)
+        )
+        for row in connection.execute(query):
+            found.setdefault(row.contact_id, []).append(row.due_at)
+    return found
 
 
 def stale(

@@ -90,6 +90,8 @@ class Limits(_Frozen):
     hibernation_exempt: bool = False
     """Win-back and sunset plays may write to contacts who show no sign of life, twice per lapse."""
     contacts_per_day: int | None = Field(default=None, ge=1)
+    priority: int = Field(default=0, ge=0, le=9)
+    """Before all campaigns of a lower one where messages compete for a contact's room."""
 
 
 class Play(_Frozen):

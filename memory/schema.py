@@ -362,6 +362,9 @@ campaigns = Table(
     # What lets contacts in, and for an event which one: so that intake finds who waits for it at a glance.
     Column("trigger_kind", String(16), nullable=False, server_default="once"),
     Column("trigger_event", String(64), nullable=False, server_default=""),
+    # Which of several messages to one contact goes first: the higher priority, then the higher expected value.
+    Column("priority", Integer, nullable=False, server_default="0"),
+    Column("value_per_message_cents", Float, nullable=False, server_default="0"),
     # When a segment or a date was last looked at.
     _moment("checked_at", null=True),
     _moment("starts_at"),
@@ -377,6 +380,8 @@ campaign_versions = Table(
     metadata,
     Column("campaign_id", ForeignKey("campaigns.campaign_id"), primary_key=True),
     Column("version", Integer, primary_key=True),
+    # Whose approval covers it; null where that is the campaign's own proposal.
+    Column("proposal_id", ForeignKey("proposals.proposal_id")),
     # The digest that was approved; recomputed from body at each send.
     Column("digest", String(64), nullable=False),
     # The approved Play, whole.

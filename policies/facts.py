@@ -96,6 +96,11 @@ class MessageFacts:
     cap_frees_at: datetime | None = None
     """When the oldest of them leaves the window; only used to say when to try again."""
 
+    room_left: int | None = None
+    """Messages that the cap still allows now."""
+    rivals: tuple[datetime, ...] | None = None
+    """When messages to the same contact that are worth more are due, those of the look-ahead, soonest first."""
+
     tracking_known: bool | None = None
     """False where no tracking would have told of a click, visit or order."""
     last_human_signal_at: datetime | None = None
@@ -132,6 +137,11 @@ class MessageFacts:
     postal_address: str | None = None
     unsubscribe_url: str | None = None
     """"" when there is none."""
+
+
+def is_marketing(facts: MessageFacts) -> bool:
+    """False for a message of a service that the contact asked for: pressure and windows are no matter of it."""
+    return need(facts.purpose, "purpose") != "transactional"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

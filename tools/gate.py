@@ -248,7 +248,10 @@ def _verdict(message: Message, case: Case, review: Review, at: datetime) -> Verd
         )
     refused = [finding.rule for finding in against if finding.verdict is Says.REFUSE]
     if refused:
-        reason = "programme_holdout" if refused[0] == "holdout" and case.facts.in_programme_holdout else refused[0]
+        # The approval of a campaign ends with the last deadline; the deadline is what says why.
+        reason = "deadline" if "deadline" in refused else refused[0]
+        if reason == "holdout" and case.facts.in_programme_holdout:
+            reason = "programme_holdout"
         if reason == "deadline":
             # What it was held for until then says more than the clock.
             shown = [*message.findings, *shown]

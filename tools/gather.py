@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, func, select
 
+from memory import ledger
 from memory.assignment import in_programme_holdout
 from memory.cap import Cap, Slot
 from memory.errors import NotFoundError
@@ -21,6 +22,7 @@ from memory.schema import campaign_versions, consent_current, contacts, intake, 
 from memory.steps import SendStep
 from policies.facts import NEVER, NO_OFFER, ApprovalFacts, MessageFacts, OfferFacts, moment_or_never
 from policies.pack import Pack
+from policies.rules.pressure import PressureLimits
 from policies.rules.recent_purchase import RecentPurchaseLimits
 from tools.bindings import Bindings, Recipient, resolve_many
 from tools.records import LakeRecords
@@ -125,6 +127,10 @@ def _gather(
         currency=ground.currency,
     )
     limits = Cap(ground.pack.cap.messages, ground.pack.cap.window_days)
+    # Nobody competes yet where a contact is only counted.
+    competing = [one.contact_id for one in candidates if one.message_key]
+    ahead = at + timedelta(hours=ground.pack.limits("pressure", PressureLimits).look_ahead_hours)
+    rivals = ledger.rivals(connection, ground.campaign_id, competing, until=ahead) if competing else {}
     cases = []
     for candidate in candidates:
         contact_id = candidate.contact_id
@@ -147,6 +153,8 @@ def _gather(
             consent_has_proof=has_proof,
             sent_in_window=sent,
             cap_frees_at=limits.room_at(mine, at) if sent >= limits.limit else None,
+            room_left=max(limits.limit - sent, 0),
+            rivals=tuple(rivals.get(contact_id, ())),
             tracking_known=person is not None and person.last_human_signal_at is not None,
             last_human_signal_at=moment_or_never(person.last_human_signal_at if person else None),
             sent_since_signal=person.sent_since_signal if person else 0,

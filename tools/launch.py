@@ -205,6 +205,8 @@ def _campaign(proposal: Proposal, campaign_id: str, at: datetime) -> tuple[Campa
         owner=play.owner,
         trigger_kind=play.trigger.kind,
         trigger_event=play.trigger.event if isinstance(play.trigger, EventTrigger) else "",
+        priority=play.limits.priority,
+        value_per_message_cents=proposal.rank_score,
         starts_at=starts_at,
         ends_at=max(last_send + timedelta(days=play.goal.window_days), approved_until),
         review_at=starts_at + timedelta(days=play.review_days),

@@ -26,10 +26,12 @@ from policies.rules import (
     links,
     offer,
     plain_text,
+    pressure,
     promises,
     recent_purchase,
     review_date,
     send_window,
+    service,
     subject,
     suppression,
     switch,
@@ -47,6 +49,7 @@ RULES: Final[dict[str, Rule]] = {
         hibernation,
         recent_purchase,
         frequency,
+        pressure,
         send_window,
         holdout,
         offer,
@@ -66,6 +69,7 @@ RULES: Final[dict[str, Rule]] = {
         consent_coverage,
         data_quality,
         exits,
+        service,
         review_date,
     )
 }

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pydantic import Field
 
 from memory.sequence_check import densest
-from policies.facts import MessageFacts, ProposalFacts, need
+from policies.facts import MessageFacts, ProposalFacts, is_marketing, need
 from policies.rule import Context, Parameters, Rule, Ruling, hold, refuse
 
 
@@ -23,6 +23,8 @@ def _limit(limits: FrequencyLimits) -> str:
 
 
 def gate(facts: MessageFacts, limits: FrequencyLimits, context: Context) -> Ruling | None:
+    if not is_marketing(facts):
+        return None
     sent = need(facts.sent_in_window, "sent_in_window")
     if sent < limits.messages:
         return None

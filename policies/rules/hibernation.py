@@ -7,7 +7,7 @@ from datetime import timedelta
 from pydantic import Field
 
 from memory.sequence_check import most_sends
-from policies.facts import NEVER, MessageFacts, ProposalFacts, need
+from policies.facts import NEVER, MessageFacts, ProposalFacts, is_marketing, need
 from policies.rule import Context, Parameters, Rule, Ruling, note, refuse
 
 
@@ -21,6 +21,8 @@ class HibernationLimits(Parameters):
 
 
 def gate(facts: MessageFacts, limits: HibernationLimits, context: Context) -> Ruling | None:
+    if not is_marketing(facts):
+        return None
     if not need(facts.tracking_known, "tracking_known"):
         return note(
             "Signs of life are unknown, because nothing tracks them; unknown is not inactive.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
-from policies.facts import MessageFacts, ProposalFacts, need
+from policies.facts import MessageFacts, ProposalFacts, is_marketing, need
 from policies.rule import Context, Parameters, Rule, Ruling, refuse
 
 
@@ -23,7 +23,7 @@ class HoldoutLimits(Parameters):
 
 def gate(facts: MessageFacts, limits: HoldoutLimits, context: Context) -> Ruling | None:
     in_campaign = need(facts.in_holdout, "in_holdout")
-    if need(facts.in_programme_holdout, "in_programme_holdout"):
+    if is_marketing(facts) and need(facts.in_programme_holdout, "in_programme_holdout"):
         return refuse("The contact is in the programme holdout.", fact="programme holdout", limit="not held out")
     if in_campaign:
         return refuse("The contact is in the campaign's holdout.", fact="campaign holdout", limit="not held out")

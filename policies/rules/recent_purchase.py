@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from policies.facts import NEVER, MessageFacts, need
+from policies.facts import NEVER, MessageFacts, is_marketing, need
 from policies.rule import Context, Parameters, Rule, Ruling, refuse
 
 
@@ -17,6 +17,8 @@ class RecentPurchaseLimits(Parameters):
 
 
 def gate(facts: MessageFacts, limits: RecentPurchaseLimits, context: Context) -> Ruling | None:
+    if not is_marketing(facts):
+        return None
     days = max(need(facts.recent_purchase_days, "recent_purchase_days"), limits.minimum_days)
     bought_at = need(facts.last_purchase_at, "last_purchase_at")
     if days == 0 or bought_at == NEVER or facts.now - bought_at >= timedelta(days=days):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import Field, model_validator
 
-from policies.facts import MessageFacts, ProposalFacts, need
+from policies.facts import MessageFacts, ProposalFacts, is_marketing, need
 from policies.rule import Context, Parameters, Rule, Ruling, hold, note, refuse
 
 _ALL_WEEK = (0, 1, 2, 3, 4, 5, 6)
@@ -32,6 +32,8 @@ class SendWindowLimits(Parameters):
 
 
 def gate(facts: MessageFacts, limits: SendWindowLimits, context: Context) -> Ruling | None:
+    if not is_marketing(facts):
+        return None
     local = need(facts.local_now, "local_now")
     first = max(need(facts.send_from_hour, "send_from_hour"), limits.earliest_hour)
     last = min(need(facts.send_until_hour, "send_until_hour"), limits.latest_hour)

@@ -62,6 +62,7 @@ def schedule(**changes: Any) -> Schedule:
     return Schedule(**values)
 
 
+SERVICE = one_mail(purpose="transactional")
 SILENT = {"last_human_signal_at": ago(90), "sent_since_signal": 5}
 
 MESSAGES = [
@@ -99,6 +100,31 @@ MESSAGES = [
     row("recent_purchase", ALLOW, "the play sets no limit", last_purchase_at=ago(1), recent_purchase_days=0),
     row("frequency", ALLOW, "two messages this week", sent_in_window=2),
     row("frequency", HOLD, "three messages this week", sent_in_window=3),
+    row("frequency", ALLOW, "a service is outside the cap", sent_in_window=3, purpose="transactional"),
+    row("hibernation", ALLOW, "a service reaches the silent too", **SILENT, purpose="transactional"),
+    row(
+        "recent_purchase",
+        ALLOW,
+        "a service after a purchase",
+        last_purchase_at=NOW,
+        recent_purchase_days=30,
+        purpose="transactional",
+    ),
+    row("send_window", ALLOW, "a service at night", local_now=local(3, 3), purpose="transactional"),
+    row(
+        "holdout",
+        ALLOW,
+        "a service to who is outside all marketing",
+        in_programme_holdout=True,
+        purpose="transactional",
+    ),
+    row("holdout", REFUSE, "a service to the campaign's own holdout", in_holdout=True, purpose="transactional"),
+    row("pressure", ALLOW, "nothing worth more is due"),
+    row("pressure", ALLOW, "room for both", room_left=2, rivals=(ahead(0.5),)),
+    row("pressure", HOLD, "the last room goes to what is worth more", room_left=1, rivals=(ahead(0.5),)),
+    row("pressure", HOLD, "two rivals for two rooms", room_left=2, rivals=(NOW, ahead(0.5))),
+    row("pressure", ALLOW, "the rival is days away", room_left=1, rivals=(ahead(2),)),
+    row("pressure", ALLOW, "a service competes with nobody", room_left=1, rivals=(NOW,), purpose="transactional"),
     row("send_window", ALLOW, "Monday at 10"),
     row("send_window", ALLOW, "as the window opens", local_now=local(3, 9)),
     row("send_window", HOLD, "a minute before it opens", local_now=local(3, 8, 59)),
@@ -138,6 +164,16 @@ MESSAGES = [
 PROPOSALS = [
     row("deadline", ALLOW, "messages wait a week"),
     row("deadline", REFUSE, "messages wait 15 days", play_changes={"schedule": schedule(deadline_days=15)}),
+    row("service", ALLOW, "a play that sends marketing only"),
+    row("service", ALLOW, "a double opt-in", play_changes={"playbook": "double_opt_in", "sequences": SERVICE}),
+    row("service", REFUSE, "a win-back that calls itself a service", play_changes={"sequences": SERVICE}),
+    row(
+        "service",
+        REFUSE,
+        "a service with an offer",
+        play_changes={"playbook": "double_opt_in", "sequences": SERVICE, "offer": OFFER},
+        offers=(OFFER,),
+    ),
     row("frequency", ALLOW, "three messages in a week", play_changes={"sequences": sends(3)}),
     row("frequency", ALLOW, "four messages, two days apart", play_changes={"sequences": sends(4, 3)}),
     row("frequency", REFUSE, "four messages in a week", play_changes={"sequences": sends(4)}),

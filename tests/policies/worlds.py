@@ -81,6 +81,8 @@ def message(**changes: Any) -> MessageFacts:
         "consent_state": "granted",
         "consent_has_proof": True,
         "sent_in_window": 0,
+        "room_left": 3,
+        "rivals": (),
         "tracking_known": True,
         "last_human_signal_at": NOW - timedelta(days=10),
         "sent_since_signal": 2,

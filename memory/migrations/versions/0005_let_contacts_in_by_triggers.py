@@ -50,9 +50,15 @@ def upgrade() -> None:
     with op.batch_alter_table('alerts', schema=None) as batch_op:
         batch_op.create_index('ix_alerts_done_at', ['done_at'], unique=False)
 
+    with op.batch_alter_table('campaign_versions', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('proposal_id', sa.String(length=64), nullable=True))
+        batch_op.create_foreign_key(batch_op.f('fk_campaign_versions_proposal_id_proposals'), 'proposals', ['proposal_id'], ['proposal_id'])
+
     with op.batch_alter_table('campaigns', schema=None) as batch_op:
         batch_op.add_column(sa.Column('trigger_kind', sa.String(length=16), server_default='once', nullable=False))
         batch_op.add_column(sa.Column('trigger_event', sa.String(length=64), server_default='', nullable=False))
+        batch_op.add_column(sa.Column('priority', sa.Integer(), server_default='0', nullable=False))
+        batch_op.add_column(sa.Column('value_per_message_cents', sa.Float(), server_default='0', nullable=False))
         batch_op.add_column(sa.Column('checked_at', sa.BigInteger(), nullable=True))
 
     # ### end Alembic commands ###
