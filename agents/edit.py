@@ -94,10 +94,7 @@ def apply_changes(proposal: Proposal, changes: dict[str, Any], desk: Desk) -> Pr
     Raises InvalidInputError when the edit names what is not there, or changes nothing.
     """
     wanted, now = read_changes(changes), desk.clock.now()
-    play = _play_with(proposal.play, wanted, desk, now)
-    if play.digest == proposal.play.digest:
-        raise InvalidInputError("This edit changes nothing.", where=f"proposal {proposal.proposal_id}")
-    _rehearse(play, proposal.play)
+    play = changed_play(proposal.play, wanted, desk)
     return proposal.model_copy(
         update={
             "version": proposal.version + 1,
@@ -106,6 +103,15 @@ def apply_changes(proposal: Proposal, changes: dict[str, Any], desk: Desk) -> Pr
             "expires_at": now + timedelta(days=desk.settings.expires_days),
         }
     )
+
+
+def changed_play(play: Play, wanted: Changes, desk: Desk) -> Play:
+    """A play with an edit made, and rehearsed. Raises InvalidInputError when it names what is not there."""
+    changed = _play_with(play, wanted, desk, desk.clock.now())
+    if changed.digest == play.digest:
+        raise InvalidInputError("This edit changes nothing.", where=f"playbook {play.playbook}")
+    _rehearse(changed, play)
+    return changed
 
 
 def _play_with(play: Play, wanted: Changes, desk: Desk, now: datetime) -> Play:

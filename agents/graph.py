@@ -53,7 +53,7 @@ def build_graph(desk_of: DeskOf) -> StateGraph[ProposalState, Any, Any, Any]:
     }
     for name, node in nodes.items():
         graph.add_node(name, at_desk(node, desk_of))
-    graph.add_edge(START, "recall")
+    graph.add_conditional_edges(START, _first)
     # The clarity gate stands before the analyst: a brief that leaves questions open is asked, not automated.
     graph.add_conditional_edges("recall", _after_recall)
     graph.add_edge("clarify", "complete")
@@ -88,6 +88,11 @@ def at_desk(node: Callable[[Any, Desk], Any], desk_of: DeskOf) -> Any:
 
     run.__name__ = node.__name__
     return run
+
+
+def _first(state: ProposalState) -> Literal["recall", "review"]:
+    """A person's draft is there already; everything else begins with what is remembered."""
+    return "review" if state.get("draft_id") else "recall"
 
 
 def _after_recall(state: ProposalState) -> Literal["clarify", "analyse"]:

@@ -59,19 +59,9 @@ def review(state: ProposalState, desk: Desk) -> ProposalState:
 
 def judge(task: Task, proposal: Proposal, opportunity: Opportunity) -> Proposal:
     """The proposal with its audience counted now, its findings, and the approvals that it needs."""
-    desk, play = task.desk, proposal.play
-    audience = preview(
-        desk.store,
-        desk.lake,
-        desk.pack,
-        play,
-        at=desk.clock.now(),
-        proposal_id=proposal.proposal_id,
-        features=desk.features.at(desk.lake, desk.clock.now(), features_of(plain_plays(desk).values())),
-        programme_share=desk.settings.programme_share,
-        currency=desk.settings.currency,
-    )
-    proposal = with_audience(task, proposal, audience, opportunity)
+    desk = task.desk
+    if proposal.play.replaces is None:
+        proposal = with_audience(task, proposal, _count(desk, proposal), opportunity)
     facts = _facts(desk, proposal, opportunity.average_order_cents)
     found = review_proposal(facts, desk.pack)
     objections = desk.provider.criticise(task, proposal) if desk.settings.critic else ()
@@ -85,6 +75,20 @@ def judge(task: Task, proposal: Proposal, opportunity: Opportunity) -> Proposal:
             "approvals": approvals_needed(facts, desk.pack, found),
             "authors": (*others, Authorship(agent="guardian", provider="rules")),
         }
+    )
+
+
+def _count(desk: Desk, proposal: Proposal) -> Audience:
+    return preview(
+        desk.store,
+        desk.lake,
+        desk.pack,
+        proposal.play,
+        at=desk.clock.now(),
+        proposal_id=proposal.proposal_id,
+        features=desk.features.at(desk.lake, desk.clock.now(), features_of(plain_plays(desk).values())),
+        programme_share=desk.settings.programme_share,
+        currency=desk.settings.currency,
     )
 
 

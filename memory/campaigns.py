@@ -132,6 +132,15 @@ def waiting_for(connection: Connection, events: Iterable[str]) -> list[Campaign]
     return [_campaign(row) for row in connection.execute(query)]
 
 
+def set_version(connection: Connection, campaign_id: str, version: int, *, ends_at: datetime, priority: int) -> None:
+    """Let contacts in on another version from now on."""
+    connection.execute(
+        update(campaigns)
+        .where(campaigns.c.campaign_id == campaign_id)
+        .values(version=version, ends_at=ends_at, priority=priority)
+    )
+
+
 def checked(connection: Connection, campaign_id: str, at: datetime) -> None:
     """Its segment or date has been looked at."""
     connection.execute(update(campaigns).where(campaigns.c.campaign_id == campaign_id).values(checked_at=at))

@@ -94,11 +94,22 @@ class Limits(_Frozen):
     """Before all campaigns of a lower one where messages compete for a contact's room."""
 
 
+class Replacement(_Frozen):
+    """Which version of a running campaign a play takes the place of, and what becomes of contacts in flight."""
+
+    campaign_id: str
+    version: int = Field(ge=1)
+    in_flight: Literal["stay", "move"] = "stay"
+    """They finish the version that they entered, or go on in the new one where it has their step."""
+
+
 class Play(_Frozen):
     """Everything an approval covers. Change any of it and the digest, so the approval, falls."""
 
     schema_version: Literal[1] = 1
     playbook: Key
+    replaces: Replacement | None = None
+    """For a change of a running campaign."""
     name: dict[Language, str]
     trigger: Trigger = Field(default_factory=OnceTrigger)
     reentry: Reentry = Field(default_factory=Reentry)

@@ -148,7 +148,7 @@ class Proposal(_Frozen):
     version: int = 1
     thread_id: str
     brief_id: str | None = None
-    kind: Literal["launch_campaign"] = "launch_campaign"
+    kind: Literal["launch_campaign", "change_campaign"] = "launch_campaign"
     title: str
     summary: str
     """One sentence: what will happen, to how many, when, at what cost, and by when a decision is needed."""

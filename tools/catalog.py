@@ -37,7 +37,21 @@ LAUNCH_CAMPAIGN: Final = Action(
     },
 )
 
-ACTIONS: Final[dict[str, Action]] = {action.kind: action for action in (LAUNCH_CAMPAIGN,)}
+CHANGE_CAMPAIGN: Final = Action(
+    kind="change_campaign",
+    sentence={
+        "en": "Go on with a running campaign in a new version that people approved.",
+        "fr": "Poursuivre une campagne en cours dans une nouvelle version approuvée.",
+    },
+    arguments=Play,
+    autonomy="approve",
+    undo={
+        "en": "It can be changed again; what has left in the meantime cannot be called back.",
+        "fr": "Elle peut être modifiée de nouveau ; ce qui est parti entre-temps ne revient pas.",
+    },
+)
+
+ACTIONS: Final[dict[str, Action]] = {action.kind: action for action in (LAUNCH_CAMPAIGN, CHANGE_CAMPAIGN)}
 """Every action by kind."""
 
 

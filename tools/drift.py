@@ -22,9 +22,10 @@ _IN_FORCE = frozenset({ProposalStatus.APPROVED, ProposalStatus.LAUNCHING, Propos
 def approval_facts(connection: Connection, campaign: Campaign, version: CampaignVersion) -> ApprovalFacts:
     """Where the approval of a campaign version stands, with the digest computed again from what is stored."""
     found = version.digest_found
-    stored = proposals.get(connection, campaign.proposal_id)
+    proposal_id = version.proposal_id or campaign.proposal_id
+    stored = proposals.get(connection, proposal_id)
     # Approvals are looked up by what would be sent, so that changing play and digest together gains nothing.
-    given = proposals.approvals_for(connection, campaign.proposal_id, found)
+    given = proposals.approvals_for(connection, proposal_id, found)
     return ApprovalFacts(
         digest_expected=version.digest,
         digest_found=found,
@@ -42,7 +43,8 @@ def has_drifted(facts: ApprovalFacts) -> bool:
 
 def stop_drifted(connection: Connection, campaign: Campaign, version: CampaignVersion, at: datetime) -> Finding:
     """Pause the campaign, hold its messages, void the proposal; the finding says what changed."""
-    changed = changed_parts(_approved_play(connection, campaign.proposal_id, version), version.body)
+    proposal_id = version.proposal_id or campaign.proposal_id
+    changed = changed_parts(_approved_play(connection, proposal_id, version), version.body)
     what = "; ".join(changed) if changed else "its approval was withdrawn or never complete"
     sentence = f"What would be sent is not what was approved: {what}."
     campaigns.swap_status(
@@ -59,7 +61,7 @@ def stop_drifted(connection: Connection, campaign: Campaign, version: CampaignVe
     for status in (ProposalStatus.LAUNCHED, ProposalStatus.LAUNCHING):
         proposals.swap_status(
             connection,
-            campaign.proposal_id,
+            proposal_id,
             status,
             ProposalStatus.VOIDED,
             at,

@@ -25,6 +25,7 @@ from tools.audience import Entrant, Selection, choose
 from tools.campaign import end
 from tools.drift import changed_parts
 from tools.enrol import enrol
+from tools.replace import put_in_place
 from tools.workplace import Workplace
 
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ def launch(place: Workplace, proposal_id: str, *, features: Features | None = No
         objection = _objection(connection, place, stored, at)
         if objection:
             return _turn_away(connection, place, stored, *objection)
+        if proposal.play.replaces is not None:
+            return _change(connection, place, stored, at)
     if features is None:
         # The lake is stale by design: who consented or arrived since must be seen now.
         refresh(place.store, place.lake)
@@ -122,6 +125,22 @@ def launch(place: Workplace, proposal_id: str, *, features: Features | None = No
         with place.store.write() as connection:
             enrol(connection, place, campaign, proposal.play, chunk)
     return _open(place, proposal, campaign, selection)
+
+
+def _change(connection: Connection, place: Workplace, stored: StoredProposal, at: datetime) -> Launch:
+    """A new version of a campaign that runs: approved, and put in place at once."""
+    proposal = stored.proposal
+    assert proposal.play.replaces is not None
+    campaign_id = proposal.play.replaces.campaign_id
+    try:
+        flight = put_in_place(connection, proposal, at, place.actor)
+    except ConflictError as error:
+        return _turn_away(connection, place, stored, ProposalStatus.VOIDED, str(error))
+    proposals.swap_status(
+        connection, proposal.proposal_id, stored.status, ProposalStatus.LAUNCHED, at, actor=place.actor
+    )
+    sentence = f"{flight.moving} contacts in flight moved to the new version, {flight.staying} finish theirs."
+    return Launch(proposal.proposal_id, ProposalStatus.LAUNCHED, campaign_id, sentence)
 
 
 def _objection(

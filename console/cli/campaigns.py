@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from console.cli.edits import read_edit
 from console.cli.output import AsJson, answer, moment, number, plain, quote, say, table
 from console.cli.place import InWorkspace, operator
+from console.cli.proposals import print_proposal
 from console.wiring import open_workspace
 from memory import campaigns as campaign_rows
-from memory import ledger, readouts
+from memory import ledger, proposals, readouts
 from memory.campaigns import Campaign
 from tools import campaign
 
@@ -83,6 +86,40 @@ def resume(
 def stop(campaign_id: CampaignId, reason: Reason = "", workspace: InWorkspace = None, as_json: AsJson = False) -> None:
     """End one campaign for good; what has already left is still measured."""
     _steer(campaign.stop, campaign_id, reason, workspace, as_json=as_json)
+
+
+@commands.command()
+def edit(
+    campaign_id: CampaignId,
+    text: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="STEP.LANGUAGE.SLOT=TEXT, for example reminder.en.subject='We miss you'."),
+    ] = None,
+    offer: Annotated[str | None, typer.Option(help="Id of an approved offer; empty takes the offer out.")] = None,
+    per_day: Annotated[int | None, typer.Option(min=1, help="Contacts that may enter per day.")] = None,
+    file: Annotated[Path | None, typer.Option(help="YAML or JSON file with the changes.", exists=True)] = None,
+    move: Annotated[
+        bool, typer.Option("--move/--stay", help="Whether contacts in flight go on in the new version.")
+    ] = False,
+    workspace: InWorkspace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Propose a new version of a running campaign; it takes its place once people have approved it."""
+    from agents.change import propose_change
+
+    given = {"offer_id": offer, "contacts_per_day": per_day}
+    changes = read_edit(file, text or [], given, where="campaigns edit")
+    with open_workspace(workspace) as opened, opened.threads() as threads:
+        proposal_id = propose_change(
+            threads, campaign_id, changes, in_flight="move" if move else "stay", actor=operator()
+        )
+        with opened.store.read() as connection:
+            stored = proposals.get(connection, proposal_id)
+
+    def show() -> None:
+        print_proposal(stored, [])
+
+    answer(plain(stored.proposal), as_json=as_json, show=show)
 
 
 @commands.command()

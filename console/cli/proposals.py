@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import yaml
 
+from console.cli.edits import read_edit
 from console.cli.output import AsJson, answer, moment, money, number, plain, quote, say, table
 from console.cli.place import InWorkspace, operator
 from console.cli.previews import preview_as_json, print_previews, write_pages
 from console.wiring import Workspace, open_workspace
 from memory import proposals
-from memory.errors import ConflictError, InvalidInputError
+from memory.errors import ConflictError
 from memory.finding import Verdict
 from memory.proposal import Decision, DecisionVerdict, Proposal, ProposalStatus
 from memory.proposals import StoredProposal
@@ -170,17 +169,9 @@ def edit(
     as_json: AsJson = False,
 ) -> None:
     """Change it: a new version is made and checked, and needs an approval of its own."""
-    changes = _read_changes(file)
-    for assignment in text or []:
-        _assign(changes, assignment)
-    given = {"offer_id": offer, "holdout_share": holdout, "contacts_per_day": per_day, "starts_at": starts_at}
-    changes.update({name: value for name, value in given.items() if value is not None})
-    if sequence:
-        changes["sequences"] = sequence
-    if not changes:
-        raise InvalidInputError(
-            "Nothing to change was given.", where="proposals edit", remedy="See `noria proposals edit --help`."
-        )
+    given = {"offer_id": offer, "holdout_share": holdout, "contacts_per_day": per_day, "starts_at": starts_at,
+             "sequences": sequence or None}  # fmt: skip
+    changes = read_edit(file, text or [], given, where="proposals edit")
     _decide(workspace, proposal_id, "edit", seen=seen, reason=reason, changes=changes, as_json=as_json)
 
 
@@ -342,35 +333,3 @@ def _summary(stored: StoredProposal) -> dict[str, Any]:
         "expected_incremental": proposal.forecast.incremental_mean,
         "expires_at": proposal.expires_at.isoformat(),
     }
-
-
-def _read_changes(file: Path | None) -> dict[str, Any]:
-    if file is None:
-        return {}
-    try:
-        found = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InvalidInputError(
-            f"It is neither YAML nor JSON: {error}.", where=str(file), remedy="Mend that place and try again."
-        ) from error
-    if not isinstance(found, dict):
-        raise InvalidInputError(
-            "The file must hold one mapping of changes.", where=str(file), remedy='For example {"holdout_share": 0.2}.'
-        )
-    # Through JSON, so that dates become text as they would on the command line.
-    result: dict[str, Any] = json.loads(json.dumps(found, default=str))
-    return result
-
-
-def _assign(changes: dict[str, Any], assignment: str) -> None:
-    place, equals, text = assignment.partition("=")
-    step, _, rest = place.rpartition(".")
-    step, _, language = step.rpartition(".")
-    if not (equals and step and language and rest):
-        raise InvalidInputError(
-            f"{assignment!r} is not STEP.LANGUAGE.SLOT=TEXT.",
-            where="--set",
-            remedy="For example: --set reminder.en.subject='We miss you'.",
-        )
-    slot: str | list[str] = text.split("\\n") if rest == "body" else text
-    changes.setdefault("copies", {}).setdefault(step, {}).setdefault(language, {})[rest] = slot

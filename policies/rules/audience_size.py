@@ -29,6 +29,9 @@ def too_few(reachable: int, limits: AudienceSizeLimits) -> str:
 
 
 def review(facts: ProposalFacts, limits: AudienceSizeLimits, context: Context) -> list[Ruling]:
+    if facts.play.replaces is not None:
+        # The size was judged as the campaign was launched; a new version lets nobody else in.
+        return []
     reachable = need(facts.audience, "audience").reachable
     fact = f"{reachable} contacts"
     if few := too_few(reachable, limits):

@@ -1,0 +1,126 @@
+"""A new version of a running campaign: who is in flight stays on theirs or moves, and nothing is sent again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, select, update
+
+from memory import campaigns, enrolments
+from memory.campaigns import CampaignVersion
+from memory.enrolments import Enrolment
+from memory.errors import ConflictError
+from memory.journal import append
+from memory.play import Play
+from memory.proposal import Proposal
+from memory.schema import enrolments as enrolment_rows
+from memory.schema import messages
+from memory.sequence_check import longest_wait
+
+_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """Contacts who are in a campaign now, by what a new version would do to them."""
+
+    moving: int = 0
+    staying: int = 0
+    """They finish the version that they entered."""
+    held_out: int = 0
+    """Of all of them."""
+
+
+def foresee_flight(connection: Connection, play: Play) -> Flight:
+    """Who would move to the new version, and who would stay on the old one because their step is gone."""
+    assert play.replaces is not None
+    inside = _in_flight(connection, play.replaces.campaign_id)
+    moving = [one for one in inside if _moves(play, one)]
+    return Flight(len(moving), len(inside) - len(moving), sum(one.in_holdout for one in inside))
+
+
+def put_in_place(connection: Connection, proposal: Proposal, at: datetime, actor: str) -> Flight:
+    """Make an approved play the newest version of its campaign, and move who is to move; all or nothing.
+
+    A message keeps its key through every version, so what was sent is never sent again, and a planned one is sent once
+    in its newest words. Raises ConflictError when the campaign is over, or was changed since the play was drawn.
+    """
+    play = proposal.play
+    assert play.replaces is not None
+    campaign = campaigns.get(connection, play.replaces.campaign_id)
+    if campaign.status not in {"live", "paused"}:
+        raise ConflictError(f"The campaign is {campaign.status}.", where=f"campaign {campaign.campaign_id}")
+    if campaign.version != play.replaces.version:
+        raise ConflictError(
+            f"It changes version {play.replaces.version}, and version {campaign.version} runs now.",
+            where=f"campaign {campaign.campaign_id}",
+            remedy="Edit the campaign as it stands now.",
+        )
+    number = campaign.version + 1
+    until = last_send(play, campaign.starts_at, at) + timedelta(days=play.schedule.deadline_days)
+    campaigns.add_version(
+        connection,
+        CampaignVersion(
+            campaign_id=campaign.campaign_id,
+            version=number,
+            digest=play.digest,
+            body=play.model_dump(mode="json"),
+            policy_version=play.policy_version,
+            approved_until=until,
+            activated_at=at,
+            proposal_id=proposal.proposal_id,
+        ),
+    )
+    ends_at = max(campaign.ends_at, until, until - timedelta(days=play.schedule.deadline_days - play.goal.window_days))
+    campaigns.set_version(connection, campaign.campaign_id, number, ends_at=ends_at, priority=play.limits.priority)
+    inside = _in_flight(connection, campaign.campaign_id)
+    moving = [one.enrolment_id for one in inside if _moves(play, one)]
+    _move(connection, moving, number)
+    flight = Flight(len(moving), len(inside) - len(moving), sum(one.in_holdout for one in inside))
+    append(
+        connection,
+        at=at,
+        actor=actor,
+        action="campaign.version",
+        subject=campaign.campaign_id,
+        payload={"version": number, "digest": play.digest, "moved": flight.moving, "stayed": flight.staying},
+    )
+    return flight
+
+
+def last_send(play: Play, starts_at: datetime, at: datetime) -> datetime:
+    """When the last message of a version put in place at ``at`` is due for the last contact to enter."""
+    closes = max(starts_at + timedelta(days=play.trigger.runs_days), at)
+    return closes + max(max(longest_wait(one).values(), default=timedelta()) for one in play.sequences)
+
+
+def _in_flight(connection: Connection, campaign_id: str) -> list[Enrolment]:
+    return [one for one in enrolments.of_campaign(connection, campaign_id) if one.state == "active"]
+
+
+def _moves(play: Play, one: Enrolment) -> bool:
+    """Whether the new version has a place for this contact: their sequence, and the very step at which they stand."""
+    assert play.replaces is not None
+    if play.replaces.in_flight == "stay":
+        return False
+    sequence = next((each for each in play.sequences if each.key == one.sequence_key), None)
+    return sequence is not None and (one.step_key is None or sequence.step(one.step_key) is not None)
+
+
+def _move(connection: Connection, enrolment_ids: list[int], version: int) -> None:
+    for start in range(0, len(enrolment_ids), _CHUNK):
+        chunk = enrolment_ids[start : start + _CHUNK]
+        # A claimed message is in flight in its old words; its enrolment moves on with it once it has ended.
+        flying = select(messages.c.enrolment_id).where(
+            messages.c.enrolment_id.in_(chunk), messages.c.state == "claimed"
+        )
+        connection.execute(
+            update(messages)
+            .where(messages.c.enrolment_id.in_(chunk), messages.c.state == "planned")
+            .where(messages.c.enrolment_id.not_in(flying))
+            .values(version=version)
+        )
+        connection.execute(
+            update(enrolment_rows).where(enrolment_rows.c.enrolment_id.in_(chunk)).values(version=version)
+        )
