@@ -145,18 +145,30 @@ def open_world(
     provider: Provider | None = None,
     clock: ManualClock | None = None,
     names: Collection[str] = (),
+    only_sequence: str = "",
     **settings: Any,
 ) -> Iterator[World]:
-    """Open a workspace as a process does at its start; opening it twice is two processes. ``names``: only these."""
+    """Open a workspace as a process does at its start; opening it twice is two processes. ``names``: only these.
+
+    ``only_sequence`` leaves one of their sequences, however small the list.
+    """
     moved = clock or ManualClock(NOW)
     desk = make_desk(folder, provider=provider, clock=moved, **settings)
     if names:
-        desk = replace(desk, playbooks={name: desk.playbooks[name] for name in names})
+        desk = replace(desk, playbooks={name: _with(desk.playbooks[name], only_sequence) for name in names})
     try:
         with open_checkpoints(desk.store, folder) as saver:
             yield World(folder, desk, Threads(desk, saver), moved)
     finally:
         desk.store.close()
+
+
+def _with(playbook: Playbook, sequence: str) -> Playbook:
+    if not sequence:
+        return playbook
+    [only] = [one for one in playbook.sequences if one.key == sequence]
+    levels = {sequence: playbook.levels[sequence]}
+    return playbook.model_copy(update={"sequences": (only.model_copy(update={"share": 1.0}),), "levels": levels})
 
 
 def copy_of(template: Path, folder: Path) -> Path:
