@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,19 +17,25 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from sqlalchemy import select
 
-from memory import consents, enrolments, ledger, workspace
+from memory import campaigns, consents, enrolments, ledger, workspace
 from memory.clock import ManualClock
 from memory.journal import verify
+from memory.play import Limits, Replacement
 from memory.schema import enrolments as enrolment_rows
 from memory.schema import messages
+from memory.steps import ExitStep, WaitStep
+from memory.steps import Sequence as PlaySequence
 from memory.store import Store
-from tests.tools.scene import DAY, NOW, add_contacts, address, play, start, workplace
+from memory.trigger import EventTrigger, Reentry
+from tests.tools.scene import DAY, NOW, add_contacts, address, approve, play, start, step, workplace
 from tools.channels.channel import Capabilities, Outcome, Outgoing, Sent, Transient, Unknown
 from tools.intake import Incoming, receive
+from tools.launch import launch
 from tools.worker import tick
 
 CONTACTS = tuple(range(1, 7))
 WINDOW = 7 * DAY
+END = ExitStep(key="end")
 
 
 class KilledError(BaseException):
@@ -121,6 +128,46 @@ class Machine(RuleBasedStateMachine):
         add_contacts(self.store, CONTACTS)
         self.launch(1)
 
+    @initialize()
+    def open_the_door(self) -> None:
+        """A campaign that lets contacts in as they leave a cart, as often as they do."""
+        steps = (WaitStep(key="an_hour", hours=1), step("cart1"), WaitStep(key="a_day", days=1), step("cart2"), END)
+        self.cart_play = play(
+            trigger=EventTrigger(event="cart", runs_days=60),
+            reentry=Reentry(allowed="after_exit"),
+            audience={"type": "all", "of": []},
+            audience_sentence="everybody",
+            sequences=(PlaySequence(key="one", title="One", steps=steps, share=1),),
+            limits=Limits(contacts_per_day=4),
+            size_band=(0, 240),
+            holdout_share=0.3,
+        )
+        approve(self.store, self.cart_play, proposal_id="cart", at=self.clock.now())
+        self.cart_campaign = launch(self.place, "cart").campaign_id
+
+    @rule(contact=st.sampled_from(CONTACTS))
+    def leaves_a_cart(self, contact: int) -> None:
+        self.events += 1
+        left = Incoming(event_id=f"e{self.events}", kind="cart", at=self.clock.now(), contact=contact)
+        receive(self.store, [left], self.clock.now())
+
+    @rule(in_flight=st.sampled_from(["stay", "move"]), keeps_second=st.booleans())
+    def is_edited(self, in_flight: Literal["stay", "move"], keeps_second: bool) -> None:
+        """A new version with other words, and perhaps without the second message."""
+        with self.store.read() as connection:
+            campaign = campaigns.get(connection, self.cart_campaign)
+        if campaign.status != "live" or campaign.version > 4:
+            return
+        sequence = self.cart_play.sequences[0]
+        steps = sequence.steps if keeps_second else (*sequence.steps[:2], END)
+        replaces = Replacement(campaign_id=campaign.campaign_id, version=campaign.version, in_flight=in_flight)
+        name = f"edit{campaign.version}"
+        wanted = self.cart_play.model_copy(
+            update={"sequences": (sequence.model_copy(update={"steps": steps}),), "replaces": replaces}
+        )
+        approve(self.store, wanted, proposal_id=name, at=self.clock.now(), kind="change_campaign")
+        assert launch(self.place, name).status == "launched"
+
     def launch(self, sends: int) -> None:
         self.launched += 1
         wanted = play(sends=sends, wait_days=1, holdout_share=0.3)
@@ -202,7 +249,7 @@ class Machine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """In the end everything has ended, and every message in exactly one way."""
         self.turn_the_switch(False)
-        for _ in range(30):
+        for _ in range(70):
             self.leases_run_out()
             tick(self.place)
             self.clock.advance(timedelta(hours=25))
