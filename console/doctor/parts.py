@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 from dns.resolver import Resolver
+from sqlalchemy import func, select
 
 from console.doctor.diagnosis import Diagnosis, failure, warning, well
 from console.doctor.sender import check_sender
@@ -18,11 +19,13 @@ from console.wiring import Workspace
 from memory import contacts, journal
 from memory.consents import count_current
 from memory.errors import NoriaError
+from memory.store import Store
 from memory.workspace import read_switch, read_troubles
 
 _LOW_SPACE_BYTES = 1_000_000_000
 _PATIENCE_SECONDS = 5.0
 _CLOCK_TOLERANCE = timedelta(minutes=5)
+_APART = timedelta(minutes=1)
 
 
 def examine(workspace: Workspace, resolver: Resolver | None = None) -> Iterator[Diagnosis]:
@@ -108,6 +111,24 @@ def _clock(workspace: Workspace) -> Iterator[Diagnosis]:
         )
     else:
         yield well("clock", f"{now:%d %B %Y %H:%M} UTC, the machine's own.")
+    yield from compare_clocks(workspace.store, datetime.now(UTC))
+
+
+def compare_clocks(store: Store, now: datetime) -> Iterator[Diagnosis]:
+    """Where machines share a database, their clocks must agree: leases use real time."""
+    with store.read() as connection:
+        if connection.dialect.name != "postgresql":
+            return
+        theirs = connection.execute(select(func.clock_timestamp())).scalar_one()
+    apart = abs(theirs - now)
+    if apart > _APART:
+        yield failure(
+            "clock",
+            f"This machine and the database are {apart.total_seconds():.0f} seconds apart.",
+            "Let both keep their time by NTP before two workers run.",
+        )
+    else:
+        yield well("clock", "This machine and the database agree.")
 
 
 def _pack(workspace: Workspace) -> Iterator[Diagnosis]:

@@ -6,6 +6,7 @@ import base64
 import socketserver
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dns.message
@@ -15,10 +16,11 @@ import pytest
 from dns.resolver import Resolver
 
 from console.cli.setup import make_workspace
-from console.doctor.parts import examine
+from console.doctor.parts import compare_clocks, examine
 from console.doctor.sender import check_sender
 from console.wiring import Workspace
 from evals.demo.mail_server import mail_server
+from memory.store import Store
 
 KEY = base64.b64encode(b"k" * 294).decode()
 SHORT_KEY = base64.b64encode(b"k" * 94).decode()
@@ -184,3 +186,12 @@ def test_one_broken_part_does_not_hide_the_others(tmp_path: Path) -> None:
         found = {one.part: one for one in examine(broken)}
     assert found["brand"].state == "failure"
     assert found["store"].state == "well"
+
+
+@pytest.mark.parametrize(("apart", "state"), [(timedelta(), "well"), (timedelta(minutes=5), "failure")])
+def test_workers_must_keep_the_time_of_the_database_that_they_share(
+    any_store: Store, apart: timedelta, state: str
+) -> None:
+    said = [one.state for one in compare_clocks(any_store, datetime.now(UTC) + apart)]
+    # A file has no clock of its own.
+    assert said == ([] if any_store.engine.dialect.name == "sqlite" else [state])
