@@ -11,7 +11,7 @@ from memory.canonical import digest
 from memory.events import ORDER
 from memory.sequence_check import defects
 from memory.steps import EventName, Key, Language, PropertyFilter, SendStep, Sequence
-from memory.trigger import OnceTrigger, Reentry, Trigger
+from memory.trigger import EventTrigger, OnceTrigger, Reentry, Trigger
 
 RecordKind = Literal["product", "category"]
 
@@ -167,6 +167,11 @@ class Play(_Frozen):
     def digest(self) -> str:
         """SHA-256 over the canonical JSON of everything above."""
         return digest(self.model_dump(mode="json"))
+
+    @property
+    def reads_records(self) -> bool:
+        """Whether personal values come from a product or a category, named by a feature or by the trigger's event."""
+        return bool(self.records) or (isinstance(self.trigger, EventTrigger) and bool(self.trigger.records))
 
     def sends(self) -> list[tuple[Sequence, SendStep]]:
         """Every send step with the sequence it belongs to."""

@@ -331,5 +331,5 @@ def _look_up(place: Workplace, channel: Channel, records: LakeRecords) -> None:
         days = recent_days(play, place.pack)
         if days:
             records.last_purchases(play.goal.category, recent_since(at, days))
-        if play.records:
+        if play.reads_records:
             records.products()

@@ -123,7 +123,7 @@ def _gather(
         play,
         step,
         [Recipient(one.contact_id, one.records, ways_out[one.contact_id]) for one in candidates],
-        products=records.products() if play.records else {},
+        products=records.products() if play.reads_records else {},
         currency=ground.currency,
     )
     limits = Cap(ground.pack.cap.messages, ground.pack.cap.window_days)

@@ -51,8 +51,8 @@ def rewrite(folder: Path, old: str, new: str, name: str = "win_back") -> int:
     return text[: text.index(old)].count("\n") + 1
 
 
-def test_the_four_packaged_playbooks_load_without_a_problem() -> None:
-    assert set(PLAYBOOKS) == {"win_back", "replenishment", "cross_sell", "vip_thank_you"}
+def test_the_packaged_playbooks_load_without_a_problem() -> None:
+    assert set(PLAYBOOKS) == {"abandoned_cart", "win_back", "replenishment", "cross_sell", "vip_thank_you"}
     assert all(check(playbook) == [] for playbook in PLAYBOOKS.values())
 
 
