@@ -28,6 +28,7 @@ class Act(StrEnum):
     CRASH = "crash"
     ATTACK = "attack"
     DRIFT = "drift"
+    CART = "cart"
 
 
 class WorldName(StrEnum):
@@ -100,6 +101,10 @@ def _act(act: Act, folder: Path, data: Path | None, currency: str | None) -> Act
         from evals.demo.attack import play_attack
 
         return play_attack(folder)
+    if act is Act.CART:
+        from evals.demo.cart import play_cart
+
+        return play_cart(folder)
     from evals.demo.drift import play_drift
 
     return play_drift(folder)

@@ -111,6 +111,18 @@ def write_small_shop(folder: Path, customers: Iterable[Customer]) -> None:
     )  # fmt: skip
 
 
+def write_past_carts(folder: Path, customers: Sequence[Customer]) -> Path:
+    """Write the carts that these customers left before the act begins; half of them ordered three days later."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [
+        (f"cart-{one.number}", f"C{one.number}", "cart",
+         (OPENS_AT - timedelta(days=_LATE_DAYS + 3 if one.number % 2 else 20, hours=one.number % 9)).isoformat(), "P1")
+        for one in customers
+    ]  # fmt: skip
+    _write(folder / "events.csv", "event_id,contact_id,kind,at,product_id", rows)
+    return folder
+
+
 @contextmanager
 def small_stage(
     folder: Path,

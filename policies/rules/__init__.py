@@ -31,11 +31,11 @@ from policies.rules import (
     recent_purchase,
     review_date,
     send_window,
-    service,
     subject,
     suppression,
     switch,
     templates,
+    transactional,
 )
 
 RULES: Final[dict[str, Rule]] = {
@@ -69,7 +69,7 @@ RULES: Final[dict[str, Rule]] = {
         consent_coverage,
         data_quality,
         exits,
-        service,
+        transactional,
         review_date,
     )
 }

@@ -164,9 +164,9 @@ MESSAGES = [
 PROPOSALS = [
     row("deadline", ALLOW, "messages wait a week"),
     row("deadline", REFUSE, "messages wait 15 days", play_changes={"schedule": schedule(deadline_days=15)}),
-    row("service", ALLOW, "a play that sends marketing only"),
-    row("service", ALLOW, "a double opt-in", play_changes={"playbook": "double_opt_in", "sequences": SERVICE}),
-    row("service", REFUSE, "a win-back that calls itself a service", play_changes={"sequences": SERVICE}),
+    row("transactional", ALLOW, "a play that sends marketing only"),
+    row("transactional", ALLOW, "a double opt-in", play_changes={"playbook": "double_opt_in", "sequences": SERVICE}),
+    row("transactional", REFUSE, "a win-back that calls itself a service", play_changes={"sequences": SERVICE}),
     row(
         "service",
         REFUSE,

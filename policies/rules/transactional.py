@@ -8,13 +8,13 @@ from policies.facts import ProposalFacts
 from policies.rule import Context, Parameters, Rule, Ruling, refuse
 
 
-class ServiceLimits(Parameters):
+class TransactionalLimits(Parameters):
     """Which plays may send messages of the purpose “transactional”."""
 
     playbooks: tuple[str, ...] = Field(default=("double_opt_in",))
 
 
-def review(facts: ProposalFacts, limits: ServiceLimits, context: Context) -> list[Ruling]:
+def review(facts: ProposalFacts, limits: TransactionalLimits, context: Context) -> list[Ruling]:
     play = facts.play
     services = [step.key for _, step in play.sends() if step.purpose == "transactional"]
     if not services:
@@ -41,4 +41,4 @@ def review(facts: ProposalFacts, limits: ServiceLimits, context: Context) -> lis
     return said
 
 
-RULE = Rule(id="service", parameters=ServiceLimits, review=review, locked=True)
+RULE = Rule(id="transactional", parameters=TransactionalLimits, review=review, locked=True)
