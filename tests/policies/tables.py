@@ -168,7 +168,7 @@ PROPOSALS = [
     row("transactional", ALLOW, "a double opt-in", play_changes={"playbook": "double_opt_in", "sequences": SERVICE}),
     row("transactional", REFUSE, "a win-back that calls itself a service", play_changes={"sequences": SERVICE}),
     row(
-        "service",
+        "transactional",
         REFUSE,
         "a service with an offer",
         play_changes={"playbook": "double_opt_in", "sequences": SERVICE, "offer": OFFER},
