@@ -96,7 +96,7 @@ class _Teller:
                     condition=self.condition(step.condition), then=step.then, otherwise=step.otherwise
                 )
             case UpdateStep():
-                return words["update"].format(attribute=step.attribute, value=self._values([step.value]))
+                return words["update"].format(attribute=self._quote(step.attribute), value=self._values([step.value]))
             case AlertStep():
                 task = step.task.get(self._asked) or step.task.get("en") or next(iter(step.task.values()))
                 return words["alert"].format(task=self._quote(task))
@@ -111,10 +111,10 @@ class _Teller:
             case InSegment():
                 return clause(parse(condition.expression), self._asked)
             case HasDone():
-                return self._event(condition, 1)
+                return self.words["has_done"].format(done=self._event(condition, 1))
             case HasAttribute():
                 values = self._values(condition.one_of)
-                return self.words["attribute"].format(attribute=condition.attribute, values=values)
+                return self.words["attribute"].format(attribute=self._quote(condition.attribute), values=values)
         assert_never(condition)
 
     def trigger(self, trigger: Trigger, later: str = "") -> str:
