@@ -39,7 +39,7 @@ def nodes_of(
     sequence: Sequence, trigger: Trigger, language: str, notes: Mapping[str, str] | None = None
 ) -> dict[str, Node]:
     """The start and the steps of a sequence without defects, by key, in the order in which they are written."""
-    found = {START: Node(START, "start", _capital(tell_trigger(trigger, language)), (Way(sequence.steps[0].key),))}
+    found = {START: Node(START, "start", capital(tell_trigger(trigger, language)), (Way(sequence.steps[0].key),))}
     for step in sequence.steps:
         ways = tuple(Way(one) for one in sequence.followers(step.key) if one is not None)
         text = tell_step(step, language)
@@ -47,9 +47,10 @@ def nodes_of(
             text = tell_condition(step.condition, language) + ("\u00a0?" if language == "fr" else "?")
             answers = (tell_answer(yes, language) for yes in (True, False))
             ways = tuple(Way(way.to, answer) for way, answer in zip(ways, answers, strict=True))
-        found[step.key] = Node(step.key, step.kind, _capital(text), ways)
+        found[step.key] = Node(step.key, step.kind, capital(text), ways)
     return {key: replace(node, note=(notes or {}).get(key, "")) for key, node in found.items()}
 
 
-def _capital(text: str) -> str:
+def capital(text: str) -> str:
+    """The text with a capital letter at its beginning."""
     return text[:1].upper() + text[1:]
