@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -43,7 +43,7 @@ def progress(connection: Connection, campaign: Campaign, sequence: Sequence) -> 
         & (enrolments.c.sequence_key == sequence.key)
     )
     arms = select(enrolments.c.in_holdout, func.count()).where(mine).group_by(enrolments.c.in_holdout)
-    held: dict[bool, int] = dict(connection.execute(arms).tuples().all())
+    held = {bool(in_holdout): int(contacts) for in_holdout, contacts in connection.execute(arms)}
     found = Progress(held.get(False, 0), held.get(True, 0), {step.key: StepCount() for step in sequence.steps})
     states = (
         select(messages.c.step_key, messages.c.state, func.count().label("number"))
@@ -57,13 +57,14 @@ def progress(connection: Connection, campaign: Campaign, sequence: Sequence) -> 
             found.steps[row.step_key].messages[row.state] = row.number
 
     # Contacts with the same traces are counted together: there are few kinds of them.
-    traced = [step.key for step in sequence.steps if isinstance(step, SendStep | AlertStep)]
+    walker = Walker(sequence)
     traces = union_all(
         select(messages.c.enrolment_id, messages.c.step_key).where(messages.c.campaign_id == campaign.campaign_id),
         select(alerts.c.enrolment_id, alerts.c.step_key).where(alerts.c.campaign_id == campaign.campaign_id),
     ).subquery()
     marks = [
-        func.max(case((traces.c.step_key == key, 1), else_=0)).label(f"mark{place}") for place, key in enumerate(traced)
+        func.max(case((traces.c.step_key == key, 1), else_=0)).label(f"mark{place}")
+        for place, key in enumerate(walker.traced)
     ]
     standing = (enrolments.c.state, enrolments.c.step_key, enrolments.c.exit_reason)
     each = (
@@ -73,81 +74,62 @@ def progress(connection: Connection, campaign: Campaign, sequence: Sequence) -> 
         .group_by(enrolments.c.enrolment_id, *standing)
         .subquery()
     )
-    walker = _Walker(sequence)
     for row in connection.execute(select(*each.c, func.count().label("number")).group_by(*each.c)):
-        seen = {key for place, key in enumerate(traced) if row[3 + place]}
-        _add(found.steps, walker, row.state == "active", row.step_key, row.exit_reason, seen, row.number)
+        seen = {key for place, key in enumerate(walker.traced) if row[3 + place]}
+        active = row.state == "active"
+        sure, possible = walker.passed(seen, row.step_key, None if active else row.exit_reason)
+        for key, count in found.steps.items():
+            count.here += row.number * (active and key == row.step_key)
+            count.passed += row.number * (key in sure)
+            count.passed_at_most += row.number * (key in possible)
     return found
 
 
-def _add(
-    counts: Mapping[str, StepCount],
-    walker: _Walker,
-    active: bool,
-    stands: str | None,
-    reason: str,
-    seen: set[str],
-    number: int,
-) -> None:
-    if stands is not None and stands in counts:
-        seen = seen | {stands}
-    exits = [] if active else walker.exits(reason)
-    way = sorted(seen, key=walker.place)
-    sure, possible = walker.between(way)
-    last = way[-1] if way else None
-    if exits:
-        surely, perhaps = walker.to_any(last, exits)
-        sure, possible = sure | surely, possible | perhaps
-    elif last is not None:
-        # Those who still stand at a step, or left at it, have not passed it.
-        sure, possible = sure - {last}, possible - {last}
-        if active:
-            counts[last].here += number
-    for key, count in counts.items():
-        count.passed += number * (key in sure)
-        count.passed_at_most += number * (key in possible)
-
-
-class _Walker:
-    """Which steps lie between others."""
+class Walker:
+    """Which steps of a sequence somebody passed, by what they left behind."""
 
     def __init__(self, sequence: Sequence) -> None:
         self._sequence = sequence
-        self._start = sequence.steps[0].key
-        self._reach = {step.key: self._reached([step.key]) for step in sequence.steps}
+        self.traced = [step.key for step in sequence.steps if isinstance(step, SendStep | AlertStep)]
+        """Steps that nobody passes without a message or an alert."""
+        self._after = {step.key: self._reached(step.key, set()) for step in sequence.steps}
 
-    def place(self, key: str) -> int:
-        """Rank of a step: fewer than that of every step that comes after it."""
-        return -len(self._reach[key])
+    def passed(self, seen: Iterable[str], stands: str | None, exit_reason: str | None) -> tuple[set[str], set[str]]:
+        """Steps that were surely, and that were possibly, passed.
 
-    def exits(self, reason: str) -> list[str]:
-        """The exits by which somebody may have left for this reason."""
-        return [step.key for step in self._sequence.steps if isinstance(step, ExitStep) and step.reason == reason]
-
-    def between(self, way: list[str]) -> tuple[set[str], set[str]]:
-        """Steps that were surely, and that were possibly, passed from the start on over these."""
+        ``seen`` are the steps that left a trace, ``exit_reason`` is None while they are in.
+        """
+        marks = {one for one in (*seen, stands) if one in self._after}
+        # Fewer steps come after a step than after any before it.
+        way = sorted(marks, key=lambda one: -len(self._after[one]))
+        legs = [([one], [other]) for one, other in pairwise([self._sequence.steps[0].key, *way])]
+        exits = [step.key for step in self._sequence.steps if isinstance(step, ExitStep) and step.reason == exit_reason]
+        if exits:
+            legs.append((way[-1:] or [self._sequence.steps[0].key], exits))
         sure, possible = set(way), set(way)
-        for one, other in pairwise([None, *way]):
-            surely, perhaps = self.to_any(one, [str(other)])
+        for [start], ends in legs:
+            surely, perhaps = self._between(start, ends, set(self.traced) - marks)
             sure, possible = sure | surely, possible | perhaps
+        # Who still stands at a step, or left at it, has not passed it.
+        here = set() if exits else set(way[-1:])
+        return sure - here, possible - here
+
+    def _between(self, start: str, ends: Iterable[str], closed: set[str]) -> tuple[set[str], set[str]]:
+        """The same between one step and the first of some ends, past no step that is closed."""
+        reached = self._reached(start, closed)
+        goals = reached.intersection(ends)
+        possible = {key for key in reached if self._reached(key, closed) & goals}
+        sure = {key for key in possible if not self._reached(start, {*closed, key}) & (goals - {key})}
         return sure, possible
 
-    def to_any(self, one: str | None, ends: Iterable[str]) -> tuple[set[str], set[str]]:
-        """The same between one step (None: the door) and the first of some ends."""
-        start = self._start if one is None else one
-        goals = {end for end in ends if end in self._reach[start]}
-        possible = {key for key in self._reach[start] if self._reach[key] & goals}
-        sure = {key for key in possible if key == start or not self._reached([start], without=key) & (goals - {key})}
-        return sure, possible
-
-    def _reached(self, waiting: list[str], without: str = "") -> set[str]:
+    def _reached(self, start: str, closed: set[str]) -> set[str]:
         found: set[str] = set()
-        waiting = list(waiting)
+        waiting: list[str | None] = [start]
         while waiting:
             key = waiting.pop()
-            if key != without and key not in found:
+            if key is not None and key not in found and key not in closed:
                 found.add(key)
-                waiting += [one for one in self._sequence.followers(key) if one is not None]
+                waiting += self._sequence.followers(key)
         return found
 
 

@@ -7,71 +7,14 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import TypeAdapter
 
 from memory.sequence_check import defects, densest, longest_wait, most_sends, shortest_wait
 from memory.steps import BranchStep, ExitStep, SendStep, Sequence, Step, WaitEventStep, WaitStep, WaitWindowStep
+from tests.memory.sequences import any_sequence, branch, leave, send, sequence, wait
 
-STEP: TypeAdapter[Step] = TypeAdapter(Step)
-COPY = {"en": {"subject": "Hello", "headline": "Hello", "body": ["Hello."]}}
 ACTS = ("send", "update", "alert")
-OPENED = {"type": "event", "event": "click"}
-NEEDED: dict[str, dict[str, object]] = {
-    "wait_window": {"from_hour": 9, "until_hour": 18},
-    "wait_event": {"event": "click"},
-    "update": {"attribute": "tier", "value": 1},
-    "alert": {"task": {"en": "Call."}},
-}
 
 Way = tuple[Step, ...]
-
-
-def sequence(*steps: dict[str, object]) -> Sequence:
-    return Sequence(key="one", title="One", steps=tuple(STEP.validate_python(one) for one in steps), share=1)
-
-
-def send(key: str, **more: object) -> dict[str, object]:
-    return {"kind": "send", "key": key, "template": "letter", "copies": COPY, **more}
-
-
-def wait(key: str, **more: object) -> dict[str, object]:
-    return {"kind": "wait", "key": key, **more}
-
-
-def branch(key: str, then: str, otherwise: str) -> dict[str, object]:
-    return {"kind": "branch", "key": key, "condition": OPENED, "then": then, "otherwise": otherwise}
-
-
-def leave(key: str = "end") -> dict[str, object]:
-    return {"kind": "exit", "key": key}
-
-
-@st.composite
-def any_sequence(draw: st.DrawFn, *, forward: bool = False) -> Sequence:
-    """Up to eight steps that lead anywhere, or (``forward``) only on, to one exit at the end at the latest."""
-    size = draw(st.integers(2 if forward else 1, 8))
-    steps = []
-    for place in range(size):
-        key = f"s{place}"
-        last = place == size - 1
-        aims = st.sampled_from([f"s{aim}" for aim in (range(place + 1, size) if forward and not last else range(size))])
-        kind = "exit" if forward and last else draw(
-            st.sampled_from(["send", "wait", "wait_window", "wait_event", "branch", "update", "alert", "exit"])
-        )  # fmt: skip
-        if kind == "branch":
-            steps.append(branch(key, draw(aims), draw(aims)))
-            continue
-        one: dict[str, object] = {"kind": kind, "key": key}
-        if kind != "exit":
-            one["next"] = draw(st.none() | aims)
-        if kind in ("wait", "wait_event"):
-            one["hours"] = draw(st.integers(1, 72))
-        if kind == "send":
-            purpose = draw(st.sampled_from(["marketing", "transactional"]))
-            one |= {"template": "letter", "copies": COPY, "purpose": purpose}
-        one |= NEEDED.get(kind, {})
-        steps.append(one)
-    return sequence(*steps)
 
 
 def ways(of: Sequence) -> tuple[list[Way], bool]:
