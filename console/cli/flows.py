@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence as Many
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from console.cli.output import AsJson, answer, number, plain, quote, say
+from console.cli.output import AsJson, answer, number, quote, say
 from console.cli.place import InWorkspace
 from console.flow.picture import draw
 from console.flow.progress import Progress, notes_of, progress
@@ -104,7 +105,7 @@ def _show(
                 "share": sequence.share,
                 "sentence": sentence,
                 "tree": lines,
-                "progress": plain(count),
+                "progress": None if count is None else asdict(count),
                 "file": None if file is None else str(file),
             }
             for sequence, sentence, lines, count, file in told

@@ -15,7 +15,7 @@ from memory.clock import ManualClock
 from memory.steps import AlertStep, ExitStep, SendStep, Sequence
 from memory.store import Store
 from tests.memory.sequences import any_sequence, branch, cart, leave, send, sequence
-from tests.tools.scene import DAY, add_contacts, play, start, step, workplace
+from tests.tools.scene import DAY, add_contacts, mailable, play, start, workplace
 from tools.intake import Incoming, receive
 from tools.worker import tick
 from tools.workplace import Workplace
@@ -32,18 +32,9 @@ def did(place: Workplace, kind: str, contact: int, **properties: object) -> None
     receive(place.store, [event], at)
 
 
-def sent_cart() -> Sequence:
-    """The cart's sequence with mails that the scene can send."""
-    of = cart()
-    steps = [
-        step(one.key).model_copy(update={"next": one.next}) if isinstance(one, SendStep) else one for one in of.steps
-    ]
-    return of.model_copy(update={"steps": tuple(steps)})
-
-
 def test_contacts_are_counted_where_they_stand_and_where_they_passed(place: Workplace, clock: ManualClock) -> None:
     add_contacts(place.store, range(1, 21))
-    of = sent_cart()
+    of = mailable(cart())
     done = start(place, play(sequences=(of,), holdout_share=0.25), range(1, 21))
     tick(place)
     clock.advance(timedelta(minutes=20))
