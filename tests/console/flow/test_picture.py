@@ -112,7 +112,7 @@ def test_a_picture_says_in_words_what_it_shows_and_its_ids_are_its_own() -> None
         assert {element.get("id") for element in svg.iter() if element.get("id")} == {f"{name}-t", f"{name}-d"}
 
 
-def test_a_flow_of_up_to_three_ways_fits_a_page_and_a_broader_one_grows() -> None:
+def test_a_flow_of_two_ways_fits_a_page_and_a_broader_one_grows() -> None:
     assert parsed(nodes_of(cart(), TRIGGER, "en")).get("width") == str(WIDTH)
     broad = sequence(
         branch("a", "b", "c"),
