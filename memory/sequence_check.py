@@ -52,25 +52,29 @@ def most_sends(sequence: Sequence) -> int:
 
 def densest(sequence: Sequence, window: timedelta) -> int:
     """The most capped messages that any way through it can bring within a rolling window, events coming at once."""
-    # Of two ways that meet, the one on which more messages lie close together is followed.
-    before: dict[str, list[timedelta]] = {sequence.steps[0].key: []}
-    most = 0
-    for key in _in_order(sequence):
-        step = sequence.step(key)
-        past = list(before[key])
-        if isinstance(step, SendStep) and step.purpose == "marketing":
-            past = [one for one in past if one < window] + [timedelta()]
-            most = max(most, len(past))
-        lasts = _lasts(step, longest=False)
-        aged = [one + lasts for one in past]
-        for one in sequence.followers(key):
-            if one is not None and (one not in before or _closer(aged, before[one], window)):
-                before[one] = aged
+    order, most = _in_order(sequence), 0
+    for place, first in enumerate(order):
+        if not _capped(sequence.step(first)):
+            continue
+        # Counted from this message: how soon each later step can be reached with so many sent.
+        soonest: dict[str, dict[int, timedelta]] = {first: {0: timedelta()}}
+        for key in order[place:]:
+            step = sequence.step(key)
+            for sent, at in soonest.get(key, {}).items():
+                if at >= window:
+                    continue
+                total = sent + _capped(step)
+                most = max(most, total)
+                leaves = at + _lasts(step, longest=False)
+                for one in sequence.followers(key):
+                    if one is not None:
+                        known = soonest.setdefault(one, {})
+                        known[total] = min(leaves, known.get(total, leaves))
     return most
 
 
-def _closer(ages: list[timedelta], others: list[timedelta], window: timedelta) -> bool:
-    return sum(one < window for one in ages) > sum(one < window for one in others)
+def _capped(step: Step | None) -> bool:
+    return isinstance(step, SendStep) and step.purpose == "marketing"
 
 
 def _names(sequence: Sequence) -> Iterator[Defect]:

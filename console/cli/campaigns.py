@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from console.cli.edits import read_edit
+from console.cli.flows import campaign_flow
 from console.cli.output import AsJson, answer, moment, number, plain, quote, say, table
 from console.cli.place import InWorkspace, operator
 from console.cli.proposals import print_proposal
@@ -27,6 +28,7 @@ Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; it goes into t
 
 
 def add_commands(app: typer.Typer) -> None:
+    commands.command("flow")(campaign_flow)
     app.add_typer(commands, name="campaigns")
     app.command()(readout)
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from console.cli.flows import playbook_flow
 from console.cli.output import AsJson, answer, quote, say, table
 from console.cli.place import InWorkspace
 from console.wiring import PACKAGED_PLAYBOOKS, open_workspace
@@ -15,6 +16,7 @@ commands = typer.Typer(help="Known plays: those that come with Noria and your ow
 
 
 def add_commands(app: typer.Typer) -> None:
+    commands.command("flow")(playbook_flow)
     app.add_typer(commands, name="playbook")
 
 

@@ -12,12 +12,15 @@ from console.cli.edits import read_edit
 from console.cli.output import AsJson, answer, moment, money, number, plain, quote, say, table
 from console.cli.place import InWorkspace, operator
 from console.cli.previews import preview_as_json, print_previews, write_pages
+from console.flow.steps import nodes_of
+from console.flow.tree import tree
 from console.wiring import Workspace, open_workspace
 from memory import proposals
 from memory.errors import ConflictError
 from memory.finding import Verdict
 from memory.proposal import Decision, DecisionVerdict, Proposal, ProposalStatus
 from memory.proposals import StoredProposal
+from memory.step_text import tell_reentry, tell_sequence, tell_trigger
 from tools.lookups import notes_on
 
 if TYPE_CHECKING:
@@ -305,11 +308,17 @@ def _print_findings(proposal: Proposal) -> None:
 def _print_sequences(proposal: Proposal) -> None:
     if proposal.play.offer is not None:
         say(f"[bold]Offer[/bold]        {quote(proposal.play.offer.labels.get('en', proposal.play.offer.offer_id))}")
+    trigger = proposal.play.trigger
+    say(f"[bold]Trigger[/bold]      {quote(tell_trigger(trigger, 'en'))}")
+    if trigger.runs_days:
+        say(f"             lets contacts in for {trigger.runs_days} days; "
+            f"{quote(tell_reentry(proposal.play.reentry, 'en'))}")  # fmt: skip
     for sequence in proposal.play.sequences:
-        steps = ", ".join(
-            f"wait {step.days} days" if step.kind == "wait" else f"{step.kind} {step.key}" for step in sequence.steps
-        )
-        say(f"[bold]Sequence[/bold]     {quote(sequence.key)} ({sequence.share:.0%}): {quote(steps)}")
+        branches = any(step.kind == "branch" for step in sequence.steps)
+        said = quote(sequence.title if branches else tell_sequence(sequence, "en", trigger))
+        say(f"[bold]Sequence[/bold]     {quote(sequence.key)} ({sequence.share:.0%}): {said}")
+        for line in tree(nodes_of(sequence, trigger, "en")) if branches else ():
+            say(f"             {quote(line)}")
 
 
 def _print_copy(proposal: Proposal) -> None:

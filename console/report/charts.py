@@ -9,6 +9,9 @@ import altair as alt
 import vl_convert
 from pydantic import BaseModel, ConfigDict
 
+from console.flow.picture import draw
+from console.flow.steps import Node
+
 INK = "#2b3036"
 ACCENT = "#1f5f8b"
 MUTED = "#9aa3ab"
@@ -112,6 +115,16 @@ def histogram(counts: Mapping[int, int], title: str, unit: str) -> Chart:
         (unit, "contacts"),
         [(str(size), str(number)) for size, number in sorted(counts.items())],
     )
+
+
+def flow(nodes: Mapping[str, Node], title: str, words: str, name: str) -> Chart:
+    """The way through one sequence; ``name`` keeps its ids apart from those of other pictures on the page."""
+    rows = tuple(
+        (node.key, node.text, ", ".join(f"{way.answer} {way.to}".strip() for way in node.ways), node.note)
+        for node in nodes.values()
+    )
+    svg = draw(nodes, title=title, words=words, name=name)
+    return Chart(title=title, alternative=words, svg=svg, columns=("step", "what", "then", "contacts"), rows=rows)
 
 
 def _values(rows: Sequence[Mapping[str, object]]) -> alt.Data:

@@ -10,10 +10,13 @@ from operator import attrgetter
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 from sqlalchemy import Connection, distinct, func, select
 
+from console.flow.progress import Progress, progress
 from memory import campaigns, ledger, lessons, proposals
 from memory.lessons import Lesson
 from memory.proposal import Decision, Proposal
 from memory.schema import enrolments, forecast_scores, forecasts, messages, readouts
+from memory.steps import Sequence
+from memory.trigger import Trigger
 
 PRESSURE_DAYS = 7
 
@@ -61,6 +64,16 @@ class CampaignLine(_Frozen):
     looks: tuple[Look, ...]
 
 
+class FlowLine(_Frozen):
+    """One sequence of a campaign, and where the contacts who drew it are."""
+
+    campaign_id: str
+    campaign: str
+    trigger: Trigger
+    sequence: Sequence
+    progress: Progress
+
+
 class ForecastLine(_Frozen):
     """A forecast beside what was measured, on log-odds."""
 
@@ -75,6 +88,7 @@ class ReportFacts(_Frozen):
 
     proposals: tuple[ProposalLine, ...]
     campaigns: tuple[CampaignLine, ...]
+    flows: tuple[FlowLine, ...]
     forecasts: tuple[ForecastLine, ...]
     lessons: tuple[Lesson, ...]
     pressure: dict[int, int]
@@ -89,6 +103,7 @@ class ReportFacts(_Frozen):
 def read_facts(connection: Connection) -> ReportFacts:
     """Read the whole story of a workspace."""
     balance = ledger.reconcile(connection)
+    launched = campaigns.list_campaigns(connection)
     return ReportFacts(
         proposals=tuple(
             ProposalLine(
@@ -98,7 +113,8 @@ def read_facts(connection: Connection) -> ReportFacts:
             )
             for stored in proposals.list_proposals(connection)
         ),
-        campaigns=tuple(_campaign(connection, one) for one in campaigns.list_campaigns(connection)),
+        campaigns=tuple(_campaign(connection, one) for one in launched),
+        flows=tuple(flow for one in launched for flow in _flows(connection, one)),
         forecasts=tuple(_forecasts(connection)),
         lessons=tuple(lessons.every(connection)),
         pressure=pressure(connection),
@@ -167,6 +183,20 @@ def _campaign(connection: Connection, campaign: campaigns.Campaign) -> CampaignL
             for row in looks
         ),
     )
+
+
+def _flows(connection: Connection, campaign: campaigns.Campaign) -> list[FlowLine]:
+    play = campaigns.get_version(connection, campaign.campaign_id, campaign.version).play
+    return [
+        FlowLine(
+            campaign_id=campaign.campaign_id,
+            campaign=campaign.name,
+            trigger=play.trigger,
+            sequence=sequence,
+            progress=progress(connection, campaign, sequence),
+        )
+        for sequence in play.sequences
+    ]
 
 
 def _forecasts(connection: Connection) -> list[ForecastLine]:

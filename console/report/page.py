@@ -9,8 +9,11 @@ from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict
 
 from console.cli.output import moment, money, number
-from console.report.charts import Chart, forecast_against_outcome, funnel, histogram, intervals
-from console.report.facts import PRESSURE_DAYS, CampaignLine, ReportFacts
+from console.flow.progress import notes_of
+from console.flow.steps import capital, nodes_of
+from console.report.charts import Chart, flow, forecast_against_outcome, funnel, histogram, intervals
+from console.report.facts import PRESSURE_DAYS, CampaignLine, FlowLine, ReportFacts
+from memory.step_text import tell_reentry, tell_sequence, tell_trigger
 
 _FOLDER = Path(__file__).parents[1]
 # Nine times in ten, for a normal distribution.
@@ -33,7 +36,8 @@ def write_report(
     environment = Environment(
         loader=FileSystemLoader(_FOLDER / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters.update(moment=moment, number=number, money=money)
+    environment.filters.update(moment=moment, number=number, money=money, capital=capital)
+    environment.globals.update(tell_sequence=tell_sequence, tell_trigger=tell_trigger, tell_reentry=tell_reentry)
     page = environment.get_template("report.html").render(
         title=title,
         simulated=simulated,
@@ -48,6 +52,7 @@ def write_report(
 
 def _charts(facts: ReportFacts) -> list[Chart]:
     charts = [funnel(_steps(campaign), f"{campaign.name}: from selection to inbox") for campaign in facts.campaigns]
+    charts += [_flow(line) for line in facts.flows if _branches_out(line)]
     measured = [(campaign.name, campaign.looks[-1]) for campaign in facts.campaigns if campaign.looks]
     if measured:
         rows = [(name, 100 * last.difference, 100 * last.low, 100 * last.high, last.verdict) for name, last in measured]
@@ -67,6 +72,22 @@ def _charts(facts: ReportFacts) -> list[Chart]:
     if facts.pressure:
         charts.append(histogram(facts.pressure, "Pressure per contact", f"most messages in any {PRESSURE_DAYS} days"))
     return charts
+
+
+def _branches_out(line: FlowLine) -> bool:
+    """Whether a picture says more than its funnel: with a branch, or more than one message."""
+    kinds = [step.kind for step in line.sequence.steps]
+    return "branch" in kinds or kinds.count("send") > 1
+
+
+def _flow(line: FlowLine) -> Chart:
+    notes = notes_of(line.progress, line.sequence, number)
+    return flow(
+        nodes_of(line.sequence, line.trigger, "en", notes),
+        f"{line.campaign}: {line.sequence.title}",
+        capital(tell_sequence(line.sequence, "en", line.trigger)) + ".",
+        f"flow-{line.campaign_id}-{line.sequence.key}",
+    )
 
 
 def _steps(campaign: CampaignLine) -> list[tuple[str, int]]:

@@ -87,10 +87,14 @@ def describe(expression: Expression, language: str, *, currency: str = "") -> st
     Amounts are shown in major units, with the currency if one is given.
     """
     words = _WORDS["fr" if language == "fr" else "en"]
-    told = "fr" if language == "fr" else "en"
     if isinstance(expression, All) and not expression.of:
         return words["everybody"][:1].upper() + words["everybody"][1:] + "."
-    return words["contacts"].format(conditions=_Teller(told, currency).tell(expression))
+    return words["contacts"].format(conditions=clause(expression, language, currency=currency))
+
+
+def clause(expression: Expression, language: str, *, currency: str = "") -> str:
+    """The same as part of a sentence: what must be true of a contact."""
+    return _Teller("fr" if language == "fr" else "en", currency).tell(expression)
 
 
 class _Teller:

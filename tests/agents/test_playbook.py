@@ -10,6 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
+from pydantic import TypeAdapter
 
 from agents.playbook import (
     PACKAGED,
@@ -25,6 +26,9 @@ from memory.bindings import BINDINGS
 from memory.errors import ConflictError
 from memory.finding import Verdict
 from memory.play import Play
+from memory.sequence_check import defects
+from memory.steps import Sequence
+from memory.trigger import Reentry, Trigger
 from policies.facts import ProposalFacts
 from policies.guardian import read_copy
 from policies.pack import parse_pack
@@ -233,3 +237,22 @@ def test_the_reference_explains_every_setting_and_every_binding() -> None:
     bindings = {name for name, binding in BINDINGS.items() if binding.in_copy}
     assert {name for name in settings | bindings if f"`{name}`" not in reference} == set()
     assert all(f"`{name}`" in reference for name in PLAYBOOKS)
+
+
+def test_the_examples_of_the_reference_can_be_used() -> None:
+    reference = (ROOT / "docs/playbooks.md").read_text(encoding="utf-8")
+    examples = re.findall(r"^```yaml\n(.*?)^```", reference, re.MULTILINE | re.DOTALL)
+    kinds: set[str] = set()
+    for text in examples:
+        for part in re.split(r"\n\n", text):
+            found = yaml.safe_load(part)
+            if "trigger" in found:
+                kinds.add(TypeAdapter(Trigger).validate_python(found["trigger"]).kind)
+            if "reentry" in found:
+                Reentry.model_validate(found["reentry"])
+            if "steps" in found:
+                sequence = Sequence(key="one", title="One", steps=found["steps"], share=1)
+                assert defects(sequence) == []
+                kinds.update(step.kind for step in sequence.steps)
+    steps = {"send", "wait", "wait_window", "wait_event", "branch", "update", "alert", "exit"}
+    assert kinds == steps | {"once", "event", "segment", "date", "api"}

@@ -98,6 +98,12 @@ def step(key: str) -> SendStep:
     return SendStep(key=key, template="letter", copies={"en": Copy.model_validate(words.model_dump())})
 
 
+def mailable(of: PlaySequence) -> PlaySequence:
+    """The same sequence, each of its mails one that this shop can send."""
+    steps = [step(one.key).model_copy(update={"next": one.next}) if one.kind == "send" else one for one in of.steps]
+    return of.model_copy(update={"steps": tuple(steps)})
+
+
 def play(*, sends: int = 1, wait_days: int = 3, **changes: Any) -> Play:
     """A play of some sends with waits between them, within the base pack."""
     steps: list[Any] = []
