@@ -312,14 +312,21 @@ def record(connection: Connection, results: Sequence[Result], *, token: str) -> 
     ]
 
 
-def unknown(connection: Connection, key: str = "") -> list[Message]:
+def unknown(connection: Connection, key: str = "", *, limit: int | None = None) -> list[Message]:
     """Messages of which nobody knows whether they left, oldest first; optionally those whose key begins so."""
     query = (
         select(messages)
         .where(messages.c.state == "unknown", messages.c.message_key.startswith(key, autoescape=True))
         .order_by(messages.c.claimed_at, messages.c.message_id)
+        .limit(limit)
     )
     return [_message(row) for row in connection.execute(query)]
+
+
+def count_unknown(connection: Connection) -> int:
+    """How many messages nobody knows to have left or not."""
+    query = select(func.count()).select_from(messages).where(messages.c.state == "unknown")
+    return connection.execute(query).scalar_one()
 
 
 def settle_unknown(connection: Connection, key: str, *, sent_at: datetime | None, reason: str) -> bool:
@@ -346,17 +353,26 @@ def cancel(connection: Connection, where: ColumnElement[bool], reason: str) -> l
 
 
 def give_up(connection: Connection, *, at: datetime, reason: str) -> list[Message]:
-    """Everything that was due, or already claimed, becomes ``unknown``: it may have left without a trace here."""
+    """Everything that was due, or already claimed, becomes ``unknown``: it may have left without a trace here.
+
+    Returns those. What was due to held-out contacts could never leave, and ends ``withheld``.
+    """
     open_now = or_(messages.c.state == "claimed", and_(messages.c.state == "planned", messages.c.due_at <= at))
     query = select(messages).where(open_now).order_by(messages.c.message_id)
     found = [_message(row) for row in connection.execute(query.with_for_update())]
-    for chunk in _chunks([row.message_id for row in found]):
-        connection.execute(
-            update(messages)
-            .where(messages.c.message_id.in_(chunk))
-            .values(state="unknown", reason=reason, lease_until=None)
-        )
-    return found
+    ghosts = set(connection.execute(select(messages.c.message_id).where(open_now, _held_out())).scalars())
+    lost = [row for row in found if row.message_id not in ghosts]
+    for state, why, ids in (
+        ("withheld", "holdout", sorted(ghosts)),
+        ("unknown", reason, [one.message_id for one in lost]),
+    ):
+        for chunk in _chunks(ids):
+            connection.execute(
+                update(messages)
+                .where(messages.c.message_id.in_(chunk))
+                .values(state=state, reason=why, lease_until=None)
+            )
+    return lost
 
 
 def hold_campaign(connection: Connection, campaign_id: str, finding: Mapping[str, Any], reason: str) -> int:
@@ -406,6 +422,11 @@ def reasons(connection: Connection, campaign_id: str | None = None) -> dict[str,
     for state, reason, number in connection.execute(query.order_by(messages.c.state, messages.c.reason)):
         found.setdefault(state, {})[reason] = number
     return found
+
+
+def _held_out() -> ColumnElement[bool]:
+    held = select(enrolments.c.enrolment_id).where(enrolments.c.in_holdout)
+    return messages.c.enrolment_id.in_(held)
 
 
 def _undecided() -> ColumnElement[bool]:
