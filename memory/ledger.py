@@ -11,7 +11,21 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    String,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    update,
+)
 
 from memory.canonical import digest
 from memory.journal import append, entries
@@ -47,6 +61,8 @@ class Message:
     due_at: datetime
     deadline_at: datetime
     claim_token: str | None = None
+    in_flight: bool = False
+    """False while it certainly has not left: no worker began to hand it over."""
     lease_until: datetime | None = None
     claimed_at: datetime | None = None
     sent_at: datetime | None = None
@@ -252,10 +268,22 @@ def judge(
                 findings=bindparam("grounds"),
                 due_at=bindparam("when"),
                 pack_version=pack_version,
+                # A message that goes back is claimed anew, at another moment.
+                claimed_at=case((bindparam("then", type_=String) == "planned", null()), else_=messages.c.claimed_at),
                 lease_until=None,
             ),
             others,
         )
+
+
+def begin(connection: Connection, message_ids: Sequence[int], *, token: str) -> set[int]:
+    """Mark claimed messages as in flight, before anything of them leaves; returns those that still carry the token."""
+    claim = (messages.c.claim_token == token, messages.c.state == "claimed")
+    mine: set[int] = set()
+    for chunk in _chunks(sorted(message_ids)):
+        query = update(messages).where(messages.c.message_id.in_(chunk), *claim).values(in_flight=True)
+        mine |= set(connection.execute(query.returning(messages.c.message_id)).scalars())
+    return mine
 
 
 def record(connection: Connection, results: Sequence[Result], *, token: str) -> list[Message]:
@@ -286,6 +314,7 @@ def record(connection: Connection, results: Sequence[Result], *, token: str) -> 
             "bytes": result.content_digest,
             # A message that goes back is claimed anew, at another moment.
             "taken": None if result.state == "planned" else mine[message_id].claimed_at,
+            "flying": result.state != "planned",
         }
         for message_id, result in sorted(wanted.items())
         if message_id in mine and (mine[message_id].state, result.state) != ("unknown", "unknown")
@@ -302,6 +331,7 @@ def record(connection: Connection, results: Sequence[Result], *, token: str) -> 
                 provider_id=bindparam("as"),
                 content_digest=bindparam("bytes"),
                 claimed_at=bindparam("taken"),
+                in_flight=bindparam("flying"),
                 lease_until=None,
             ),
             rows,

@@ -25,6 +25,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -503,6 +504,8 @@ messages = Table(
     _moment("deadline_at"),
     # Claim token of the worker that holds it; leases run on real time.
     Column("claim_token", String(64)),
+    # Set before the first byte may leave: a claim without it left nothing, and may be taken back.
+    Column("in_flight", Boolean, nullable=False, server_default=false()),
     _moment("lease_until", null=True),
     _moment("claimed_at", null=True),
     _moment("sent_at", null=True),

@@ -78,17 +78,24 @@ def claim(place: Workplace, channel: Channel, *, token: str, records: LakeRecord
 
 
 def give_up_stale(place: Workplace) -> int:
-    """Claims of workers that fell silent become ``unknown`` where sending again could mean sending twice."""
+    """Claims of workers that fell silent become ``unknown`` where sending again could mean sending twice.
+
+    What no worker had begun to hand over is planned again, with its place under the cap. Returns how many are unknown.
+    """
     repeatable = [channel.name for channel in place.channels.values() if channel.capabilities.idempotent]
     with place.store.write() as connection:
         lost = ledger.stale(connection, providers=repeatable, others=True, now=place.lease_clock.now(), limit=1000)
-        at = place.clock.now()
-        reason = "the worker fell silent while it was in flight"
         verdicts = [
-            Verdict(message_id=one.message_id, state="unknown", reason=reason, due_at=one.due_at) for one in lost
+            Verdict(
+                message_id=one.message_id,
+                state="unknown" if one.in_flight else "planned",
+                reason=f"the worker fell silent {'while' if one.in_flight else 'before'} it was in flight",
+                due_at=one.due_at,
+            )
+            for one in lost
         ]
-        _write(connection, place, verdicts, lost, "", "", at)
-        return len(lost)
+        cap.refund(connection, [(one.contact_id, one.message_key) for one in lost if not one.in_flight])
+        return _write(connection, place, verdicts, lost, place.clock.now())["unknown"]
 
 
 def close_overdue(place: Workplace) -> int:
@@ -106,7 +113,7 @@ def close_overdue(place: Workplace) -> int:
             )
             for one in late
         ]
-        _write(connection, place, verdicts, late, "", "", at)
+        _write(connection, place, verdicts, late, at)
         return len(late)
 
 
@@ -178,7 +185,7 @@ def _claim(
             verdicts.append(Verdict(message_id=message.message_id, state="claimed", due_at=message.due_at))
         else:
             verdicts.append(_kept(message, "frequency", at + HOLD, findings=message.findings))
-    states = _write(connection, place, verdicts, found, token, channel.name, at)
+    states = _write(connection, place, verdicts, found, at, token=token, provider=channel.name)
     return Claim(token, tuple(ready), states, tuple(dict.fromkeys(drifted)))
 
 
@@ -199,9 +206,10 @@ def _write(
     place: Workplace,
     verdicts: Sequence[Verdict],
     judged: Iterable[Message],
-    token: str,
-    provider: str,
     at: datetime,
+    *,
+    token: str = "",
+    provider: str = "",
 ) -> Counter[str]:
     """Verdicts onto their rows, contacts on their way, and one line for all of them in the journal."""
     lease_until = place.lease_clock.now() + timedelta(seconds=place.lease_seconds)
