@@ -133,6 +133,8 @@ class MessageFacts:
     bindings_missing: tuple[str, ...] | None = None
     """Names in the copy and template that no record could fill for this contact."""
 
+    example_parts: tuple[str, ...] | None = None
+    """Parts of the sender's identity that are still the example's; () where mail reaches nobody."""
     sender_address: str | None = None
     postal_address: str | None = None
     unsubscribe_url: str | None = None

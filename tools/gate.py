@@ -163,6 +163,7 @@ def _claim(
             programme_share=place.programme_share,
             public_url=place.public_url,
             currency=place.currency,
+            example_brand=place.example_brand,
         )
         gone = {one.message_id: why for one in group if (why := _gone(one, inside[one.enrolment_id]))}
         verdicts += [_ended(one, gone[one.message_id]) for one in group if one.message_id in gone]

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, func, select
 
 from memory import ledger
 from memory.assignment import in_programme_holdout
+from memory.brand import Brand
 from memory.cap import Cap, Slot
 from memory.errors import NotFoundError
 from memory.events import ORDER
@@ -68,6 +69,8 @@ class Ground:
     programme_share: float
     public_url: str
     currency: str
+    example_brand: Brand | None = None
+    """The brand in whose name nothing may reach people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +174,7 @@ def _gather(
             in_programme_holdout=in_programme_holdout(ground.salt, contact_id, ground.programme_share, at),
             offer=offer,
             bindings_missing=(lacking.where,) if lacking else (),
+            example_parts=play.brand.left_from(ground.example_brand) if ground.example_brand is not None else (),
             sender_address=play.brand.sender_address,
             postal_address=play.brand.postal_address,
             unsubscribe_url=ways_out[contact_id],

@@ -32,6 +32,7 @@ from policies.rules import (
     review_date,
     send_window,
     service,
+    start_date,
     subject,
     suppression,
     switch,
@@ -70,6 +71,7 @@ RULES: Final[dict[str, Rule]] = {
         data_quality,
         exits,
         service,
+        start_date,
         review_date,
     )
 }

@@ -159,6 +159,7 @@ MESSAGES = [
     row("identity", REFUSE, "no postal address", postal_address=""),
     row("identity", REFUSE, "no sender", sender_address=""),
     row("identity", REFUSE, "no way out", unsubscribe_url=""),
+    row("identity", HOLD, "in the name of the example", example_parts=("name",)),
 ]
 
 PROPOSALS = [
@@ -348,6 +349,9 @@ PROPOSALS = [
     row("data_quality", HOLD, "measured as nonsense", quality={"consent_proof_share": float("nan")}),
     row("exits", ALLOW, "all exits"),
     row("exits", REFUSE, "no exit on withdrawal", play_changes={"exits": ("goal", "suppressed")}),
+    row("start_date", ALLOW, "in half a year", play_changes={"schedule": schedule(starts_at=ahead(180))}),
+    row("start_date", REFUSE, "a day later", play_changes={"schedule": schedule(starts_at=ahead(181))}),
+    row("start_date", REFUSE, "in the next century", play_changes={"schedule": schedule(starts_at=ahead(36500))}),
     row("review_date", ALLOW, "after four weeks"),
     row("review_date", REFUSE, "after a year", play_changes={"review_days": 91}),
     row("review_date", REFUSE, "nobody answers for it", play_changes={"owner": " "}),

@@ -98,6 +98,7 @@ def message(**changes: Any) -> MessageFacts:
         "in_programme_holdout": False,
         "offer": NO_OFFER,
         "bindings_missing": (),
+        "example_parts": (),
         "sender_address": "hello@shop.example.com",
         "postal_address": "12 Orchard Road, Springfield",
         "unsubscribe_url": "https://shop.example.com/u/abc",

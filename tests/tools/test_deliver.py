@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -489,6 +490,25 @@ def test_a_worker_that_was_too_slow_to_begin_sends_nothing_of_what_was_taken_bac
         assert counts(place.store) == {"sent": 3}
         assert sorted(server.taken.values()) == [1, 1, 1]
         channel.close()
+
+
+def test_a_campaign_launched_in_the_sandbox_reaches_nobody_in_the_name_of_the_example(
+    place: Workplace, clock: ManualClock
+) -> None:
+    add_contacts(place.store, [1])
+    wanted = play()
+    start(place, wanted, [1])
+    reaching = replace(place, example_brand=wanted.brand)
+    tick(reaching)
+    assert reasons(place.store) == {"planned": {"identity": 1}}
+    with place.store.read() as connection:
+        [held] = connection.execute(select(messages.c.findings)).scalars()
+    [said] = [one for one in held if one["verdict"] == "hold"]
+    assert said["sentence"] == "It would reach people in the name of the example."
+    assert "sender_address" in said["fact"]
+    clock.advance(2 * HOUR)
+    tick(place)
+    assert counts(place.store) == {"sent": 1}
 
 
 class Stalled(SmtpChannel):
