@@ -29,6 +29,9 @@ class Offer(_Frozen):
     """Basis points for percent (1000 = 10 %), minor units for amount."""
     currency: str = ""
     code: str = ""
+    """The one code for everybody; empty for an offer without a code, and for single-use codes."""
+    single_use: bool = False
+    """Each contact gets a code of their own, from the offer's pool."""
     labels: dict[Language, str]
     category: str = ""
     minimum_basket_cents: int = 0

@@ -26,6 +26,7 @@ from policies.pack import Pack
 from tools.callers import expected_callers
 from tools.gather import Candidate, Ground, gather
 from tools.records import LakeRecords
+from tools.render import EXAMPLE_CODE
 
 if TYPE_CHECKING:
     from memory.features.table import Features
@@ -195,6 +196,8 @@ def _candidate(entrant: Entrant, at: datetime) -> Candidate:
         in_holdout=False,
         deadline_at=at + timedelta(days=1),
         records=entrant.records,
+        # Whether the pool is large enough for all of them is the guardian's question.
+        code=EXAMPLE_CODE,
     )
 
 

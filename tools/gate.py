@@ -27,6 +27,7 @@ from memory.steps import SendStep
 from memory.workspace import read_switch, salt
 from policies.guardian import Review, gate_message
 from tools.channels.channel import Channel
+from tools.code_draw import CodeDraw
 from tools.drift import approval_facts, has_drifted, stop_drifted
 from tools.gather import Candidate, Case, Ground, gather, recent_days, recent_since
 from tools.records import LakeRecords
@@ -137,6 +138,7 @@ def _claim(
     ready: list[Ready] = []
     drifted: list[str] = []
     room: dict[int, tuple[Message, Ready]] = {}
+    pool = CodeDraw(connection)
     for group in _by_step(found):
         campaign = campaigns.get(connection, group[0].campaign_id)
         version = campaigns.get_version(connection, campaign.campaign_id, group[0].version)
@@ -168,7 +170,7 @@ def _claim(
         gone = {one.message_id: why for one in group if (why := _gone(one, inside[one.enrolment_id]))}
         verdicts += [_ended(one, gone[one.message_id]) for one in group if one.message_id in gone]
         staying = [one for one in group if one.message_id not in gone]
-        candidates = [_candidate(one, inside[one.enrolment_id]) for one in staying]
+        candidates = pool.hand_out(play, step, [_candidate(one, inside[one.enrolment_id]) for one in staying])
         cases = gather(connection, candidates, ground=ground, slots=locked, records=records)
         for message, case in zip(staying, cases, strict=True):
             review = gate_message(case.facts, place.pack)
@@ -186,6 +188,7 @@ def _claim(
             verdicts.append(Verdict(message_id=message.message_id, state="claimed", due_at=message.due_at))
         else:
             verdicts.append(_kept(message, "frequency", at + HOLD, findings=message.findings))
+    pool.keep([(contact_id, room[contact_id][0].message_key) for contact_id in sorted(granted)], at)
     states = _write(connection, place, verdicts, found, at, token=token, provider=channel.name)
     return Claim(token, tuple(ready), states, tuple(dict.fromkeys(drifted)))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, Literal
@@ -25,7 +25,7 @@ from policies.facts import NEVER, NO_OFFER, ApprovalFacts, MessageFacts, OfferFa
 from policies.pack import Pack
 from policies.rules.pressure import PressureLimits
 from policies.rules.recent_purchase import RecentPurchaseLimits
-from tools.bindings import Bindings, Recipient, resolve_many
+from tools.bindings import Bindings, Recipient, resolve_many, shows_code
 from tools.records import LakeRecords
 from tools.unsubscribe import WayOut, link, sign
 
@@ -52,6 +52,8 @@ class Candidate:
     in_holdout: bool
     deadline_at: datetime
     records: Mapping[RecordKind, str]
+    code: str = ""
+    """The contact's own code of a single-use offer; empty where the pool has none left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +127,7 @@ def _gather(
         connection,
         play,
         step,
-        [Recipient(one.contact_id, one.records, ways_out[one.contact_id]) for one in candidates],
+        [Recipient(one.contact_id, one.records, ways_out[one.contact_id], one.code) for one in candidates],
         products=records.products() if play.records else {},
         currency=ground.currency,
     )
@@ -134,6 +136,7 @@ def _gather(
     competing = [one.contact_id for one in candidates if one.message_key]
     ahead = at + timedelta(hours=ground.pack.limits("pressure", PressureLimits).look_ahead_hours)
     rivals = ledger.rivals(connection, ground.campaign_id, competing, until=ahead) if competing else {}
+    needs_code = play.offer is not None and play.offer.single_use and shows_code(play, step)
     cases = []
     for candidate in candidates:
         contact_id = candidate.contact_id
@@ -172,7 +175,7 @@ def _gather(
             weekdays=play.schedule.weekdays,
             in_holdout=candidate.in_holdout,
             in_programme_holdout=in_programme_holdout(ground.salt, contact_id, ground.programme_share, at),
-            offer=offer,
+            offer=replace(offer, pool_empty=needs_code and not candidate.code),
             bindings_missing=(lacking.where,) if lacking else (),
             example_parts=play.brand.left_from(ground.example_brand) if ground.example_brand is not None else (),
             sender_address=play.brand.sender_address,

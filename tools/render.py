@@ -15,7 +15,8 @@ from memory.steps import SendStep
 from tools.bindings import Bindings, format_day, format_money
 from tools.mould import RenderError, make_mould
 
-_EXAMPLES: Final = {"code": "EXAMPLE", "text": "Example"}
+EXAMPLE_CODE: Final = "EXAMPLE"
+_EXAMPLES: Final = {"code": EXAMPLE_CODE, "text": "Example"}
 MAY_BE_MISSING: Final = frozenset({"contact.first_name", "last_order.date"})
 """What contacts of one audience have or lack."""
 _CONTROLS: Final = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -87,7 +88,10 @@ def example(play: Play, language: str, *, bare: bool = False) -> Bindings:
     if play.offer is None:
         values = {name: value for name, value in values.items() if not name.startswith("offer.")}
     else:
-        values |= {"offer.label": play.offer.labels.get(language, ""), "offer.code": play.offer.code}
+        values |= {
+            "offer.label": play.offer.labels.get(language, ""),
+            "offer.code": EXAMPLE_CODE if play.offer.single_use else play.offer.code,
+        }
     absent = {name for name, value in values.items() if not value or (bare and name in MAY_BE_MISSING)}
     return Bindings(language, {name: value for name, value in values.items() if name not in absent})
 

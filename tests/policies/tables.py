@@ -51,6 +51,12 @@ def offer(**changes: Any) -> Offer:
     return OFFER.model_copy(update=changes)
 
 
+def pool(left: int) -> dict[str, Any]:
+    """A single-use offer with so many codes left."""
+    own = offer(code="", single_use=True)
+    return {"play_changes": {"offer": own}, "offers": (own,), "codes_left": {own.offer_id: left}}
+
+
 def schedule(**changes: Any) -> Schedule:
     values: dict[str, Any] = {
         "starts_at": NOW,
@@ -139,6 +145,7 @@ MESSAGES = [
     row("holdout", REFUSE, "held out of everything", in_programme_holdout=True),
     row("offer", ALLOW, "no offer at all"),
     row("offer", ALLOW, "as on record", offer=OfferFacts(planned=OFFER, recorded=offer())),
+    row("offer", HOLD, "no code left", offer=OfferFacts(planned=OFFER, recorded=offer(), pool_empty=True)),
     row("offer", REFUSE, "no longer on the list", offer=OfferFacts(planned=OFFER, recorded=None)),
     row("offer", REFUSE, "changed", offer=OfferFacts(planned=OFFER, recorded=offer(value=1500))),
     row(
@@ -319,6 +326,9 @@ PROPOSALS = [
             "<p style='opacity: 0.0'>",
         )
     ),
+    row("offer", ALLOW, "a code for each", **pool(100), audience=audience(100)),
+    row("offer", HOLD, "a code too few", **pool(99), audience=audience(100)),
+    row("offer", HOLD, "no pool at all", **{**pool(1), "codes_left": {}}, audience=audience(100)),
     row("discount", ALLOW, "ten percent", play_changes={"offer": OFFER}),
     row("discount", REFUSE, "31 percent", play_changes={"offer": offer(value=3100)}),
     row("discount", ALLOW, "15 off a basket of 50", play_changes={"offer": offer(kind="amount", value=1500)}),

@@ -143,6 +143,7 @@ def proposal(**changes: Any) -> ProposalFacts:
         "quality": {"consent_proof_share": 0.9},
         "requirements": {"consent_proof_share": 0.5},
         "offers": (OFFER,),
+        "codes_left": {},
         "approved_facts": (FACT,),
         "reference_price_cents": 5000,
         "cost_cents": 900,
