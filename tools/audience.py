@@ -27,6 +27,7 @@ from tools.callers import expected_callers
 from tools.gather import Candidate, Ground, gather
 from tools.records import LakeRecords
 from tools.render import EXAMPLE_CODE
+from tools.tiers import by_tier
 
 if TYPE_CHECKING:
     from memory.features.table import Features
@@ -130,10 +131,14 @@ def choose(
         ]
         with store.read() as connection:
             slots = cap.read(connection, chunk)
-            for step, group in _by_first_send(play, drawn):
+            for shown, step, group in (
+                (shown, step, part)
+                for step, whole in _by_first_send(play, drawn)
+                for shown, part in by_tier(connection, play, whole, lambda one: one.contact_id)
+            ):
                 ground = Ground(
                     campaign_id=campaign_id,
-                    play=play,
+                    play=shown,
                     step=step,
                     approval=ApprovalFacts(),
                     pack=pack,

@@ -10,7 +10,8 @@ from sqlalchemy import Connection
 
 from memory import codes
 from memory.codes import Code
-from memory.play import Play, SendStep
+from memory.play import Play
+from memory.steps import SendStep
 from tools.bindings import shows_code
 from tools.gather import Candidate
 

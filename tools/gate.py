@@ -31,6 +31,7 @@ from tools.code_draw import CodeDraw
 from tools.drift import approval_facts, has_drifted, stop_drifted
 from tools.gather import Candidate, Case, Ground, gather, recent_days, recent_since
 from tools.records import LakeRecords
+from tools.tiers import by_tier
 from tools.workplace import Workplace
 
 HOLD = timedelta(hours=1)
@@ -46,6 +47,7 @@ class Ready:
 
     message: Message
     play: Play
+    """With the one offer that this contact gets."""
     step: SendStep
     case: Case
 
@@ -170,17 +172,18 @@ def _claim(
         gone = {one.message_id: why for one in group if (why := _gone(one, inside[one.enrolment_id]))}
         verdicts += [_ended(one, gone[one.message_id]) for one in group if one.message_id in gone]
         staying = [one for one in group if one.message_id not in gone]
-        candidates = pool.hand_out(play, step, [_candidate(one, inside[one.enrolment_id]) for one in staying])
-        cases = gather(connection, candidates, ground=ground, slots=locked, records=records)
-        for message, case in zip(staying, cases, strict=True):
-            review = gate_message(case.facts, place.pack)
-            if review.allowed:
-                room[message.contact_id] = (message, Ready(message, play, step, case))
-                continue
-            if case.facts.in_holdout and not review.withheld:
-                # A ghost waits and falls for the very reasons for which a message would.
-                review = gate_message(replace(case.facts, in_holdout=False), place.pack)
-            verdicts.append(_verdict(message, case, review, at))
+        for shown, part in by_tier(connection, play, staying, lambda one: one.contact_id):
+            candidates = pool.hand_out(shown, step, [_candidate(one, inside[one.enrolment_id]) for one in part])
+            cases = gather(connection, candidates, ground=replace(ground, play=shown), slots=locked, records=records)
+            for message, case in zip(part, cases, strict=True):
+                review = gate_message(case.facts, place.pack)
+                if review.allowed:
+                    room[message.contact_id] = (message, Ready(message, shown, step, case))
+                    continue
+                if case.facts.in_holdout and not review.withheld:
+                    # A ghost waits and falls for the very reasons for which a message would.
+                    review = gate_message(replace(case.facts, in_holdout=False), place.pack)
+                verdicts.append(_verdict(message, case, review, at))
     granted = _reserve(connection, place, room, locked, at)
     for contact_id, (message, one) in room.items():
         if contact_id in granted:

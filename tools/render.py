@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from itertools import product
 from typing import Final
 
 from memory.bindings import BINDINGS
@@ -63,11 +64,12 @@ def render(play: Play, step: SendStep, language: str, values: Bindings) -> Rende
 def rehearse(play: Play) -> list[str]:
     """Render every step in every language for a contact with a full record and for a bare one; say what goes wrong."""
     found: list[str] = []
-    for sequence, step in play.sends():
+    shown = [play.model_copy(update={"offer": offer, "tiers": ()}) for offer in play.offers or (None,)]
+    for (sequence, step), one in product(play.sends(), shown):
         for language in step.copies:
             for bare in (False, True):
                 try:
-                    render(play, step, language, example(play, language, bare=bare))
+                    render(one, step, language, example(one, language, bare=bare))
                 except NoriaError as error:
                     found.append(f"{sequence.key}, {step.key}, {language}: {error}")
     return list(dict.fromkeys(found))

@@ -29,10 +29,11 @@ def gate(facts: MessageFacts, limits: OfferLimits, context: Context) -> Ruling |
 
 
 def review(facts: ProposalFacts, limits: OfferLimits, context: Context) -> list[Ruling]:
+    return [ruling for offer in facts.play.offers for ruling in _review(offer, facts)]
+
+
+def _review(offer: Offer, facts: ProposalFacts) -> list[Ruling]:
     play = facts.play
-    offer = play.offer
-    if offer is None:
-        return []
     recorded = {known.offer_id: known for known in need(facts.offers, "offers")}.get(offer.offer_id)
     against = _judge(offer, recorded, max(facts.now, play.schedule.starts_at))
     if against:

@@ -57,6 +57,14 @@ def pool(left: int) -> dict[str, Any]:
     return {"play_changes": {"offer": own}, "offers": (own,), "codes_left": {own.offer_id: left}}
 
 
+def tiers(value: int) -> dict[str, Any]:
+    """A play with another offer for baskets of 100."""
+    larger = offer(offer_id="larger", value=value, labels={"en": "more off", "fr": "encore moins cher"})
+    larger = larger.model_copy(update={"minimum_basket_cents": 10_000})
+    play_changes = {"offer": OFFER, "tiers": (larger,)}
+    return {"play_changes": play_changes, "offers": (OFFER, larger)}
+
+
 def schedule(**changes: Any) -> Schedule:
     values: dict[str, Any] = {
         "starts_at": NOW,
@@ -339,6 +347,10 @@ PROPOSALS = [
         "15 off a basket of 20",
         play_changes={"offer": offer(kind="amount", value=1500, minimum_basket_cents=2000)},
     ),
+    row("discount", ALLOW, "30 percent off a large basket", **tiers(3000)),
+    row("discount", REFUSE, "31 percent off a large basket", **tiers(3100)),
+    row("offer", ALLOW, "tiers as on record", **tiers(1500)),
+    row("offer", REFUSE, "a tier that is not on record", **{**tiers(1500), "offers": (OFFER,)}),
     row("audience_size", ALLOW, "as many as stated"),
     row("audience_size", HOLD, "nobody", audience=audience(0)),
     row("audience_size", HOLD, "a handful", audience=audience(19), play_changes={"size_band": (1, 1000)}),

@@ -16,9 +16,10 @@ from sqlalchemy import select
 from memory import codes
 from memory.clock import ManualClock
 from memory.contacts import merge
-from memory.play import Copy, ExitStep, Offer, Play, SendStep, WaitStep
-from memory.play import Sequence as PlaySequence
+from memory.play import Offer, Play
 from memory.schema import messages, offer_codes, offers
+from memory.steps import Copy, ExitStep, SendStep, WaitStep
+from memory.steps import Sequence as PlaySequence
 from memory.store import Store
 from tests.tools.mail_server import MailServer
 from tests.tools.scene import DAY, NOW, add_contacts, counts, outbox, play, reasons, start, workplace
