@@ -7,7 +7,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 
@@ -86,21 +86,21 @@ def send(place: Workplace, channel: Channel, ready: Sequence[Ready], token: str)
     size = channel.capabilities.at_once
     states: Counter[str] = Counter()
     handed = _Handed()
-    unsent = ""
+    unsent: Transient | None = None
     # The outcomes of each part are written together with the marks of the next, and those of the last one alone.
     for part in (*(ready[start : start + size] for start in range(0, len(ready), size)), ()):
         if not unsent and time.monotonic() > until:
-            unsent = "not started in time"
+            unsent = Transient("", "not started in time", tried=False)
         mine, ended = _exchange(place, handed, () if unsent else part, token)
         states += ended
         if unsent:
             keys = [one.message.message_key for one in part]
-            handed = _Handed(part, {key: Transient(key, unsent) for key in keys})
+            handed = _Handed(part, {key: replace(unsent, message_key=key) for key in keys})
             continue
         # What this worker was too slow to begin, another one took back.
         part = [one for one in part if one.message.message_id in mine]
         handed = _hand_over(channel, part, place.clock.now(), until - time.monotonic())
-        unsent = next((one.reason for one in handed.outcomes.values() if isinstance(one, Transient) and one.away), "")
+        unsent = next((one for one in handed.outcomes.values() if isinstance(one, Transient) and one.away), None)
     return states
 
 
@@ -151,8 +151,8 @@ def _result(one: Ready, outcome: Outcome, outgoing: Mapping[str, Outgoing], at: 
         case Transient(reason=reason) | Failed(reason=reason) if message.state == "claimed":
             # An earlier attempt may have left before its worker fell silent, so this is not called unsent.
             return Result(message_id=message.message_id, state="unknown", reason=reason)
-        case Transient(reason=reason):
-            again = _again(message, at)
+        case Transient(reason=reason, tried=tried):
+            again = _again(message, at) if tried else message.due_at
             return Result(message_id=message.message_id, state="planned", reason=reason, due_at=again)
         case Failed(reason=reason):
             return Result(message_id=message.message_id, state="failed", reason=reason)

@@ -471,6 +471,23 @@ def test_without_keys_at_the_provider_what_a_dead_worker_had_begun_is_unknown_an
         channel.close()
 
 
+def test_what_time_ran_out_before_is_sent_at_once_by_the_next_claim(
+    place: Workplace, clock: ManualClock, tmp_path: Path
+) -> None:
+    add_contacts(place.store, range(1, 31))
+    with MailServer(delay_seconds=0.1) as server:
+        slow = SmtpServer(host="127.0.0.1", port=server.port, security="none", connections=1)
+        channel = SmtpChannel(slow)
+        mailing = workplace(place.store, clock, tmp_path, channel, lease_seconds=1.0)
+        start(mailing, play(), range(1, 31))
+        taken = claim(mailing, channel, token="late", records=LakeRecords(place.lake))
+        assert send(mailing, channel, taken.ready, "late")["planned"] > 0
+        tick(mailing)
+        assert counts(place.store) == {"sent": 30}
+        assert set(server.taken.values()) == {1}
+        channel.close()
+
+
 def test_a_worker_that_was_too_slow_to_begin_sends_nothing_of_what_was_taken_back(
     place: Workplace, clock: ManualClock, tmp_path: Path
 ) -> None:

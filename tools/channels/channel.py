@@ -45,6 +45,8 @@ class Transient:
 
     message_key: str
     reason: str
+    tried: bool = True
+    """False when time ran out before it: nothing speaks against trying at once."""
     away: bool = False
     """True when the other side cannot be reached at all, so that nothing else need be tried now."""
 

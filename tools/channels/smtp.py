@@ -95,7 +95,9 @@ class SmtpChannel:
             while waiting:
                 place, message = waiting.popleft()
                 if away or time.monotonic() > until:
-                    outcomes[place] = Transient(message.message_key, away or "not started in time", away=bool(away))
+                    outcomes[place] = Transient(
+                        message.message_key, away or "not started in time", tried=bool(away), away=bool(away)
+                    )
                     continue
                 try:
                     connection = await self._connection()
