@@ -78,7 +78,7 @@ def editable(proposal: Proposal) -> dict[str, Any]:
             name: {language: copy.model_dump(mode="json") for language, copy in step.copies.items()}
             for name, (_, step) in step_names(play).items()
         },
-        "offer_id": play.offer.offer_id if play.offer else "",
+        "offer_id": ",".join(one.offer_id for one in play.offers),
         "holdout_share": play.holdout_share,
         "contacts_per_day": play.limits.contacts_per_day,
         "starts_at": play.schedule.starts_at.isoformat(),

@@ -26,7 +26,7 @@ class Changes(BaseModel):
     copies: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
     """STEP or SEQUENCE.STEP → language → slot → text; body is a list of paragraphs."""
     offer_id: str | None = None
-    """"" takes the offer out."""
+    """"" takes the offer out; several, with commas between them, are tiers by the value of the open cart."""
     holdout_share: float | None = Field(default=None, ge=0.05, le=0.5)
     contacts_per_day: int | None = Field(default=None, ge=1)
     starts_at: AwareDatetime | None = None
@@ -126,7 +126,8 @@ def _play_with(play: Play, wanted: Changes, desk: Desk, now: datetime) -> Play:
         sequences = _kept(sequences, wanted.sequences)
     updates: dict[str, Any] = {"sequences": tuple(sequences)}
     if wanted.offer_id is not None:
-        updates["offer"] = _offer(desk, wanted.offer_id, now)
+        found = _offers(desk, wanted.offer_id, now)
+        updates |= {"offer": found[0] if found else None, "tiers": tuple(found[1:])}
     if wanted.holdout_share is not None:
         updates["holdout_share"] = wanted.holdout_share
     if wanted.contacts_per_day is not None:
@@ -179,7 +180,7 @@ def _copy_with(copy: Copy, slots: dict[str, Any], where: str) -> Copy:
 
 def _rehearse(play: Play, before: Play) -> None:
     """Refuse what cannot be written to anybody, or not to contacts of whom less is known."""
-    if (play.sequences, play.offer) == (before.sequences, before.offer):
+    if (play.sequences, play.offers) == (before.sequences, before.offers):
         return
     if found := [problem for problem in rehearse(play) if problem not in rehearse(before)]:
         raise InvalidInputError(
@@ -211,15 +212,23 @@ def _kept(sequences: list[Sequence], keys: tuple[str, ...]) -> list[Sequence]:
     ]
 
 
-def _offer(desk: Desk, offer_id: str, now: datetime) -> Offer | None:
-    if not offer_id:
-        return None
+def _offers(desk: Desk, offer_ids: str, now: datetime) -> list[Offer]:
+    """The offers of these ids, separated by commas, the smallest basket first."""
+    wanted = [one.strip() for one in offer_ids.split(",")] if offer_ids else []
     with desk.store.read() as connection:
         offers = {offer.offer_id: offer for offer in open_offers(connection, now)}
-    if offer_id not in offers:
+    for offer_id in wanted:
+        if offer_id not in offers:
+            raise InvalidInputError(
+                f"There is no approved, open offer {offer_id}.",
+                where="offer_id",
+                remedy=f"Open now: {', '.join(offers) or 'none'}.",
+            )
+    found = sorted((offers[one] for one in wanted), key=lambda one: one.minimum_basket_cents)
+    if len({one.minimum_basket_cents for one in found}) < len(found):
         raise InvalidInputError(
-            f"There is no approved, open offer {offer_id}.",
+            "Two of the offers begin at the same basket.",
             where="offer_id",
-            remedy=f"Open now: {', '.join(offers) or 'none'}.",
+            remedy="Name offers whose minimum_basket differs, or one.",
         )
-    return offers[offer_id]
+    return found

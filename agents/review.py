@@ -11,6 +11,7 @@ from agents.measures import plain_plays
 from agents.provider import Analysis, Opportunity, Scheduling, Task, Writing
 from agents.state import ProposalState
 from agents.tasks import playbook_of, task_of
+from memory import codes
 from memory.finding import Finding, Verdict, strongest
 from memory.journal import append
 from memory.offers import approved_facts, open_offers
@@ -112,6 +113,7 @@ def _facts(desk: Desk, proposal: Proposal, average_order_cents: int | None) -> P
             cleaning={name: measure.remedy for name, measure in quality.measures.items()},
             requirements=playbook_of(proposal.play.playbook, desk).requires,
             offers=tuple(open_offers(connection, now)),
+            codes_left={pool.offer_id: pool.left for pool in codes.pools(connection)},
             approved_facts=tuple(approved_facts(connection, now)),
             reference_price_cents=average_order_cents,
             cost_cents=proposal.cost_cents,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from agents.desk import Desk
 from evals.outcome import PlantedResult, SeenProposal
 from evals.scenario import Planted, Scenario
+from memory import codes
 from memory.errors import InvalidInputError
 from memory.finding import Verdict
 from memory.offers import approved_facts, open_offers
@@ -76,6 +77,7 @@ def _objections(original: SeenProposal, play: Play, desk: Desk, quality: dict[st
             quality=quality,
             requirements=desk.playbooks[play.playbook].requires,
             offers=tuple(open_offers(connection, now)),
+            codes_left={pool.offer_id: pool.left for pool in codes.pools(connection)},
             approved_facts=tuple(approved_facts(connection, now)),
             reference_price_cents=int(worth[0]["average_order_cents"]) if worth else None,
             cost_cents=proposal.cost_cents,

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 from sqlalchemy import Connection, Row, func, or_, select, update
 
-from memory import cap
+from memory import cap, codes
 from memory.errors import NotFoundError
 from memory.journal import append
 from memory.schema import (
@@ -111,9 +111,11 @@ def merge(connection: Connection, *, kept: int, merged: int, actor: str, at: dat
         connection.execute(update(table).where(table.c.contact_id == merged).values(contact_id=kept))
     _inherit_consents(connection, kept, merged)
     cap.merge(connection, kept=kept, merged=merged)
+    codes.merge(connection, kept=kept, merged=merged)
     gone = connection.execute(select(contacts).where(contacts.c.contact_id == merged)).one()
     stays = connection.execute(select(contacts).where(contacts.c.contact_id == kept)).one()
     signal = _later(stays.last_human_signal_at, gone.last_human_signal_at)
+    cart = _later(stays.open_cart_at, gone.open_cart_at)
     unanswered = sum(_sent_since(connection, one, signal) for one in (stays, gone))
     connection.execute(
         update(contacts).where(contacts.c.contact_id == merged).values(merged_into=kept, email=None, updated_at=at)
@@ -125,7 +127,8 @@ def merge(connection: Connection, *, kept: int, merged: int, actor: str, at: dat
             last_human_signal_at=signal,
             sent_since_signal=unanswered,
             last_order_at=_later(stays.last_order_at, gone.last_order_at),
-            open_cart_at=_later(stays.open_cart_at, gone.open_cart_at),
+            open_cart_at=cart,
+            open_cart_cents=stays.open_cart_cents if cart == stays.open_cart_at else gone.open_cart_cents,
             **{name: getattr(stays, name) or getattr(gone, name) for name in _FILLED_FROM_THE_OTHER},
             updated_at=at,
         )

@@ -11,7 +11,21 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    String,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    update,
+)
 
 from memory.canonical import digest
 from memory.journal import append, entries
@@ -47,6 +61,8 @@ class Message:
     due_at: datetime
     deadline_at: datetime
     claim_token: str | None = None
+    in_flight: bool = False
+    """False while it certainly has not left: no worker began to hand it over."""
     lease_until: datetime | None = None
     claimed_at: datetime | None = None
     sent_at: datetime | None = None
@@ -252,10 +268,22 @@ def judge(
                 findings=bindparam("grounds"),
                 due_at=bindparam("when"),
                 pack_version=pack_version,
+                # A message that goes back is claimed anew, at another moment.
+                claimed_at=case((bindparam("then", type_=String) == "planned", null()), else_=messages.c.claimed_at),
                 lease_until=None,
             ),
             others,
         )
+
+
+def begin(connection: Connection, message_ids: Sequence[int], *, token: str) -> set[int]:
+    """Mark claimed messages as in flight, before anything of them leaves; returns those that still carry the token."""
+    claim = (messages.c.claim_token == token, messages.c.state == "claimed")
+    mine: set[int] = set()
+    for chunk in _chunks(sorted(message_ids)):
+        query = update(messages).where(messages.c.message_id.in_(chunk), *claim).values(in_flight=True)
+        mine |= set(connection.execute(query.returning(messages.c.message_id)).scalars())
+    return mine
 
 
 def record(connection: Connection, results: Sequence[Result], *, token: str) -> list[Message]:
@@ -286,6 +314,7 @@ def record(connection: Connection, results: Sequence[Result], *, token: str) -> 
             "bytes": result.content_digest,
             # A message that goes back is claimed anew, at another moment.
             "taken": None if result.state == "planned" else mine[message_id].claimed_at,
+            "flying": result.state != "planned",
         }
         for message_id, result in sorted(wanted.items())
         if message_id in mine and (mine[message_id].state, result.state) != ("unknown", "unknown")
@@ -302,6 +331,7 @@ def record(connection: Connection, results: Sequence[Result], *, token: str) -> 
                 provider_id=bindparam("as"),
                 content_digest=bindparam("bytes"),
                 claimed_at=bindparam("taken"),
+                in_flight=bindparam("flying"),
                 lease_until=None,
             ),
             rows,
@@ -312,14 +342,21 @@ def record(connection: Connection, results: Sequence[Result], *, token: str) -> 
     ]
 
 
-def unknown(connection: Connection, key: str = "") -> list[Message]:
+def unknown(connection: Connection, key: str = "", *, limit: int | None = None) -> list[Message]:
     """Messages of which nobody knows whether they left, oldest first; optionally those whose key begins so."""
     query = (
         select(messages)
         .where(messages.c.state == "unknown", messages.c.message_key.startswith(key, autoescape=True))
         .order_by(messages.c.claimed_at, messages.c.message_id)
+        .limit(limit)
     )
     return [_message(row) for row in connection.execute(query)]
+
+
+def count_unknown(connection: Connection) -> int:
+    """How many messages nobody knows to have left or not."""
+    query = select(func.count()).select_from(messages).where(messages.c.state == "unknown")
+    return connection.execute(query).scalar_one()
 
 
 def settle_unknown(connection: Connection, key: str, *, sent_at: datetime | None, reason: str) -> bool:
@@ -346,17 +383,26 @@ def cancel(connection: Connection, where: ColumnElement[bool], reason: str) -> l
 
 
 def give_up(connection: Connection, *, at: datetime, reason: str) -> list[Message]:
-    """Everything that was due, or already claimed, becomes ``unknown``: it may have left without a trace here."""
+    """Everything that was due, or already claimed, becomes ``unknown``: it may have left without a trace here.
+
+    Returns those. What was due to held-out contacts could never leave, and ends ``withheld``.
+    """
     open_now = or_(messages.c.state == "claimed", and_(messages.c.state == "planned", messages.c.due_at <= at))
     query = select(messages).where(open_now).order_by(messages.c.message_id)
     found = [_message(row) for row in connection.execute(query.with_for_update())]
-    for chunk in _chunks([row.message_id for row in found]):
-        connection.execute(
-            update(messages)
-            .where(messages.c.message_id.in_(chunk))
-            .values(state="unknown", reason=reason, lease_until=None)
-        )
-    return found
+    ghosts = set(connection.execute(select(messages.c.message_id).where(open_now, _held_out())).scalars())
+    lost = [row for row in found if row.message_id not in ghosts]
+    for state, why, ids in (
+        ("withheld", "holdout", sorted(ghosts)),
+        ("unknown", reason, [one.message_id for one in lost]),
+    ):
+        for chunk in _chunks(ids):
+            connection.execute(
+                update(messages)
+                .where(messages.c.message_id.in_(chunk))
+                .values(state=state, reason=why, lease_until=None)
+            )
+    return lost
 
 
 def hold_campaign(connection: Connection, campaign_id: str, finding: Mapping[str, Any], reason: str) -> int:
@@ -406,6 +452,11 @@ def reasons(connection: Connection, campaign_id: str | None = None) -> dict[str,
     for state, reason, number in connection.execute(query.order_by(messages.c.state, messages.c.reason)):
         found.setdefault(state, {})[reason] = number
     return found
+
+
+def _held_out() -> ColumnElement[bool]:
+    held = select(enrolments.c.enrolment_id).where(enrolments.c.in_holdout)
+    return messages.c.enrolment_id.in_(held)
 
 
 def _undecided() -> ColumnElement[bool]:

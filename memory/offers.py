@@ -5,19 +5,20 @@ from __future__ import annotations
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, or_, select
+from sqlalchemy import Connection, Row, delete, exists, insert, or_, select
 
 from memory.brand import Brand
 from memory.errors import NotFoundError
 from memory.play import Fact, Offer
-from memory.schema import facts, offers
+from memory.schema import facts, offer_codes, offers
+
+# An offer with a pool gives codes of that pool, also when the pool is empty.
+_OFFERS = select(offers, exists().where(offer_codes.c.offer_id == offers.c.offer_id).label("single_use"))
 
 
 def read_offer(connection: Connection, offer_id: str) -> Offer:
     """The offer as its record stands now. Raises NotFoundError."""
-    row = connection.execute(
-        select(offers).where(offers.c.offer_id == offer_id, offers.c.approved_by != "")
-    ).one_or_none()
+    row = connection.execute(_OFFERS.where(offers.c.offer_id == offer_id, offers.c.approved_by != "")).one_or_none()
     if row is None:
         raise NotFoundError(f"There is no approved offer {offer_id}.", remedy="Import it, with who approved it.")
     return _offer(row)
@@ -25,10 +26,8 @@ def read_offer(connection: Connection, offer_id: str) -> Offer:
 
 def open_offers(connection: Connection, at: datetime) -> list[Offer]:
     """Approved offers that hold at a moment, in the order of their ids."""
-    query = (
-        select(offers)
-        .where(offers.c.approved_by != "", offers.c.starts_at <= at, offers.c.ends_at > at)
-        .order_by(offers.c.offer_id)
+    query = _OFFERS.where(offers.c.approved_by != "", offers.c.starts_at <= at, offers.c.ends_at > at).order_by(
+        offers.c.offer_id
     )
     return [_offer(row) for row in connection.execute(query)]
 
@@ -68,7 +67,9 @@ def keep_brand_facts(connection: Connection, brand: Brand) -> int:
 
 
 def _offer(row: Row[Any]) -> Offer:
-    return Offer.model_validate({name: getattr(row, name) for name in Offer.model_fields})
+    values = {name: getattr(row, name) for name in Offer.model_fields}
+    # A pool stands in the place of the one code.
+    return Offer.model_validate(values | ({"code": ""} if row.single_use else {}))
 
 
 def _fact(row: Row[Any]) -> Fact:

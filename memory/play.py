@@ -29,6 +29,9 @@ class Offer(_Frozen):
     """Basis points for percent (1000 = 10 %), minor units for amount."""
     currency: str = ""
     code: str = ""
+    """The one code for everybody; empty for an offer without a code, and for single-use codes."""
+    single_use: bool = False
+    """Each contact gets a code of their own, from the offer's pool."""
     labels: dict[Language, str]
     category: str = ""
     minimum_basket_cents: int = 0
@@ -124,6 +127,8 @@ class Play(_Frozen):
     templates: dict[Key, str]
     """MJML source of each layout."""
     offer: Offer | None = None
+    tiers: tuple[Offer, ...] = ()
+    """Further offers for larger baskets: each contact gets that of the largest minimum which the open cart meets."""
     goal: Goal
     exits: tuple[Literal["goal", "consent_withdrawn", "suppressed"], ...] = (
         "goal",
@@ -157,6 +162,8 @@ class Play(_Frozen):
                     )
             for defect in defects(sequence):
                 raise ValueError(f"sequence {sequence.key}, step {defect.step}: {defect.what}")
+        if self.tiers and len({one.minimum_basket_cents for one in self.offers}) <= len(self.tiers):
+            raise ValueError("tiers need an offer beside them, and each of all these a minimum basket of its own")
         if self.size_band[0] > self.size_band[1]:
             raise ValueError("the size band is upside down")
         if self.trigger.runs_days and self.limits.contacts_per_day is None:
@@ -172,6 +179,22 @@ class Play(_Frozen):
     def reads_records(self) -> bool:
         """Whether personal values come from a product or a category, named by a feature or by the trigger's event."""
         return bool(self.records) or (isinstance(self.trigger, EventTrigger) and bool(self.trigger.records))
+
+    @property
+    def offers(self) -> tuple[Offer, ...]:
+        """Every offer that some contact may get."""
+        return self.tiers if self.offer is None else (self.offer, *self.tiers)
+
+    def with_offer_for(self, basket_cents: int | None) -> Play:
+        """The play as a contact with this open cart gets it: with the best tier whose minimum is met, or no offer.
+
+        Without tiers everybody gets the one offer, and its minimum is for the shop to hold.
+        """
+        if not self.tiers:
+            return self
+        met = [one for one in self.offers if basket_cents is not None and one.minimum_basket_cents <= basket_cents]
+        best = max(met, key=lambda one: one.minimum_basket_cents, default=None)
+        return self.model_copy(update={"offer": best, "tiers": ()})
 
     def sends(self) -> list[tuple[Sequence, SendStep]]:
         """Every send step with the sequence it belongs to."""

@@ -25,6 +25,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -129,6 +130,8 @@ contacts = Table(
     _moment("last_human_signal_at", null=True),
     _moment("last_order_at", null=True),
     _moment("open_cart_at", null=True),
+    # What it holds, in minor units; null where the cart did not say.
+    Column("open_cart_cents", BigInteger),
     # Messages sent since the last human signal; null where no tracking tells.
     Column("sent_since_signal", Integer, nullable=False, server_default="0"),
     Column("merged_into", RowId),
@@ -233,6 +236,22 @@ offers = Table(
     _moment("ends_at"),
     _text("approved_by", default=""),
     _one_of("kind", "percent", "amount", "free_shipping", "gift", "points"),
+)
+
+offer_codes = Table(
+    "offer_codes",
+    metadata,
+    # Codes that work once each. Taken in the transaction that claims a send, and never given back.
+    Column("code_id", RowId, primary_key=True),
+    Column("offer_id", ForeignKey("offers.offer_id"), nullable=False),
+    Column("code", String(64), nullable=False),
+    Column("contact_id", ForeignKey("contacts.contact_id")),
+    # The message that first showed it.
+    Column("message_key", String(64)),
+    _moment("assigned_at", null=True),
+    UniqueConstraint("offer_id", "code"),
+    # One code of an offer for one contact; codes without a contact do not count against each other.
+    UniqueConstraint("offer_id", "contact_id"),
 )
 
 facts = Table(
@@ -503,6 +522,8 @@ messages = Table(
     _moment("deadline_at"),
     # Claim token of the worker that holds it; leases run on real time.
     Column("claim_token", String(64)),
+    # Set before the first byte may leave: a claim without it left nothing, and may be taken back.
+    Column("in_flight", Boolean, nullable=False, server_default=false()),
     _moment("lease_until", null=True),
     _moment("claimed_at", null=True),
     _moment("sent_at", null=True),

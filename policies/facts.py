@@ -67,6 +67,8 @@ class OfferFacts:
     """None for a play without an offer."""
     recorded: Offer | None = None
     """None when no approved record with that id exists (any more)."""
+    pool_empty: bool = False
+    """The message shows a single-use code, the contact holds none, and the pool has none left."""
 
 
 NO_OFFER: Final = OfferFacts(planned=None)
@@ -133,6 +135,8 @@ class MessageFacts:
     bindings_missing: tuple[str, ...] | None = None
     """Names in the copy and template that no record could fill for this contact."""
 
+    example_parts: tuple[str, ...] | None = None
+    """Parts of the sender's identity that are still the example's; () where mail reaches nobody."""
     sender_address: str | None = None
     postal_address: str | None = None
     unsubscribe_url: str | None = None
@@ -162,6 +166,8 @@ class ProposalFacts:
     """Smallest value of each measure that the playbook needs."""
     offers: tuple[Offer, ...] | None = None
     """Approved offers on record."""
+    codes_left: Mapping[str, int] | None = None
+    """Codes that nobody holds, by offer; needed only for single-use offers."""
     approved_facts: tuple[Fact, ...] | None = None
     """Claims that copy may make, all languages."""
     reference_price_cents: int | None = None

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from contextlib import suppress
 from functools import lru_cache
 from itertools import product
 from typing import Final
 
+from memory.play import Offer, Play
 from memory.slots import MissingValueError, SlotError, nested, parse_slot
+from memory.steps import Copy
 from policies.facts import ProposalFacts, last_planned_send, need
 from policies.rule import Wording
 
@@ -26,10 +29,10 @@ def wordings(facts: ProposalFacts) -> list[Wording]:
     last_send_at = last_planned_send(play)
     return [
         Wording(
-            copy=copy,
+            copy=shown,
             language=language,
             brand=play.brand,
-            offer=play.offer,
+            offer=offer,
             facts=tuple(
                 fact
                 for fact in approved
@@ -39,7 +42,28 @@ def wordings(facts: ProposalFacts) -> list[Wording]:
         )
         for sequence, step in play.sends()
         for language, copy in sorted(step.copies.items())
+        for offer, shown in _as_read(play, copy)
     ]
+
+
+def _as_read(play: Play, copy: Copy) -> list[tuple[Offer | None, Copy]]:
+    """The copy with each offer that a reader may get, and, where tiers leave some with none, as those read it."""
+    if not play.tiers:
+        return [(play.offer, copy)]
+    read: list[tuple[Offer | None, Copy]] = [(offer, copy) for offer in play.offers]
+    # What needs an offer reaches nobody without one, and what is no slot at all is refused with the others.
+    with suppress(SlotError, MissingValueError):
+        read.append((None, _without_offer(copy)))
+    return read
+
+
+def _without_offer(copy: Copy) -> Copy:
+    def shown(text: str) -> str:
+        slot = parse_slot(text)
+        return slot.text(nested({name: VALUE for name in slot.names if not name.startswith("offer.")})) if text else ""
+
+    slots = {name: shown(getattr(copy, name)) for name in ("subject", "preheader", "headline", "button")}
+    return copy.model_copy(update={**slots, "body": tuple(shown(text) for text in copy.body)})
 
 
 def plain(text: str) -> str:

@@ -26,6 +26,8 @@ from policies.pack import Pack
 from tools.callers import expected_callers
 from tools.gather import Candidate, Ground, gather
 from tools.records import LakeRecords
+from tools.render import EXAMPLE_CODE
+from tools.tiers import by_tier
 
 if TYPE_CHECKING:
     from memory.features.table import Features
@@ -129,10 +131,14 @@ def choose(
         ]
         with store.read() as connection:
             slots = cap.read(connection, chunk)
-            for step, group in _by_first_send(play, drawn):
+            for shown, step, group in (
+                (shown, step, part)
+                for step, whole in _by_first_send(play, drawn)
+                for shown, part in by_tier(connection, play, whole, lambda one: one.contact_id)
+            ):
                 ground = Ground(
                     campaign_id=campaign_id,
-                    play=play,
+                    play=shown,
                     step=step,
                     approval=ApprovalFacts(),
                     pack=pack,
@@ -195,6 +201,8 @@ def _candidate(entrant: Entrant, at: datetime) -> Candidate:
         in_holdout=False,
         deadline_at=at + timedelta(days=1),
         records=entrant.records,
+        # Whether the pool is large enough for all of them is the guardian's question.
+        code=EXAMPLE_CODE,
     )
 
 

@@ -44,6 +44,8 @@ class Recipient:
     records: Mapping[RecordKind, str] = field(default_factory=dict)
     """`{"product": product_id, "category": category}`, as the enrolment keeps them."""
     unsubscribe_url: str = ""
+    code: str = ""
+    """The contact's own code, where the offer's codes work once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,12 @@ def language_of(wanted: str, step: SendStep, play: Play) -> str:
         if language in step.copies:
             return language
     return min(step.copies)
+
+
+def shows_code(play: Play, step: SendStep) -> bool:
+    """Whether a message of this step names the code of the offer, in any language."""
+    layout = play.templates[step.template]
+    return any("offer.code" in _names(copy, step.link, layout)[0] for copy in step.copies.values())
 
 
 def format_money(cents: int, currency: str, *, language: str, country: str = "") -> str:
@@ -184,7 +192,8 @@ class _Source:
         return (offer.labels.get(self._language) or None) if offer else None
 
     def offer_code(self) -> str | None:
-        return (self._play.offer.code or None) if self._play.offer else None
+        offer = self._play.offer
+        return ((self._recipient.code if offer.single_use else offer.code) or None) if offer else None
 
     def offer_ends_on(self) -> str | None:
         # An offer that ends at midnight has its last day before it.

@@ -6,8 +6,8 @@ import hashlib
 import time
 import uuid
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 
@@ -71,23 +71,52 @@ def deliver(place: Workplace, *, most: int | None = None) -> Delivered:
     return done
 
 
+@dataclass(frozen=True, slots=True)
+class _Handed:
+    """Messages that were handed over, how each fared, and the bytes of those that could be written."""
+
+    part: Sequence[Ready] = ()
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+    outgoing: Mapping[str, Outgoing] = field(default_factory=dict)
+
+
 def send(place: Workplace, channel: Channel, ready: Sequence[Ready], token: str) -> Counter[str]:
-    """Write, send and record one claimed batch; returns how many ended in each state."""
+    """Write, send and record one claimed batch, as many at once as may be in flight; returns how many ended how."""
+    until = time.monotonic() + place.lease_seconds * (1 - _MARGIN)
+    size = channel.capabilities.at_once
+    states: Counter[str] = Counter()
+    handed = _Handed()
+    unsent: Transient | None = None
+    # The outcomes of each part are written together with the marks of the next, and those of the last one alone.
+    for part in (*(ready[start : start + size] for start in range(0, len(ready), size)), ()):
+        if not unsent and time.monotonic() > until:
+            unsent = Transient("", "not started in time", tried=False)
+        mine, ended = _exchange(place, handed, () if unsent else part, token)
+        states += ended
+        if unsent:
+            keys = [one.message.message_key for one in part]
+            handed = _Handed(part, {key: replace(unsent, message_key=key) for key in keys})
+            continue
+        # What this worker was too slow to begin, another one took back.
+        part = [one for one in part if one.message.message_id in mine]
+        handed = _hand_over(channel, part, place.clock.now(), until - time.monotonic())
+        unsent = next((one for one in handed.outcomes.values() if isinstance(one, Transient) and one.away), None)
+    return states
+
+
+def _hand_over(channel: Channel, part: Sequence[Ready], at: datetime, seconds: float) -> _Handed:
     outgoing: dict[str, Outgoing] = {}
     outcomes: dict[str, Outcome] = {}
-    for one in ready:
+    for one in part:
         key = one.message.message_key
         try:
-            outgoing[key] = _write(one, place.clock.now())
+            outgoing[key] = _write(one, at)
         except Exception as error:  # noqa: BLE001 - one message must not take its batch with it
             outcomes[key] = Failed(key, f"it could not be written: {failure_of('write', error).error}")
     if outgoing:
-        seconds = place.lease_seconds * (1 - _MARGIN)
         said = channel.send_many(list(outgoing.values()), seconds=seconds)
         outcomes |= {outcome.message_key: outcome for outcome in said}
-    at = place.clock.now()
-    results = [_result(one, outcomes[one.message.message_key], outgoing, at) for one in ready]
-    return _record(place, ready, results, outcomes, token)
+    return _Handed(part, outcomes, outgoing)
 
 
 def _write(one: Ready, at: datetime) -> Outgoing:
@@ -107,7 +136,7 @@ def _write(one: Ready, at: datetime) -> Outgoing:
     return Outgoing(one.message.message_key, str(one.play.brand.sender_address), one.case.address, content)
 
 
-def _result(one: Ready, outcome: Outcome, outgoing: dict[str, Outgoing], at: datetime) -> Result:
+def _result(one: Ready, outcome: Outcome, outgoing: Mapping[str, Outgoing], at: datetime) -> Result:
     message = one.message
     match outcome:
         case Sent(provider_id=provider_id):
@@ -122,8 +151,8 @@ def _result(one: Ready, outcome: Outcome, outgoing: dict[str, Outgoing], at: dat
         case Transient(reason=reason) | Failed(reason=reason) if message.state == "claimed":
             # An earlier attempt may have left before its worker fell silent, so this is not called unsent.
             return Result(message_id=message.message_id, state="unknown", reason=reason)
-        case Transient(reason=reason):
-            again = _again(message, at)
+        case Transient(reason=reason, tried=tried):
+            again = _again(message, at) if tried else message.due_at
             return Result(message_id=message.message_id, state="planned", reason=reason, due_at=again)
         case Failed(reason=reason):
             return Result(message_id=message.message_id, state="failed", reason=reason)
@@ -138,18 +167,16 @@ def _again(message: Message, at: datetime) -> datetime:
     return min(at + pause, message.deadline_at)
 
 
-def _record(
-    place: Workplace,
-    ready: Sequence[Ready],
-    results: Sequence[Result],
-    outcomes: dict[str, Outcome],
-    token: str,
-) -> Counter[str]:
-    """Write outcomes down; tried again when the store is busy, because what left cannot be called back."""
+def _exchange(place: Workplace, handed: _Handed, coming: Sequence[Ready], token: str) -> tuple[set[int], Counter[str]]:
+    """Write outcomes down and mark what comes next; returns which of that may go, and how many ended how.
+
+    Tried again when the store is busy, because what left cannot be called back.
+    """
     for attempt in range(_RECORD_ATTEMPTS):
         try:
             with place.store.write() as connection:
-                return _settle(connection, place, ready, results, outcomes, token)
+                ended = _settle(connection, place, handed, token)
+                return ledger.begin(connection, [one.message.message_id for one in coming], token=token), ended
         except StoreError:
             if attempt == _RECORD_ATTEMPTS - 1:
                 raise
@@ -157,15 +184,11 @@ def _record(
     raise AssertionError("unreachable")
 
 
-def _settle(
-    connection: Connection,
-    place: Workplace,
-    ready: Sequence[Ready],
-    results: Sequence[Result],
-    outcomes: dict[str, Outcome],
-    token: str,
-) -> Counter[str]:
+def _settle(connection: Connection, place: Workplace, handed: _Handed, token: str) -> Counter[str]:
+    if not handed.part:
+        return Counter()
     at = place.clock.now()
+    results = [_result(one, handed.outcomes[one.message.message_key], handed.outgoing, at) for one in handed.part]
     changed = ledger.record(connection, results, token=token)
     sent = [one for one in changed if one.state == "sent"]
     unsent = [one for one in changed if one.state in {"planned", "failed"}]
@@ -173,7 +196,7 @@ def _settle(
     for moment in sorted({one.sent_at for one in sent if one.sent_at is not None}):
         cap.settle(connection, [(one.contact_id, one.message_key) for one in sent if one.sent_at == moment], moment)
     _count_unanswered(connection, sent)
-    _suppress_bounced(connection, ready, changed, outcomes, at)
+    _suppress_bounced(connection, handed, changed, at)
     enrolments.wake(connection, [one.enrolment_id for one in changed if one.state != "planned"], at)
     states = Counter(str(one.state) for one in changed)
     if changed:
@@ -203,17 +226,11 @@ def _counts(message: Message) -> bool:
     return message.purpose == "marketing"
 
 
-def _suppress_bounced(
-    connection: Connection,
-    ready: Sequence[Ready],
-    changed: Sequence[Message],
-    outcomes: dict[str, Outcome],
-    at: datetime,
-) -> None:
+def _suppress_bounced(connection: Connection, handed: _Handed, changed: Sequence[Message], at: datetime) -> None:
     """An address that does not exist is never written to again."""
     known = {one.message_key for one in changed}
-    for one in ready:
-        outcome = outcomes[one.message.message_key]
+    for one in handed.part:
+        outcome = handed.outcomes[one.message.message_key]
         if not (isinstance(outcome, Failed) and outcome.hard_bounce) or one.message.message_key not in known:
             continue
         message = one.message

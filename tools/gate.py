@@ -27,9 +27,11 @@ from memory.steps import SendStep
 from memory.workspace import read_switch, salt
 from policies.guardian import Review, gate_message
 from tools.channels.channel import Channel
+from tools.code_draw import CodeDraw
 from tools.drift import approval_facts, has_drifted, stop_drifted
 from tools.gather import Candidate, Case, Ground, gather, recent_days, recent_since
 from tools.records import LakeRecords
+from tools.tiers import by_tier
 from tools.workplace import Workplace
 
 HOLD = timedelta(hours=1)
@@ -45,6 +47,7 @@ class Ready:
 
     message: Message
     play: Play
+    """With the one offer that this contact gets."""
     step: SendStep
     case: Case
 
@@ -78,17 +81,24 @@ def claim(place: Workplace, channel: Channel, *, token: str, records: LakeRecord
 
 
 def give_up_stale(place: Workplace) -> int:
-    """Claims of workers that fell silent become ``unknown`` where sending again could mean sending twice."""
+    """Claims of workers that fell silent become ``unknown`` where sending again could mean sending twice.
+
+    What no worker had begun to hand over is planned again, with its place under the cap. Returns how many are unknown.
+    """
     repeatable = [channel.name for channel in place.channels.values() if channel.capabilities.idempotent]
     with place.store.write() as connection:
         lost = ledger.stale(connection, providers=repeatable, others=True, now=place.lease_clock.now(), limit=1000)
-        at = place.clock.now()
-        reason = "the worker fell silent while it was in flight"
         verdicts = [
-            Verdict(message_id=one.message_id, state="unknown", reason=reason, due_at=one.due_at) for one in lost
+            Verdict(
+                message_id=one.message_id,
+                state="unknown" if one.in_flight else "planned",
+                reason=f"the worker fell silent {'while' if one.in_flight else 'before'} it was in flight",
+                due_at=one.due_at,
+            )
+            for one in lost
         ]
-        _write(connection, place, verdicts, lost, "", "", at)
-        return len(lost)
+        cap.refund(connection, [(one.contact_id, one.message_key) for one in lost if not one.in_flight])
+        return _write(connection, place, verdicts, lost, place.clock.now())["unknown"]
 
 
 def close_overdue(place: Workplace) -> int:
@@ -106,7 +116,7 @@ def close_overdue(place: Workplace) -> int:
             )
             for one in late
         ]
-        _write(connection, place, verdicts, late, "", "", at)
+        _write(connection, place, verdicts, late, at)
         return len(late)
 
 
@@ -130,6 +140,7 @@ def _claim(
     ready: list[Ready] = []
     drifted: list[str] = []
     room: dict[int, tuple[Message, Ready]] = {}
+    pool = CodeDraw(connection)
     for group in _by_step(found):
         campaign = campaigns.get(connection, group[0].campaign_id)
         version = campaigns.get_version(connection, campaign.campaign_id, group[0].version)
@@ -156,21 +167,23 @@ def _claim(
             programme_share=place.programme_share,
             public_url=place.public_url,
             currency=place.currency,
+            example_brand=place.example_brand,
         )
         gone = {one.message_id: why for one in group if (why := _gone(one, inside[one.enrolment_id]))}
         verdicts += [_ended(one, gone[one.message_id]) for one in group if one.message_id in gone]
         staying = [one for one in group if one.message_id not in gone]
-        candidates = [_candidate(one, inside[one.enrolment_id]) for one in staying]
-        cases = gather(connection, candidates, ground=ground, slots=locked, records=records)
-        for message, case in zip(staying, cases, strict=True):
-            review = gate_message(case.facts, place.pack)
-            if review.allowed:
-                room[message.contact_id] = (message, Ready(message, play, step, case))
-                continue
-            if case.facts.in_holdout and not review.withheld:
-                # A ghost waits and falls for the very reasons for which a message would.
-                review = gate_message(replace(case.facts, in_holdout=False), place.pack)
-            verdicts.append(_verdict(message, case, review, at))
+        for shown, part in by_tier(connection, play, staying, lambda one: one.contact_id):
+            candidates = pool.hand_out(shown, step, [_candidate(one, inside[one.enrolment_id]) for one in part])
+            cases = gather(connection, candidates, ground=replace(ground, play=shown), slots=locked, records=records)
+            for message, case in zip(part, cases, strict=True):
+                review = gate_message(case.facts, place.pack)
+                if review.allowed:
+                    room[message.contact_id] = (message, Ready(message, shown, step, case))
+                    continue
+                if case.facts.in_holdout and not review.withheld:
+                    # A ghost waits and falls for the very reasons for which a message would.
+                    review = gate_message(replace(case.facts, in_holdout=False), place.pack)
+                verdicts.append(_verdict(message, case, review, at))
     granted = _reserve(connection, place, room, locked, at)
     for contact_id, (message, one) in room.items():
         if contact_id in granted:
@@ -178,7 +191,8 @@ def _claim(
             verdicts.append(Verdict(message_id=message.message_id, state="claimed", due_at=message.due_at))
         else:
             verdicts.append(_kept(message, "frequency", at + HOLD, findings=message.findings))
-    states = _write(connection, place, verdicts, found, token, channel.name, at)
+    pool.keep([(contact_id, room[contact_id][0].message_key) for contact_id in sorted(granted)], at)
+    states = _write(connection, place, verdicts, found, at, token=token, provider=channel.name)
     return Claim(token, tuple(ready), states, tuple(dict.fromkeys(drifted)))
 
 
@@ -199,9 +213,10 @@ def _write(
     place: Workplace,
     verdicts: Sequence[Verdict],
     judged: Iterable[Message],
-    token: str,
-    provider: str,
     at: datetime,
+    *,
+    token: str = "",
+    provider: str = "",
 ) -> Counter[str]:
     """Verdicts onto their rows, contacts on their way, and one line for all of them in the journal."""
     lease_until = place.lease_clock.now() + timedelta(seconds=place.lease_seconds)

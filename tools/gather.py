@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, Literal
@@ -13,6 +13,7 @@ from sqlalchemy import Connection, func, select
 
 from memory import ledger
 from memory.assignment import in_programme_holdout
+from memory.brand import Brand
 from memory.cap import Cap, Slot
 from memory.errors import NotFoundError
 from memory.events import ORDER
@@ -24,7 +25,7 @@ from policies.facts import NEVER, NO_OFFER, ApprovalFacts, MessageFacts, OfferFa
 from policies.pack import Pack
 from policies.rules.pressure import PressureLimits
 from policies.rules.recent_purchase import RecentPurchaseLimits
-from tools.bindings import Bindings, Recipient, resolve_many
+from tools.bindings import Bindings, Recipient, resolve_many, shows_code
 from tools.records import LakeRecords
 from tools.unsubscribe import WayOut, link, sign
 
@@ -51,6 +52,8 @@ class Candidate:
     in_holdout: bool
     deadline_at: datetime
     records: Mapping[RecordKind, str]
+    code: str = ""
+    """The contact's own code of a single-use offer; empty where the pool has none left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +71,8 @@ class Ground:
     programme_share: float
     public_url: str
     currency: str
+    example_brand: Brand | None = None
+    """The brand in whose name nothing may reach people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +127,7 @@ def _gather(
         connection,
         play,
         step,
-        [Recipient(one.contact_id, one.records, ways_out[one.contact_id]) for one in candidates],
+        [Recipient(one.contact_id, one.records, ways_out[one.contact_id], one.code) for one in candidates],
         products=records.products() if play.reads_records else {},
         currency=ground.currency,
     )
@@ -131,6 +136,7 @@ def _gather(
     competing = [one.contact_id for one in candidates if one.message_key]
     ahead = at + timedelta(hours=ground.pack.limits("pressure", PressureLimits).look_ahead_hours)
     rivals = ledger.rivals(connection, ground.campaign_id, competing, until=ahead) if competing else {}
+    needs_code = play.offer is not None and play.offer.single_use and shows_code(play, step)
     cases = []
     for candidate in candidates:
         contact_id = candidate.contact_id
@@ -169,8 +175,9 @@ def _gather(
             weekdays=play.schedule.weekdays,
             in_holdout=candidate.in_holdout,
             in_programme_holdout=in_programme_holdout(ground.salt, contact_id, ground.programme_share, at),
-            offer=offer,
+            offer=replace(offer, pool_empty=needs_code and not candidate.code),
             bindings_missing=(lacking.where,) if lacking else (),
+            example_parts=play.brand.left_from(ground.example_brand) if ground.example_brand is not None else (),
             sender_address=play.brand.sender_address,
             postal_address=play.brand.postal_address,
             unsubscribe_url=ways_out[contact_id],

@@ -37,7 +37,8 @@ class Incoming:
     contact: int | str
     """Contact id, or an address or id that some source uses."""
     properties: Mapping[str, Any] = field(default_factory=dict)
-    """For an order: order_id, currency, total_cents, discount_cents, lines. For what a provider says: message_key."""
+    """For an order: order_id, currency, total_cents, discount_cents, lines. For a cart: value_cents. For
+    what a provider says: message_key."""
     source: str = ""
     human: bool = True
     """False for scanners and other machines: stored, never counted."""
@@ -167,13 +168,19 @@ def _alive(connection: Connection, done: Sequence[_Done]) -> None:
 
 
 def _cart(connection: Connection, contact_id: int, event: Incoming, happened_at: datetime, at: datetime) -> None:
+    value = event.properties.get("value_cents")
     older = or_(contacts.c.open_cart_at.is_(None), contacts.c.open_cart_at < happened_at)
     bought_since = and_(contacts.c.last_order_at.is_not(None), contacts.c.last_order_at >= happened_at)
     connection.execute(
         update(contacts)
         .where(contacts.c.contact_id == contact_id, older, ~bought_since)
-        .values(open_cart_at=happened_at)
+        .values(open_cart_at=happened_at, open_cart_cents=value if _is_amount(value) else None)
     )
+
+
+def _is_amount(value: object) -> bool:
+    """Whether what a shop sent can be an amount in minor units; a cart without one meets no minimum."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**15
 
 
 def _ordered(connection: Connection, done: Sequence[_Done]) -> None:
@@ -187,7 +194,9 @@ def _ordered(connection: Connection, done: Sequence[_Done]) -> None:
         .values(last_order_at=bindparam("then")),
         newest,
     )
-    connection.execute(update(contacts).where(mine, cart <= bindparam("then")).values(open_cart_at=None), newest)
+    connection.execute(
+        update(contacts).where(mine, cart <= bindparam("then")).values(open_cart_at=None, open_cart_cents=None), newest
+    )
 
 
 def _unsubscribe(connection: Connection, contact_id: int, event: Incoming, happened_at: datetime, at: datetime) -> None:

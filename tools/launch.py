@@ -165,12 +165,12 @@ def _objection(
             ProposalStatus.VOIDED,
             f"It would be sent in the example's name: {', '.join(left)}. Fill in brand.yaml and propose it again.",
         )
-    if play.offer is not None:
+    for offer in play.offers:
         try:
-            recorded = read_offer(connection, play.offer.offer_id)
+            recorded = read_offer(connection, offer.offer_id)
         except NotFoundError:
-            return ProposalStatus.VOIDED, f"The offer {play.offer.offer_id} is no longer among the approved ones."
-        changed = changed_parts(play.offer.model_dump(mode="json"), recorded.model_dump(mode="json"))
+            return ProposalStatus.VOIDED, f"The offer {offer.offer_id} is no longer among the approved ones."
+        changed = changed_parts(offer.model_dump(mode="json"), recorded.model_dump(mode="json"))
         if changed:
             return ProposalStatus.VOIDED, f"The offer changed since the approval: {'; '.join(changed)}."
         if recorded.ends_at <= at:

@@ -14,7 +14,7 @@ from memory.store import Store
 from tools.audience import PREVIEW_URL, records_of
 from tools.bindings import Bindings, Recipient, resolve_many
 from tools.records import LakeRecords
-from tools.render import MAY_BE_MISSING, Rendered, example, render
+from tools.render import EXAMPLE_CODE, MAY_BE_MISSING, Rendered, example, render
 
 MADE_UP = "a made-up contact"
 """Stands in where no contact of the sample reads a language."""
@@ -59,13 +59,13 @@ def preview_messages(
 
 def _recipients(lake: Lake, play: Play, sample: Sequence[int], at: datetime) -> list[Recipient]:
     if not (play.records and sample):
-        return [Recipient(one, {}, PREVIEW_URL) for one in sample]
+        return [Recipient(one, {}, PREVIEW_URL, EXAMPLE_CODE) for one in sample]
     # Loads ibis and DuckDB, which most plays do not need here.
     from memory.features.table import compute
 
     names = sorted(set(play.records.values()))
     values = compute(lake, at, names=names).rows(sample, names)
-    return [Recipient(one, records_of(play, values.get(one, {})), PREVIEW_URL) for one in sample]
+    return [Recipient(one, records_of(play, values.get(one, {})), PREVIEW_URL, EXAMPLE_CODE) for one in sample]
 
 
 def _different(play: Play) -> list[tuple[tuple[str, ...], SendStep]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from itertools import product
 from typing import Final
 
 from memory.bindings import BINDINGS
@@ -15,7 +16,8 @@ from memory.steps import SendStep
 from tools.bindings import Bindings, format_day, format_money
 from tools.mould import RenderError, make_mould
 
-_EXAMPLES: Final = {"code": "EXAMPLE", "text": "Example"}
+EXAMPLE_CODE: Final = "EXAMPLE"
+_EXAMPLES: Final = {"code": EXAMPLE_CODE, "text": "Example"}
 MAY_BE_MISSING: Final = frozenset({"contact.first_name", "last_order.date"})
 """What contacts of one audience have or lack."""
 _CONTROLS: Final = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -62,11 +64,12 @@ def render(play: Play, step: SendStep, language: str, values: Bindings) -> Rende
 def rehearse(play: Play) -> list[str]:
     """Render every step in every language for a contact with a full record and for a bare one; say what goes wrong."""
     found: list[str] = []
-    for sequence, step in play.sends():
+    shown = [play.model_copy(update={"offer": offer, "tiers": ()}) for offer in play.offers or (None,)]
+    for (sequence, step), one in product(play.sends(), shown):
         for language in step.copies:
             for bare in (False, True):
                 try:
-                    render(play, step, language, example(play, language, bare=bare))
+                    render(one, step, language, example(one, language, bare=bare))
                 except NoriaError as error:
                     found.append(f"{sequence.key}, {step.key}, {language}: {error}")
     return list(dict.fromkeys(found))
@@ -87,7 +90,10 @@ def example(play: Play, language: str, *, bare: bool = False) -> Bindings:
     if play.offer is None:
         values = {name: value for name, value in values.items() if not name.startswith("offer.")}
     else:
-        values |= {"offer.label": play.offer.labels.get(language, ""), "offer.code": play.offer.code}
+        values |= {
+            "offer.label": play.offer.labels.get(language, ""),
+            "offer.code": EXAMPLE_CODE if play.offer.single_use else play.offer.code,
+        }
     absent = {name for name, value in values.items() if not value or (bare and name in MAY_BE_MISSING)}
     return Bindings(language, {name: value for name, value in values.items() if name not in absent})
 

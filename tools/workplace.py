@@ -34,7 +34,7 @@ class Workplace:
     features: FeatureCache = field(default_factory=FeatureCache)
     """Of branches and triggers: computed once an hour, not once a contact."""
     example_brand: Brand | None = None
-    """The brand that a new workspace starts with, where mail reaches people: nothing is launched in its name."""
+    """The brand that a new workspace starts with, where mail reaches people: nothing leaves in its name."""
     lease_clock: Clock = field(default_factory=SystemClock)
     """Real time, whatever the business clock says."""
     lease_seconds: float = 300.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,9 @@ from console.settings import SECRETS_FILE
 from console.wiring import Workspace, find_workspace, open_workspace
 from memory.backup import unpack_backup, write_backup
 from memory.errors import BackupError
+
+if TYPE_CHECKING:
+    from tools.restore import Restored
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -52,22 +55,16 @@ def restore(
     as_json: AsJson = False,
 ) -> None:
     """Bring a backup back: sending is stopped, and whatever may have left since is never sent again."""
-    from tools.restore import make_safe
-
     if here == (file is not None) or (file is None) != (folder is None):
         raise BackupError(
             "It is not clear what to restore.", remedy="Give FILE and FOLDER, or --here and the workspace alone."
         )
     if file is not None and folder is not None:
-        unpack_backup(file, folder)
         target = folder.resolve()
+        done = unpack_backup(file, target, _made_safe)
     else:
         target = find_workspace(workspace)
-    opened = Workspace(target, os.environ)
-    try:
-        done = make_safe(opened.workplace, actor=operator())
-    finally:
-        opened.close()
+        done = _made_safe(target)
 
     def show() -> None:
         say(f"Restored in [bold]{quote(target)}[/bold]. [red]All sending is stopped.[/red]")
@@ -78,3 +75,13 @@ def restore(
         say("Before `noria resume`: import the sends, unsubscribes and bounces since the backup from your provider.")
 
     answer({"workspace": str(target), **asdict(done)}, as_json=as_json, show=show)
+
+
+def _made_safe(folder: Path) -> Restored:
+    from tools.restore import make_safe
+
+    opened = Workspace(folder, os.environ)
+    try:
+        return make_safe(opened.workplace, actor=operator())
+    finally:
+        opened.close()

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from console.cli.output import AsJson, answer, moment, say, table
+from console.cli.output import AsJson, answer, moment, number, say, table
 from console.cli.place import InWorkspace, operator
 from console.wiring import open_workspace
 from memory import ledger
@@ -21,10 +21,15 @@ def add_commands(app: typer.Typer) -> None:
 
 
 @commands.command()
-def unknown(workspace: InWorkspace = None, as_json: AsJson = False) -> None:
+def unknown(
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most this many, oldest first.")] = 50,
+    workspace: InWorkspace = None,
+    as_json: AsJson = False,
+) -> None:
     """List messages that were in flight when a worker or a connection died."""
     with open_workspace(workspace) as opened, opened.store.read() as connection:
-        found = ledger.unknown(connection)
+        found = ledger.unknown(connection, limit=limit)
+        total = ledger.count_unknown(connection)
     rows = [
         [one.message_key[:_SHOWN], one.campaign_id, one.contact_id, moment(one.claimed_at), one.reason] for one in found
     ]
@@ -33,10 +38,14 @@ def unknown(workspace: InWorkspace = None, as_json: AsJson = False) -> None:
         if not rows:
             say("Every message is known to have left or not.")
             return
-        table("Unknown", ["id", "campaign", "contact", "handed over", "why"], rows)
+        table(
+            f"Unknown: {number(len(rows))} of {number(total)}",
+            ["id", "campaign", "contact", "handed over", "why"],
+            rows,
+        )
         say("`noria messages settle ID --sent` or `--failed` once you know; none of them is sent again.")
 
-    value = [
+    listed = [
         {
             "message_key": one.message_key,
             "campaign_id": one.campaign_id,
@@ -46,7 +55,7 @@ def unknown(workspace: InWorkspace = None, as_json: AsJson = False) -> None:
         }
         for one in found
     ]
-    answer(value, as_json=as_json, show=show)
+    answer({"total": total, "messages": listed}, as_json=as_json, show=show)
 
 
 @commands.command()

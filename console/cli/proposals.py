@@ -160,7 +160,10 @@ def edit(
         list[str] | None,
         typer.Option("--set", help="STEP.LANGUAGE.SLOT=TEXT, for example reminder.en.subject='We miss you'."),
     ] = None,
-    offer: Annotated[str | None, typer.Option(help="Id of an approved offer; empty takes the offer out.")] = None,
+    offer: Annotated[
+        str | None,
+        typer.Option(help="Id of an approved offer, or several with commas: tiers by open cart. Empty takes it out."),
+    ] = None,
     holdout: Annotated[float | None, typer.Option(min=0.05, max=0.5, help="Share held out.")] = None,
     per_day: Annotated[int | None, typer.Option(min=1, help="Contacts that may enter per day.")] = None,
     starts_at: Annotated[str | None, typer.Option(help="First day and hour, for example 2025-03-04T09:00:00Z.")] = None,
@@ -306,8 +309,9 @@ def _print_findings(proposal: Proposal) -> None:
 
 
 def _print_sequences(proposal: Proposal) -> None:
-    if proposal.play.offer is not None:
-        say(f"[bold]Offer[/bold]        {quote(proposal.play.offer.labels.get('en', proposal.play.offer.offer_id))}")
+    for offer in proposal.play.offers:
+        whom = f", for an open cart of {offer.minimum_basket_cents / 100:g} or more" if proposal.play.tiers else ""
+        say(f"[bold]Offer[/bold]        {quote(offer.labels.get('en', offer.offer_id))}{whom}")
     trigger = proposal.play.trigger
     say(f"[bold]Trigger[/bold]      {quote(tell_trigger(trigger, 'en'))}")
     if trigger.runs_days:

@@ -16,7 +16,7 @@ from console.doctor.diagnosis import Diagnosis, failure, warning, well
 from console.doctor.sender import check_sender
 from console.settings import is_loopback
 from console.wiring import Workspace
-from memory import contacts, journal
+from memory import codes, contacts, journal
 from memory.consents import count_current
 from memory.errors import NoriaError
 from memory.store import Store
@@ -70,12 +70,19 @@ def _store(workspace: Workspace) -> Iterator[Diagnosis]:
         chain = journal.verify(connection)
         switch = read_switch(connection)
         troubles = read_troubles(connection)
+        low = [pool for pool in codes.pools(connection) if pool.is_low]
     yield well("store", f"{store.safe_url}: readable, writable, {people} contacts.")
     if people and not allowed:
         yield warning(
             "consent",
             "No contact has a proven consent to marketing by e-mail, so nobody may be written to.",
             "Import consents with their proof: noria import consents.csv",
+        )
+    for pool in low:
+        yield warning(
+            "codes",
+            f"The pool of the offer {pool.offer_id} runs low: {pool.left} of {pool.codes} codes are left.",
+            "Import more with `noria import`; messages without a code are held until their deadline.",
         )
     if not chain.intact:
         remedy = "Restore a backup made before, and find out who could write to the store."

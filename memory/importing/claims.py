@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pyarrow as pa
 from sqlalchemy import Connection, select
 
+from memory import codes
 from memory.importing.amounts import Mark, UnreadableError, read_minor_units, read_percent, read_whole_number
 from memory.importing.identity import Reference, resolve_all
 from memory.importing.job import Job, Outcome
@@ -21,6 +23,8 @@ _OFFER_WORDS = {
     "points": "points|loyalty points|points de fidelite",
 }
 _KINDS = {word: kind for kind, words in _OFFER_WORDS.items() for word in words.replace("_", " ").split("|")}
+# As many are written in one transaction, so that nobody else waits long.
+_CODES = 5000
 _WON = {"closed won", "closedwon", "won", "gagne", "gagnee", "fermee gagnee", "closed and won", "signe"}
 _LOST = {"closed lost", "closedlost", "lost", "perdu", "perdue", "fermee perdue"}
 
@@ -67,6 +71,33 @@ def load_offers(job: Job) -> Outcome:
     _say_unapproved(job, outcome, rows, "offers")
     outcome.add("offers", len(changed))
     outcome.rows_written = len(changed)
+    return outcome
+
+
+def load_codes(job: Job) -> Outcome:
+    """Codes that work once each, into the pool of their offer; one that is there already stays with its contact."""
+    job.refuse(
+        r"SELECT line FROM rows WHERE length(code) > 64 OR regexp_matches(code, '\s') ORDER BY line",
+        "a code is one word of at most 64 characters",
+        "code",
+    )
+    outcome = Outcome()
+    with job.store.read() as connection:
+        known = sorted(connection.execute(select(offers.c.offer_id)).scalars())
+    job.sql.register("known_offers", pa.table({"offer_id": pa.array(known, pa.string())}))
+    job.refuse(
+        "SELECT line FROM rows WHERE offer_id NOT IN (SELECT offer_id FROM known_offers) ORDER BY line",
+        "no offer with this id is known; import the offers first",
+        "offer_id",
+    )
+    job.sql.unregister("known_offers")
+    total = job.count()
+    rows = job.sql.sql("SELECT offer_id, code FROM rows ORDER BY line").to_arrow_table()
+    for batch in rows.to_batches(max_chunksize=_CODES):
+        with job.store.write() as connection:
+            outcome.rows_written += codes.add(connection, [(row["offer_id"], row["code"]) for row in batch.to_pylist()])
+        job.progress("writing codes", outcome.rows_written, total)
+    outcome.add("offer_codes", outcome.rows_written)
     return outcome
 
 

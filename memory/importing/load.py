@@ -11,7 +11,7 @@ from memory.canonical import address_hash, digest
 from memory.clock import Clock
 from memory.errors import InvalidInputError
 from memory.importing.amounts import UnreadableError
-from memory.importing.claims import load_deals, load_facts, load_offers
+from memory.importing.claims import load_codes, load_deals, load_facts, load_offers
 from memory.importing.columns import settle
 from memory.importing.export import Export, open_export
 from memory.importing.hot_facts import refresh_hot_facts
@@ -49,6 +49,7 @@ _LOADERS: dict[Kind, Callable[[Job], Outcome]] = {
     "events": load_events,
     "deals": load_deals,
     "offers": load_offers,
+    "codes": load_codes,
     "facts": load_facts,
 }
 # These bring history, or show that two contacts are one.

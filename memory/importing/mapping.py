@@ -194,6 +194,7 @@ _NEEDED: dict[Kind, tuple[tuple[str, ...], ...]] = {
     "events": (("contact", "email", "anonymous"), ("kind",), ("at",)),
     "deals": (("deal_id",), ("stage", "won", "name")),
     "offers": (("offer_id",), ("kind",), ("starts_at",), ("ends_at",)),
+    "codes": (("offer_id",), ("code",)),
     "facts": (("fact_id",), ("language",), ("text",)),
 }
 

@@ -19,6 +19,7 @@ Kind = Literal[
     "events",
     "deals",
     "offers",
+    "codes",
     "facts",
 ]
 # Also the order in which a folder is loaded: what others refer to comes first.

@@ -319,6 +319,13 @@ class OfferRow(_Row):
     approved_by: Text | None = None
 
 
+class CodeRow(_Row):
+    """A code that works once, of an offer that has a pool of them."""
+
+    offer_id: Id
+    code: Text
+
+
 class FactRow(_Row):
     """A claim that copy may make, in one language, and who approved it."""
 
@@ -340,6 +347,7 @@ MODELS: dict[Kind, type[BaseModel]] = {
     "events": EventRow,
     "deals": DealRow,
     "offers": OfferRow,
+    "codes": CodeRow,
     "facts": FactRow,
 }
 

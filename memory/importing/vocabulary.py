@@ -203,6 +203,10 @@ FIELDS: dict[Kind, dict[str, str]] = {
         "ends_at": "ends at|end|end date|fin|date de fin|valid until|expires at|au",
         "approved_by": "approved by|approuve par|valide par|owner",
     },
+    "codes": {
+        "offer_id": "offer id|offer|offre|id offre|price rule|promotion",
+        "code": "code|coupon|coupon code|code promo|promo code|discount code|voucher|bon",
+    },
     "facts": {
         "fact_id": "fact id|id|fact|fait|id fait",
         "language": "language|langue|lang|locale",
@@ -223,6 +227,7 @@ _FILE_WORDS: dict[Kind, str] = {
     "events": "event|events|evenements|activity|activities|visits|clicks|metrics",
     "products": "product|products|produits|catalog|catalogue|articles",
     "deals": "deal|deals|opportunities|opportunity|opportunites|affaires",
+    "codes": "codes|vouchers",
     "offers": "offer|offers|offres|coupons|promotions",
     "facts": "fact|facts|faits|claims",
     "contacts": "contact|contacts|customers|clients|people|profiles|subscribers|subscribed|audience|leads|"

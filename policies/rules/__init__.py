@@ -31,6 +31,7 @@ from policies.rules import (
     recent_purchase,
     review_date,
     send_window,
+    start_date,
     subject,
     suppression,
     switch,
@@ -70,6 +71,7 @@ RULES: Final[dict[str, Rule]] = {
         data_quality,
         exits,
         transactional,
+        start_date,
         review_date,
     )
 }

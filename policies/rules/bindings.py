@@ -52,7 +52,7 @@ def review(facts: ProposalFacts, limits: BindingLimits, context: Context) -> lis
         except SlotError as error:
             said.append(_against(f"Template {name}", error.what))
             continue
-        if play.offer is None and any(each.startswith("offer.") for each in needed):
+        if not play.offers and any(each.startswith("offer.") for each in needed):
             said.append(_against(f"Template {name}", _NO_OFFER))
     return said
 

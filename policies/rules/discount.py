@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from memory.play import Offer
 from policies.facts import ProposalFacts, need
 from policies.rule import Context, Parameters, Rule, Ruling, refuse
 
@@ -29,12 +30,15 @@ def review(facts: ProposalFacts, limits: DiscountLimits, context: Context) -> li
 
 
 def discount_basis_points(facts: ProposalFacts) -> int:
-    """How deep the play's offer cuts, in basis points; an amount is set against the smallest basket it applies to.
+    """How deep the deepest offer cuts, in basis points; an amount is set against the smallest basket it applies to.
 
     Without a minimum basket it is set against the average order; raises MissingFactError when that is unknown.
     """
-    offer = facts.play.offer
-    if offer is None or offer.kind not in ("percent", "amount"):
+    return max((_depth(offer, facts) for offer in facts.play.offers), default=0)
+
+
+def _depth(offer: Offer, facts: ProposalFacts) -> int:
+    if offer.kind not in ("percent", "amount"):
         return 0
     if offer.kind == "percent":
         return offer.value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from memory.bindings import names_used
 from policies.facts import MessageFacts, ProposalFacts, need
-from policies.rule import Context, Parameters, Rule, Ruling, refuse
+from policies.rule import Context, Parameters, Rule, Ruling, hold, refuse
 
 
 class IdentityLimits(Parameters):
@@ -17,8 +17,9 @@ def gate(facts: MessageFacts, limits: IdentityLimits, context: Context) -> Rulin
     sender = need(facts.sender_address, "sender_address")
     postal = need(facts.postal_address, "postal_address")
     way_out = need(facts.unsubscribe_url, "unsubscribe_url")
+    borrowed = need(facts.example_parts, "example_parts")
     if sender and postal and way_out:
-        return None
+        return _judge_name(borrowed)
     missing = [
         name
         for name, value in (("sender address", sender), ("postal address", postal), ("unsubscribe link", way_out))
@@ -28,6 +29,16 @@ def gate(facts: MessageFacts, limits: IdentityLimits, context: Context) -> Rulin
         "The message does not say who sends it or how to get out.",
         fact=f"no {', no '.join(missing)}",
         limit="sender, postal address and unsubscribe link",
+    )
+
+
+def _judge_name(borrowed: tuple[str, ...]) -> Ruling | None:
+    if not borrowed:
+        return None
+    return hold(
+        "It would reach people in the name of the example.",
+        fact=f"as in the example: {', '.join(borrowed)}",
+        limit="a campaign in the brand's own name",
     )
 
 

@@ -17,14 +17,23 @@ def gate(facts: MessageFacts, limits: OfferLimits, context: Context) -> Ruling |
     offer = need(facts.offer, "offer")
     if offer.planned is None:
         return None
-    return _judge(offer.planned, offer.recorded, facts.now)
+    against = _judge(offer.planned, offer.recorded, facts.now)
+    if against is None and offer.pool_empty:
+        return hold(
+            "No code of the offer is left for this contact.",
+            fact=f"the pool of {offer.planned.offer_id} is empty",
+            limit="one code for each contact",
+            part="offer",
+        )
+    return against
 
 
 def review(facts: ProposalFacts, limits: OfferLimits, context: Context) -> list[Ruling]:
+    return [ruling for offer in facts.play.offers for ruling in _review(offer, facts)]
+
+
+def _review(offer: Offer, facts: ProposalFacts) -> list[Ruling]:
     play = facts.play
-    offer = play.offer
-    if offer is None:
-        return []
     recorded = {known.offer_id: known for known in need(facts.offers, "offers")}.get(offer.offer_id)
     against = _judge(offer, recorded, max(facts.now, play.schedule.starts_at))
     if against:
@@ -49,6 +58,20 @@ def review(facts: ProposalFacts, limits: OfferLimits, context: Context) -> list[
                 part="offer",
             )
         )
+    if offer.single_use:
+        left, wanted = (
+            need(facts.codes_left, "codes_left").get(offer.offer_id, 0),
+            need(facts.audience, "audience").treated,
+        )
+        if left < wanted:
+            said.append(
+                hold(
+                    "The offer has fewer codes left than the play has contacts.",
+                    fact=f"{left} codes",
+                    limit=f"at least {wanted}, one for each contact",
+                    part="audience",
+                )
+            )
     languages = {language for _, step in play.sends() for language in step.copies}
     unnamed = sorted(languages - set(offer.labels))
     if unnamed:

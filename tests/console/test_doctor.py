@@ -20,6 +20,8 @@ from console.doctor.parts import compare_clocks, examine
 from console.doctor.sender import check_sender
 from console.wiring import Workspace
 from evals.demo.mail_server import mail_server
+from memory import codes
+from memory.schema import EPOCH, contacts, offers
 from memory.store import Store
 
 KEY = base64.b64encode(b"k" * 294).decode()
@@ -195,3 +197,20 @@ def test_workers_must_keep_the_time_of_the_database_that_they_share(
     said = [one.state for one in compare_clocks(any_store, datetime.now(UTC) + apart)]
     # A file has no clock of its own.
     assert said == ([] if any_store.engine.dialect.name == "sqlite" else [state])
+
+
+def test_a_pool_of_codes_that_runs_low_is_said(tmp_path: Path) -> None:
+    make_workspace(tmp_path / "shop", name="Our shop", currency="EUR", zone="Europe/Paris")
+    opened = Workspace(tmp_path / "shop", {})
+    with opened.store.write() as connection:
+        offer = {"offer_id": "spring", "kind": "gift", "labels": {}, "starts_at": EPOCH, "ends_at": EPOCH}
+        connection.execute(offers.insert().values(**offer))
+        connection.execute(contacts.insert().values(contact_id=1, created_at=EPOCH, updated_at=EPOCH))
+        codes.add(connection, [("spring", "A")])
+    assert "codes" not in {one.part for one in examine(opened)}
+    with opened.store.write() as connection:
+        codes.assign(connection, [(codes.lock_free(connection, "spring", 1)[0], 1, "m")], EPOCH)
+    [said] = [one for one in examine(opened) if one.part == "codes"]
+    opened.close()
+    assert said.state == "warning"
+    assert "spring runs low: 0 of 1 codes are left" in said.sentence

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select, update
 
+from console.wiring import open_workspace
 from memory.errors import BackupError, ConflictError
+from memory.schema import messages
 from tests.console.conftest import BRIEF, Run, run_in
 
 
@@ -32,9 +35,16 @@ def test_a_campaign_is_paused_backed_up_restored_and_sends_nothing_more(shop: Pa
     again("resume", "--reason", "looked at the provider's log")
     again("work", "--once")
     assert set((restored / "outbox").glob("*.eml")) == left
-    for one in again("messages", "unknown"):
+    with open_workspace(restored) as opened, opened.store.write() as connection:
+        few = select(messages.c.message_id).limit(3)
+        connection.execute(update(messages).where(messages.c.message_id.in_(few)).values(state="unknown"))
+    unknown = again("messages", "unknown")
+    assert unknown["total"] == len(unknown["messages"]) == 3
+    first = again("messages", "unknown", "--limit", "1")
+    assert (first["total"], first["messages"]) == (unknown["total"], unknown["messages"][:1])
+    for one in unknown["messages"]:
         again("messages", "settle", one["message_key"], "--sent")
-    assert again("messages", "unknown") == []
+    assert again("messages", "unknown") == {"total": 0, "messages": []}
     assert again("campaigns")["reconciled"]
     assert again("journal", "verify")["intact"]
 

@@ -51,6 +51,20 @@ def offer(**changes: Any) -> Offer:
     return OFFER.model_copy(update=changes)
 
 
+def pool(left: int) -> dict[str, Any]:
+    """A single-use offer with so many codes left."""
+    own = offer(code="", single_use=True)
+    return {"play_changes": {"offer": own}, "offers": (own,), "codes_left": {own.offer_id: left}}
+
+
+def tiers(value: int) -> dict[str, Any]:
+    """A play with another offer for baskets of 100."""
+    larger = offer(offer_id="larger", value=value, labels={"en": "more off", "fr": "encore moins cher"})
+    larger = larger.model_copy(update={"minimum_basket_cents": 10_000})
+    play_changes = {"offer": OFFER, "tiers": (larger,)}
+    return {"play_changes": play_changes, "offers": (OFFER, larger)}
+
+
 def schedule(**changes: Any) -> Schedule:
     values: dict[str, Any] = {
         "starts_at": NOW,
@@ -139,6 +153,7 @@ MESSAGES = [
     row("holdout", REFUSE, "held out of everything", in_programme_holdout=True),
     row("offer", ALLOW, "no offer at all"),
     row("offer", ALLOW, "as on record", offer=OfferFacts(planned=OFFER, recorded=offer())),
+    row("offer", HOLD, "no code left", offer=OfferFacts(planned=OFFER, recorded=offer(), pool_empty=True)),
     row("offer", REFUSE, "no longer on the list", offer=OfferFacts(planned=OFFER, recorded=None)),
     row("offer", REFUSE, "changed", offer=OfferFacts(planned=OFFER, recorded=offer(value=1500))),
     row(
@@ -159,6 +174,7 @@ MESSAGES = [
     row("identity", REFUSE, "no postal address", postal_address=""),
     row("identity", REFUSE, "no sender", sender_address=""),
     row("identity", REFUSE, "no way out", unsubscribe_url=""),
+    row("identity", HOLD, "in the name of the example", example_parts=("name",)),
 ]
 
 PROPOSALS = [
@@ -318,6 +334,9 @@ PROPOSALS = [
             "<p style='opacity: 0.0'>",
         )
     ),
+    row("offer", ALLOW, "a code for each", **pool(100), audience=audience(100)),
+    row("offer", HOLD, "a code too few", **pool(99), audience=audience(100)),
+    row("offer", HOLD, "no pool at all", **{**pool(1), "codes_left": {}}, audience=audience(100)),
     row("discount", ALLOW, "ten percent", play_changes={"offer": OFFER}),
     row("discount", REFUSE, "31 percent", play_changes={"offer": offer(value=3100)}),
     row("discount", ALLOW, "15 off a basket of 50", play_changes={"offer": offer(kind="amount", value=1500)}),
@@ -328,6 +347,10 @@ PROPOSALS = [
         "15 off a basket of 20",
         play_changes={"offer": offer(kind="amount", value=1500, minimum_basket_cents=2000)},
     ),
+    row("discount", ALLOW, "30 percent off a large basket", **tiers(3000)),
+    row("discount", REFUSE, "31 percent off a large basket", **tiers(3100)),
+    row("offer", ALLOW, "tiers as on record", **tiers(1500)),
+    row("offer", REFUSE, "a tier that is not on record", **{**tiers(1500), "offers": (OFFER,)}),
     row("audience_size", ALLOW, "as many as stated"),
     row("audience_size", HOLD, "nobody", audience=audience(0)),
     row("audience_size", HOLD, "a handful", audience=audience(19), play_changes={"size_band": (1, 1000)}),
@@ -348,6 +371,9 @@ PROPOSALS = [
     row("data_quality", HOLD, "measured as nonsense", quality={"consent_proof_share": float("nan")}),
     row("exits", ALLOW, "all exits"),
     row("exits", REFUSE, "no exit on withdrawal", play_changes={"exits": ("goal", "suppressed")}),
+    row("start_date", ALLOW, "in half a year", play_changes={"schedule": schedule(starts_at=ahead(180))}),
+    row("start_date", REFUSE, "a day later", play_changes={"schedule": schedule(starts_at=ahead(181))}),
+    row("start_date", REFUSE, "in the next century", play_changes={"schedule": schedule(starts_at=ahead(36500))}),
     row("review_date", ALLOW, "after four weeks"),
     row("review_date", REFUSE, "after a year", play_changes={"review_days": 91}),
     row("review_date", REFUSE, "nobody answers for it", play_changes={"owner": " "}),

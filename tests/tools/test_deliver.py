@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from memory import campaigns, consents, enrolments, ledger, proposals, workspace
+from memory import campaigns, cap, consents, enrolments, ledger, proposals, workspace
 from memory.canonical import digest
 from memory.clock import ManualClock
 from memory.contacts import get as find_contact
@@ -36,9 +38,10 @@ from tests.tools.scene import (
     start,
     workplace,
 )
+from tools.channels.channel import Outcome, Outgoing
 from tools.channels.smtp import SmtpChannel, SmtpServer
 from tools.compose import compose as compose_mail
-from tools.deliver import deliver
+from tools.deliver import deliver, send
 from tools.gate import claim, give_up_stale
 from tools.records import LakeRecords
 from tools.worker import tick
@@ -317,7 +320,7 @@ def test_an_offer_that_changed_after_the_launch_is_not_sent(place: Workplace, tm
         ends_at=NOW + 60 * DAY,
     )
     with place.store.write() as connection:
-        connection.execute(offers.insert().values(**offer.model_dump(), approved_by="marie"))
+        connection.execute(offers.insert().values(**offer.model_dump(exclude={"single_use"}), approved_by="marie"))
     add_contacts(place.store, [1])
     start(place, play(offer=offer), [1])
     with place.store.write() as connection:
@@ -440,7 +443,7 @@ def test_a_message_on_which_one_worker_after_the_other_dies_is_given_up(
     assert reasons(place.store) == {"unknown": {"no outcome after 8 attempts": 1}}
 
 
-def test_without_keys_at_the_provider_a_stale_claim_becomes_unknown_and_is_never_sent(
+def test_without_keys_at_the_provider_what_a_dead_worker_had_begun_is_unknown_and_the_rest_is_sent(
     place: Workplace, clock: ManualClock, tmp_path: Path
 ) -> None:
     add_contacts(place.store, range(1, 6))
@@ -449,20 +452,45 @@ def test_without_keys_at_the_provider_a_stale_claim_becomes_unknown_and_is_never
         channel = SmtpChannel(SmtpServer(host="127.0.0.1", port=server.port, security="none"))
         mailing = workplace(place.store, clock, tmp_path, channel, lease_clock=leases)
         start(mailing, play(), range(1, 6))
-        assert len(claim(mailing, channel, token="dead", records=LakeRecords(place.lake)).ready) == 5
+        taken = claim(mailing, channel, token="dead", records=LakeRecords(place.lake)).ready
+        assert len(taken) == 5
+        begun = {one.message.message_id: one.message.message_key for one in taken[:2]}
+        with place.store.write() as connection:
+            assert ledger.begin(connection, list(begun), token="dead") == set(begun)
         assert give_up_stale(mailing) == 0
         leases.at += timedelta(seconds=301)
-        tick(mailing)
-        assert counts(place.store) == {"unknown": 5}
-        assert server.taken == {}
+        assert tick(mailing).lost == 2
+        assert counts(place.store) == {"unknown": 2, "sent": 3}
+        assert server.taken.keys() == {one.message.message_key for one in taken} - set(begun.values())
+        assert set(server.taken.values()) == {1}
+        with place.store.read() as connection:
+            slots = cap.read(connection, range(1, 6))
+        assert {
+            one: sum(slot.message_key is not None for slot in mine) for one, mine in slots.items()
+        } == dict.fromkeys(range(1, 6), 1)
         channel.close()
 
 
-def test_the_worker_that_knows_puts_an_unknown_message_right(
+def test_what_time_ran_out_before_is_sent_at_once_by_the_next_claim(
     place: Workplace, clock: ManualClock, tmp_path: Path
 ) -> None:
-    from tools.deliver import send
+    add_contacts(place.store, range(1, 31))
+    with MailServer(delay_seconds=0.1) as server:
+        slow = SmtpServer(host="127.0.0.1", port=server.port, security="none", connections=1)
+        channel = SmtpChannel(slow)
+        mailing = workplace(place.store, clock, tmp_path, channel, lease_seconds=1.0)
+        start(mailing, play(), range(1, 31))
+        taken = claim(mailing, channel, token="late", records=LakeRecords(place.lake))
+        assert send(mailing, channel, taken.ready, "late")["planned"] > 0
+        tick(mailing)
+        assert counts(place.store) == {"sent": 30}
+        assert set(server.taken.values()) == {1}
+        channel.close()
 
+
+def test_a_worker_that_was_too_slow_to_begin_sends_nothing_of_what_was_taken_back(
+    place: Workplace, clock: ManualClock, tmp_path: Path
+) -> None:
     add_contacts(place.store, range(1, 4))
     leases = Later()
     with MailServer() as server:
@@ -471,8 +499,63 @@ def test_the_worker_that_knows_puts_an_unknown_message_right(
         start(mailing, play(), range(1, 4))
         taken = claim(mailing, channel, token="slow", records=LakeRecords(place.lake))
         leases.at += timedelta(seconds=301)
-        assert give_up_stale(mailing) == 3
-        send(mailing, channel, taken.ready, "slow")
+        assert give_up_stale(mailing) == 0
+        assert send(mailing, channel, taken.ready, "slow") == {}
+        assert (counts(place.store), server.taken) == ({"planned": 3}, {})
+        tick(mailing)
+        assert send(mailing, channel, taken.ready, "slow") == {}
+        assert counts(place.store) == {"sent": 3}
+        assert sorted(server.taken.values()) == [1, 1, 1]
+        channel.close()
+
+
+def test_a_campaign_launched_in_the_sandbox_reaches_nobody_in_the_name_of_the_example(
+    place: Workplace, clock: ManualClock
+) -> None:
+    add_contacts(place.store, [1])
+    wanted = play()
+    start(place, wanted, [1])
+    reaching = replace(place, example_brand=wanted.brand)
+    tick(reaching)
+    assert reasons(place.store) == {"planned": {"identity": 1}}
+    with place.store.read() as connection:
+        [held] = connection.execute(select(messages.c.findings)).scalars()
+    [said] = [one for one in held if one["verdict"] == "hold"]
+    assert said["sentence"] == "It would reach people in the name of the example."
+    assert "sender_address" in said["fact"]
+    clock.advance(2 * HOUR)
+    tick(place)
+    assert counts(place.store) == {"sent": 1}
+
+
+class Stalled(SmtpChannel):
+    """Hands over only after every lease has run out."""
+
+    stall: Callable[[], object]
+
+    def send_many(self, batch: Sequence[Outgoing], *, seconds: float) -> list[Outcome]:
+        self.stall()
+        return super().send_many(batch, seconds=seconds)
+
+
+def test_the_worker_that_knows_puts_an_unknown_message_right(
+    place: Workplace, clock: ManualClock, tmp_path: Path
+) -> None:
+    add_contacts(place.store, range(1, 4))
+    leases = Later()
+    with MailServer() as server:
+        channel = Stalled(SmtpServer(host="127.0.0.1", port=server.port, security="none"))
+        mailing = workplace(place.store, clock, tmp_path, channel, lease_clock=leases)
+        start(mailing, play(), range(1, 4))
+        given_up: list[int] = []
+
+        def stall() -> None:
+            leases.at += timedelta(seconds=301)
+            given_up.append(give_up_stale(mailing))
+
+        channel.stall = stall
+        send(mailing, channel, claim(mailing, channel, token="slow", records=LakeRecords(place.lake)).ready, "slow")
+        assert given_up == [3]
         assert counts(place.store) == {"sent": 3}
         channel.close()
 

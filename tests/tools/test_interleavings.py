@@ -70,7 +70,7 @@ class Wire:
     name = "wire"
 
     def __init__(self, clock: ManualClock, *, idempotent: bool) -> None:
-        self.capabilities = Capabilities(carries="email", idempotent=idempotent, batch_size=4)
+        self.capabilities = Capabilities(carries="email", idempotent=idempotent, batch_size=4, at_once=2)
         self.arrived: dict[str, tuple[str, datetime]] = {}
         self.die_after: int | None = None
         self.trouble: type[Transient | Unknown] | None = None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from memory import campaigns, cap, ledger, proposals
+from memory import campaigns, cap, enrolments, ledger, proposals
 from memory.clock import ManualClock
 from memory.proposal import ProposalStatus
 from memory.store import Store
@@ -83,6 +83,22 @@ def test_an_approval_from_before_the_backup_launches_nothing(place: Workplace, t
     assert outbox(tmp_path) == {}
     with place.store.read() as connection:
         assert proposals.get(connection, "p1").status is ProposalStatus.VOIDED
+
+
+def test_what_was_due_to_the_holdout_could_never_leave_and_takes_no_place(place: Workplace) -> None:
+    add_contacts(place.store, range(1, 41))
+    launched = start(place, play(holdout_share=0.5), range(1, 41))
+    with place.store.read() as connection:
+        held = {one.contact_id for one in enrolments.of_campaign(connection, launched.campaign_id) if one.in_holdout}
+    assert 0 < len(held) < 40
+    assert make_safe(place, actor="cli:marie").unknown == 40 - len(held)
+    assert reasons(place.store) == {
+        "withheld": {"holdout": len(held)},
+        "unknown": {"restored from a backup": 40 - len(held)},
+    }
+    with place.store.read() as connection:
+        slots = cap.read(connection, range(1, 41))
+    assert {one for one, taken in slots.items() if any(slot.message_key for slot in taken)} == set(range(1, 41)) - held
 
 
 def test_making_it_safe_twice_changes_nothing_more(place: Workplace) -> None:

@@ -45,6 +45,10 @@ class Transient:
 
     message_key: str
     reason: str
+    tried: bool = True
+    """False when time ran out before it: nothing speaks against trying at once."""
+    away: bool = False
+    """True when the other side cannot be reached at all, so that nothing else need be tried now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,9 @@ class Capabilities:
     idempotent: bool
     """True when the same message key twice arrives once, so that an interrupted send may be repeated."""
     batch_size: int
-    """Messages claimed at a time. Without idempotency, so many may become unknown when a worker dies."""
+    """Messages claimed at a time."""
+    at_once: int
+    """Messages handed over at a time. Without idempotency, so many may become unknown when a worker dies."""
 
 
 class Channel(Protocol):

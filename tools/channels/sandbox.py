@@ -15,7 +15,7 @@ class SandboxChannel:
     """Writes one ``.eml`` file per message, named by its key, so that the same message twice is one file."""
 
     name = "sandbox"
-    capabilities = Capabilities(carries="email", idempotent=True, batch_size=500)
+    capabilities = Capabilities(carries="email", idempotent=True, batch_size=500, at_once=500)
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

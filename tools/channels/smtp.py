@@ -40,9 +40,10 @@ class SmtpServer:
     username: str = ""
     password: SecretStr | None = None
     connections: int = 4
+    """Twice as many messages are handed over at a time: what may become unknown when a worker dies."""
     timeout_seconds: float = 30.0
     batch_size: int = 50
-    """Messages claimed at a time: so many may become unknown when a worker dies."""
+    """Messages claimed at a time."""
 
     @property
     def is_loopback(self) -> bool:
@@ -64,7 +65,9 @@ class SmtpChannel:
         Raises ConfigurationError for a server out in the world without it.
         """
         _check(server, public_url)
-        self.capabilities = Capabilities(carries="email", idempotent=False, batch_size=server.batch_size)
+        self.capabilities = Capabilities(
+            carries="email", idempotent=False, batch_size=server.batch_size, at_once=2 * server.connections
+        )
         self._server = server
         self._tls = tls
         self._idle: deque[SMTP] = deque()
@@ -92,14 +95,16 @@ class SmtpChannel:
             while waiting:
                 place, message = waiting.popleft()
                 if away or time.monotonic() > until:
-                    outcomes[place] = Transient(message.message_key, away or "not started in time")
+                    outcomes[place] = Transient(
+                        message.message_key, away or "not started in time", tried=bool(away), away=bool(away)
+                    )
                     continue
                 try:
                     connection = await self._connection()
                 except (SMTPException, OSError, ssl.SSLError) as error:
                     # One refusal speaks for all: waiting for each message's own time-out would take hours.
                     away = f"the server could not be reached: {_said(error)}"
-                    outcomes[place] = Transient(message.message_key, away)
+                    outcomes[place] = Transient(message.message_key, away, away=True)
                     continue
                 outcomes[place] = await self._send(connection, message)
                 if connection.is_connected:
