@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 from sqlalchemy import Connection, Row, func, or_, select, update
 
-from memory import cap
+from memory import cap, preferences
 from memory.errors import NotFoundError
 from memory.journal import append
 from memory.schema import (
@@ -111,6 +111,7 @@ def merge(connection: Connection, *, kept: int, merged: int, actor: str, at: dat
         connection.execute(update(table).where(table.c.contact_id == merged).values(contact_id=kept))
     _inherit_consents(connection, kept, merged)
     cap.merge(connection, kept=kept, merged=merged)
+    preferences.merge(connection, kept=kept, merged=merged)
     gone = connection.execute(select(contacts).where(contacts.c.contact_id == merged)).one()
     stays = connection.execute(select(contacts).where(contacts.c.contact_id == kept)).one()
     signal = _later(stays.last_human_signal_at, gone.last_human_signal_at)
