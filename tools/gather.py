@@ -11,16 +11,17 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, func, select
 
-from memory import ledger
+from memory import ledger, preferences
 from memory.assignment import in_programme_holdout
-from memory.cap import Cap, Slot
+from memory.cap import Cap, Slot, newest
 from memory.errors import NotFoundError
 from memory.events import ORDER
 from memory.offers import read_offer
 from memory.play import Play, RecordKind
+from memory.preferences import Preferences
 from memory.schema import campaign_versions, consent_current, contacts, intake, messages, suppressions
 from memory.steps import SendStep
-from policies.facts import NEVER, NO_OFFER, ApprovalFacts, MessageFacts, OfferFacts, moment_or_never
+from policies.facts import ANY_TOPIC, NEVER, NO_OFFER, ApprovalFacts, MessageFacts, OfferFacts, moment_or_never
 from policies.pack import Pack
 from policies.rules.pressure import PressureLimits
 from policies.rules.recent_purchase import RecentPurchaseLimits
@@ -115,6 +116,7 @@ def _gather(
     }
     consent = _consents(connection, ids, step)
     suppressed = _suppressions(connection, people.values(), step.channel)
+    chosen = preferences.read(connection, ids)
     bought = _purchases(connection, ids, people, ground, records)
     exempt = _exempt_sends(connection, ids, people) if play.limits.hibernation_exempt else {}
     ways_out = {candidate.contact_id: _way_out(ground, candidate) for candidate in candidates}
@@ -139,6 +141,7 @@ def _gather(
         zone, zone_known = zone_of(person.time_zone if person else "", play.schedule.fallback_zone)
         mine = slots.get(contact_id, ())
         sent = limits.used(mine, at, besides=candidate.message_key)
+        own = chosen.get(contact_id) or Preferences(contact_id=contact_id)
         lacking = resolution.missing.get(contact_id)
         facts = MessageFacts(
             now=at,
@@ -151,6 +154,11 @@ def _gather(
             suppressed_reason=_suppressed(person, suppressed),
             consent_state=state,
             consent_has_proof=has_proof,
+            topic=play.topic,
+            topics_wanted=ANY_TOPIC if own.topics is None else own.topics,
+            paused_until=moment_or_never(own.paused_until),
+            at_most_days=own.at_most_days,
+            last_sent_at=moment_or_never(newest(mine, besides=candidate.message_key)),
             sent_in_window=sent,
             cap_frees_at=limits.room_at(mine, at) if sent >= limits.limit else None,
             room_left=max(limits.limit - sent, 0),
