@@ -229,6 +229,7 @@ class Workspace:
             clock=self.clock,
             channels={"email": self.channel},
             public_url=self.public_url,
+            click_url=self.settings.public_url if self.settings.tracking.clicks else "",
             currency=self.settings.currency,
             programme_share=self.settings.review.programme_holdout_share,
             example_brand=self.example_brand if self.settings.reaches_people else None,

@@ -27,7 +27,7 @@ from policies.rules.pressure import PressureLimits
 from policies.rules.recent_purchase import RecentPurchaseLimits
 from tools.bindings import Bindings, Recipient, resolve_many
 from tools.records import LakeRecords
-from tools.unsubscribe import WayOut, link, sign
+from tools.unsubscribe import WayOut, link, preferences_link, sign
 
 _CHUNK = 500
 _PEOPLE = select(
@@ -82,6 +82,12 @@ class Case:
     unsubscribe_url: str
 
 
+@dataclass(frozen=True, slots=True)
+class _WaysOut:
+    unsubscribe: str
+    preferences: str
+
+
 def gather(
     connection: Connection,
     candidates: Sequence[Candidate],
@@ -119,12 +125,21 @@ def _gather(
     chosen = preferences.read(connection, ids)
     bought = _purchases(connection, ids, people, ground, records)
     exempt = _exempt_sends(connection, ids, people) if play.limits.hibernation_exempt else {}
-    ways_out = {candidate.contact_id: _way_out(ground, candidate) for candidate in candidates}
+    ways_out = {candidate.contact_id: _ways_out(ground, candidate) for candidate in candidates}
     resolution = resolve_many(
         connection,
         play,
         step,
-        [Recipient(one.contact_id, one.records, ways_out[one.contact_id]) for one in candidates],
+        [
+            Recipient(
+                one.contact_id,
+                one.records,
+                ways_out[one.contact_id].unsubscribe,
+                ways_out[one.contact_id].preferences,
+                chosen[one.contact_id].answers if one.contact_id in chosen else {},
+            )
+            for one in candidates
+        ],
         products=records.products() if play.reads_records else {},
         currency=ground.currency,
     )
@@ -181,10 +196,11 @@ def _gather(
             bindings_missing=(lacking.where,) if lacking else (),
             sender_address=play.brand.sender_address,
             postal_address=play.brand.postal_address,
-            unsubscribe_url=ways_out[contact_id],
+            unsubscribe_url=ways_out[contact_id].unsubscribe,
         )
         address = (person.email or "") if person else ""
-        cases.append(Case(candidate, facts, address, resolution.ready.get(contact_id), ways_out[contact_id]))
+        way_out = ways_out[contact_id].unsubscribe
+        cases.append(Case(candidate, facts, address, resolution.ready.get(contact_id), way_out))
     return cases
 
 
@@ -280,12 +296,14 @@ def _offer(connection: Connection, play: Play) -> OfferFacts:
         return OfferFacts(planned=play.offer, recorded=None)
 
 
-def _way_out(ground: Ground, candidate: Candidate) -> str:
-    if not ground.public_url or not candidate.message_key:
+def _ways_out(ground: Ground, candidate: Candidate) -> _WaysOut:
+    url = ground.public_url
+    if not url or not candidate.message_key:
         # A preview has no message to sign for.
-        return ground.public_url
+        return _WaysOut(url, url)
     way_out = WayOut(candidate.contact_id, ground.step.channel, ground.campaign_id, candidate.message_key)
-    return link(ground.public_url, sign(ground.salt, way_out))
+    token = sign(ground.salt, way_out)
+    return _WaysOut(link(url, token), preferences_link(url, token))
 
 
 @lru_cache(maxsize=1024)
