@@ -116,6 +116,7 @@ SCHEMAS: Mapping[LakeTable, pa.Schema] = {
         consent_email string
         consent_proof bool
         suppressed bool
+        preferred_category string
     """),
 }
 
@@ -231,7 +232,12 @@ class Lake:
                 files = self._open(table).file_uris() if self._exists(table) else []
                 # DuckDB itself: ibis takes longer to word these than they take.
                 if files:
-                    engine.con.read_parquet(files).create_view(table.value)
+                    found = engine.con.read_parquet(files)
+                    # A table that an older release wrote lacks what has been added since.
+                    new = [
+                        f'CAST(NULL AS {one.type}) AS "{one.name}"' for one in schema if one.name not in found.columns
+                    ]
+                    (found.project(", ".join(["*", *new])) if new else found).create_view(table.value)
                 else:
                     columns = ", ".join(f'"{field.name}" {field.type}' for field in schema)
                     engine.con.execute(f"CREATE TEMP TABLE {table} ({columns})")

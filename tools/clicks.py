@@ -26,10 +26,10 @@ BURST: Final = timedelta(seconds=1)
 _KIND: Final = "noria click 1"
 _SOURCE: Final = "noria"
 _MACHINES: Final = re.compile(
-    r"bot\b|bot/|crawl|spider|scan|preview|prefetch|headless|curl/|wget/|python|httpx|aiohttp|go-http-client|java/|okhttp"
-    r"|libwww|barracuda|proofpoint|mimecast|safelinks|ms-?office|microsoft office|exchange|symantec|messagelabs"
-    r"|ironport|fortinet|fortiguard|sophos|trendmicro|trend micro|forcepoint|zscaler|avanan|vade|urldefense|googleimageproxy"
-    r"|yahoomailproxy|facebookexternalhit|whatsapp|slack|telegram|discord|skypeuri|linkexpander",
+    r"bot\b|bot/|crawl|spider|scan|preview|prefetch|headless|curl/|wget/|python|httpx|aiohttp|go-http-client|java/"
+    r"|okhttp|libwww|barracuda|proofpoint|mimecast|safelinks|ms-?office|microsoft office|exchange|symantec"
+    r"|messagelabs|ironport|fortinet|fortiguard|sophos|trend ?micro|forcepoint|zscaler|avanan|urldefense"
+    r"|googleimageproxy|yahoomailproxy|facebookexternalhit|whatsapp|slack|telegram|discord|skypeuri|linkexpander",
     re.IGNORECASE,
 )
 

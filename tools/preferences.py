@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -92,7 +92,7 @@ def _answers(wish: Wish, before: Preferences, brand: Brand) -> dict[str, str]:
     return kept
 
 
-def _one_of(value: str, known: object, what: str) -> str:
-    if value in tuple(known):  # type: ignore[arg-type]
+def _one_of(value: str, known: Iterable[str], what: str) -> str:
+    if value in set(known):
         return value
     raise InvalidInputError("This is none of the choices.", where=what, remedy="Open the page again and choose.")

@@ -62,6 +62,14 @@ def preferences_link(public_url: str, token: str) -> str:
     return f"{public_url.rstrip('/')}/p/{token}"
 
 
+def has_left(store: Store, token: str) -> bool:
+    """Whether the contact whose link it is gets nothing any more. Raises InvalidInputError."""
+    with store.read() as connection:
+        way_out = verify(salt(connection), token)
+        contact = people.get(connection, way_out.contact_id)
+        return people.is_suppressed(connection, way_out.channel, contact.email_hash or "")
+
+
 def unsubscribe(store: Store, token: str, at: datetime) -> Unsubscribed:
     """Withdraw consent, suppress the address, leave every campaign and cancel what is planned: all or nothing.
 
