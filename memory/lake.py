@@ -337,7 +337,8 @@ def _attempts() -> Retrying:
 def _write(delta: DeltaTable, rows: pa.Table, *, mode: str, transaction: Transaction | None = None) -> None:
     properties = CommitProperties(app_transactions=[transaction] if transaction else None, max_commit_retries=5)
     if mode == "overwrite":
-        write_deltalake(delta, rows, mode="overwrite", commit_properties=properties)
+        # A release that knows one column more writes it.
+        write_deltalake(delta, rows, mode="overwrite", schema_mode="overwrite", commit_properties=properties)
     else:
         write_deltalake(delta, rows, mode="append", commit_properties=properties)
 
