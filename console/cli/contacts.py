@@ -20,7 +20,7 @@ def explain_command(
     workspace: InWorkspace = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print features, consents, pressure, enrolments and messages of one contact."""
+    """Print preferences, features, consents, pressure, enrolments and messages of one contact."""
     from console.explain import explain
 
     with open_workspace(workspace) as opened:
