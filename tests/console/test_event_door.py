@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import time
 from datetime import timedelta
+from pathlib import Path
+from shutil import which
+from threading import Thread
 from typing import Any
 
 import pytest
+import uvicorn
 from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import insert, select
@@ -181,3 +188,31 @@ def test_what_cannot_be_kept_is_not_said_to_be_accepted(store: Store) -> None:
     answer = send(client, EVENT)
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) > 0
+
+
+@pytest.mark.skipif(not (which("curl") and which("openssl")), reason="the example needs curl and openssl")
+def test_the_example_of_the_documentation_works(store: Store) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "events.md").read_text(encoding="utf-8")
+    example = page.split("```bash\n")[1].split("```")[0]
+    add_contacts(store, [1], email="anna@example.com")
+    web = public_app(store, ManualClock(NOW + DAY), examples.brand(), events_key=SecretStr(KEY))
+    server = uvicorn.Server(uvicorn.Config(web, host="127.0.0.1", port=0, log_level="warning", lifespan="off"))
+    thread = Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        done = subprocess.run(  # noqa: S603 - our own example
+            ["/bin/sh", "-c", example.replace("8321", str(port))],
+            env={**os.environ, "NORIA_EVENTS_KEY": KEY},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
+    finally:
+        server.should_exit = True
+        thread.join()
+    assert json.loads(done.stdout) == {"status": "accepted"}
+    assert [(row.kind, row.contact_id) for row in kept(store)] == [("cart", 1)]

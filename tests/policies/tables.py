@@ -406,6 +406,7 @@ COPIES = [
         "{% include 'x' %}",
         "{{ 7 | times: 7 }}",
         "Use {{ offer.code }}",
+        'You like {{ answers.unasked | default: "it" }}',
         "{% if contact.first_name %}a{% endif %}{% if product.name %}b{% endif %}{% if product.price %}c{% endif %}"
         "{% if category.name %}d{% endif %}{% if last_order.date %}e{% endif %}",
     ),
