@@ -203,7 +203,7 @@ def test_the_example_of_the_documentation_works(store: Store) -> None:
         while not server.started:
             time.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
-        done = subprocess.run(  # noqa: S603 - our own example
+        done = subprocess.run(
             ["/bin/sh", "-c", example.replace("8321", str(port))],
             env={**os.environ, "NORIA_EVENTS_KEY": KEY},
             capture_output=True,
