@@ -67,6 +67,7 @@ def plain_play(desk: Desk, playbook: Playbook) -> Play:
         sequences=usable_sequences(playbook),
         templates=playbook.templates,
         goal=playbook.goal,
+        topic=playbook.topic,
         exits=playbook.exits,
         schedule=plain_schedule(desk, desk.clock.now()),
         holdout_share=playbook.holdout_share,
@@ -169,6 +170,7 @@ def _play(task: Task, writing: Writing, scheduling: Scheduling) -> Play:
         # An offer whose sequence was left out is offered to nobody.
         offer=writing.offer if any(playbook.needs_offer(one) for one in kept) else None,
         goal=playbook.goal,
+        topic=playbook.topic,
         exits=playbook.exits,
         schedule=scheduling.schedule,
         holdout_share=scheduling.holdout_share,

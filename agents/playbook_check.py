@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Final
 
 from agents.playbook_model import NUMBER, Playbook, sends_of, slots_of
-from memory.bindings import BINDINGS
+from memory.bindings import binding
 from memory.errors import InvalidInputError
 from memory.features.registry import REGISTRY
 from memory.play import RecordKind
@@ -168,7 +168,8 @@ def _texts(playbook: Playbook, step: SendStep, path: Path) -> Iterator[Problem]:
         yield from _unsupported(playbook, names, here)
         if place == "link":
             slot = parse_slot(text)
-            if not slot.is_bare or BINDINGS[names[0]].kind != "link" or names[0] == "links.unsubscribe":
+            target = binding(names[0]) if slot.is_bare else None
+            if target is None or target.kind != "link" or target.name == "links.unsubscribe":
                 yield Problem(here, "The button must lead to one link.", "Write one binding such as {{ links.shop }}.")
     here = (*path, "template")
     source = playbook.templates.get(step.template)

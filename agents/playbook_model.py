@@ -75,6 +75,8 @@ class Playbook(_Part):
     reentry: Reentry = Field(default_factory=Reentry)
     goal: Goal
     offer: OfferPolicy = Field(default_factory=OfferPolicy)
+    topic: Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9_-]{0,62})?$")] = ""
+    """What its messages are about, by the brand's list of topics; empty for a general play."""
     lever: Lever
     """What the sequences vary, and under which its effect is remembered."""
     levels: dict[Key, Text]

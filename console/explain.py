@@ -8,11 +8,12 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from sqlalchemy import Connection, select
 
 from console.wiring import Workspace
-from memory import campaigns, cap, consents, contacts, enrolments
+from memory import campaigns, cap, consents, contacts, enrolments, preferences
 from memory.consents import Consent
 from memory.contacts import Contact
 from memory.features.registry import REGISTRY
 from memory.features.table import Features, compute
+from memory.preferences import Preferences
 from memory.schema import messages, suppressions
 from memory.segments.grammar import parse
 
@@ -59,6 +60,7 @@ class Explanation(BaseModel):
 
     contact: Contact
     suppressed: str
+    preferences: Preferences
     consents: tuple[Consent, ...]
     features: tuple[FeatureLine, ...]
     messages_in_window: int
@@ -85,12 +87,14 @@ def explain(workspace: Workspace, name: str) -> Explanation:
         sent = connection.execute(
             select(messages).where(messages.c.contact_id == contact_id).order_by(messages.c.message_id)
         ).all()
+        chosen = preferences.of_contact(connection, contact_id)
         history = consents.history(connection, contact_id)
         standings = [_standing(connection, one, contact_id, features) for one in live]
     row = features.row(contact_id)
     return Explanation(
         contact=contact,
         suppressed=suppressed or "",
+        preferences=chosen,
         consents=tuple(history),
         features=tuple(
             FeatureLine(name=one.name, sentence=one.sentence["en"], value=row.get(one.name))

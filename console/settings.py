@@ -17,7 +17,7 @@ from memory.errors import ConfigurationError
 
 SETTINGS_FILE = "noria.toml"
 SECRETS_FILE = "secrets.toml"
-SECRET_NAMES = ("NORIA_STORE_URL", "NORIA_SMTP_PASSWORD", "NORIA_MODEL_API_KEY")
+SECRET_NAMES = ("NORIA_STORE_URL", "NORIA_SMTP_PASSWORD", "NORIA_MODEL_API_KEY", "NORIA_EVENTS_KEY")
 
 
 def is_loopback(host: str) -> bool:
@@ -79,6 +79,15 @@ class WorkSettings(_Section):
     """A worker that is silent for so long is taken for dead; what it had in flight is then settled by another."""
 
 
+class TrackingSettings(_Section):
+    """What is learned from links in messages; opens are never tracked."""
+
+    clicks: bool = True
+    """Lead links through `public_url` and count who follows them; without a public address nothing is counted."""
+    human_after_seconds: int = Field(default=10, ge=0, le=3600)
+    """Whoever clicks sooner after the send is taken for a machine."""
+
+
 class ReviewSettings(_Section):
     """How much is put before people."""
 
@@ -109,6 +118,7 @@ class Settings(_Section):
     model: ModelSection | None = None
     review: ReviewSettings = ReviewSettings()
     work: WorkSettings = WorkSettings()
+    tracking: TrackingSettings = TrackingSettings()
 
     @property
     def reaches_people(self) -> bool:

@@ -1,38 +1,20 @@
-"""The pages that contacts see: leaving, in one click, without a login, and never by a GET."""
+"""What is open to the internet: pages that contacts see, links of messages, and the door for a shop's events."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from fastapi import FastAPI, Form, Request
-from fastapi.responses import HTMLResponse
-from fastapi.templating import Jinja2Templates
+from fastapi import FastAPI, Request
+from pydantic import SecretStr
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.responses import Response
 
+from console.click_redirect import ClickRules, click_redirect
+from console.contact_pages import contact_pages, pages_of
+from console.event_door import event_door
 from memory.brand import Brand
 from memory.clock import Clock
-from memory.errors import InvalidInputError
 from memory.store import Store
-from memory.workspace import salt
-from tools.unsubscribe import unsubscribe, verify
-
-TEXTS = {
-    "en": {
-        "title": "Unsubscribe",
-        "ask": "Do you want to stop receiving e-mail from {name}?",
-        "button": "Yes, unsubscribe me",
-        "done": "Done. You will receive no more marketing e-mail from {name}.",
-        "bad": "This link is incomplete or damaged. Use the link in the newest message, or reply to it with “stop”.",
-    },
-    "fr": {
-        "title": "Se désabonner",
-        "ask": "Voulez-vous ne plus recevoir d’e-mails de {name} ?",
-        "button": "Oui, me désabonner",
-        "done": "C’est fait. Vous ne recevrez plus d’e-mails publicitaires de {name}.",
-        "bad": "Ce lien est incomplet ou abîmé. Utilisez celui du dernier message, ou répondez-y « stop ».",
-    },
-}
 
 
 class SecurityHeaders(BaseHTTPMiddleware):
@@ -46,26 +28,29 @@ class SecurityHeaders(BaseHTTPMiddleware):
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Referrer-Policy"] = "no-referrer"
         response.headers["Cache-Control"] = "no-store"
+        response.headers["X-Robots-Tag"] = "noindex, nofollow"
         return response
 
 
-def public_app(store: Store, clock: Clock, brand: Brand) -> FastAPI:
-    """The web application that is open to the internet: it can withdraw consent and nothing else."""
+def public_app(
+    store: Store,
+    clock: Clock,
+    brand: Brand,
+    *,
+    clicks: ClickRules | None = None,
+    events_key: SecretStr | None = None,
+) -> FastAPI:
+    """The web application that is open to the internet: contacts decide for themselves, and events come in.
+
+    It sends nothing and calls no model. Without ``events_key`` the door for events stays shut.
+    """
     app = FastAPI(title="Noria", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(SecurityHeaders)
-    folder = Path(__file__).parent
-    templates = Jinja2Templates(folder / "templates")
-    css = (folder / "static" / "public.css").read_text(encoding="utf-8")
-
-    def page(request: Request, state: str, status: int) -> HTMLResponse:
-        language = "fr" if request.headers.get("accept-language", "").lower().startswith("fr") else "en"
-        texts = {key: text.format(name=brand.name) for key, text in TEXTS[language].items()}
-        return templates.TemplateResponse(
-            request,
-            "unsubscribe.html",
-            {"texts": texts, "state": state, "language": language, "brand": brand},
-            status_code=status,
-        )
+    css = (Path(__file__).parent / "static" / "public.css").read_text(encoding="utf-8")
+    page = pages_of(brand)
+    app.include_router(contact_pages(store, clock, brand, page))
+    app.include_router(click_redirect(store, clock, clicks or ClickRules(), page))
+    app.include_router(event_door(store, clock, events_key))
 
     @app.get("/health")
     def health() -> dict[str, str]:
@@ -74,24 +59,5 @@ def public_app(store: Store, clock: Clock, brand: Brand) -> FastAPI:
     @app.get("/public.css")
     def stylesheet() -> Response:
         return Response(css, media_type="text/css")
-
-    @app.get("/u/{token}")
-    def ask(request: Request, token: str) -> HTMLResponse:
-        """Shows a page and changes nothing: link scanners follow every link."""
-        try:
-            with store.read() as connection:
-                verify(salt(connection), token)
-        except InvalidInputError:
-            return page(request, "bad", 404)
-        return page(request, "ask", 200)
-
-    @app.post("/u/{token}")
-    def leave(request: Request, token: str, one_click: str = Form(default="", alias="List-Unsubscribe")) -> Response:
-        """Withdraws consent at once; mail programs post `List-Unsubscribe=One-Click` (RFC 8058)."""
-        try:
-            unsubscribe(store, token, clock.now())
-        except InvalidInputError:
-            return page(request, "bad", 404)
-        return Response(status_code=200) if one_click == "One-Click" else page(request, "done", 200)
 
     return app

@@ -18,6 +18,8 @@ from memory.workspace import StoreClock, salt
 
 # Heavy libraries load with the part that needs them, so that every command starts at once.
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
     from agents.desk import Desk
     from agents.playbook import Playbook
     from agents.provider import Provider
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from tools.channels.channel import Channel
     from tools.workplace import Workplace
 
+_SHORTEST_KEY = 32
 _ROOT = Path(__file__).parents[1]
 PACKAGED_PACKS = _ROOT / "policies" / "packs"
 PACKAGED_PLAYBOOKS = _ROOT / "agents" / "playbooks"
@@ -135,6 +138,18 @@ class Workspace:
         """Where unsubscribe links lead; loopback while nothing else is set."""
         return self.settings.public_url or "http://127.0.0.1:8321"
 
+    @property
+    def events_key(self) -> SecretStr | None:
+        """What a shop signs its events with; None keeps their door shut. Raises ConfigurationError for a short one."""
+        key = self._secrets.get("NORIA_EVENTS_KEY")
+        if key is not None and len(key.get_secret_value()) < _SHORTEST_KEY:
+            raise ConfigurationError(
+                f"The key for events has fewer than {_SHORTEST_KEY} characters.",
+                where="NORIA_EVENTS_KEY",
+                remedy="Draw one: openssl rand -hex 32",
+            )
+        return key
+
     @cached_property
     def channel(self) -> Channel:
         """How mail leaves. Only the worker asks for it: it is the one part that holds a credential that can send."""
@@ -229,6 +244,7 @@ class Workspace:
             clock=self.clock,
             channels={"email": self.channel},
             public_url=self.public_url,
+            click_url=self.settings.public_url if self.settings.tracking.clicks else "",
             currency=self.settings.currency,
             programme_share=self.settings.review.programme_holdout_share,
             example_brand=self.example_brand if self.settings.reaches_people else None,

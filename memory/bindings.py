@@ -43,6 +43,7 @@ _ALL: Final = (
     _binding("links.category", "link", "the category's page", "la page de la catégorie"),
     _binding("links.reorder", "link", "the page to order it again", "la page pour recommander"),
     _binding("links.unsubscribe", "link", "the way out, one click", "la désinscription en un clic"),
+    _binding("links.preferences", "link", "the page of preferences", "la page des préférences"),
     _binding("brand.name", "text", "the name of the brand", "le nom de la marque"),
     _binding("brand.sender_name", "text", "the name of the sender", "le nom de l'expéditeur"),
     _binding("brand.postal_address", "text", "the postal address", "l'adresse postale", in_copy=False),
@@ -65,6 +66,17 @@ _ALL: Final = (
 
 BINDINGS: Final[dict[str, Binding]] = {binding.name: binding for binding in _ALL}
 """Every binding by name. In copy nothing else may stand in `{{ }}`; a template adds its own loop variables."""
+
+ANSWER: Final = "answers."
+"""Begins the name of an answer that a contact gave to a question of the brand: `answers.favourite`."""
+
+
+def binding(name: str) -> Binding | None:
+    """The binding of that name, answers included; None where there is none."""
+    if name.startswith(ANSWER) and re.fullmatch(r"[a-z][a-z_]{0,40}", name.removeprefix(ANSWER)):
+        return _binding(name, "text", "what the contact answered", "la réponse du contact")
+    return BINDINGS.get(name)
+
 
 FILTERS: Final = frozenset({"default"})
 """Liquid filters allowed in copy: `{{ contact.first_name | default: "there" }}`. Templates may use more."""

@@ -7,8 +7,9 @@ from datetime import date
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, EmailStr, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, EmailStr, Field, StringConstraints, ValidationError, model_validator
 
+from memory.choices import Question, Topic, twice
 from memory.errors import InvalidInputError
 from memory.marked_yaml import complaints, read_yaml
 
@@ -74,6 +75,21 @@ class Brand(BaseModel):
     colours: Colours = Field(default_factory=Colours)
     voice: Voice = Field(default_factory=Voice)
     facts: tuple[ApprovedFact, ...] = ()
+    topics: tuple[Topic, ...] = Field(default=(), max_length=20)
+    """What messages are about; contacts choose among them."""
+    questions: tuple[Question, ...] = Field(default=(), max_length=10)
+    """What contacts may tell about themselves."""
+
+    @model_validator(mode="after")
+    def _ids_differ(self) -> Brand:
+        for what, ids in (
+            ("topic", [one.id for one in self.topics]),
+            ("question", [one.id for one in self.questions]),
+            *((f"answer to {one.id}", [choice.id for choice in one.choices]) for one in self.questions),
+        ):
+            if double := twice(ids):
+                raise ValueError(f"the {what} {double} stands there twice")
+        return self
 
     def left_from(self, example: Brand) -> tuple[str, ...]:
         """What was not filled in yet: settings that name who writes and still say what an example says."""

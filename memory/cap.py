@@ -50,6 +50,12 @@ class Cap:
         return at if len(ends) < self.limit or self.limit == 0 else ends[self.limit - 1]
 
 
+def newest(slots: Iterable[Slot], *, besides: str) -> datetime | None:
+    """When the newest message left that is not the one ``besides``; None for none."""
+    found = [slot.reserved_at for slot in slots if slot.reserved_at > _NEVER and (slot.message_key or "") != besides]
+    return max(found, default=None)
+
+
 def read(connection: Connection, contact_ids: Collection[int]) -> dict[int, list[Slot]]:
     """The slots of contacts without locking them: for previews, which promise nothing."""
     found: dict[int, list[Slot]] = {}

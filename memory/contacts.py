@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 from sqlalchemy import Connection, Row, func, or_, select, update
 
-from memory import cap, codes
+from memory import cap, codes, preferences
 from memory.errors import NotFoundError
 from memory.journal import append
 from memory.schema import (
@@ -61,8 +61,8 @@ def get(connection: Connection, contact_id: int) -> Contact:
     return get(connection, row.merged_into) if row.merged_into is not None else _contact(row)
 
 
-def find(connection: Connection, name: str) -> Contact:
-    """The contact with this e-mail address, id in some source, or contact id. Raises NotFoundError."""
+def find(connection: Connection, name: str, *, own_id: bool = True) -> Contact:
+    """The contact with this e-mail address, id in some source, or (``own_id``) contact id. Raises NotFoundError."""
     wanted = name.strip()
     by_email = connection.execute(select(contacts.c.contact_id).where(contacts.c.email == wanted.lower())).scalar()
     if by_email is not None:
@@ -75,7 +75,7 @@ def find(connection: Connection, name: str) -> Contact:
     ).scalar()
     if by_alias is not None:
         return get(connection, by_alias)
-    if wanted.isdecimal() and len(wanted) < 19:
+    if own_id and wanted.isdecimal() and len(wanted) < 19:
         return get(connection, int(wanted))
     raise NotFoundError(
         "No contact has that address or id.", where="contact", remedy="Use an e-mail address or an id of your CRM."
@@ -99,6 +99,14 @@ def suppress(
     return upsert(connection, suppressions, [row]) == 1
 
 
+def is_suppressed(connection: Connection, channel: str, address_hash: str) -> bool:
+    """Whether an address is never written to on a channel."""
+    query = select(suppressions.c.reason).where(
+        suppressions.c.channel == channel, suppressions.c.address_hash == address_hash
+    )
+    return connection.execute(query).first() is not None
+
+
 def merge(connection: Connection, *, kept: int, merged: int, actor: str, at: datetime) -> None:
     """Make two contacts one: the kept id answers to every name of the other and inherits its consents.
 
@@ -112,6 +120,7 @@ def merge(connection: Connection, *, kept: int, merged: int, actor: str, at: dat
     _inherit_consents(connection, kept, merged)
     cap.merge(connection, kept=kept, merged=merged)
     codes.merge(connection, kept=kept, merged=merged)
+    preferences.merge(connection, kept=kept, merged=merged)
     gone = connection.execute(select(contacts).where(contacts.c.contact_id == merged)).one()
     stays = connection.execute(select(contacts).where(contacts.c.contact_id == kept)).one()
     signal = _later(stays.last_human_signal_at, gone.last_human_signal_at)

@@ -116,6 +116,7 @@ SCHEMAS: Mapping[LakeTable, pa.Schema] = {
         consent_email string
         consent_proof bool
         suppressed bool
+        preferred_category string
     """),
 }
 
@@ -231,7 +232,12 @@ class Lake:
                 files = self._open(table).file_uris() if self._exists(table) else []
                 # DuckDB itself: ibis takes longer to word these than they take.
                 if files:
-                    engine.con.read_parquet(files).create_view(table.value)
+                    found = engine.con.read_parquet(files)
+                    # A table that an older release wrote lacks what has been added since.
+                    new = [
+                        f'CAST(NULL AS {one.type}) AS "{one.name}"' for one in schema if one.name not in found.columns
+                    ]
+                    (found.project(", ".join(["*", *new])) if new else found).create_view(table.value)
                 else:
                     columns = ", ".join(f'"{field.name}" {field.type}' for field in schema)
                     engine.con.execute(f"CREATE TEMP TABLE {table} ({columns})")
@@ -331,7 +337,8 @@ def _attempts() -> Retrying:
 def _write(delta: DeltaTable, rows: pa.Table, *, mode: str, transaction: Transaction | None = None) -> None:
     properties = CommitProperties(app_transactions=[transaction] if transaction else None, max_commit_retries=5)
     if mode == "overwrite":
-        write_deltalake(delta, rows, mode="overwrite", commit_properties=properties)
+        # A release that knows one column more writes it.
+        write_deltalake(delta, rows, mode="overwrite", schema_mode="overwrite", commit_properties=properties)
     else:
         write_deltalake(delta, rows, mode="append", commit_properties=properties)
 

@@ -382,6 +382,15 @@ def cancel(connection: Connection, where: ColumnElement[bool], reason: str) -> l
     return found
 
 
+def ask_again(connection: Connection, contact_id: int, *, rule: str, at: datetime) -> None:
+    """Let messages that one rule held for a contact come before the gate at once."""
+    connection.execute(
+        update(messages)
+        .where(messages.c.contact_id == contact_id, messages.c.state == "planned", messages.c.reason == rule)
+        .values(due_at=at)
+    )
+
+
 def give_up(connection: Connection, *, at: datetime, reason: str) -> list[Message]:
     """Everything that was due, or already claimed, becomes ``unknown``: it may have left without a trace here.
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from memory.brand import Brand
 from memory.canonical import digest
@@ -139,6 +139,8 @@ class Play(_Frozen):
     holdout_share: float = Field(ge=0, lt=1)
     limits: Limits = Field(default_factory=Limits)
     brand: Brand
+    topic: Annotated[str, StringConstraints(pattern=r"^([a-z0-9][a-z0-9_-]{0,62})?$")] = ""
+    """What its messages are about, by the brand's list of topics; empty for a general one."""
     owner: str
     """Who answers for it."""
     review_days: int = Field(default=28, ge=1)

@@ -207,6 +207,21 @@ suppressions = Table(
     _text("source", default=""),
 )
 
+preferences = Table(
+    "preferences",
+    metadata,
+    # What contacts chose for themselves; no row for who never chose. Read by every claim.
+    Column("contact_id", ForeignKey("contacts.contact_id"), primary_key=True, autoincrement=False),
+    # The topics they picked; null for all of them, also those to come.
+    Column("topics", JSON(none_as_null=True)),
+    # At most one marketing message in so many days; 0 for as it comes.
+    Column("at_most_days", Integer, nullable=False, server_default="0"),
+    _moment("paused_until", null=True),
+    # Question → answer, as the contact gave it.
+    Column("answers", JSON, nullable=False, default=dict),
+    _moment("updated_at"),
+)
+
 cap_slots = Table(
     "cap_slots",
     metadata,
@@ -535,6 +550,14 @@ messages = Table(
     UniqueConstraint("campaign_id", "contact_id", "step_key", "occurrence"),
     Index("ix_messages_state_due_at", "state", "due_at"),
     _one_of("state", "planned", "claimed", "sent", "suppressed", "failed", "unknown", "withheld"),
+)
+
+link_targets = Table(
+    "link_targets",
+    metadata,
+    # Addresses that messages were rendered with, each once: a click can lead nowhere else.
+    Column("target_id", String(64), primary_key=True),
+    _text("address"),
 )
 
 # --- What was learned -----------------------------------------------------------------------------------------

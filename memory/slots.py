@@ -11,7 +11,7 @@ from liquid import BoundTemplate, Environment, FalsyStrictUndefined
 from liquid.exceptions import LiquidError, UndefinedError
 from markupsafe import escape
 
-from memory.bindings import BINDINGS, FILTERS
+from memory.bindings import BINDINGS, FILTERS, binding
 from memory.errors import InvalidInputError, NoriaError
 
 _COPY_TAGS: Final = frozenset({"content", "output", "illegal", "if", "unless"})
@@ -83,7 +83,8 @@ def parse_slot(source: str) -> Slot:
             )
     slot = Slot(source)
     for name in slot.names:
-        if name not in BINDINGS or not BINDINGS[name].in_copy:
+        found = binding(name)
+        if found is None or not found.in_copy:
             raise SlotError(
                 f"“{{{{ {name} }}}}” is not a value that copy may name.",
                 where=_excerpt(source),
@@ -191,7 +192,7 @@ def _guarded(source: str) -> set[str]:
 
 
 def _missing(found: str, template: BoundTemplate) -> str:
-    if found in BINDINGS:
+    if binding(found) is not None:
         return found
     return next((name for name in _names(template) if name.startswith(f"{found}.")), found)
 

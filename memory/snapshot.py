@@ -6,7 +6,7 @@ import pyarrow as pa
 from sqlalchemy import and_, select
 
 from memory.lake import SCHEMAS, Lake, LakeTable
-from memory.schema import consent_current, contacts, suppressions, to_micros
+from memory.schema import consent_current, contacts, preferences, suppressions, to_micros
 from memory.store import Store
 
 CHUNK_ROWS = 50_000
@@ -31,8 +31,11 @@ def refresh(store: Store, lake: Lake) -> int:
             consent_current.c.state.label("consent_email"),
             consent_current.c.has_proof.label("consent_proof"),
             suppressions.c.reason.is_not(None).label("suppressed"),
+            preferences.c.answers,
         )
-        .select_from(contacts.outerjoin(consent_current, consented).outerjoin(suppressions, blocked))
+        .select_from(
+            contacts.outerjoin(consent_current, consented).outerjoin(suppressions, blocked).outerjoin(preferences)
+        )
         .where(contacts.c.merged_into.is_(None), contacts.c.erased_at.is_(None))
         .order_by(contacts.c.contact_id)
     )
@@ -48,6 +51,7 @@ def refresh(store: Store, lake: Lake) -> int:
                     "consent_email": row.consent_email or "",
                     "consent_proof": bool(row.consent_proof),
                     "suppressed": bool(row.suppressed),
+                    "preferred_category": (row.answers or {}).get("preferred_category", ""),
                 }
                 for row in found
             ]

@@ -20,6 +20,9 @@ from memory.steps import Sequence
 NEVER: Final = datetime.min.replace(tzinfo=UTC)
 """The moment of something that is known never to have happened."""
 
+ANY_TOPIC: Final = ("*",)
+"""What a contact wants who picked no topics."""
+
 T = TypeVar("T")
 
 
@@ -92,6 +95,17 @@ class MessageFacts:
     consent_state: Literal["granted", "withdrawn", ""] | None = None
     """Consent in force for this channel and purpose; "" when none was ever recorded."""
     consent_has_proof: bool | None = None
+
+    topic: str | None = None
+    """The play's topic; "" for a general message."""
+    topics_wanted: tuple[str, ...] | None = None
+    """The topics that the contact picked; ANY_TOPIC when they picked none."""
+    paused_until: datetime | None = None
+    """Until when the contact wants nothing; NEVER without a pause."""
+    at_most_days: int | None = None
+    """The contact wants at most one message in so many days; 0 for as it comes."""
+    last_sent_at: datetime | None = None
+    """When marketing last left for the contact, by any campaign, claimed ones included. NEVER for none."""
 
     sent_in_window: int | None = None
     """Messages of all campaigns in the pack's rolling window (Pack.cap), claimed ones included."""

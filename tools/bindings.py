@@ -15,6 +15,7 @@ from babel.dates import format_date
 from babel.numbers import format_currency, get_currency_precision
 from sqlalchemy import Connection, select
 
+from memory.bindings import ANSWER
 from memory.play import Play, RecordKind
 from memory.schema import contacts
 from memory.slots import MissingValueError, layout_names, layout_needs, parse_slot
@@ -44,6 +45,9 @@ class Recipient:
     records: Mapping[RecordKind, str] = field(default_factory=dict)
     """`{"product": product_id, "category": category}`, as the enrolment keeps them."""
     unsubscribe_url: str = ""
+    preferences_url: str = ""
+    answers: Mapping[str, str] = field(default_factory=dict)
+    """Question → answer, as the contact gave them."""
     code: str = ""
     """The contact's own code, where the offer's codes work once."""
 
@@ -153,6 +157,8 @@ class _Source:
         self._currency = currency
 
     def value(self, name: str) -> str | None:
+        if name.startswith(ANSWER):
+            return self.answer(name.removeprefix(ANSWER))
         look_up = _LOOK_UPS.get(name)
         return look_up(self) if look_up is not None else None
 
@@ -212,6 +218,14 @@ class _Source:
     def unsubscribe_link(self) -> str | None:
         return self._recipient.unsubscribe_url or None
 
+    def preferences_link(self) -> str | None:
+        return self._recipient.preferences_url or None
+
+    def answer(self, question: str) -> str | None:
+        given = self._recipient.answers.get(question, "")
+        asked = next((one for one in self._play.brand.questions if one.id == question), None)
+        return asked.name_of(given, self._language) if asked else None
+
     def brand_name(self) -> str:
         return self._play.brand.name
 
@@ -241,6 +255,7 @@ _LOOK_UPS: Mapping[str, Callable[[_Source], str | None]] = {
     "links.category": _Source.shop_link,
     "links.reorder": _Source.reorder_link,
     "links.unsubscribe": _Source.unsubscribe_link,
+    "links.preferences": _Source.preferences_link,
     "brand.name": _Source.brand_name,
     "brand.sender_name": _Source.sender_name,
 }
@@ -252,7 +267,7 @@ def _names(copy: Copy, link: str, layout: str) -> tuple[tuple[str, ...], tuple[s
     slots = [parse_slot(text) for text in texts_of(copy, link)]
     named = {name for slot in slots for name in slot.names} | set(layout_names(layout))
     needed = {name for slot in slots for name in slot.needed} | set(layout_needs(layout))
-    personal = sorted(name for name in named if name in _LOOK_UPS)
+    personal = sorted(name for name in named if name in _LOOK_UPS or name.startswith(ANSWER))
     return tuple(personal), tuple(name for name in personal if name in needed)
 
 

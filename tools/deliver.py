@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from email.message import EmailMessage
+from functools import partial
 
 from sqlalchemy import Connection, bindparam, update
 
@@ -19,7 +20,9 @@ from memory.errors import NoriaError, StoreError
 from memory.journal import append
 from memory.ledger import Message, Result
 from memory.schema import contacts
+from memory.workspace import salt
 from tools.channels.channel import Channel, Failed, Outcome, Outgoing, Sent, Transient, Unknown
+from tools.clicks import ClickLinks
 from tools.compose import POLICY, compose
 from tools.failure import failure_of
 from tools.gate import Ready, claim
@@ -99,31 +102,50 @@ def send(place: Workplace, channel: Channel, ready: Sequence[Ready], token: str)
             continue
         # What this worker was too slow to begin, another one took back.
         part = [one for one in part if one.message.message_id in mine]
-        handed = _hand_over(channel, part, place.clock.now(), until - time.monotonic())
+        handed = _hand_over(place, channel, part, until - time.monotonic())
         unsent = next((one for one in handed.outcomes.values() if isinstance(one, Transient) and one.away), None)
     return states
 
 
-def _hand_over(channel: Channel, part: Sequence[Ready], at: datetime, seconds: float) -> _Handed:
+def _hand_over(place: Workplace, channel: Channel, part: Sequence[Ready], seconds: float) -> _Handed:
     outgoing: dict[str, Outgoing] = {}
     outcomes: dict[str, Outcome] = {}
+    at, links = place.clock.now(), _links(place)
     for one in part:
         key = one.message.message_key
         try:
-            outgoing[key] = _write(one, at)
+            outgoing[key] = _write(one, at, links)
         except Exception as error:  # noqa: BLE001 - one message must not take its batch with it
             outcomes[key] = Failed(key, f"it could not be written: {failure_of('write', error).error}")
-    if outgoing:
+    if links and not _kept(links, place):
+        outcomes |= {key: Transient(key, "its links could not be kept") for key in outgoing}
+    elif outgoing:
         said = channel.send_many(list(outgoing.values()), seconds=seconds)
         outcomes |= {outcome.message_key: outcome for outcome in said}
     return _Handed(part, outcomes, outgoing)
 
 
-def _write(one: Ready, at: datetime) -> Outgoing:
+def _links(place: Workplace) -> ClickLinks | None:
+    if not place.click_url:
+        return None
+    with place.store.read() as connection:
+        return ClickLinks(salt(connection), place.click_url)
+
+
+def _kept(links: ClickLinks, place: Workplace) -> bool:
+    try:
+        links.keep(place.store)
+    except StoreError:
+        return False
+    return True
+
+
+def _write(one: Ready, at: datetime, links: ClickLinks | None) -> Outgoing:
     """The bytes of one message."""
     if one.case.bindings is None:
         raise NoriaError("The record lacks a value that the message needs.", where=one.message.message_key)
-    rendered = render(one.play, one.step, one.case.bindings.language, one.case.bindings)
+    counted = partial(links.address, one.message.message_key) if links else None
+    rendered = render(one.play, one.step, one.case.bindings.language, one.case.bindings, counted)
     mail: EmailMessage = compose(
         rendered,
         one.play.brand,

@@ -11,23 +11,24 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, func, select
 
-from memory import ledger
+from memory import ledger, preferences
 from memory.assignment import in_programme_holdout
 from memory.brand import Brand
-from memory.cap import Cap, Slot
+from memory.cap import Cap, Slot, newest
 from memory.errors import NotFoundError
 from memory.events import ORDER
 from memory.offers import read_offer
 from memory.play import Play, RecordKind
+from memory.preferences import Preferences
 from memory.schema import campaign_versions, consent_current, contacts, intake, messages, suppressions
 from memory.steps import SendStep
-from policies.facts import NEVER, NO_OFFER, ApprovalFacts, MessageFacts, OfferFacts, moment_or_never
+from policies.facts import ANY_TOPIC, NEVER, NO_OFFER, ApprovalFacts, MessageFacts, OfferFacts, moment_or_never
 from policies.pack import Pack
 from policies.rules.pressure import PressureLimits
 from policies.rules.recent_purchase import RecentPurchaseLimits
 from tools.bindings import Bindings, Recipient, resolve_many, shows_code
 from tools.records import LakeRecords
-from tools.unsubscribe import WayOut, link, sign
+from tools.unsubscribe import WayOut, link, preferences_link, sign
 
 _CHUNK = 500
 _PEOPLE = select(
@@ -86,6 +87,12 @@ class Case:
     unsubscribe_url: str
 
 
+@dataclass(frozen=True, slots=True)
+class _WaysOut:
+    unsubscribe: str
+    preferences: str
+
+
 def gather(
     connection: Connection,
     candidates: Sequence[Candidate],
@@ -120,14 +127,25 @@ def _gather(
     }
     consent = _consents(connection, ids, step)
     suppressed = _suppressions(connection, people.values(), step.channel)
+    chosen = preferences.read(connection, ids)
     bought = _purchases(connection, ids, people, ground, records)
     exempt = _exempt_sends(connection, ids, people) if play.limits.hibernation_exempt else {}
-    ways_out = {candidate.contact_id: _way_out(ground, candidate) for candidate in candidates}
+    ways_out = {candidate.contact_id: _ways_out(ground, candidate) for candidate in candidates}
     resolution = resolve_many(
         connection,
         play,
         step,
-        [Recipient(one.contact_id, one.records, ways_out[one.contact_id], one.code) for one in candidates],
+        [
+            Recipient(
+                one.contact_id,
+                one.records,
+                ways_out[one.contact_id].unsubscribe,
+                ways_out[one.contact_id].preferences,
+                chosen[one.contact_id].answers if one.contact_id in chosen else {},
+                one.code,
+            )
+            for one in candidates
+        ],
         products=records.products() if play.reads_records else {},
         currency=ground.currency,
     )
@@ -145,6 +163,7 @@ def _gather(
         zone, zone_known = zone_of(person.time_zone if person else "", play.schedule.fallback_zone)
         mine = slots.get(contact_id, ())
         sent = limits.used(mine, at, besides=candidate.message_key)
+        own = chosen.get(contact_id) or Preferences(contact_id=contact_id)
         lacking = resolution.missing.get(contact_id)
         facts = MessageFacts(
             now=at,
@@ -157,6 +176,11 @@ def _gather(
             suppressed_reason=_suppressed(person, suppressed),
             consent_state=state,
             consent_has_proof=has_proof,
+            topic=play.topic,
+            topics_wanted=ANY_TOPIC if own.topics is None else own.topics,
+            paused_until=moment_or_never(own.paused_until),
+            at_most_days=own.at_most_days,
+            last_sent_at=moment_or_never(newest(mine, besides=candidate.message_key)),
             sent_in_window=sent,
             cap_frees_at=limits.room_at(mine, at) if sent >= limits.limit else None,
             room_left=max(limits.limit - sent, 0),
@@ -180,10 +204,11 @@ def _gather(
             example_parts=play.brand.left_from(ground.example_brand) if ground.example_brand is not None else (),
             sender_address=play.brand.sender_address,
             postal_address=play.brand.postal_address,
-            unsubscribe_url=ways_out[contact_id],
+            unsubscribe_url=ways_out[contact_id].unsubscribe,
         )
         address = (person.email or "") if person else ""
-        cases.append(Case(candidate, facts, address, resolution.ready.get(contact_id), ways_out[contact_id]))
+        way_out = ways_out[contact_id].unsubscribe
+        cases.append(Case(candidate, facts, address, resolution.ready.get(contact_id), way_out))
     return cases
 
 
@@ -279,12 +304,14 @@ def _offer(connection: Connection, play: Play) -> OfferFacts:
         return OfferFacts(planned=play.offer, recorded=None)
 
 
-def _way_out(ground: Ground, candidate: Candidate) -> str:
-    if not ground.public_url or not candidate.message_key:
+def _ways_out(ground: Ground, candidate: Candidate) -> _WaysOut:
+    url = ground.public_url
+    if not url or not candidate.message_key:
         # A preview has no message to sign for.
-        return ground.public_url
+        return _WaysOut(url, url)
     way_out = WayOut(candidate.contact_id, ground.step.channel, ground.campaign_id, candidate.message_key)
-    return link(ground.public_url, sign(ground.salt, way_out))
+    token = sign(ground.salt, way_out)
+    return _WaysOut(link(url, token), preferences_link(url, token))
 
 
 @lru_cache(maxsize=1024)

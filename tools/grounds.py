@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, select
 
-from memory import campaigns
+from memory import campaigns, preferences
 from memory.campaigns import CampaignVersion
 from memory.canonical import digest
 from memory.enrolments import Enrolment
@@ -71,6 +71,7 @@ class Grounds:
     def __init__(self, connection: Connection, members: Members, due: Sequence[Enrolment], kinds: Iterable[str]):
         self._members = members
         self._people = _people(connection, {one.contact_id for one in due})
+        self._chosen = preferences.read(connection, {one.contact_id for one in self._people.values()})
         self._done = _done(connection, self._people.values(), due, sorted(set(kinds)))
 
     def zone(self, contact_id: int, fallback: str) -> ZoneInfo:
@@ -94,7 +95,9 @@ class Grounds:
                     if deed.at >= enrolment.entered_at
                 )
             case HasAttribute():
-                return person.attributes.get(condition.attribute) in condition.one_of
+                own = self._chosen.get(person.contact_id)
+                said = {**person.attributes, **(own.answers if own else {})}
+                return said.get(condition.attribute) in condition.one_of
 
 
 def asked_kinds(versions: Iterable[CampaignVersion]) -> set[str]:

@@ -117,7 +117,8 @@ def _contact(connection: Connection, name: int | str, current: Mapping[int, int]
     if isinstance(name, int) and name in current:
         return current[name]
     try:
-        found = people.get(connection, name) if isinstance(name, int) else people.find(connection, name)
+        # A shop's own number is not Noria's: a stranger must never pass for the contact who has it here.
+        found = people.get(connection, name) if isinstance(name, int) else people.find(connection, name, own_id=False)
     except NotFoundError:
         return None
     return found.contact_id

@@ -14,7 +14,7 @@ from bs4 import BeautifulSoup, Tag
 from liquid.exceptions import LiquidError
 from mjml import mjml2html
 
-from memory.bindings import BINDINGS
+from memory.bindings import BINDINGS, binding
 from memory.brand import Brand, Colours, stays_on
 from memory.errors import InvalidInputError
 from memory.play import Play
@@ -44,6 +44,8 @@ _ELEMENTS: Final = frozenset(
     }
 )
 _FORBIDDEN: Final = ("script", "form", "input", "iframe", "object", "embed", "base", "link")
+OWN_PAGES: Final = frozenset({"links.unsubscribe", "links.preferences"})
+"""Links that lead to this installation itself."""
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 # What belongs to one contact and is certain to be there, so that a layout may place it by itself.
 _PLACEABLE: Final = frozenset({"product", "category", "last_order", "offer", "links"})
@@ -77,12 +79,12 @@ class Mould:
     """Bindings that stand in addresses."""
 
     def check_links(self, values: Mapping[str, str], brand: Brand) -> None:
-        """Refuse addresses off the allowed domains; the way out may be anywhere on https. Raises RenderError."""
+        """Refuse addresses off the allowed domains; Noria's own pages may be anywhere on https. Raises RenderError."""
         for name in self.links:
             address = values.get(name)
             if address is None:
                 continue
-            fits = leads_out(address) if name == "links.unsubscribe" else brand.allows_link(address)
+            fits = leads_out(address) if name in OWN_PAGES else brand.allows_link(address)
             if not fits:
                 raise RenderError(
                     "A link leads to an address that is not allowed.",
@@ -227,7 +229,8 @@ def _address(element: Tag, marks: _Marks, slots: Mapping[str, Slot], looks: _Loo
     name = marks.name(address)
     if name is not None:
         names = slots[name].names
-        if len(names) == 1 and BINDINGS[names[0]].kind == kind and slots[name].is_bare:
+        found = binding(names[0]) if len(names) == 1 else None
+        if found is not None and found.kind == kind and slots[name].is_bare:
             return names[0]
     elif address in {looks.website, looks.logo_url} or _fixed_address_fits(address, marks, looks):
         return None

@@ -14,7 +14,7 @@ from memory.store import Store
 from tools.audience import PREVIEW_URL, records_of
 from tools.bindings import Bindings, Recipient, resolve_many
 from tools.records import LakeRecords
-from tools.render import EXAMPLE_CODE, MAY_BE_MISSING, Rendered, example, render
+from tools.render import EXAMPLE_CODE, Rendered, example, may_be_missing, render
 
 MADE_UP = "a made-up contact"
 """Stands in where no contact of the sample reads a language."""
@@ -50,7 +50,7 @@ def preview_messages(
             # Whoever is known best shows most of what the text can say.
             made_up = (MADE_UP, example(play, language))
             reader, values = max(readers, key=lambda one: len(one[1].values), default=made_up)
-            less = Bindings(language, {name: its for name, its in values.values.items() if name not in MAY_BE_MISSING})
+            less = Bindings(language, {name: its for name, its in values.values.items() if not may_be_missing(name)})
             whole = _preview(play, step, names, reader, values, bare=False)
             bare = _preview(play, step, names, reader, less, bare=True)
             found += [whole] if (whole.message, whole.problem) == (bare.message, bare.problem) else [whole, bare]
@@ -59,13 +59,25 @@ def preview_messages(
 
 def _recipients(lake: Lake, play: Play, sample: Sequence[int], at: datetime) -> list[Recipient]:
     if not (play.records and sample):
-        return [Recipient(one, {}, PREVIEW_URL, EXAMPLE_CODE) for one in sample]
+        return [
+            Recipient(one, {}, unsubscribe_url=PREVIEW_URL, preferences_url=PREVIEW_URL, code=EXAMPLE_CODE)
+            for one in sample
+        ]
     # Loads ibis and DuckDB, which most plays do not need here.
     from memory.features.table import compute
 
     names = sorted(set(play.records.values()))
     values = compute(lake, at, names=names).rows(sample, names)
-    return [Recipient(one, records_of(play, values.get(one, {})), PREVIEW_URL, EXAMPLE_CODE) for one in sample]
+    return [
+        Recipient(
+            one,
+            records_of(play, values.get(one, {})),
+            unsubscribe_url=PREVIEW_URL,
+            preferences_url=PREVIEW_URL,
+            code=EXAMPLE_CODE,
+        )
+        for one in sample
+    ]
 
 
 def _different(play: Play) -> list[tuple[tuple[str, ...], SendStep]]:

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Final
 
-from memory.bindings import BINDINGS
+from memory.bindings import ANSWER, BINDINGS, binding
+from memory.choices import in_language
 from memory.errors import NoriaError
 from memory.play import Play
 from memory.slots import nested
 from memory.steps import SendStep
 from tools.bindings import Bindings, format_day, format_money
-from tools.mould import RenderError, make_mould
+from tools.mould import OWN_PAGES, RenderError, make_mould
 
+Counted = Callable[[str, str], str]
+"""Name and target of a link → the address that stands in the message."""
 EXAMPLE_CODE: Final = "EXAMPLE"
 _EXAMPLES: Final = {"code": EXAMPLE_CODE, "text": "Example"}
-MAY_BE_MISSING: Final = frozenset({"contact.first_name", "last_order.date"})
-"""What contacts of one audience have or lack."""
+_MAY_BE_MISSING: Final = frozenset({"contact.first_name", "last_order.date"})
 _CONTROLS: Final = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
@@ -34,8 +37,8 @@ class Rendered:
     text: str
 
 
-def render(play: Play, step: SendStep, language: str, values: Bindings) -> Rendered:
-    """The message of a step for one contact.
+def render(play: Play, step: SendStep, language: str, values: Bindings, counted: Counted | None = None) -> Rendered:
+    """The message of a step for one contact; ``counted`` gives the address that stands for a link, to count its clicks.
 
     Raises MissingValueError where the text needs a value that is not there; RenderError or SlotError where the layout
     or the copy is at fault.
@@ -43,8 +46,10 @@ def render(play: Play, step: SendStep, language: str, values: Bindings) -> Rende
     mould = make_mould(play, step, language)
     mould.check_links(values.values, play.brand)
     tree = nested(values.values)
-    plain = {name: _one_line(slot.text(tree)) for name, slot in mould.slots.items()}
-    rich = {name: slot.html(tree) for name, slot in mould.slots.items()}
+    links = nested(_counted(values.values, counted)) if counted else tree
+    trees = {name: links if slot.is_bare else tree for name, slot in mould.slots.items()}
+    plain = {name: _one_line(slot.text(trees[name])) for name, slot in mould.slots.items()}
+    rich = {name: slot.html(trees[name]) for name, slot in mould.slots.items()}
     empty = next((name for name, text in plain.items() if not text), None)
     if empty is not None:
         raise RenderError(
@@ -87,6 +92,7 @@ def example(play: Play, language: str, *, bare: bool = False) -> Bindings:
         "brand.name": play.brand.name,
         "brand.sender_name": play.brand.sender_name,
     }
+    values |= {f"{ANSWER}{one.id}": in_language(one.choices[0].name, language) for one in play.brand.questions}
     if play.offer is None:
         values = {name: value for name, value in values.items() if not name.startswith("offer.")}
     else:
@@ -94,8 +100,21 @@ def example(play: Play, language: str, *, bare: bool = False) -> Bindings:
             "offer.label": play.offer.labels.get(language, ""),
             "offer.code": EXAMPLE_CODE if play.offer.single_use else play.offer.code,
         }
-    absent = {name for name, value in values.items() if not value or (bare and name in MAY_BE_MISSING)}
+    absent = {name for name, value in values.items() if not value or (bare and may_be_missing(name))}
     return Bindings(language, {name: value for name, value in values.items() if name not in absent})
+
+
+def _counted(values: Mapping[str, str], counted: Counted) -> dict[str, str]:
+    """The values with links to the brand led past the counter; Noria's own pages are nobody's clicks."""
+    counts = {name for name in values if name not in OWN_PAGES and (found := binding(name)) and found.kind == "link"}
+    return {
+        name: counted(name.removeprefix("links."), value) if name in counts else value for name, value in values.items()
+    }
+
+
+def may_be_missing(name: str) -> bool:
+    """Whether some contacts of one audience have a value of that name and others lack it."""
+    return name in _MAY_BE_MISSING or name.startswith(ANSWER)
 
 
 def _one_line(text: str) -> str:

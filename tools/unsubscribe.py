@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import hmac
-import json
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,15 +9,15 @@ from sqlalchemy import Connection, select
 
 from memory import consents, enrolments, ledger
 from memory import contacts as people
-from memory.canonical import keyed_hash
-from memory.errors import InvalidInputError
 from memory.events import UNSUBSCRIBE
 from memory.journal import append
 from memory.schema import contacts, intake, messages
 from memory.store import Store, upsert
 from memory.workspace import salt
+from tools.token import seal, unseal
 
 _PURPOSE = "marketing"
+_KIND = "noria unsubscribe 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,32 +43,31 @@ class Unsubscribed:
 
 def sign(secret: str, way_out: WayOut) -> str:
     """A token for a link; ``secret`` is the workspace salt."""
-    content = json.dumps(
-        [1, way_out.contact_id, way_out.channel, way_out.campaign_id, way_out.message_key], separators=(",", ":")
-    ).encode()
-    return f"{_encode(content)}.{_encode(_seal(secret, content))}"
+    return seal(secret, _KIND, [1, way_out.contact_id, way_out.channel, way_out.campaign_id, way_out.message_key])
 
 
 def verify(secret: str, token: str) -> WayOut:
     """What a token stands for. Raises InvalidInputError for one that this workspace did not sign."""
-    try:
-        content, seal = (_decode(part) for part in token.strip().split("."))
-        genuine = hmac.compare_digest(seal, _seal(secret, content))
-        version, contact_id, channel, campaign_id, message_key = json.loads(content) if genuine else (0,) * 5
-    except (ValueError, binascii.Error):
-        version = 0
-    if version != 1:
-        raise InvalidInputError(
-            "This link is incomplete or was changed.",
-            where="unsubscribe",
-            remedy="Use the link from the newest message, or answer the message.",
-        )
+    _, contact_id, channel, campaign_id, message_key = unseal(secret, _KIND, token)
     return WayOut(int(contact_id), str(channel), str(campaign_id), str(message_key))
 
 
 def link(public_url: str, token: str) -> str:
     """The address behind an unsubscribe link."""
     return f"{public_url.rstrip('/')}/u/{token}"
+
+
+def preferences_link(public_url: str, token: str) -> str:
+    """The address of the page on which the same contact chooses what they get."""
+    return f"{public_url.rstrip('/')}/p/{token}"
+
+
+def has_left(store: Store, token: str) -> bool:
+    """Whether the contact whose link it is gets nothing any more. Raises InvalidInputError."""
+    with store.read() as connection:
+        way_out = verify(salt(connection), token)
+        contact = people.get(connection, way_out.contact_id)
+        return people.is_suppressed(connection, way_out.channel, contact.email_hash or "")
 
 
 def unsubscribe(store: Store, token: str, at: datetime) -> Unsubscribed:
@@ -148,16 +142,3 @@ def stop_contact(connection: Connection, contact_id: int, channel: str, reason: 
     )
     inside = {one.enrolment_id: reason for one in enrolments.active(connection, names)}
     return enrolments.leave(connection, inside, at), len(cancelled)
-
-
-def _seal(secret: str, content: bytes) -> bytes:
-    # A key of its own: a token must never pass for another keyed hash of the workspace.
-    return hmac.digest(keyed_hash(secret, "noria unsubscribe 1").encode(), content, hashlib.sha256)[:20]
-
-
-def _encode(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
-def _decode(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))

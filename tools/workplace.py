@@ -27,6 +27,8 @@ class Workplace:
     """The channel for "email", for "sms", …"""
     public_url: str = ""
     """Under which the unsubscribe page is reached."""
+    click_url: str = ""
+    """Under which clicks on links of messages are counted; empty lets links lead straight to the brand."""
     currency: str = ""
     """Of the catalogue's prices."""
     programme_share: float = 0.0

@@ -20,7 +20,7 @@ def explain_command(
     workspace: InWorkspace = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print features, consents, pressure, enrolments and messages of one contact."""
+    """Print preferences, features, consents, pressure, enrolments and messages of one contact."""
     from console.explain import explain
 
     with open_workspace(workspace) as opened:
@@ -36,6 +36,11 @@ def explain_command(
         if found.suppressed:
             say(f"[red]Suppressed[/red]: {quote(found.suppressed)}")
         say(f"Pressure: {found.messages_in_window} messages; allowed {found.cap}")
+        own = found.preferences
+        topics = "every topic" if own.topics is None else f"topics {quote(', '.join(own.topics) or 'none')}"
+        often = f"at most one message in {own.at_most_days} days" if own.at_most_days else "as often as it comes"
+        said = "; ".join(f"{quote(key)}: {quote(answer)}" for key, answer in sorted(own.answers.items()))
+        say(f"Preferences: {topics}; {often}; paused until {moment(own.paused_until)}; answers {said or 'none'}")
         consents = [[one.channel, one.purpose, one.state, moment(one.at), one.source, one.proof or "no proof"]
                     for one in found.consents]  # fmt: skip
         table("Consents", ["channel", "purpose", "state", "when", "source", "proof"], consents)

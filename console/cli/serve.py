@@ -20,12 +20,20 @@ def serve(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8321,
     workspace: InWorkspace = None,
 ) -> None:
-    """Serve the unsubscribe page; holds no key that can send or call a model."""
+    """Serve what contacts see and take a shop's events; holds no key that can send or call a model."""
     import uvicorn
 
+    from console.click_redirect import ClickRules
     from console.web import public_app
 
-    with open_workspace(workspace, secret_names=("NORIA_STORE_URL",)) as opened:
+    with open_workspace(workspace, secret_names=("NORIA_STORE_URL", "NORIA_EVENTS_KEY")) as opened:
         say(f"Listening on http://{host}:{port} – stop with Ctrl-C.")
-        web = public_app(opened.store, opened.clock, opened.brand)
+        tracking = opened.settings.tracking
+        web = public_app(
+            opened.store,
+            opened.clock,
+            opened.brand,
+            clicks=ClickRules(tracking.clicks, tracking.human_after_seconds),
+            events_key=opened.events_key,
+        )
         uvicorn.run(web, host=host, port=port, log_level="warning", access_log=False)

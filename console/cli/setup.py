@@ -16,15 +16,15 @@ from console.wiring import EXAMPLE_BRAND, Workspace
 from memory.errors import ConfigurationError
 
 SETTINGS_TEXT = """\
-# Settings of this workspace. Secrets never stand here: set NORIA_STORE_URL, NORIA_SMTP_PASSWORD and
-# NORIA_MODEL_API_KEY in the environment, or write them into secrets.toml (chmod 600).
+# Settings of this workspace. Secrets never stand here: set NORIA_STORE_URL, NORIA_SMTP_PASSWORD,
+# NORIA_MODEL_API_KEY and NORIA_EVENTS_KEY in the environment, or write them into secrets.toml (chmod 600).
 
 name = "{name}"
 currency = "{currency}"
 fallback_zone = "{zone}"      # for contacts whose time zone is unknown
 day_first = true              # how to read 03/04/2025 where a whole column leaves it open
 sandbox = true                # set to false before real customers are written to
-public_url = ""               # where contacts reach the unsubscribe page, e.g. "https://news.example.com"
+public_url = ""               # where contacts reach their pages, e.g. "https://news.example.com"
 policy_pack = "base"          # or the name of a file in packs/ without .yaml
 
 [channel]
@@ -40,6 +40,9 @@ message_cost_micros = 0       # of one message, in millionths of the minor unit 
 # [model]                     # any OpenAI-compatible server; without it a deterministic writer works
 # base_url = "http://127.0.0.1:8080/v1"
 # name = "your-model"
+
+[tracking]
+clicks = true                 # lead links past public_url and count who follows them; opens are never tracked
 
 [review]
 open_proposals = 5            # nobody judges more than this many at once

@@ -78,6 +78,15 @@ CONTACT: tuple[Feature, ...] = (
         ("bloqué", "Si l'adresse e-mail était bloquée lors de l'instantané."),
     ),
     define(
+        "preferred_category",
+        "text",
+        "",
+        Source.CONTACTS,
+        _known("preferred_category"),
+        ("preferred category by own word", "What the contact answered to the brand's question preferred_category."),
+        ("catégorie préférée déclarée", "La réponse du contact à la question preferred_category de la marque."),
+    ),
+    define(
         "created_at",
         "moment",
         "moment",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from memory.bindings import ANSWER
 from memory.slots import SlotError, layout_needs, parse_slot
 from policies.facts import MessageFacts, ProposalFacts, need
 from policies.rule import Context, Parameters, Rule, Ruling, Wording, hold, refuse
@@ -38,6 +39,9 @@ def read(wording: Wording, limits: BindingLimits) -> list[Ruling]:
             continue
         if wording.offer is None and any(name.startswith("offer.") for name in slot.names):
             said.append(_against(where, _NO_OFFER))
+        asked = {f"{ANSWER}{one.id}" for one in wording.brand.questions}
+        if any(name.startswith(ANSWER) and name not in asked for name in slot.names):
+            said.append(_against(where, "It prints an answer to a question that the brand file does not ask."))
         if len(slot.names) - len(slot.needed) > MOST_CONDITIONS:
             said.append(_against(where, "It asks for too many optional values."))
     return said

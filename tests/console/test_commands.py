@@ -165,6 +165,7 @@ def test_explain_tells_features_consents_and_reasons(run: Run) -> None:
     assert names["orders_count"] > 10
     assert found["consents"][0]["proof"] == "checkbox at sign-up"
     assert found["messages_in_window"] == 0
+    assert (found["preferences"]["topics"], found["preferences"]["at_most_days"]) == (None, 0)
 
 
 def test_one_changed_byte_of_the_journal_is_found(shop: Path, run: Run) -> None:

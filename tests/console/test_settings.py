@@ -127,3 +127,27 @@ def test_a_broken_pack_names_file_and_line(tmp_path: Path) -> None:
 def test_a_workspace_whose_mail_leaves_this_machine_is_no_sandbox(tmp_path: Path, channel: str, reaches: bool) -> None:
     settings = load_settings(write(tmp_path, f'name = "x"\nsandbox = true\n{channel}'))
     assert settings.reaches_people is reaches
+
+
+@pytest.mark.parametrize(
+    ("text", "counted"),
+    [
+        ("", ""),
+        ('public_url = "https://news.example.com"\n', "https://news.example.com"),
+        ('public_url = "https://news.example.com"\n[tracking]\nclicks = false\n', ""),
+    ],
+)
+def test_clicks_are_counted_only_under_a_public_address_and_unless_switched_off(
+    tmp_path: Path, text: str, counted: str
+) -> None:
+    workspace = Workspace(write(tmp_path, f'name = "x"\n{text}'), {})
+    assert workspace.workplace.click_url == counted
+    workspace.close()
+
+
+def test_a_key_for_events_is_long_enough_not_to_be_guessed(tmp_path: Path) -> None:
+    folder = write(tmp_path, 'name = "x"\n')
+    assert Workspace(folder, {}).events_key is None
+    with pytest.raises(ConfigurationError, match="fewer than 32"):
+        _ = Workspace(folder, {"NORIA_EVENTS_KEY": "guess"}).events_key
+    assert Workspace(folder, {"NORIA_EVENTS_KEY": "k" * 32}).events_key is not None

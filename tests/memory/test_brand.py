@@ -128,3 +128,25 @@ def test_anything_but_one_plain_mapping_is_refused(text: str) -> None:
 def test_the_line_of_a_part_is_the_line_of_its_name() -> None:
     marked = read_yaml("a: 1\nb:\n  - c: 2\n  - c: 3\n", where="file.yaml")
     assert [marked.line(path) for path in (("a",), ("b", 1, "c"), ("b", 9), ("zzz",))] == [1, 4, 2, 1]
+
+
+def test_the_example_shows_topics_and_questions_that_load_once_uncommented() -> None:
+    head, commented = EXAMPLE.split("# topics:\n")
+    lines = [line.removeprefix("# ") for line in commented.splitlines() if line.startswith(("#   ", "# questions:"))]
+    found = load_brand("\n".join([head, "topics:", *lines]), "brand.yaml")
+    assert [one.id for one in found.topics] == ["news", "offers"]
+    assert found.questions[0].name_of("Coffee", "fr") == "Café"
+    assert found.questions[0].name_of("Gin", "fr") is None
+
+
+@pytest.mark.parametrize("what", ["topics", "questions"])
+def test_a_topic_or_question_that_stands_there_twice_is_refused(what: str) -> None:
+    choices = [{"id": "yes", "name": {"en": "Yes"}}, {"id": "no", "name": {"en": "No"}}]
+    one = (
+        {"id": "news", "name": {"en": "News"}}
+        if what == "topics"
+        else {"id": "a", "ask": {"en": "A?"}, "choices": choices}
+    )
+    assert len(getattr(brand(**{what: [one]}), what)) == 1
+    with pytest.raises(ValueError, match="stands there twice"):
+        brand(**{what: [one, one]})

@@ -100,6 +100,18 @@ MESSAGES = [
     row("consent", REFUSE, "granted without proof", consent_has_proof=False),
     row("consent", REFUSE, "withdrawn", consent_state="withdrawn"),
     row("consent", REFUSE, "never asked", consent_state="", consent_has_proof=False),
+    row("preferences", ALLOW, "a topic, and no choice made", topic="news"),
+    row("preferences", ALLOW, "a topic that was picked", topic="news", topics_wanted=("offers", "news")),
+    row("preferences", REFUSE, "a topic that was not picked", topic="news", topics_wanted=("offers",)),
+    row("preferences", REFUSE, "no topic at all was picked", topic="news", topics_wanted=()),
+    row("preferences", ALLOW, "a general message to who picked topics", topics_wanted=("offers",)),
+    row("preferences", ALLOW, "no marketing", purpose="transactional", paused_until=ahead(1)),
+    row("preferences", HOLD, "paused for another day", paused_until=ahead(1)),
+    row("preferences", ALLOW, "the pause ends this moment", paused_until=NOW),
+    row("preferences", HOLD, "one a week, and one six days ago", at_most_days=7, last_sent_at=ago(6.99)),
+    row("preferences", ALLOW, "one a week, and one a week ago", at_most_days=7, last_sent_at=ago(7)),
+    row("preferences", ALLOW, "one a month, and none so far", at_most_days=30),
+    row("preferences", ALLOW, "as it comes, and one this moment", last_sent_at=NOW),
     row("hibernation", ALLOW, "a sign of life ten days ago"),
     row("hibernation", REFUSE, "silent for 90 days and 5 messages", **SILENT),
     row("hibernation", ALLOW, "silent for a moment less", **{**SILENT, "last_human_signal_at": ago(89.999)}),
@@ -177,7 +189,17 @@ MESSAGES = [
     row("identity", HOLD, "in the name of the example", example_parts=("name",)),
 ]
 
+NEWS = {"id": "news", "name": {"en": "News", "fr": "Nouveautés"}}
+
 PROPOSALS = [
+    row("preferences", ALLOW, "no topic"),
+    row(
+        "preferences",
+        ALLOW,
+        "a topic of the brand",
+        play_changes={"topic": "news", "brand": examples.brand(topics=[NEWS])},
+    ),
+    row("preferences", REFUSE, "a topic that nobody can choose", play_changes={"topic": "news"}),
     row("deadline", ALLOW, "messages wait a week"),
     row("deadline", REFUSE, "messages wait 15 days", play_changes={"schedule": schedule(deadline_days=15)}),
     row("transactional", ALLOW, "a play that sends marketing only"),
@@ -410,6 +432,7 @@ COPIES = [
         "{% include 'x' %}",
         "{{ 7 | times: 7 }}",
         "Use {{ offer.code }}",
+        'You like {{ answers.unasked | default: "it" }}',
         "{% if contact.first_name %}a{% endif %}{% if product.name %}b{% endif %}{% if product.price %}c{% endif %}"
         "{% if category.name %}d{% endif %}{% if last_order.date %}e{% endif %}",
     ),

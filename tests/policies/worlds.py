@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from memory.play import Fact, Offer, Play
 from memory.proposal import Audience
 from memory.steps import Copy, ExitStep, SendStep, Sequence
-from policies.facts import NEVER, NO_OFFER, ApprovalFacts, MessageFacts, ProposalFacts
+from policies.facts import ANY_TOPIC, NEVER, NO_OFFER, ApprovalFacts, MessageFacts, ProposalFacts
 from policies.pack import Pack, parse_pack
 from policies.rule import Wording
 from tests import examples
@@ -80,6 +80,11 @@ def message(**changes: Any) -> MessageFacts:
         "suppressed_reason": "",
         "consent_state": "granted",
         "consent_has_proof": True,
+        "topic": "",
+        "topics_wanted": ANY_TOPIC,
+        "paused_until": NEVER,
+        "at_most_days": 0,
+        "last_sent_at": NEVER,
         "sent_in_window": 0,
         "room_left": 3,
         "rivals": (),

@@ -27,6 +27,7 @@ from tools.bindings import (
 from tools.render import render
 
 WAY_OUT = "https://noria.example.net/u/abc"
+CHOOSE = "https://noria.example.net/p/abc"
 COFFEE = Product("42", "GROUND COFFEE", "Coffee", 1299, "https://shop.example.com/p/42")
 
 
@@ -39,7 +40,7 @@ def add(store: Store, contact_id: int, **values: Any) -> None:
 def resolve(
     store: Store, play: Play, *ids: int, records: Any = None, products: Any = None, currency: str = "EUR", at: int = 0
 ) -> Resolution:
-    recipients = [Recipient(contact_id, records or {}, WAY_OUT) for contact_id in ids]
+    recipients = [Recipient(contact_id, records or {}, WAY_OUT, CHOOSE) for contact_id in ids]
     with store.read() as connection:
         return resolve_many(
             connection, play, play.sends()[at][1], recipients, products=products or {}, currency=currency
@@ -56,6 +57,7 @@ def test_values_come_from_the_contact_the_offer_and_the_brand(any_store: Store) 
     assert found.values["offer.ends_on"] == "31 mars 2025"
     assert found.values["links.shop"] == "https://shop.example.com"
     assert found.values["links.unsubscribe"] == WAY_OUT
+    assert found.values["links.preferences"] == CHOOSE
     message = render(play, step_of(play, "reminder_then_offer", "offer"), "fr", found)
     assert "Bonjour Anna," in message.text
 
@@ -73,7 +75,7 @@ def test_a_missing_product_is_told_and_the_others_are_resolved(store: Store) -> 
     add(store, 1, language="en")
     add(store, 2, language="en")
     play = play_of(PLAYBOOKS["replenishment"])
-    recipients = [Recipient(1, {"product": "42"}, WAY_OUT), Recipient(2, {"product": "404"}, WAY_OUT)]
+    recipients = [Recipient(1, {"product": "42"}, WAY_OUT, CHOOSE), Recipient(2, {"product": "404"}, WAY_OUT, CHOOSE)]
     with store.read() as connection:
         found = resolve_many(connection, play, play.sends()[0][1], recipients, products={"42": COFFEE})
     assert found.ready[1].values["product.name"] == "Ground coffee"
@@ -102,7 +104,7 @@ def test_a_contact_without_a_way_out_is_not_ready(store: Store) -> None:
     add(store, 1)
     play = play_of(PLAYBOOKS["win_back"], offer=None)
     with store.read() as connection:
-        found = resolve_many(connection, play, play.sends()[0][1], [Recipient(1)])
+        found = resolve_many(connection, play, play.sends()[0][1], [Recipient(1, preferences_url=CHOOSE)])
     assert found.missing[1].binding == "links.unsubscribe"
 
 
@@ -132,7 +134,7 @@ def test_the_values_follow_the_record_at_the_send(store: Store) -> None:
 def test_only_values_that_the_message_names_are_looked_up(store: Store) -> None:
     add(store, 1, first_name="Anna", last_order_at=NOW)
     names = set(resolve(store, play_of(PLAYBOOKS["vip_thank_you"], offer=None), 1).ready[1].values)
-    assert names == {"contact.first_name", "brand.name", "links.shop", "links.unsubscribe"}
+    assert names == {"contact.first_name", "brand.name", "links.shop", "links.preferences", "links.unsubscribe"}
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from tools.mould import RenderError
 from tools.render import Rendered, example, rehearse, render
 
 WAY_OUT = "https://noria.example.net/u/abc123"
+CHOOSE = "https://noria.example.net/p/abc123"
 URL = re.compile(r"https?://[^\s\"'<>]+")
 
 
@@ -32,7 +33,7 @@ def rendered(
 ) -> Rendered:
     play = play_of(PLAYBOOKS[name])
     found = example(play, language, bare=bare)
-    filled = {**found.values, "links.unsubscribe": WAY_OUT, **(values or {})}
+    filled = {**found.values, "links.unsubscribe": WAY_OUT, "links.preferences": CHOOSE, **(values or {})}
     return render(play, step_of(play, sequence, step_key), language, Bindings(language, filled))
 
 
@@ -104,7 +105,7 @@ def test_links_lead_to_allowed_domains_only_and_nothing_else_is_fetched(
 ) -> None:
     page = BeautifulSoup(rendered(name, sequence, step, language).html, "html.parser")
     for link in page("a"):
-        assert str(link["href"]) == WAY_OUT or brand().allows_link(str(link["href"]))
+        assert str(link["href"]) in {WAY_OUT, CHOOSE} or brand().allows_link(str(link["href"]))
     assert not page.find_all(["script", "link", "iframe", "form", "img"])
     assert "@import" not in str(page)
 
@@ -317,6 +318,7 @@ def test_a_hostile_name_becomes_a_plain_name_or_the_neutral_greeting(raw: str) -
     assert greeting in message.text
     assert [str(link["href"]) for link in BeautifulSoup(message.html, "html.parser")("a")] == [
         "https://shop.example.com",
+        CHOOSE,
         WAY_OUT,
     ]
 

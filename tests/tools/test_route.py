@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory import alerts, contacts, enrolments
+from memory import alerts, contacts, enrolments, preferences
 from memory.clock import ManualClock
 from memory.enrolments import Enrolment
 from memory.errors import ConflictError, NotFoundError
 from memory.lake import LakeTable
 from memory.play import Limits, Play
+from memory.preferences import Preferences
 from memory.steps import (
     AlertStep,
     BranchStep,
@@ -140,6 +141,18 @@ def test_a_segment_chooses_the_way(place: Workplace, clock: ManualClock, days_ag
 @pytest.mark.parametrize(("likes", "sent"), [("tea", "tea"), ("coffee", "other"), (None, "other")])
 def test_an_attribute_chooses_the_way(place: Workplace, likes: str | None, sent: str) -> None:
     add_contacts(place.store, [1], attributes={"likes": likes} if likes else {})
+    condition = HasAttribute(attribute="likes", one_of=("tea",))
+    branch = BranchStep(key="which", condition=condition, then="tea", otherwise="other")
+    start(place, of_steps(branch, step("tea").model_copy(update={"next": "end"}), step("other"), END), [1])
+    tick(place)
+    assert steps_sent(place) == [sent]
+
+
+@pytest.mark.parametrize(("answer", "sent"), [("tea", "tea"), ("coffee", "other")])
+def test_an_answer_that_a_contact_gave_chooses_the_way(place: Workplace, answer: str, sent: str) -> None:
+    add_contacts(place.store, [1], attributes={"likes": "milk"})
+    with place.store.write() as connection:
+        preferences.save(connection, Preferences(contact_id=1, answers={"likes": answer}), NOW)
     condition = HasAttribute(attribute="likes", one_of=("tea",))
     branch = BranchStep(key="which", condition=condition, then="tea", otherwise="other")
     start(place, of_steps(branch, step("tea").model_copy(update={"next": "end"}), step("other"), END), [1])
