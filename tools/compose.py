@@ -10,7 +10,8 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP, EmailPolicy
 from email.utils import format_datetime
-from typing import Final
+from functools import lru_cache
+from typing import Any, Final
 
 from email_validator import EmailNotValidError, validate_email
 
@@ -21,6 +22,22 @@ from tools.render import Rendered
 
 _KEY: Final = re.compile(r"^[A-Za-z0-9_-]{8,80}$")
 _UNFOLDED: Final = frozenset({"list-unsubscribe", "message-id", "x-noria-message-key"})
+_SHARED: Final = frozenset(
+    {
+        "content-language",
+        "content-transfer-encoding",
+        "content-type",
+        "date",
+        "from",
+        "list-unsubscribe-post",
+        "mime-version",
+        "reply-to",
+        "x-noria-label",
+    }
+)
+"""The same in every message of a mailing, or nearly so."""
+_BOUNDARY: Final = "=_noria_parts"
+"""Between the parts; no line of a quoted-printable part can be it, because there every = is written =3D."""
 
 
 class AddressError(InvalidInputError):
@@ -30,7 +47,20 @@ class AddressError(InvalidInputError):
 
 
 class _MailPolicy(EmailPolicy):
-    """Keeps addresses and ids on one line: folded or encoded they would no longer be what they are."""
+    """Keeps addresses and ids on one line: folded or encoded they would no longer be what they are.
+
+    The library parses and folds every header of every message, which takes most of the time of a mailing; most of them
+    are the same in all messages, and are parsed and folded once.
+    """
+
+    def header_store_parse(self, name: str, value: Any) -> tuple[str, Any]:
+        if name.lower() in _UNFOLDED:
+            if not value.isascii() or not value.isprintable():
+                raise ValueError("this header holds one line of plain characters")
+            return name, value
+        if name.lower() in _SHARED and isinstance(value, str):
+            return _parsed(name, value)
+        return super().header_store_parse(name, value)
 
     def fold(self, name: str, value: str) -> str:
         if name.lower() in _UNFOLDED:
@@ -40,11 +70,23 @@ class _MailPolicy(EmailPolicy):
     def fold_binary(self, name: str, value: str) -> bytes:
         if name.lower() in _UNFOLDED:
             return f"{name}: {value}{self.linesep}".encode("ascii")
+        if name.lower() in _SHARED:
+            return _folded(name, value)
         return super().fold_binary(name, value)
 
 
 POLICY: Final = _MailPolicy(**{name: getattr(SMTP, name) for name in ("linesep", "cte_type", "raise_on_defect")})
 """How a message becomes bytes: `message.as_bytes(policy=POLICY)`."""
+
+
+@lru_cache(maxsize=256)
+def _parsed(name: str, value: str) -> tuple[str, Any]:
+    return EmailPolicy.header_store_parse(POLICY, name, value)
+
+
+@lru_cache(maxsize=256)
+def _folded(name: str, value: str) -> bytes:
+    return EmailPolicy.fold_binary(POLICY, name, value)
 
 
 def compose(
@@ -75,13 +117,14 @@ def compose(
             remedy="Set the public address of this installation; plain http is for this machine only.",
         )
     message = EmailMessage(policy=POLICY)
-    message["From"] = _mailbox(brand.sender_name, str(brand.sender_address))
+    sender = _sender(brand.sender_name, str(brand.sender_address))
+    message["From"] = str(sender)
     message["To"] = _mailbox(to_name, to_address)
     if brand.reply_to:
-        message["Reply-To"] = _mailbox("", str(brand.reply_to))
+        message["Reply-To"] = str(_sender("", str(brand.reply_to)))
     message["Subject"] = header_text(rendered.subject)
     message["Date"] = format_datetime(now.astimezone(UTC))
-    message["Message-ID"] = f"<{message_key}@{message['From'].addresses[0].domain}>"
+    message["Message-ID"] = f"<{message_key}@{sender.domain}>"
     message["List-Unsubscribe"] = f"<{unsubscribe_url}>"
     message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     message["X-Noria-Message-Key"] = message_key
@@ -89,10 +132,9 @@ def compose(
         message["X-Noria-Label"] = header_text(label)
     message["MIME-Version"] = "1.0"
     # A fixed boundary: the same message is the same bytes, whose digest the ledger keeps.
-    message.make_alternative(boundary=f"=_noria_{message_key[:40]}")
+    message["Content-Type"] = f'multipart/alternative; boundary="{_BOUNDARY}"'
     message["Content-Language"] = rendered.language
-    message.attach(_part(rendered.text, "plain"))
-    message.attach(_part(rendered.html, "html"))
+    message.set_payload([_part(rendered.text, "plain"), _part(rendered.html, "html")])
     return message
 
 
@@ -112,6 +154,11 @@ def _part(text: str, kind: str) -> EmailMessage:
     part.set_payload(binascii.b2a_qp(text.encode(), istext=True).decode("ascii"))
     del part["MIME-Version"]
     return part
+
+
+@lru_cache(maxsize=64)
+def _sender(name: str, address: str) -> Address:
+    return _mailbox(name, address)
 
 
 def _mailbox(name: str, address: str) -> Address:
