@@ -49,6 +49,9 @@ def demo(
     act: Annotated[Act, typer.Option(help="Which story to tell.")] = Act.LOOP,
     world: Annotated[WorldName, typer.Option(help="How simulated customers react to mail.")] = WorldName.NORMAL,
     seed: Annotated[int, typer.Option(help="Same seed, same story.")] = 1,
+    months: Annotated[
+        int | None, typer.Option(min=1, max=3, help="Let the shop run so many months with every playbook.")
+    ] = None,
     currency: Annotated[
         str | None, typer.Option(help="For own-data: currency of your amounts, as three letters.")
     ] = None,
@@ -59,13 +62,17 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Watch Noria once around the loop, or one of its shorter stories."""
-    place = folder or Path("demo" if act is Act.LOOP else f"demo-{act}")
+    place = folder or Path("demo-months" if months else "demo" if act is Act.LOOP else f"demo-{act}")
     # With --json standard output carries one object and nothing else.
     console.quiet = as_json
     try:
-        if act is Act.LOOP:
+        if months:
+            from evals.demo.months import play_months
+
+            result: ActResult | DemoResult = play_months(place, months, world=world.value, seed=seed)
+        elif act is Act.LOOP:
             asks = sys.stdin.isatty() and sys.stdout.isatty() and not (scripted or as_json or os.environ.get("CI"))
-            result: ActResult | DemoResult = _loop(place, world.value, seed, asks=asks)
+            result = _loop(place, world.value, seed, asks=asks)
         else:
             result = _act(act, place, data, currency)
     finally:

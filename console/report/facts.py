@@ -8,7 +8,7 @@ from itertools import groupby
 from operator import attrgetter
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
-from sqlalchemy import Connection, distinct, func, select
+from sqlalchemy import ColumnElement, Connection, distinct, func, select
 
 from console.flow.progress import Progress, progress
 from memory import campaigns, ledger, lessons, proposals
@@ -59,6 +59,10 @@ class CampaignLine(_Frozen):
     treated: int
     written_to: int
     """Contacts who got at least one message."""
+    arms: dict[str, int] = {}
+    """Entries of contacts who are not held out, by the sequence they drew."""
+    exits: dict[str, int] = {}
+    """Entries that are over, by the reason."""
     states: dict[str, int]
     reasons: dict[str, dict[str, int]]
     looks: tuple[Look, ...]
@@ -167,6 +171,8 @@ def _campaign(connection: Connection, campaign: campaigns.Campaign) -> CampaignL
                 messages.c.campaign_id == campaign.campaign_id, messages.c.state == "sent"
             )
         ).scalar_one(),
+        arms=_counted(connection, campaign.campaign_id, enrolments.c.sequence_key, enrolments.c.in_holdout.is_(False)),
+        exits=_counted(connection, campaign.campaign_id, enrolments.c.exit_reason, enrolments.c.state == "exited"),
         states=ledger.reconcile(connection, campaign.campaign_id).states,
         reasons=ledger.reasons(connection, campaign.campaign_id),
         looks=tuple(
@@ -183,6 +189,19 @@ def _campaign(connection: Connection, campaign: campaigns.Campaign) -> CampaignL
             for row in looks
         ),
     )
+
+
+def _counted(
+    connection: Connection, campaign_id: str, by: ColumnElement[str], where: ColumnElement[bool]
+) -> dict[str, int]:
+    """How many entries of a campaign there are of each kind, the most first."""
+    query = (
+        select(by.label("kind"), func.count().label("entries"))
+        .where(enrolments.c.campaign_id == campaign_id, where)
+        .group_by(by)
+        .order_by(func.count().desc(), by)
+    )
+    return {row.kind: row.entries for row in connection.execute(query)}
 
 
 def _flows(connection: Connection, campaign: campaigns.Campaign) -> list[FlowLine]:

@@ -63,7 +63,7 @@ def play_loop(
         "[yellow]What customers do after that is simulated[/yellow], and labelled so.")  # fmt: skip
     with shop_stage(folder, seed=seed, progress=progress) as stage, stage.workspace.threads() as threads:
         _tell_import(stage, started)
-        market = _market(stage, world, seed)
+        market = market_of(stage, world, seed)
         first = plan(threads, BRIEF)
         decisions = _decide_all(stage, threads, first, operator or ScriptedOperator())
         _live(stage, threads, market)
@@ -84,7 +84,8 @@ def _tell_import(stage: Stage, started: float) -> None:
     say(f"  [dim]{time.monotonic() - started:.0f} s so far[/dim]")
 
 
-def _market(stage: Stage, world: WorldKind, seed: int) -> Market:
+def market_of(stage: Stage, world: WorldKind, seed: int) -> Market:
+    """Customers of one world, made of the histories that the shop exported."""
     ids = contact_ids(stage.workspace.store, SHOP)
     histories = read_histories(stage.exports, ids, cut_off=CUT_OFF)
     return Market(World.draw(world, seed), histories, starts_at=CUT_OFF)
@@ -134,11 +135,11 @@ def _live(stage: Stage, threads: Threads, market: Market) -> None:
         if now >= ends_at:
             break
         later = stage.clock.advance(STEP)
-        events = market.advance(now, later, _delivered_since(stage, now, later))
+        events = market.advance(now, later, deliveries_between(stage, now, later))
         receive(store, [incoming(event) for event in events], later)
 
 
-def _delivered_since(stage: Stage, since: datetime, until: datetime) -> list[Delivered]:
+def deliveries_between(stage: Stage, since: datetime, until: datetime) -> list[Delivered]:
     """What the worker sent at this moment; deliveries carry the moment of the step they were sent in."""
     with stage.workspace.store.read() as connection:
         rows = connection.execute(

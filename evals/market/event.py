@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-EventKind = Literal["order", "visit", "click", "unsubscribe", "complaint", "bounce"]
+EventKind = Literal["order", "visit", "click", "unsubscribe", "complaint", "bounce", "view", "cart", "signup"]
 
 
 @dataclass(frozen=True, slots=True)

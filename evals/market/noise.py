@@ -46,6 +46,9 @@ class Purpose(IntEnum):
     COMPLAIN_DELAY = 47
     MACHINE_DELAY = 48
     BOUNCE_DELAY = 49
+    VIEW = 60
+    CART = 61
+    SIGN_UP = 62
 
 
 def uniforms(seed: int, purpose: Purpose, day: int | Ints, contact: Ints, draw: int | Ints = 0) -> Floats:

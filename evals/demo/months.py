@@ -1,0 +1,155 @@
+"""Some months of the shop: every playbook that finds its moment runs, on simulated carts, looks and sign-ups."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from agents.planning import plan
+from agents.resume import Threads
+from console.cli.output import number, quote, say
+from console.report.facts import CampaignLine, read_facts
+from console.report.page import Chapter, write_report
+from console.work import work_once
+from evals.demo.loop import BRIEF, WorldKind, deliveries_between, market_of
+from evals.demo.operator import Wish, decide
+from evals.demo.result import promises
+from evals.demo.stage import SHOP, Stage, shop_stage
+from evals.demo.story import ActResult
+from evals.market.browsing import Browsing
+from evals.market.handover import contact_ids, incoming
+from evals.market.market import Market
+from evals.shop.export import CUT_OFF
+from memory import ledger, proposals
+from memory.importing.report import Progress, no_progress
+from memory.proposal import ProposalStatus
+from tools.intake import receive
+from tools.records import LakeRecords
+
+STEP = timedelta(hours=3)
+DAYS_A_MONTH = 30
+PLAN_EVERY = timedelta(days=15)
+_PRODUCTS = 200
+
+
+class MonthsResult(ActResult):
+    """What `noria demo --months N --json` prints."""
+
+    simulated: bool = True
+    world: str
+    months: int
+    campaigns: list[dict[str, Any]]
+    """Each with entries, arms, exits by reason, messages by final state and the newest read-out."""
+    ledger: dict[str, int]
+    planned: int
+    report: str
+
+
+def play_months(
+    folder: Path, months: int, *, world: WorldKind = "normal", seed: int = 1, progress: Progress = no_progress
+) -> MonthsResult:
+    """Let the shop run for some months with everything approved that the guardian lets through; prints the story."""
+    started = time.monotonic()
+    say(f"[bold]Noria, {months} months of a shop[/bold]")
+    say("Real purchases of 2,469 households up to 1 October 2017; names and addresses are made up. "
+        "[yellow]Whatever customers do after that, carts and sign-ups among it, is simulated.[/yellow]")  # fmt: skip
+    with shop_stage(folder, seed=seed, progress=progress) as stage, stage.workspace.threads() as threads:
+        browsing = _browsing(stage, seed)
+        _recent_past(stage, browsing)
+        _live(stage, threads, market_of(stage, world, seed), browsing, timedelta(days=months * DAYS_A_MONTH))
+        return _result(stage, months, world, started)
+
+
+def _browsing(stage: Stage, seed: int) -> Browsing:
+    products = sorted(LakeRecords(stage.workspace.lake).products())[:_PRODUCTS]
+    return Browsing(seed, list(contact_ids(stage.workspace.store, SHOP).values()), products)
+
+
+def _recent_past(stage: Stage, browsing: Browsing) -> None:
+    """What was browsed in the three months before: history, which starts nothing, and by which triggers are sized."""
+    events = browsing.between(CUT_OFF - timedelta(days=90), CUT_OFF)
+    receive(stage.workspace.store, [incoming(event) for event in events], CUT_OFF)
+    say(f"  {number(len(events))} looks, carts and sign-ups of the last three months are on record (simulated)")
+
+
+def _live(stage: Stage, threads: Threads, market: Market, browsing: Browsing, span: timedelta) -> None:
+    ends_at, plans_at = CUT_OFF + span, CUT_OFF
+    store = stage.workspace.store
+    while (now := stage.clock.now()) < ends_at:
+        if now >= plans_at:
+            _plan(stage, threads, f"months-{now:%Y-%m-%d}")
+            plans_at = now + PLAN_EVERY
+        for launched in work_once(stage.workspace, threads).tick.launched:
+            say(f"  {now:%d %b} {quote(launched.sentence)}")
+        later = min(stage.clock.advance(STEP), ends_at)
+        events = market.advance(now, later, deliveries_between(stage, now, later)) + browsing.between(now, later)
+        receive(store, [incoming(event) for event in sorted(events, key=lambda event: event.at)], later)
+    work_once(stage.workspace, threads)
+
+
+def _plan(stage: Stage, threads: Threads, brief_id: str) -> None:
+    found = plan(threads, BRIEF.model_copy(update={"brief_id": brief_id}))
+    now, store = stage.clock.now(), stage.workspace.store
+    say()
+    say(f"[bold]{now:%d %B}[/bold]: {len(found.proposal_ids)} proposals")
+    with store.read() as connection:
+        waiting = proposals.list_proposals(connection, [ProposalStatus.OPEN])
+    for stored in waiting:
+        say(f"  {quote(stored.proposal.title)}: {quote(stored.proposal.forecast.sentence)}")
+        decide(store, stored, Wish(verdict="approve", reason="Let it run, and measure it."), "demo:script", now)
+    threads.apply_decisions()
+
+
+def _result(stage: Stage, months: int, world: WorldKind, started: float) -> MonthsResult:
+    workspace = stage.workspace
+    with workspace.store.read() as connection:
+        facts = read_facts(connection)
+        balance = ledger.reconcile(connection)
+    kept = promises(workspace, stage.server.folder, running=True)
+    say()
+    say("[bold]What ran[/bold] [yellow](reactions simulated)[/yellow]")
+    for line in facts.campaigns:
+        _tell(line)
+    report = write_report(
+        facts,
+        workspace.folder / "report.html",
+        title=f"Noria: {months} months of a shop",
+        simulated=True,
+        chapters=(
+            Chapter(
+                title="What must always be true",
+                paragraphs=tuple(f"{'Held' if one.held else 'BROKEN'}: {one.sentence}" for one in kept),
+            ),
+        ),
+    )
+    say()
+    say("[bold]What must always be true[/bold]")
+    for one in kept:
+        say(f"  {'[green]held[/green]' if one.held else '[red]BROKEN[/red]'} {quote(one.sentence)}")
+    say()
+    say(f"Report: {quote(report)}")
+    seconds = round(time.monotonic() - started, 1)
+    say(f"[dim]{seconds:.0f} seconds.[/dim]")
+    return MonthsResult(
+        act="months",
+        workspace=str(workspace.folder),
+        seconds=seconds,
+        promises=kept,
+        world=world,
+        months=months,
+        campaigns=[line.model_dump(mode="json") for line in facts.campaigns],
+        ledger=balance.states,
+        planned=balance.planned,
+        report=str(report),
+    )
+
+
+def _tell(line: CampaignLine) -> None:
+    say(f"  [bold]{quote(line.name)}[/bold] [dim]{line.status}[/dim]: {number(line.treated)} entries, "
+        f"{number(line.holdout)} held out")  # fmt: skip
+    for title, counts in (("arms", line.arms), ("exits", line.exits), ("messages", line.states)):
+        if counts:
+            say(f"    {title}: " + ", ".join(f"{number(count)} {quote(name)}" for name, count in counts.items()))
+    say(f"    {quote(line.looks[-1].text)}" if line.looks else "    not read out yet")

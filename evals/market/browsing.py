@@ -1,0 +1,61 @@
+"""What simulated customers do besides ordering: products they look at, carts they fill and leave, sign-ups.
+
+None of it follows from messages: how likely an order is, is the market's alone, so nothing here can make a play win.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+import numpy as np
+
+from evals.market.event import EventKind, MarketEvent
+from evals.market.noise import Ints, Purpose, uniforms
+
+# Of contacts a day, each by itself: about one look at a product in three weeks, one cart in two months.
+_SHARES: dict[Literal["view", "cart", "signup"], tuple[Purpose, float]] = {
+    "view": (Purpose.VIEW, 0.05),
+    "cart": (Purpose.CART, 0.016),
+    "signup": (Purpose.SIGN_UP, 0.002),
+}
+_FIRST_SECOND, _SECONDS = 8 * 3600, 14 * 3600
+"""People browse between eight and ten at night, UTC."""
+_DAY = 86_400
+
+
+class Browsing:
+    """The browsing of some contacts; the same seed and day give the same events, however the time is cut."""
+
+    def __init__(self, seed: int, contact_ids: Sequence[int], products: Sequence[str]) -> None:
+        self._seed = seed
+        self._ids: Ints = np.array(sorted(contact_ids), dtype=np.int64)
+        self._products = list(products)
+
+    def between(self, since: datetime, until: datetime) -> list[MarketEvent]:
+        """Everything in ``[since, until)``, in order of time."""
+        first, last = int(since.timestamp() // _DAY), int(until.timestamp() // _DAY)
+        found = [event for day in range(first, last + 1) for event in self._on(day) if since <= event.at < until]
+        return sorted(found, key=lambda event: (event.at, event.event_id))
+
+    def _on(self, day: int) -> list[MarketEvent]:
+        return [event for kind in _SHARES for event in self._of_kind(kind, day)]
+
+    def _of_kind(self, kind: Literal["view", "cart", "signup"], day: int) -> list[MarketEvent]:
+        purpose, share = _SHARES[kind]
+        draws = uniforms(self._seed, purpose, day, self._ids)
+        chosen = self._ids[draws < share]
+        seconds = uniforms(self._seed, purpose, day, chosen, 1)
+        product = uniforms(self._seed, purpose, day, chosen, 2)
+        named: EventKind = kind
+        return [
+            MarketEvent(
+                event_id=f"sim:{self._seed}:{kind}:{contact}:{day}",
+                contact_id=int(contact),
+                kind=named,
+                at=datetime.fromtimestamp(day * _DAY + _FIRST_SECOND, UTC) + timedelta(seconds=int(at * _SECONDS)),
+                properties={"simulated": True, "product_id": self._products[int(which * len(self._products))]},
+            )
+            for contact, at, which in zip(chosen.tolist(), seconds.tolist(), product.tolist(), strict=True)
+        ]
