@@ -156,7 +156,8 @@ def _alive(connection: Connection, done: Sequence[_Done]) -> None:
         select(func.count())
         .select_from(messages)
         .where(messages.c.contact_id == bindparam("who"), messages.c.state == "sent")
-        .where(messages.c.purpose == "marketing", messages.c.sent_at > bindparam("then"))
+        .where(messages.c.purpose == "marketing", messages.c.channel != "audience")
+        .where(messages.c.sent_at > bindparam("then"))
         .scalar_subquery()
     )
     signal = contacts.c.last_human_signal_at

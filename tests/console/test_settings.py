@@ -92,8 +92,8 @@ def test_a_damaged_file_of_secrets_never_quotes_one(tmp_path: Path, text: str) -
 def test_mail_to_the_world_needs_a_public_address(tmp_path: Path) -> None:
     text = 'name = "x"\n[channel]\nkind = "smtp"\n[channel.smtp]\nhost = "mail.example.com"\n'
     with pytest.raises(ConfigurationError, match="public_url"):
-        _ = Workspace(write(tmp_path, text), {}).channel
-    _ = Workspace(write(tmp_path, 'public_url = "https://news.example.com"\n' + text), {}).channel
+        _ = Workspace(write(tmp_path, text), {}).channels
+    _ = Workspace(write(tmp_path, 'public_url = "https://news.example.com"\n' + text), {}).channels
 
 
 def test_an_own_pack_may_extend_a_packaged_one_and_an_unknown_one_is_named(tmp_path: Path) -> None:
