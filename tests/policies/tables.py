@@ -15,7 +15,7 @@ from policies.facts import NEVER, NO_ADDRESS, OfferFacts
 from tests import examples
 from tests.policies.worlds import FACT, LETTER, NOW, OFFER, PARIS, approval, one_mail, sends
 
-SILENT: dict[str, Any] = {"channel": "audience", "reaches_contact": False}
+LIST: dict[str, Any] = {"channel": "audience", "reaches_contact": False}
 ALLOW, HOLD, REFUSE = Verdict.ALLOW, Verdict.HOLD, Verdict.REFUSE
 
 
@@ -171,16 +171,16 @@ MESSAGES = [
     row("send_window", ALLOW, "a text message on Saturday", channel="sms", local_now=local(8, 10), weekdays=(5,)),
     row("send_window", HOLD, "a text message on Sunday", channel="sms", local_now=local(9, 10), weekdays=(6,)),
     row("send_window", HOLD, "a text message at 20", channel="sms", local_now=local(3, 20), send_until_hour=21),
-    row("send_window", ALLOW, "an audience at night", **SILENT, local_now=local(3, 3)),
-    row("frequency", ALLOW, "an audience is no message", **SILENT, sent_in_window=9),
-    row("hibernation", ALLOW, "sleepers on a list", **SILENT, sent_since_signal=9, last_human_signal_at=ago(99)),
-    row("consent", REFUSE, "onto an audience without consent", **SILENT, consent_state=""),
-    row("consent", ALLOW, "off an audience without consent", **SILENT, takes_off=True, consent_state="withdrawn"),
-    row("suppression", ALLOW, "suppressed, off a list", **SILENT, takes_off=True, suppressed_reason="manual"),
-    row("suppression", REFUSE, "off an audience, erased", **SILENT, takes_off=True, contact_erased=True),
+    row("send_window", ALLOW, "an audience at night", **LIST, local_now=local(3, 3)),
+    row("frequency", ALLOW, "an audience is no message", **LIST, sent_in_window=9),
+    row("hibernation", ALLOW, "sleepers on a list", **LIST, sent_since_signal=9, last_human_signal_at=ago(99)),
+    row("consent", REFUSE, "onto an audience without consent", **LIST, consent_state=""),
+    row("consent", ALLOW, "off an audience without consent", **LIST, takes_off=True, consent_state="withdrawn"),
+    row("suppression", ALLOW, "suppressed, off a list", **LIST, takes_off=True, suppressed_reason="manual"),
+    row("suppression", REFUSE, "off an audience, erased", **LIST, takes_off=True, contact_erased=True),
     row("suppression", REFUSE, "no address", suppressed_reason=NO_ADDRESS),
-    row("recent_purchase", ALLOW, "buyers leave an audience", **SILENT, takes_off=True, last_purchase_at=ago(1)),
-    row("recent_purchase", REFUSE, "buyers join no audience", **SILENT, last_purchase_at=ago(1)),
+    row("recent_purchase", ALLOW, "buyers leave an audience", **LIST, takes_off=True, last_purchase_at=ago(1)),
+    row("recent_purchase", REFUSE, "buyers join no audience", **LIST, last_purchase_at=ago(1)),
     row("send_window", HOLD, "no common hour", send_from_hour=22, send_until_hour=23),
     row("holdout", ALLOW, "not held out"),
     row("holdout", REFUSE, "held out of the campaign", in_holdout=True),

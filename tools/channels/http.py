@@ -19,6 +19,7 @@ from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from typing import Any, Final
 
+import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 from pydantic import SecretStr
@@ -28,7 +29,8 @@ from tenacity import (
     retry_if_exception,
     stop_after_attempt,
     stop_before_delay,
-    wait_exponential_jitter,
+    wait_exponential,
+    wait_random,
 )
 
 from memory.canonical import digest
@@ -37,7 +39,7 @@ from memory.steps import Channel as ChannelName
 from tools.channels.channel import Capabilities, Failed, Outcome, Outgoing, Sent, Transient, Unknown
 
 _ATTEMPTS: Final = 5
-_PAUSE: Final = wait_exponential_jitter(initial=0.2, max=10, jitter=0.2)
+_PAUSE: Final = wait_exponential(multiplier=0.2, max=10) + wait_random(0, 0.2)
 _SHORTEST_SECRET: Final = 16
 _NOT_TAKEN: Final = frozenset({408, 425, 429, 503})
 # What these speak of is the endpoint and our right to use it, never one message.
@@ -208,9 +210,10 @@ class HttpChannel:
         patience = min(self._endpoint.timeout_seconds, max(until - time.monotonic(), 0.1))
         try:
             response = await client.post(self._endpoint.url, content=body, headers=headers, timeout=patience)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise httpx.ConnectError("unreachable") from error
-        except httpx.TransportError as error:
+        except (httpx.TransportError, aiohttp.ClientError) as error:
+            # The transport calls a hang-up in mid-flight a time-out of the connection as well; its cause tells them apart.
+            if isinstance(error.__cause__, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+                raise httpx.ConnectError("unreachable") from error
             reason = f"the connection was lost while it was in flight: {type(error).__name__}"
             raise _NoAnswerError(reason, left=True) from error
         code = response.status_code
