@@ -14,6 +14,7 @@ from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
 
 from memory import contacts as people
 from memory import ledger
+from memory.address import channel_named
 from memory.errors import NotFoundError
 from memory.events import BOUNCE, COMPLAINT, ORDER, SIGNALS, UNSUBSCRIBE
 from memory.schema import contacts, intake, messages
@@ -226,7 +227,7 @@ def _delivered(connection: Connection, contact_id: int, event: Incoming, happene
 
 
 def _channel(event: Incoming) -> str:
-    return str(event.properties.get("channel", "email"))
+    return channel_named(str(event.properties.get("channel") or ""))
 
 
 # Said by mail providers on behalf of nobody in particular, and true all the same.

@@ -122,7 +122,7 @@ def _has_room(meter: _Meter, each: timedelta, at: datetime, *, queued: bool) -> 
 
 def _next_turn(meter: _Meter, each: timedelta, at: datetime) -> datetime:
     free_at = meter.taken_until + each - max(BURST, each)
-    meter.turns_until = max(meter.turns_until, free_at, at) + each
+    meter.turns_until = max(meter.turns_until + each, free_at, at)
     return meter.turns_until
 
 

@@ -211,7 +211,7 @@ class HttpChannel:
         try:
             response = await client.post(self._endpoint.url, content=body, headers=headers, timeout=patience)
         except (httpx.TransportError, aiohttp.ClientError) as error:
-            # The transport calls a hang-up in mid-flight a time-out of the connection as well; its cause tells them apart.
+            # The transport calls a hang-up in mid-flight a time-out of the connection too; its cause tells them apart.
             if isinstance(error.__cause__, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
                 raise httpx.ConnectError("unreachable") from error
             reason = f"the connection was lost while it was in flight: {type(error).__name__}"
