@@ -123,7 +123,7 @@ def test_a_new_sender_sends_more_each_day_until_it_is_known(store: Store, clock:
     warm_up = WarmUp(starts_on=NOW.date(), first_day=10, factor=2, full=80)
     place = paced(store, clock, tmp_path, warm_up=warm_up)
     start(place, play(), range(1, 101))
-    sent = {}
+    sent: dict[date, int] = {}
     while len(sent) < 4 or clock.now().date() in sent:
         tick(place)
         sent[clock.now().date()] = counts(store)["sent"]
