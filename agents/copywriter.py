@@ -86,6 +86,8 @@ def copy_faults(task: Task, sequence: Sequence, step: SendStep, offer: Offer | N
             brand=desk.brand,
             offer=offer,
             facts=tuple(fact for fact in facts if fact.language == language),
+            channel=step.channel,
+            purpose=step.purpose,
             where=f"{sequence.key}/{step.key} ({language})",
         )
         review = read_copy(wording, desk.pack)

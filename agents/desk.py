@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,6 +13,7 @@ from agents.provider import Provider
 from memory.brand import Brand
 from memory.clock import Clock
 from memory.lake import Lake
+from memory.steps import Channel
 from memory.store import Store
 from memory.vectors import VectorMemory
 from policies.pack import Pack
@@ -28,6 +30,8 @@ class DeskSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     currency: str = "EUR"
+    channels: Mapping[Channel, int | None] = MappingProxyType({"email": None})
+    """Channels on which messages can leave, each with the longest text it takes, in characters; None for any."""
     programme_share: float = Field(default=0.0, ge=0, lt=1)
     """Share of contacts outside all marketing, as the worker uses it."""
     fallback_zone: str = "Europe/Paris"

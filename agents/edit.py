@@ -157,7 +157,13 @@ def _sequence_with(sequence: Sequence, texts: dict[tuple[str, str], dict[str, di
                         remedy=f"It is written in: {', '.join(sorted(copies))}.",
                     )
                 copies[language] = _copy_with(copies[language], slots, f"{step.key}.{language}")
-            step = step.model_copy(update={"copies": copies})
+            try:
+                step = step.with_copies(copies)
+            except ValidationError as error:
+                what = error.errors()[0]["msg"].removeprefix("Value error, ")
+                raise InvalidInputError(
+                    f"This text cannot stand: {what}.", where=step.key, remedy=_REMEDIES["copies"]
+                ) from error
         steps.append(step)
     return sequence.model_copy(update={"steps": tuple(steps)})
 

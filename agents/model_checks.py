@@ -91,7 +91,7 @@ def rewritten(by_rules: Writing, said: CopyWords) -> tuple[Sequence, ...]:
                     )
                     for language in step.copies
                 }
-                step = step.model_copy(update={"copies": copies})
+                step = step.with_copies(copies)
             steps.append(step)
         sequences.append(sequence.model_copy(update={"steps": tuple(steps)}))
     return tuple(sequences)

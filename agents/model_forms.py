@@ -29,9 +29,9 @@ class SlotWords(_Form):
 
     step: str = Field(max_length=130)
     language: str = Field(max_length=2)
-    subject: str = Field(min_length=1, max_length=150)
+    subject: str = Field(max_length=150)
     preheader: str = Field(max_length=200)
-    headline: str = Field(min_length=1, max_length=150)
+    headline: str = Field(max_length=150)
     body: list[str] = Field(min_length=1, max_length=8)
     button: str = Field(max_length=60)
 

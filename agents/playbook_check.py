@@ -75,7 +75,7 @@ def _languages(playbook: Playbook) -> Iterator[Problem]:
         yield from _lacking(getattr(playbook, name), (name,))
     for index, sequence in enumerate(playbook.sequences):
         for place, step in enumerate(sequence.steps):
-            if isinstance(step, SendStep):
+            if isinstance(step, SendStep) and step.reaches_contact:
                 yield from _lacking(step.copies, ("sequences", index, "steps", place, "copies"))
     for language, sentence in playbook.why_now.items():
         for name in sorted(set(NUMBER.findall(sentence)) - WHY_NOW_FACTS):
@@ -171,6 +171,8 @@ def _texts(playbook: Playbook, step: SendStep, path: Path) -> Iterator[Problem]:
             target = binding(names[0]) if slot.is_bare else None
             if target is None or target.kind != "link" or target.name == "links.unsubscribe":
                 yield Problem(here, "The button must lead to one link.", "Write one binding such as {{ links.shop }}.")
+    if not step.template:
+        return
     here = (*path, "template")
     source = playbook.templates.get(step.template)
     if source is None:

@@ -120,7 +120,7 @@ class Playbook(_Part):
     def needed(self, step: SendStep) -> set[str]:
         """Bindings without which a message cannot leave. Raises SlotError."""
         found = {name for text in slots_of(step).values() for name in parse_slot(text).needed}
-        return found | set(layout_needs(self.templates[step.template]))
+        return found | set(layout_needs(self.templates[step.template] if step.template else ""))
 
     def why(self, language: str, facts: Mapping[str, str]) -> str:
         """The "why now" sentence with its numbers; a number that is not given stands as a dash."""
@@ -129,7 +129,7 @@ class Playbook(_Part):
 
     def layouts(self) -> list[str]:
         """Names of the layouts that its messages use, sorted."""
-        return sorted({step.template for step in self.sends()})
+        return sorted({step.template for step in self.sends() if step.template})
 
     def sends(self) -> list[SendStep]:
         """Every message of every sequence."""

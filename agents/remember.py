@@ -59,4 +59,4 @@ def _brief(connection: Connection, campaign: Campaign) -> str:
 def _copy(play: Play) -> list[str]:
     """Subjects and headlines: long bodies would drown what they are about."""
     copies = [copy for _, step in play.sends() for copy in step.copies.values()]
-    return [text for copy in copies for text in (copy.subject, copy.headline)]
+    return [text for copy in copies for text in (copy.subject, copy.headline) if text]

@@ -107,6 +107,7 @@ def _facts(desk: Desk, proposal: Proposal, average_order_cents: int | None) -> P
         return ProposalFacts(
             play=proposal.play,
             now=now,
+            channels=desk.settings.channels,
             audience=proposal.audience,
             consent_coverage=_consent_coverage(proposal.audience),
             quality={name: measure.value for name, measure in quality.measures.items()},

@@ -6,18 +6,29 @@ import os
 import stat
 import tomllib
 from collections.abc import Mapping
+from datetime import date
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from memory.errors import ConfigurationError
+from memory.steps import Channel
 
 SETTINGS_FILE = "noria.toml"
 SECRETS_FILE = "secrets.toml"
-SECRET_NAMES = ("NORIA_STORE_URL", "NORIA_SMTP_PASSWORD", "NORIA_MODEL_API_KEY", "NORIA_EVENTS_KEY")
+CHANNEL_SECRETS = {"email": "NORIA_EMAIL_SECRET", "sms": "NORIA_SMS_SECRET", "audience": "NORIA_AUDIENCE_SECRET"}
+"""What signs the messages of an HTTP channel."""
+SECRET_NAMES = (
+    "NORIA_STORE_URL",
+    "NORIA_SMTP_PASSWORD",
+    "NORIA_MODEL_API_KEY",
+    "NORIA_EVENTS_KEY",
+    *CHANNEL_SECRETS.values(),
+)
 
 
 def is_loopback(host: str) -> bool:
@@ -46,19 +57,100 @@ class SmtpSettings(_Section):
     """Name under which the server's DKIM key is published; `noria doctor` looks it up."""
 
 
-class ChannelSettings(_Section):
-    """How mail leaves: `sandbox` writes files into outbox/, `smtp` sends."""
+class WarmUpSettings(_Section):
+    """How many messages a day a new sender may send, until it is known well enough."""
 
-    kind: Literal["sandbox", "smtp"] = "sandbox"
+    starts_on: date
+    first_day: int = Field(default=200, ge=1)
+    factor: float = Field(default=1.5, ge=1, le=2)
+    """By how much each day's number is that of the day before; mailbox providers distrust more than a doubling."""
+    full: int = Field(default=50_000, ge=1)
+    """From so many a day on there is no limit any more."""
+
+
+class PaceSettings(_Section):
+    """How fast a channel may be used; what is over the limit waits its turn."""
+
+    per_second: float | None = Field(default=None, gt=0)
+    domains: dict[str, Annotated[float, Field(gt=0)]] = {}
+    """Messages a second to each receiving domain, for example "gmail.com"; "*" for those that are not named."""
+    warm_up: WarmUpSettings | None = None
+
+
+class HttpSettings(_Section):
+    """What an endpoint that takes signed JSON can do; its secret is among CHANNEL_SECRETS."""
+
+    batch: bool = False
+    """One request for a whole batch instead of one for each message."""
+    tells_each: bool = True
+    """The answer to a batch says of each message how it ended."""
+    idempotent: bool = True
+    """The endpoint delivers a repeated Idempotency-Key once."""
+    connections: int = Field(default=4, ge=1, le=50)
+    batch_size: int = Field(default=50, ge=1, le=1000)
+    timeout_seconds: float = Field(default=15, gt=0, le=120)
+    max_length: int | None = Field(default=None, ge=1)
+    """Longest text it takes, in characters."""
+
+
+class _Way(_Section):
+    """What every channel has: where its messages go, and how fast."""
+
+    url: str = ""
+    """For the kind http: the address of the endpoint."""
+    http: HttpSettings = HttpSettings()
+    pace: PaceSettings | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _url_is_one(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and not (parts.scheme in {"https", "http"} and parts.hostname):
+            raise ValueError("the address of an endpoint is written like https://messages.example.com/sms")
+        if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+            raise ValueError("the address of an endpoint out in the world must begin with https://")
+        return value
+
+    @property
+    def posts_away(self) -> bool:
+        """True when its messages leave this machine over HTTP."""
+        return bool(self.url) and not is_loopback(urlsplit(self.url).hostname or "")
+
+
+class ChannelSettings(_Way):
+    """How mail leaves: `sandbox` writes files into outbox/, `smtp` sends, `http` posts to an endpoint."""
+
+    kind: Literal["sandbox", "smtp", "http"] = "sandbox"
     message_cost_micros: int = Field(default=0, ge=0)
     """What one message costs, in millionths of the currency's minor unit; forecasts and spend limits count it."""
     smtp: SmtpSettings | None = None
 
     @model_validator(mode="after")
-    def _smtp_is_described(self) -> ChannelSettings:
+    def _is_described(self) -> ChannelSettings:
         if self.kind == "smtp" and self.smtp is None:
             raise ValueError('kind = "smtp" needs a section [channel.smtp] with at least a host')
+        if (self.kind == "http") != bool(self.url):
+            raise ValueError('kind = "http", and no other, needs a url')
         return self
+
+
+class OtherChannel(_Way):
+    """How text messages, or lines to advertising audiences, leave: into files, or to an endpoint."""
+
+    kind: Literal["sandbox", "http"]
+
+    @model_validator(mode="after")
+    def _is_described(self) -> OtherChannel:
+        if (self.kind == "http") != bool(self.url):
+            raise ValueError('kind = "http", and no other, needs a url')
+        return self
+
+
+class OtherChannels(_Section):
+    """The channels besides e-mail; one that is not set is not there."""
+
+    sms: OtherChannel | None = None
+    audience: OtherChannel | None = None
 
 
 class ModelSection(_Section):
@@ -115,6 +207,7 @@ class Settings(_Section):
     """Where contacts reach the unsubscribe page from the internet, for example https://news.example.com."""
     policy_pack: str = "base"
     channel: ChannelSettings = ChannelSettings()
+    channels: OtherChannels = OtherChannels()
     model: ModelSection | None = None
     review: ReviewSettings = ReviewSettings()
     work: WorkSettings = WorkSettings()
@@ -122,9 +215,16 @@ class Settings(_Section):
 
     @property
     def reaches_people(self) -> bool:
-        """True when mail may leave this machine; then only decisions of known people count, sandbox or not."""
+        """True when messages may leave this machine; then only decisions of known people count, sandbox or not."""
         smtp = self.channel.smtp
-        return self.channel.kind == "smtp" and smtp is not None and not is_loopback(smtp.host)
+        by_mail = self.channel.kind == "smtp" and smtp is not None and not is_loopback(smtp.host)
+        return by_mail or any(way.posts_away for way in self.ways.values())
+
+    @property
+    def ways(self) -> dict[Channel, ChannelSettings | OtherChannel]:
+        """Every channel that is there."""
+        others: dict[Channel, OtherChannel | None] = {"sms": self.channels.sms, "audience": self.channels.audience}
+        return {"email": self.channel, **{name: way for name, way in others.items() if way is not None}}
 
     @field_validator("fallback_zone")
     @classmethod

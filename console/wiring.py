@@ -10,7 +10,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from console.settings import SECRET_NAMES, SETTINGS_FILE, Secrets, Settings, load_secrets, load_settings
+from console.settings import (
+    CHANNEL_SECRETS,
+    SECRET_NAMES,
+    SETTINGS_FILE,
+    Secrets,
+    Settings,
+    load_secrets,
+    load_settings,
+)
 from memory.clock import Clock
 from memory.errors import ConfigurationError
 from memory.store import Store
@@ -26,9 +34,11 @@ if TYPE_CHECKING:
     from agents.resume import Threads
     from memory.brand import Brand
     from memory.lake import Lake
+    from memory.steps import Channel as ChannelName
     from memory.vectors import VectorMemory
     from policies.pack import Pack
     from tools.channels.channel import Channel
+    from tools.pace import Pace
     from tools.workplace import Workplace
 
 _SHORTEST_KEY = 32
@@ -151,12 +161,22 @@ class Workspace:
         return key
 
     @cached_property
-    def channel(self) -> Channel:
-        """How mail leaves. Only the worker asks for it: it is the one part that holds a credential that can send."""
-        if self.settings.channel.kind == "sandbox":
+    def channels(self) -> dict[str, Channel]:
+        """How messages leave. Only the worker asks for it: it is the one part that holds credentials that can send."""
+        return {name: self._channel(name) for name in self.settings.ways}
+
+    def _channel(self, name: ChannelName) -> Channel:
+        way = self.settings.ways[name]
+        if way.kind == "sandbox":
             from tools.channels.sandbox import SandboxChannel
 
-            return SandboxChannel(self.folder / "outbox")
+            return SandboxChannel(self.folder / "outbox", name)
+        if way.kind == "http":
+            from tools.channels.http import HttpChannel, HttpEndpoint
+
+            secret = self._secrets.get(CHANNEL_SECRETS[name])
+            endpoint = HttpEndpoint(url=way.url, carries=name, secret=secret, **way.http.model_dump())
+            return HttpChannel(endpoint, public_url=self.settings.public_url)
         from tools.channels.smtp import SmtpChannel, SmtpServer
 
         smtp = self.settings.channel.smtp
@@ -171,6 +191,21 @@ class Workspace:
             batch_size=smtp.batch_size,
         )
         return SmtpChannel(server, public_url=self.settings.public_url)
+
+    @property
+    def paces(self) -> dict[str, Pace]:
+        """How fast each channel may be used, for those with a limit."""
+        from tools.pace import Pace, WarmUp
+
+        return {
+            name: Pace(
+                per_second=way.pace.per_second,
+                domains=way.pace.domains,
+                warm_up=WarmUp(**way.pace.warm_up.model_dump()) if way.pace.warm_up else None,
+            )
+            for name, way in self.settings.ways.items()
+            if way.pace is not None
+        }
 
     @cached_property
     def provider(self) -> Provider:
@@ -212,6 +247,7 @@ class Workspace:
             vectors=self.vectors,
             settings=DeskSettings(
                 currency=self.settings.currency,
+                channels={name: way.http.max_length for name, way in self.settings.ways.items()},
                 programme_share=self.settings.review.programme_holdout_share,
                 fallback_zone=self.settings.fallback_zone,
                 open_limit=self.settings.review.open_proposals,
@@ -242,7 +278,8 @@ class Workspace:
             lake=self.lake,
             pack=self.pack,
             clock=self.clock,
-            channels={"email": self.channel},
+            channels=self.channels,
+            paces=self.paces,
             public_url=self.public_url,
             click_url=self.settings.public_url if self.settings.tracking.clicks else "",
             currency=self.settings.currency,
@@ -256,9 +293,9 @@ class Workspace:
         return load_secrets(self.folder, self._environment, self._secret_names)
 
     def close(self) -> None:
-        """Hang up on the mail server and let go of the store, as far as they were used."""
-        if "channel" in self.__dict__:
-            self.channel.close()
+        """Hang up on every server and let go of the store, as far as they were used."""
+        for channel in self.__dict__.get("channels", {}).values():
+            channel.close()
         if "store" in self.__dict__:
             self.store.close()
 

@@ -193,7 +193,7 @@ def _sent_since(connection: Connection, one: Row[Any], signal: datetime | None) 
         select(func.count())
         .select_from(messages)
         .where(messages.c.contact_id.in_(answers_for), messages.c.state == "sent", messages.c.sent_at > signal)
-        .where(messages.c.purpose == "marketing")
+        .where(messages.c.purpose == "marketing", messages.c.channel != "audience")
     ).scalar_one()
 
 

@@ -19,6 +19,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    false,
     func,
     literal,
     null,
@@ -189,7 +190,8 @@ def rivals(
             .join(campaigns, campaigns.c.campaign_id == messages.c.campaign_id)
             .join(enrolments, enrolments.c.enrolment_id == messages.c.enrolment_id)
             .where(messages.c.contact_id.in_(chunk), messages.c.state == "planned", messages.c.due_at <= until)
-            .where(messages.c.purpose == "marketing", campaigns.c.status == "live", worth_more)
+            .where(messages.c.purpose == "marketing", messages.c.channel != "audience")
+            .where(campaigns.c.status == "live", worth_more)
             .where(enrolments.c.in_holdout.is_(False))
             .order_by(messages.c.due_at, messages.c.message_id)
         )
@@ -199,13 +201,14 @@ def rivals(
 
 
 def stale(
-    connection: Connection, *, providers: Collection[str], others: bool, now: datetime, limit: int
+    connection: Connection, *, ways: Collection[tuple[str, str]], others: bool, now: datetime, limit: int
 ) -> list[Message]:
     """Claimed messages whose lease is over (``now`` is real time), locked, at most one per contact.
 
-    Only those claimed for ``providers``, or with ``others`` only those that were not.
+    Only those claimed for one of the ``ways`` (channel, provider), or with ``others`` only those that were not.
     """
-    mine = messages.c.provider.in_(sorted(providers))
+    pairs = [and_(messages.c.channel == channel, messages.c.provider == provider) for channel, provider in sorted(ways)]
+    mine = or_(false(), *pairs)
     query = (
         select(messages)
         .where(messages.c.state == "claimed", messages.c.lease_until <= now, ~mine if others else mine)

@@ -158,7 +158,7 @@ class Play(_Frozen):
             raise ValueError("the shares of the sequences must add up to 1")
         for sequence in self.sequences:
             for step in sequence.steps:
-                if isinstance(step, SendStep) and step.template not in self.templates:
+                if isinstance(step, SendStep) and step.template and step.template not in self.templates:
                     raise ValueError(
                         f"step {step.key} uses the template {step.template}, which the play does not carry"
                     )
@@ -197,6 +197,14 @@ class Play(_Frozen):
         met = [one for one in self.offers if basket_cents is not None and one.minimum_basket_cents <= basket_cents]
         best = max(met, key=lambda one: one.minimum_basket_cents, default=None)
         return self.model_copy(update={"offer": best, "tiers": ()})
+
+    def layouts(self) -> list[str]:
+        """Names of the layouts that its messages use, sorted."""
+        return sorted({step.template for _, step in self.sends() if step.template})
+
+    def layout(self, step: SendStep) -> str:
+        """The MJML source of a step's layout; empty where it has none."""
+        return self.templates[step.template] if step.template else ""
 
     def sends(self) -> list[tuple[Sequence, SendStep]]:
         """Every send step with the sequence it belongs to."""

@@ -232,6 +232,18 @@ cap_slots = Table(
     Column("message_key", String(64)),
 )
 
+pace = Table(
+    "pace",
+    metadata,
+    # What each channel has taken of its limits: in all (scope ""), to one domain ("@gmail.com"), today ("day").
+    Column("channel", String(32), primary_key=True),
+    Column("scope", String(255), primary_key=True),
+    _moment("taken_until"),
+    # Until when turns were given to messages that wait.
+    _moment("turns_until"),
+    Column("used", Integer, nullable=False),
+)
+
 # --- What may be offered and said -----------------------------------------------------------------------------
 
 offers = Table(

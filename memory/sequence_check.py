@@ -46,7 +46,7 @@ def most_sends(sequence: Sequence) -> int:
     for key in reversed(_in_order(sequence)):
         step = sequence.step(key)
         onward = max((most[one] for one in sequence.followers(key)), default=0)
-        most[key] = onward + isinstance(step, SendStep)
+        most[key] = onward + (isinstance(step, SendStep) and step.reaches_contact)
     return most[sequence.steps[0].key]
 
 
@@ -74,7 +74,7 @@ def densest(sequence: Sequence, window: timedelta) -> int:
 
 
 def _capped(step: Step | None) -> bool:
-    return isinstance(step, SendStep) and step.purpose == "marketing"
+    return isinstance(step, SendStep) and step.purpose == "marketing" and step.reaches_contact
 
 
 def _names(sequence: Sequence) -> Iterator[Defect]:

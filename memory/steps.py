@@ -13,7 +13,7 @@ from memory.segments.grammar import parse
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")]
 Key = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 EventName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.]{0,63}$")]
-Channel = Literal["email", "sms"]
+Channel = Literal["email", "sms", "audience"]
 Purpose = Literal["marketing", "transactional"]
 Plain = str | int | bool
 LONGEST = timedelta(days=365)
@@ -24,11 +24,14 @@ class _Frozen(BaseModel):
 
 
 class Copy(_Frozen):
-    """The text slots of one message in one language; personal values are `{{ bindings }}` filled from records."""
+    """The text slots of one message in one language; personal values are `{{ bindings }}` filled from records.
 
-    subject: str = Field(min_length=1, max_length=150)
+    An e-mail has subject and headline; a text message is its body and nothing else.
+    """
+
+    subject: str = Field(default="", max_length=150)
     preheader: str = Field(default="", max_length=200)
-    headline: str = Field(min_length=1, max_length=150)
+    headline: str = Field(default="", max_length=150)
     body: tuple[str, ...] = Field(min_length=1)
     """Paragraphs."""
     button: str = Field(default="", max_length=60)
@@ -128,17 +131,57 @@ class _Lasting(_Onward):
         return timedelta(days=self.days, hours=self.hours, minutes=self.minutes)
 
 
+class Listing(_Frozen):
+    """A named advertising audience, and whether the contact is put on it or taken off."""
+
+    audience: Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,100}$")]
+    """As the advertising platform, or whoever speaks to it, calls it."""
+    action: Literal["add", "remove"] = "add"
+
+
 class SendStep(_Onward):
-    """Send one message on a channel."""
+    """Send one message on a channel: a letter, a text message, or a line to an advertising audience."""
 
     kind: Literal["send"] = "send"
     channel: Channel = "email"
     purpose: Purpose = "marketing"
-    template: Key
-    """Name of the layout in the play's templates."""
-    copies: dict[Language, Copy] = Field(min_length=1)
+    template: Key | Literal[""] = ""
+    """Name of an e-mail's layout in the play's templates."""
+    copies: dict[Language, Copy] = Field(default_factory=dict)
+    """None for an audience: it gets a hashed address and no word."""
     link: str = "{{ links.shop }}"
-    """Where the button leads: a link binding, never an address written by a model."""
+    """Where an e-mail's button leads: a link binding, never an address written by a model."""
+    listing: Listing | None = None
+    """For the channel "audience": which one."""
+
+    @model_validator(mode="after")
+    def _fits_its_channel(self) -> SendStep:
+        if (self.channel == "audience") != (self.listing is not None):
+            raise ValueError("a step on the channel audience, and no other, names its listing")
+        if bool(self.copies) == (self.channel == "audience"):
+            raise ValueError("an e-mail and a text message have copies, an audience has none")
+        if bool(self.template) != (self.channel == "email"):
+            raise ValueError("an e-mail, and nothing else, has a template")
+        for language, copy in self.copies.items():
+            if self.channel == "email" and not (copy.subject and copy.headline):
+                raise ValueError(f"the e-mail in “{language}” needs a subject and a headline")
+            if self.channel == "sms" and (copy.subject or copy.preheader or copy.headline or copy.button):
+                raise ValueError(f"the text message in “{language}” is its body; leave out every other slot")
+        return self
+
+    def with_copies(self, copies: dict[Language, Copy]) -> SendStep:
+        """The same step with other words. Raises ValidationError for slots that its channel does not have."""
+        return SendStep.model_validate({**self.model_dump(), "copies": copies})
+
+    @property
+    def reaches_contact(self) -> bool:
+        """Whether the contact gets a message; an audience is told of them behind their back."""
+        return self.channel != "audience"
+
+    @property
+    def takes_off(self) -> bool:
+        """Whether it only takes the contact off an audience, which needs nobody's leave."""
+        return self.listing is not None and self.listing.action == "remove"
 
 
 class WaitStep(_Lasting):

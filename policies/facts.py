@@ -15,13 +15,15 @@ from typing import Final, Literal, TypeVar
 from memory.play import Fact, Offer, Play
 from memory.proposal import Audience
 from memory.sequence_check import longest_wait
-from memory.steps import Sequence
+from memory.steps import Channel, Sequence
 
 NEVER: Final = datetime.min.replace(tzinfo=UTC)
 """The moment of something that is known never to have happened."""
 
 ANY_TOPIC: Final = ("*",)
 """What a contact wants who picked no topics."""
+NO_ADDRESS: Final = "no address"
+"""Why a contact who has no usable address for a channel gets nothing on it."""
 
 T = TypeVar("T")
 
@@ -84,6 +86,10 @@ class MessageFacts:
     now: datetime
     channel: str | None = None
     purpose: str | None = None
+    reaches_contact: bool = True
+    """False where the contact gets nothing: an advertising audience is told of them."""
+    takes_off: bool = False
+    """It only takes the contact off an advertising audience."""
 
     switch_stopped: bool | None = None
     deadline_at: datetime | None = None
@@ -91,7 +97,7 @@ class MessageFacts:
 
     contact_erased: bool | None = None
     suppressed_reason: str | None = None
-    """"" when the address is not suppressed on this channel."""
+    """"" when the address is not suppressed on this channel, NO_ADDRESS when the contact has none for it."""
     consent_state: Literal["granted", "withdrawn", ""] | None = None
     """Consent in force for this channel and purpose; "" when none was ever recorded."""
     consent_has_proof: bool | None = None
@@ -168,6 +174,8 @@ class ProposalFacts:
 
     play: Play
     now: datetime
+    channels: Mapping[Channel, int | None] | None = None
+    """The channels of the workspace, each with the longest text it takes, in characters; None for any length."""
     audience: Audience | None = None
     """The subtraction as counted now."""
     consent_coverage: float | None = None

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from memory.brand import Brand
 from memory.finding import Verdict
 from memory.play import Fact, Offer
-from memory.steps import Copy
+from memory.steps import Channel, Copy, Purpose
 from policies.facts import MessageFacts, ProposalFacts
 
 Stage = Literal["message", "proposal", "both"]
@@ -54,6 +54,8 @@ class Wording:
     offer: Offer | None
     facts: tuple[Fact, ...]
     """Approved facts of this language that stay valid until the last send."""
+    channel: Channel = "email"
+    purpose: Purpose = "marketing"
     where: str = ""
     """Which message, for example "single/first (en)"."""
 

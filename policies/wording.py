@@ -38,6 +38,8 @@ def wordings(facts: ProposalFacts) -> list[Wording]:
                 for fact in approved
                 if fact.language == language and (fact.valid_until is None or fact.valid_until > last_send_at)
             ),
+            channel=step.channel,
+            purpose=step.purpose,
             where=f"{sequence.key}/{step.key} ({language})",
         )
         for sequence, step in play.sends()

@@ -100,9 +100,12 @@ def resolve_many(
             missing[recipient.contact_id] = _without("contact.first_name", "There is no such contact any more.")
             continue
         language = language_of(person.language, step, play)
+        if not step.copies:
+            ready[recipient.contact_id] = Bindings(language, {})
+            continue
         product = products.get(recipient.records.get("product", ""))
         source = _Source(play, language, person, recipient, product, currency)
-        named, needed = _names(step.copies[language], step.link, play.templates[step.template])
+        named, needed = _names(step.copies[language], step.link, play.layout(step))
         values = {name: value for name in named if (value := source.value(name)) is not None}
         lacking = [name for name in needed if name not in values]
         if lacking:
@@ -117,12 +120,12 @@ def language_of(wanted: str, step: SendStep, play: Play) -> str:
     for language in (wanted.lower()[:2], play.brand.language):
         if language in step.copies:
             return language
-    return min(step.copies)
+    return min(step.copies, default=play.brand.language)
 
 
 def shows_code(play: Play, step: SendStep) -> bool:
     """Whether a message of this step names the code of the offer, in any language."""
-    layout = play.templates[step.template]
+    layout = play.layout(step)
     return any("offer.code" in _names(copy, step.link, layout)[0] for copy in step.copies.values())
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from email.message import EmailMessage
 from functools import partial
 
 from sqlalchemy import Connection, bindparam, update
@@ -25,7 +25,7 @@ from tools.channels.channel import Channel, Failed, Outcome, Outgoing, Sent, Tra
 from tools.clicks import ClickLinks
 from tools.compose import POLICY, compose
 from tools.failure import failure_of
-from tools.gate import Ready, claim
+from tools.gate import Ready, claim, counts
 from tools.records import LakeRecords
 from tools.render import render
 from tools.unsubscribe import stop_contact, suppress_address
@@ -122,7 +122,15 @@ def _hand_over(place: Workplace, channel: Channel, part: Sequence[Ready], second
     elif outgoing:
         said = channel.send_many(list(outgoing.values()), seconds=seconds)
         outcomes |= {outcome.message_key: outcome for outcome in said}
-    return _Handed(part, outcomes, outgoing)
+    # What may be repeated under its key stays claimed until the lease is over.
+    settled = [one for one in part if not _may_be_repeated(channel, one.message, outcomes[one.message.message_key])]
+    return _Handed(settled, outcomes, outgoing)
+
+
+def _may_be_repeated(channel: Channel, message: Message, outcome: Outcome) -> bool:
+    """Whether it may have left, and the channel can be asked again under the same key."""
+    open_still = isinstance(outcome, Unknown) or (isinstance(outcome, Transient) and message.state == "claimed")
+    return channel.capabilities.idempotent and open_still
 
 
 def _links(place: Workplace) -> ClickLinks | None:
@@ -141,21 +149,34 @@ def _kept(links: ClickLinks, place: Workplace) -> bool:
 
 
 def _write(one: Ready, at: datetime, links: ClickLinks | None) -> Outgoing:
-    """The bytes of one message."""
+    """One message as its channel takes it."""
     if one.case.bindings is None:
         raise NoriaError("The record lacks a value that the message needs.", where=one.message.message_key)
-    counted = partial(links.address, one.message.message_key) if links else None
-    rendered = render(one.play, one.step, one.case.bindings.language, one.case.bindings, counted)
-    mail: EmailMessage = compose(
+    key, step, brand, address = one.message.message_key, one.step, one.play.brand, one.case.address
+    if step.listing is not None:
+        listing = {"audience": step.listing.audience, "action": step.listing.action, "email_sha256": address}
+        return Outgoing(key, "", address, json.dumps(listing, sort_keys=True).encode(), listing)
+    counted = partial(links.address, key) if links else None
+    rendered = render(one.play, step, one.case.bindings.language, one.case.bindings, counted)
+    if step.channel == "sms":
+        return Outgoing(key, brand.sender_name, address, rendered.text.encode(), {"text": rendered.text})
+    mail = compose(
         rendered,
-        one.play.brand,
-        to_address=one.case.address,
-        message_key=one.message.message_key,
+        brand,
+        to_address=address,
+        message_key=key,
         unsubscribe_url=one.case.unsubscribe_url,
         now=at,
     )
-    content = mail.as_bytes(policy=POLICY)
-    return Outgoing(one.message.message_key, str(one.play.brand.sender_address), one.case.address, content)
+    parts = {
+        "from_name": brand.sender_name,
+        "reply_to": str(brand.reply_to or brand.sender_address),
+        "subject": str(mail["Subject"]),
+        "text": rendered.text,
+        "html": rendered.html,
+        "unsubscribe_url": one.case.unsubscribe_url,
+    }
+    return Outgoing(key, str(brand.sender_address), address, mail.as_bytes(policy=POLICY), parts)
 
 
 def _result(one: Ready, outcome: Outcome, outgoing: Mapping[str, Outgoing], at: datetime) -> Result:
@@ -173,8 +194,9 @@ def _result(one: Ready, outcome: Outcome, outgoing: Mapping[str, Outgoing], at: 
         case Transient(reason=reason) | Failed(reason=reason) if message.state == "claimed":
             # An earlier attempt may have left before its worker fell silent, so this is not called unsent.
             return Result(message_id=message.message_id, state="unknown", reason=reason)
-        case Transient(reason=reason, tried=tried):
+        case Transient(reason=reason, tried=tried, pause_seconds=pause):
             again = _again(message, at) if tried else message.due_at
+            again = min(max(again, at + timedelta(seconds=pause)), message.deadline_at) if pause else again
             return Result(message_id=message.message_id, state="planned", reason=reason, due_at=again)
         case Failed(reason=reason):
             return Result(message_id=message.message_id, state="failed", reason=reason)
@@ -234,7 +256,7 @@ def _settle(connection: Connection, place: Workplace, handed: _Handed, token: st
 
 
 def _count_unanswered(connection: Connection, sent: Sequence[Message]) -> None:
-    rows = [{"of": one.contact_id} for one in sorted(sent, key=lambda one: one.contact_id) if _counts(one)]
+    rows = [{"of": one.contact_id} for one in sorted(sent, key=lambda one: one.contact_id) if counts(one)]
     if rows:
         connection.execute(
             update(contacts)
@@ -242,10 +264,6 @@ def _count_unanswered(connection: Connection, sent: Sequence[Message]) -> None:
             .values(sent_since_signal=contacts.c.sent_since_signal + 1),
             rows,
         )
-
-
-def _counts(message: Message) -> bool:
-    return message.purpose == "marketing"
 
 
 def _suppress_bounced(connection: Connection, handed: _Handed, changed: Sequence[Message], at: datetime) -> None:

@@ -17,6 +17,7 @@ from memory import campaigns, cap, enrolments, ledger
 from memory.canonical import digest
 from memory.cap import Cap
 from memory.enrolments import Enrolment
+from memory.finding import Finding
 from memory.finding import Verdict as Says
 from memory.journal import append
 from memory.ledger import Message, Verdict
@@ -30,6 +31,7 @@ from tools.channels.channel import Channel
 from tools.code_draw import CodeDraw
 from tools.drift import approval_facts, has_drifted, stop_drifted
 from tools.gather import Candidate, Case, Ground, gather, recent_days, recent_since
+from tools.pace import HELD, wait_for
 from tools.records import LakeRecords
 from tools.tiers import by_tier
 from tools.workplace import Workplace
@@ -85,9 +87,9 @@ def give_up_stale(place: Workplace) -> int:
 
     What no worker had begun to hand over is planned again, with its place under the cap. Returns how many are unknown.
     """
-    repeatable = [channel.name for channel in place.channels.values() if channel.capabilities.idempotent]
+    repeatable = [_way(channel) for channel in place.channels.values() if channel.capabilities.idempotent]
     with place.store.write() as connection:
-        lost = ledger.stale(connection, providers=repeatable, others=True, now=place.lease_clock.now(), limit=1000)
+        lost = ledger.stale(connection, ways=repeatable, others=True, now=place.lease_clock.now(), limit=1000)
         verdicts = [
             Verdict(
                 message_id=one.message_id,
@@ -99,6 +101,10 @@ def give_up_stale(place: Workplace) -> int:
         ]
         cap.refund(connection, [(one.contact_id, one.message_key) for one in lost if not one.in_flight])
         return _write(connection, place, verdicts, lost, place.clock.now())["unknown"]
+
+
+def _way(channel: Channel) -> tuple[str, str]:
+    return channel.capabilities.carries, channel.name
 
 
 def close_overdue(place: Workplace) -> int:
@@ -126,9 +132,7 @@ def _claim(
     at = place.clock.now()
     found: list[Message] = []
     if channel.capabilities.idempotent:
-        found = ledger.stale(
-            connection, providers=[channel.name], others=False, now=place.lease_clock.now(), limit=size
-        )
+        found = ledger.stale(connection, ways=[_way(channel)], others=False, now=place.lease_clock.now(), limit=size)
     if not found:
         found = ledger.due(connection, channels=[channel.capabilities.carries], at=at, limit=size)
     if not found:
@@ -184,6 +188,7 @@ def _claim(
                     # A ghost waits and falls for the very reasons for which a message would.
                     review = gate_message(replace(case.facts, in_holdout=False), place.pack)
                 verdicts.append(_verdict(message, case, review, at))
+    verdicts += _in_turn(connection, place, channel, room, at)
     granted = _reserve(connection, place, room, locked, at)
     for contact_id, (message, one) in room.items():
         if contact_id in granted:
@@ -196,6 +201,41 @@ def _claim(
     return Claim(token, tuple(ready), states, tuple(dict.fromkeys(drifted)))
 
 
+def _in_turn(
+    connection: Connection,
+    place: Workplace,
+    channel: Channel,
+    room: dict[int, tuple[Message, Ready]],
+    at: datetime,
+) -> list[Verdict]:
+    """Take out of ``room`` whom the channel cannot take yet, each with the moment of its turn."""
+    carries = channel.capabilities.carries
+    pace = place.paces.get(carries)
+    if pace is None:
+        return []
+    wanted = [
+        (message, one.case.address.rpartition("@")[2].lower() if carries == "email" else "")
+        for message, one in sorted(room.values(), key=lambda pair: (pair[0].due_at, pair[0].message_id))
+        # What an earlier claim already counted goes out under the same key.
+        if message.state == "planned"
+    ]
+    until = wait_for(connection, pace, carries, wanted, at)
+    held = []
+    for message, _ in wanted:
+        if message.message_id in until:
+            del room[message.contact_id]
+            sentence = "The channel takes only so many messages at a time, and others came first."
+            finding = Finding(rule=HELD, verdict=Says.HOLD, sentence=sentence, limit="the pace in noria.toml")
+            shown = [finding.model_dump(mode="json")]
+            held.append(_kept(message, HELD, until[message.message_id], findings=shown))
+    return held
+
+
+def counts(message: Message) -> bool:
+    """Whether it is one of the messages that a contact may only get so many of."""
+    return message.purpose == "marketing" and message.channel != "audience"
+
+
 def _reserve(
     connection: Connection,
     place: Workplace,
@@ -204,7 +244,7 @@ def _reserve(
     at: datetime,
 ) -> set[int]:
     limits = Cap(place.pack.cap.messages, place.pack.cap.window_days)
-    capped = {one: message.message_key for one, (message, _) in room.items() if message.purpose == "marketing"}
+    capped = {one: message.message_key for one, (message, _) in room.items() if counts(message)}
     return cap.reserve(connection, capped, locked, cap=limits, at=at) | (room.keys() - capped.keys())
 
 

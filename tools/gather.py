@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, func, select
 
 from memory import ledger, preferences
+from memory.address import address_on, phone_hash
 from memory.assignment import in_programme_holdout
 from memory.brand import Brand
 from memory.cap import Cap, Slot, newest
@@ -22,7 +23,16 @@ from memory.play import Play, RecordKind
 from memory.preferences import Preferences
 from memory.schema import campaign_versions, consent_current, contacts, intake, messages, suppressions
 from memory.steps import SendStep
-from policies.facts import ANY_TOPIC, NEVER, NO_OFFER, ApprovalFacts, MessageFacts, OfferFacts, moment_or_never
+from policies.facts import (
+    ANY_TOPIC,
+    NEVER,
+    NO_ADDRESS,
+    NO_OFFER,
+    ApprovalFacts,
+    MessageFacts,
+    OfferFacts,
+    moment_or_never,
+)
 from policies.pack import Pack
 from policies.rules.pressure import PressureLimits
 from policies.rules.recent_purchase import RecentPurchaseLimits
@@ -35,6 +45,7 @@ _PEOPLE = select(
     contacts.c.contact_id,
     contacts.c.email,
     contacts.c.email_hash,
+    contacts.c.phone,
     contacts.c.time_zone,
     contacts.c.last_human_signal_at,
     contacts.c.last_order_at,
@@ -126,7 +137,10 @@ def _gather(
         row.contact_id: row for row in connection.execute(_PEOPLE.where(contacts.c.contact_id.in_(ids)))
     }
     consent = _consents(connection, ids, step)
-    suppressed = _suppressions(connection, people.values(), step.channel)
+    addresses = {
+        one: address_on(step.channel, email=person.email, phone=person.phone) for one, person in people.items()
+    }
+    suppressed = _suppressions(connection, people, ground)
     chosen = preferences.read(connection, ids)
     bought = _purchases(connection, ids, people, ground, records)
     exempt = _exempt_sends(connection, ids, people) if play.limits.hibernation_exempt else {}
@@ -169,11 +183,13 @@ def _gather(
             now=at,
             channel=step.channel,
             purpose=step.purpose,
+            reaches_contact=step.reaches_contact,
+            takes_off=step.takes_off,
             switch_stopped=ground.switch_stopped,
             deadline_at=candidate.deadline_at,
             approval=ground.approval,
             contact_erased=person is None or person.erased_at is not None or person.merged_into is not None,
-            suppressed_reason=_suppressed(person, suppressed),
+            suppressed_reason=suppressed.get(contact_id, "") if addresses.get(contact_id) else NO_ADDRESS,
             consent_state=state,
             consent_has_proof=has_proof,
             topic=play.topic,
@@ -206,7 +222,7 @@ def _gather(
             postal_address=play.brand.postal_address,
             unsubscribe_url=ways_out[contact_id].unsubscribe,
         )
-        address = (person.email or "") if person else ""
+        address = addresses.get(contact_id, "")
         way_out = ways_out[contact_id].unsubscribe
         cases.append(Case(candidate, facts, address, resolution.ready.get(contact_id), way_out))
     return cases
@@ -223,18 +239,19 @@ def _consents(
     return {row.contact_id: (row.state, row.has_proof) for row in connection.execute(query)}
 
 
-def _suppressions(connection: Connection, people: Any, channel: str) -> dict[str, str]:
-    hashes = sorted({person.email_hash for person in people if person.email_hash})
+def _suppressions(connection: Connection, people: Mapping[int, Any], ground: Ground) -> dict[int, str]:
+    """Why contacts get nothing on the channel, whichever of their addresses was named when they were suppressed."""
+    channel = ground.step.channel
+    named = {one: {person.email_hash} for one, person in people.items()}
+    if channel == "sms":
+        for one, person in people.items():
+            named[one].add(phone_hash(ground.salt, person.phone))
+    hashes = sorted({found for its in named.values() for found in its if found})
     query = select(suppressions.c.address_hash, suppressions.c.reason).where(
         suppressions.c.channel == channel, suppressions.c.address_hash.in_(hashes)
     )
-    return {row.address_hash: row.reason for row in connection.execute(query)}
-
-
-def _suppressed(person: Any, suppressed: Mapping[str, str]) -> str:
-    if person is None or not person.email:
-        return "no address"
-    return suppressed.get(person.email_hash or "", "")
+    reasons = {row.address_hash: row.reason for row in connection.execute(query)}
+    return {one: reasons[found] for one, its in named.items() for found in its if found in reasons}
 
 
 def _purchases(

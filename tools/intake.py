@@ -14,6 +14,7 @@ from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
 
 from memory import contacts as people
 from memory import ledger
+from memory.address import channel_named
 from memory.errors import NotFoundError
 from memory.events import BOUNCE, COMPLAINT, ORDER, SIGNALS, UNSUBSCRIBE
 from memory.schema import contacts, intake, messages
@@ -156,7 +157,8 @@ def _alive(connection: Connection, done: Sequence[_Done]) -> None:
         select(func.count())
         .select_from(messages)
         .where(messages.c.contact_id == bindparam("who"), messages.c.state == "sent")
-        .where(messages.c.purpose == "marketing", messages.c.sent_at > bindparam("then"))
+        .where(messages.c.purpose == "marketing", messages.c.channel != "audience")
+        .where(messages.c.sent_at > bindparam("then"))
         .scalar_subquery()
     )
     signal = contacts.c.last_human_signal_at
@@ -225,7 +227,7 @@ def _delivered(connection: Connection, contact_id: int, event: Incoming, happene
 
 
 def _channel(event: Incoming) -> str:
-    return str(event.properties.get("channel", "email"))
+    return channel_named(str(event.properties.get("channel") or ""))
 
 
 # Said by mail providers on behalf of nobody in particular, and true all the same.

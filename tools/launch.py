@@ -159,6 +159,12 @@ def _objection(
             ProposalStatus.VOIDED,
             f"The policy changed since the approval: {play.policy_version} is now {place.pack.version}.",
         )
+    absent = sorted({step.channel for _, step in play.sends()} - set(place.channels))
+    if absent:
+        return (
+            ProposalStatus.VOIDED,
+            f"It would go by {', '.join(absent)}, and this workspace has no such channel. Set it in noria.toml.",
+        )
     left = play.brand.left_from(place.example_brand) if place.example_brand is not None else ()
     if left:
         return (

@@ -96,9 +96,7 @@ class Mould:
 def make_mould(play: Play, step: SendStep, language: str) -> Mould:
     """The mould of a step in one language, kept for the next contact. Raises RenderError or SlotError."""
     offer = "none" if play.offer is None else "code" if play.offer.code or play.offer.single_use else "label"
-    return _make(
-        play.templates[step.template], _Looks.of(play.brand), step.copies[language], step.link, language, offer
-    )
+    return _make(play.layout(step), _Looks.of(play.brand), step.copies[language], step.link, language, offer)
 
 
 @dataclass(frozen=True)

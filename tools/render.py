@@ -1,4 +1,4 @@
-"""Messages from layouts, copy and values: MJML once per text, personal values once per contact."""
+"""Messages from layouts, copy and values: MJML once per text, personal values once per contact; SMS as plain text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from memory.bindings import ANSWER, BINDINGS, binding
 from memory.choices import in_language
 from memory.errors import NoriaError
 from memory.play import Play
-from memory.slots import nested
+from memory.slots import nested, parse_slot
 from memory.steps import SendStep
 from tools.bindings import Bindings, format_day, format_money
 from tools.mould import OWN_PAGES, RenderError, make_mould
@@ -28,7 +28,7 @@ _CONTROLS: Final = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """One message as one contact will read it."""
+    """One message as one contact will read it; a text message has its text only."""
 
     language: str
     subject: str
@@ -43,6 +43,8 @@ def render(play: Play, step: SendStep, language: str, values: Bindings, counted:
     Raises MissingValueError where the text needs a value that is not there; RenderError or SlotError where the layout
     or the copy is at fault.
     """
+    if step.channel == "sms":
+        return _text_message(step, language, values)
     mould = make_mould(play, step, language)
     mould.check_links(values.values, play.brand)
     tree = nested(values.values)
@@ -50,13 +52,7 @@ def render(play: Play, step: SendStep, language: str, values: Bindings, counted:
     trees = {name: links if slot.is_bare else tree for name, slot in mould.slots.items()}
     plain = {name: _one_line(slot.text(trees[name])) for name, slot in mould.slots.items()}
     rich = {name: slot.html(trees[name]) for name, slot in mould.slots.items()}
-    empty = next((name for name, text in plain.items() if not text), None)
-    if empty is not None:
-        raise RenderError(
-            f"The slot “{empty}” comes out empty for this contact.",
-            where=f"step {step.key}, {language}",
-            remedy="Give the text words for contacts without that value, after {% else %}.",
-        )
+    _none_empty(plain, step, language)
     return Rendered(
         language=language,
         subject=plain["copy.subject"],
@@ -64,6 +60,25 @@ def render(play: Play, step: SendStep, language: str, values: Bindings, counted:
         html=mould.html.fill(rich),
         text=mould.text.fill(plain),
     )
+
+
+def _text_message(step: SendStep, language: str, values: Bindings) -> Rendered:
+    """Nothing but its text: each paragraph on a line of its own."""
+    tree = nested(values.values)
+    body = step.copies[language].body
+    lines = {f"copy.body.{place}": _one_line(parse_slot(text).text(tree)) for place, text in enumerate(body)}
+    _none_empty(lines, step, language)
+    return Rendered(language=language, subject="", preheader="", html="", text="\n".join(lines.values()))
+
+
+def _none_empty(texts: Mapping[str, str], step: SendStep, language: str) -> None:
+    empty = next((name for name, text in texts.items() if not text), None)
+    if empty is not None:
+        raise RenderError(
+            f"The slot “{empty}” comes out empty for this contact.",
+            where=f"step {step.key}, {language}",
+            remedy="Give the text words for contacts without that value, after {% else %}.",
+        )
 
 
 def rehearse(play: Play) -> list[str]:

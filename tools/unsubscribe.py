@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 
 from memory import consents, enrolments, ledger
 from memory import contacts as people
+from memory.address import phone_hash
 from memory.events import UNSUBSCRIBE
 from memory.journal import append
 from memory.schema import contacts, intake, messages
@@ -125,7 +126,9 @@ def suppress_address(
     connection: Connection, contact_id: int, channel: str, reason: str, at: datetime, source: str
 ) -> bool:
     """Never write to a contact's address again on this channel; False if that was so already."""
-    found = people.get(connection, contact_id).email_hash
+    person = people.get(connection, contact_id)
+    number = phone_hash(salt(connection), person.phone) if channel == "sms" else None
+    found = number or person.email_hash
     return found is not None and people.suppress(
         connection, channel=channel, address_hash=found, reason=reason, at=at, source=source
     )

@@ -12,6 +12,7 @@ from memory.store import Store
 from policies.pack import Pack
 from tools.channels.channel import Channel
 from tools.feature_cache import FeatureCache
+from tools.pace import Pace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,8 @@ class Workplace:
     """Business time."""
     channels: Mapping[str, Channel] = field(default_factory=dict)
     """The channel for "email", for "sms", …"""
+    paces: Mapping[str, Pace] = field(default_factory=dict)
+    """The limits of the channels that have some."""
     public_url: str = ""
     """Under which the unsubscribe page is reached."""
     click_url: str = ""

@@ -22,8 +22,9 @@ def print_previews(previews: Sequence[Preview]) -> None:
         if one.message is None:
             say(f"  [red]cannot be written[/red]: {quote(one.problem)}")
             continue
-        say(f"  [dim]subject[/dim]    {quote(one.message.subject)}")
-        say(f"  [dim]preheader[/dim]  {quote(one.message.preheader or '–')}")
+        if one.message.subject:
+            say(f"  [dim]subject[/dim]    {quote(one.message.subject)}")
+            say(f"  [dim]preheader[/dim]  {quote(one.message.preheader or '–')}")
         for line in one.message.text.splitlines():
             say(f"  [dim]│[/dim] {quote(line)}".rstrip())
 
@@ -47,7 +48,7 @@ def write_pages(folder: Path, previews: Sequence[Preview]) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     pages = []
     for one in previews:
-        if one.message is not None:
+        if one.message is not None and one.message.html:
             page = folder / f"{one.steps[0]}.{one.language}{'.less-known' if one.bare else ''}.html"
             page.write_text(one.message.html, encoding="utf-8")
             pages.append(page)

@@ -328,7 +328,8 @@ def _print_sequences(proposal: Proposal) -> None:
 def _print_copy(proposal: Proposal) -> None:
     for sequence, step in proposal.play.sends():
         for language, copy in sorted(step.copies.items()):
-            say(f"  [dim]{quote(sequence.key)}.{quote(step.key)}.{language}[/dim] “{quote(copy.subject)}” "
+            title = copy.subject or step.channel
+            say(f"  [dim]{quote(sequence.key)}.{quote(step.key)}.{language}[/dim] “{quote(title)}” "
                 f"[dim]{quote(copy.body[0])}[/dim]")  # fmt: skip
 
 

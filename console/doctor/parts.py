@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 
 from console.doctor.diagnosis import Diagnosis, failure, warning, well
 from console.doctor.sender import check_sender
-from console.settings import is_loopback
+from console.settings import SmtpSettings, is_loopback
 from console.wiring import Workspace
 from memory import codes, contacts, journal
 from memory.consents import count_current
@@ -37,7 +37,7 @@ def examine(workspace: Workspace, resolver: Resolver | None = None) -> Iterator[
         ("clock", lambda: _clock(workspace)),
         ("policy pack", lambda: _pack(workspace)),
         ("playbooks", lambda: _playbooks(workspace)),
-        ("channel", lambda: _channel(workspace)),
+        ("channel", lambda: _channels(workspace)),
         ("sender", lambda: _sender(workspace, resolver)),
         ("model", lambda: _model(workspace)),
     ]
@@ -147,13 +147,50 @@ def _playbooks(workspace: Workspace) -> Iterator[Diagnosis]:
     yield well("playbooks", ", ".join(sorted(workspace.playbooks)))
 
 
-def _channel(workspace: Workspace) -> Iterator[Diagnosis]:
+def _channels(workspace: Workspace) -> Iterator[Diagnosis]:
     settings = workspace.settings
-    smtp = settings.channel.smtp
-    if settings.channel.kind == "sandbox" or smtp is None:
-        yield well("channel", f"sandbox: messages become files in {workspace.folder / 'outbox'}.")
-        return
-    _ = workspace.channel  # refuses what must not be started
+    for name, way in settings.ways.items():
+        part = "channel" if name == "email" else f"channel {name}"
+        if way.kind == "sandbox":
+            yield well(part, f"sandbox: messages become files in {workspace.folder / 'outbox'}.")
+            continue
+        _ = workspace.channels  # refuses what must not be started
+        yield _endpoint(part, way.url) if way.kind == "http" else _mail_server(part, settings.channel.smtp)
+    if any(way.kind != "sandbox" for way in settings.ways.values()) and not settings.public_url:
+        yield warning("public address", "public_url is not set.", "Contacts need an address to unsubscribe.")
+    yield from _reach(workspace)
+
+
+def _reach(workspace: Workspace) -> Iterator[Diagnosis]:
+    """Channels that are there while nobody may be written to on them."""
+    with workspace.store.read() as connection:
+        for name, word in (("sms", "text messages"), ("audience", "advertising audiences")):
+            if name in workspace.settings.ways and not count_current(connection, name, "marketing")["granted"]:
+                sentence = f"No contact has a proven consent to {word}, so the channel has nobody to reach."
+                remedy = f"Import consents with their proof and the channel {name}: noria import consents.csv"
+                yield warning("consent", sentence, remedy)
+
+
+def _endpoint(part: str, url: str) -> Diagnosis:
+    """Without a signature nothing can be delivered, so asking does no harm."""
+    try:
+        status = httpx.post(url, json={}, timeout=_PATIENCE_SECONDS).status_code
+    except httpx.HTTPError as error:
+        remedy = "Check url, and that the endpoint runs."
+        return failure(part, f"{url} does not answer ({type(error).__name__}).", remedy)
+    if status < httpx.codes.BAD_REQUEST:
+        return failure(
+            part,
+            f"{url} took an unsigned request (status {status}): anybody can send in your name.",
+            "Make the endpoint check the signature: operators.md, “An HTTP channel”.",
+        )
+    if status in {404, 405}:
+        return failure(part, f"{url} takes no messages: status {status}.", "Correct url.")
+    return well(part, f"{url} answers and turns away what is not signed; nothing was sent.")
+
+
+def _mail_server(part: str, smtp: SmtpSettings | None) -> Diagnosis:
+    assert smtp is not None
     where = f"{smtp.host}:{smtp.port}"
     try:
         if smtp.security == "tls":
@@ -168,16 +205,13 @@ def _channel(workspace: Workspace) -> Iterator[Diagnosis]:
             server.noop()
     except (OSError, smtplib.SMTPException) as error:
         remedy = "Check host, port and security in [channel.smtp], and that the server runs."
-        yield failure("channel", f"{where} does not answer: {error}.", remedy)
-        return
-    yield well("channel", f"{where} answers; nothing was sent.")
-    if not settings.public_url:
-        yield warning("public address", "public_url is not set.", "Contacts need an address to unsubscribe.")
+        return failure(part, f"{where} does not answer: {error}.", remedy)
+    return well(part, f"{where} answers; nothing was sent.")
 
 
 def _sender(workspace: Workspace, resolver: Resolver | None) -> Iterator[Diagnosis]:
     smtp = workspace.settings.channel.smtp
-    if workspace.settings.channel.kind == "sandbox" or smtp is None or is_loopback(smtp.host):
+    if workspace.settings.channel.kind != "smtp" or smtp is None or is_loopback(smtp.host):
         return
     if resolver is None:
         resolver = Resolver()

@@ -114,8 +114,9 @@ def play_crash(folder: Path, *, customers: int = CUSTOMERS) -> CrashResult:
         watch.step("An approved campaign")
         treated = _approve(stage)
         watch.step(f"Two workers send, and are killed without warning {len(KILL_AT)} times")
+        at_once = stage.workspace.channels["email"].capabilities.at_once
         say(f"  [dim]After {_LEASE_SECONDS} seconds of silence a worker counts as dead. {_BATCH_SIZE} messages are "
-            f"claimed and {stage.workspace.channel.capabilities.at_once} handed over at a time. "
+            f"claimed and {at_once} handed over at a time. "
             f"The server takes {_DELAY_SECONDS * 1000:.0f} ms over each.[/dim]")  # fmt: skip
         with crew(stage.workspace.folder) as workers:
             kills = _send_and_kill(stage, workers, treated)
@@ -181,7 +182,7 @@ def _compare(
         say(f"  unknown   {number(count)}: {quote(reason)}")
     say(f"  [dim]Of the {len(unknown)} unknown, {len(unknown & arrived)} had arrived. Plain SMTP takes no "
         "idempotency key, so only the receiver can tell: none is sent again, none is called sent.[/dim]")  # fmt: skip
-    at_once = stage.workspace.channel.capabilities.at_once
+    at_once = stage.workspace.channels["email"].capabilities.at_once
     settled = _settle(stage, unknown & arrived)
     say(f"  The server's delivery report settles {number(settled)} of them as sent: "
         f"{number(len(sent) + settled)} sent, {number(len(arrived))} arrived")  # fmt: skip

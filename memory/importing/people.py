@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
+from memory.address import channel_named, phone_hash
 from memory.canonical import address_hash
 from memory.consents import Consent, record
 from memory.importing.identity import Identities, Reference, live_contacts
@@ -78,7 +79,7 @@ def load_consents(job: Job) -> Outcome:
     entries = [
         Consent(
             contact_id=row["contact_id"],
-            channel=(row["channel"] or "email").lower(),
+            channel=channel_named(row["channel"]),
             purpose=(row["purpose"] or "marketing").lower(),
             state=row["state"],
             at=from_micros(row["at"]),
@@ -110,15 +111,21 @@ def load_suppressions(job: Job) -> Outcome:
     with job.store.write() as connection:
         named = live_contacts(connection, sorted({row["contact_id"] for row in rows if row["email"] is None}))
         listed = []
-        nowhere = []
+        nowhere: list[tuple[int, str, str]] = []
         for row in rows:
-            hashed = address_hash(job.salt, row["email"]) if row["email"] else named[row["contact_id"]].email_hash
+            channel = channel_named(row["channel"])
+            if row["email"]:
+                hashed = address_hash(job.salt, row["email"])
+            else:
+                person = named[row["contact_id"]]
+                number = phone_hash(job.salt, person.phone) if channel == "sms" else None
+                hashed = number or person.email_hash
             if hashed is None:
                 nowhere.append((row["line"], "contact", "this contact has no address that could be suppressed"))
                 continue
             listed.append(
                 {
-                    "channel": (row["channel"] or "email").lower(),
+                    "channel": channel,
                     "address_hash": hashed,
                     "reason": row["reason"] or "imported",
                     "at": job.now if row["at"] is None else from_micros(row["at"]),

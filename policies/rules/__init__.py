@@ -9,6 +9,7 @@ from policies.rules import (
     approval,
     audience_size,
     bindings,
+    channel,
     claims,
     consent,
     consent_coverage,
@@ -37,6 +38,7 @@ from policies.rules import (
     suppression,
     switch,
     templates,
+    text_message,
     transactional,
 )
 
@@ -65,8 +67,10 @@ RULES: Final[dict[str, Rule]] = {
         subject,
         language,
         length,
+        text_message,
         links,
         templates,
+        channel,
         discount,
         audience_size,
         consent_coverage,

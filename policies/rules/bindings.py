@@ -50,7 +50,7 @@ def read(wording: Wording, limits: BindingLimits) -> list[Ruling]:
 def review(facts: ProposalFacts, limits: BindingLimits, context: Context) -> list[Ruling]:
     play = facts.play
     said = []
-    for name in sorted({step.template for _, step in play.sends()}):
+    for name in play.layouts():
         try:
             needed = layout_needs(play.templates[name])
         except SlotError as error:

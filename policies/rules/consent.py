@@ -13,6 +13,8 @@ class ConsentLimits(Parameters):
 
 
 def gate(facts: MessageFacts, limits: ConsentLimits, context: Context) -> Ruling | None:
+    if facts.takes_off:
+        return None
     what = f"{need(facts.purpose, 'purpose')} by {need(facts.channel, 'channel')}"
     state = need(facts.consent_state, "consent_state")
     if state == "granted" and (facts.consent_has_proof or not limits.proof_required):

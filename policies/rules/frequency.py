@@ -23,7 +23,7 @@ def _limit(limits: FrequencyLimits) -> str:
 
 
 def gate(facts: MessageFacts, limits: FrequencyLimits, context: Context) -> Ruling | None:
-    if not is_marketing(facts):
+    if not (facts.reaches_contact and is_marketing(facts)):
         return None
     sent = need(facts.sent_in_window, "sent_in_window")
     if sent < limits.messages:

@@ -21,7 +21,7 @@ class HibernationLimits(Parameters):
 
 
 def gate(facts: MessageFacts, limits: HibernationLimits, context: Context) -> Ruling | None:
-    if not is_marketing(facts):
+    if not (facts.reaches_contact and is_marketing(facts)):
         return None
     if not need(facts.tracking_known, "tracking_known"):
         return note(

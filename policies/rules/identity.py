@@ -55,8 +55,7 @@ def review(facts: ProposalFacts, limits: IdentityLimits, context: Context) -> li
                 part="copy",
             )
         )
-    used = {step.template for _, step in play.sends()}
-    for name in sorted(used):
+    for name in play.layouts():
         placed = names_used([play.templates[name]])
         for binding, words in (("links.unsubscribe", "unsubscribe link"), ("brand.postal_address", "postal address")):
             if binding not in placed:

@@ -44,7 +44,7 @@ def review(facts: ProposalFacts, limits: LinkLimits, context: Context) -> list[R
                     part="copy",
                 )
             )
-    for name in sorted({step.template for _, step in play.sends()}):
+    for name in play.layouts():
         for url in links_in(play.templates[name]):
             problem = link_problem(url, allowed, frozenset(limits.shorteners))
             if problem:

@@ -16,7 +16,7 @@ class PreferenceLimits(Parameters):
 
 
 def gate(facts: MessageFacts, limits: PreferenceLimits, context: Context) -> Ruling | None:
-    if need(facts.purpose, "purpose") != "marketing":
+    if facts.takes_off or need(facts.purpose, "purpose") != "marketing":
         return None
     topic = need(facts.topic, "topic")
     wanted = need(facts.topics_wanted, "topics_wanted")

@@ -19,7 +19,7 @@ class PressureLimits(Parameters):
 
 
 def gate(facts: MessageFacts, limits: PressureLimits, context: Context) -> Ruling | None:
-    if not is_marketing(facts):
+    if not (facts.reaches_contact and is_marketing(facts)):
         return None
     room, rivals = need(facts.room_left, "room_left"), need(facts.rivals, "rivals")
     ahead = [due_at for due_at in rivals if due_at <= facts.now + timedelta(hours=limits.look_ahead_hours)]

@@ -17,7 +17,7 @@ class RecentPurchaseLimits(Parameters):
 
 
 def gate(facts: MessageFacts, limits: RecentPurchaseLimits, context: Context) -> Ruling | None:
-    if not is_marketing(facts):
+    if facts.takes_off or not is_marketing(facts):
         return None
     days = max(need(facts.recent_purchase_days, "recent_purchase_days"), limits.minimum_days)
     bought_at = need(facts.last_purchase_at, "last_purchase_at")

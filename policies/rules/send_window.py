@@ -19,30 +19,37 @@ class SendWindowLimits(Parameters):
     latest_hour: int = Field(default=21, ge=1, le=24)
     weekdays: tuple[int, ...] = Field(default=_ALL_WEEK, min_length=1)
     """0 is Monday."""
+    sms_earliest_hour: int = Field(default=8, ge=0, le=23)
+    sms_latest_hour: int = Field(default=20, ge=1, le=24)
+    sms_weekdays: tuple[int, ...] = Field(default=(0, 1, 2, 3, 4, 5), min_length=1)
+    """Text messages wake people: a narrower window of their own."""
     fallback_zone_allowed: bool = True
     """Whether contacts of unknown zone may be written to by the play's declared fallback zone."""
 
     @model_validator(mode="after")
     def _window_is_open(self) -> SendWindowLimits:
-        if self.earliest_hour >= self.latest_hour:
+        if self.earliest_hour >= self.latest_hour or self.sms_earliest_hour >= self.sms_latest_hour:
             raise ValueError("earliest_hour must be before latest_hour, or nothing could ever be sent")
-        if not set(self.weekdays) <= set(_ALL_WEEK):
+        if not {*self.weekdays, *self.sms_weekdays} <= set(_ALL_WEEK):
             raise ValueError("weekdays run from 0 (Monday) to 6 (Sunday)")
         return self
 
 
 def gate(facts: MessageFacts, limits: SendWindowLimits, context: Context) -> Ruling | None:
-    if not is_marketing(facts):
+    if not (facts.reaches_contact and is_marketing(facts)):
         return None
     local = need(facts.local_now, "local_now")
     first = max(need(facts.send_from_hour, "send_from_hour"), limits.earliest_hour)
     last = min(need(facts.send_until_hour, "send_until_hour"), limits.latest_hour)
-    own_days = need(facts.weekdays, "weekdays")
+    open_days = set(need(facts.weekdays, "weekdays")) & set(limits.weekdays)
+    if facts.channel == "sms":
+        first, last = max(first, limits.sms_earliest_hour), min(last, limits.sms_latest_hour)
+        open_days &= set(limits.sms_weekdays)
     zone_known = need(facts.zone_known, "zone_known")
     if not zone_known and not limits.fallback_zone_allowed:
         return hold("The contact's time zone is unknown.", fact="zone unknown", limit="a known time zone")
     weekday = local.weekday()
-    if first <= local.hour < last and weekday in own_days and weekday in limits.weekdays:
+    if first <= local.hour < last and weekday in open_days:
         if zone_known:
             return None
         return note(
@@ -50,7 +57,7 @@ def gate(facts: MessageFacts, limits: SendWindowLimits, context: Context) -> Rul
             fact=f"{local:%H:%M} in the fallback zone",
             limit=f"{first}:00 to {last}:00",
         )
-    opens_at = next_opening(local, first, last, frozenset(own_days) & frozenset(limits.weekdays))
+    opens_at = next_opening(local, first, last, frozenset(open_days))
     return hold(
         "It is outside the send window." if opens_at else "The send window never opens.",
         fact=f"{local:%A %H:%M}" + (f", opens {opens_at:%Y-%m-%d %H:%M} UTC" if opens_at else ""),

@@ -64,7 +64,7 @@ def _read(wording: Wording, text: str, limits: SubjectLimits) -> list[Ruling]:
 def review(facts: ProposalFacts, limits: SubjectLimits, context: Context) -> list[Ruling]:
     name = facts.play.brand.sender_name
     simple = bare(plain(name))
-    subjects = {plain(copy.subject) for _, step in facts.play.sends() for copy in step.copies.values()}
+    subjects = {plain(copy.subject) for _, step in facts.play.sends() for copy in step.copies.values() if copy.subject}
     problems = [
         (_ALARM.search(simple) or _REPLY.match(simple), "raises an alarm or poses as a reply"),
         (any(unicodedata.category(char) in ("So", "Sk", "Cf") for char in name), "wears an emoji or badge"),

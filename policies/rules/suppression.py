@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from policies.facts import MessageFacts, need
+from policies.facts import NO_ADDRESS, MessageFacts, need
 from policies.rule import Context, Parameters, Rule, Ruling, refuse
 
 
@@ -14,7 +14,9 @@ def gate(facts: MessageFacts, limits: SuppressionLimits, context: Context) -> Ru
     if need(facts.contact_erased, "contact_erased"):
         return refuse("The contact was erased.", fact="erased", limit="a contact on record")
     reason = need(facts.suppressed_reason, "suppressed_reason")
-    if reason:
+    if reason == NO_ADDRESS:
+        return refuse("The contact has no address on this channel.", fact=reason, limit="an address that can be used")
+    if reason and not facts.takes_off:
         return refuse("The address is suppressed on this channel.", fact=reason, limit="not suppressed")
     return None
 

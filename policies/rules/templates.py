@@ -26,7 +26,7 @@ class TemplateLimits(Parameters):
 
 def review(facts: ProposalFacts, limits: TemplateLimits, context: Context) -> list[Ruling]:
     said = []
-    for name in sorted({step.template for _, step in facts.play.sends()}):
+    for name in facts.play.layouts():
         source = facts.play.templates[name]
         for pattern, what in ((_ACTIVE, "holds something active"), (_HIDDEN, "hides text")):
             found = pattern.search(source)

@@ -23,6 +23,7 @@ from evals.demo.mail_server import mail_server
 from memory import codes
 from memory.schema import EPOCH, contacts, offers
 from memory.store import Store
+from tests.tools.channels.http_server import SECRET, Endpoint
 
 KEY = base64.b64encode(b"k" * 294).decode()
 SHORT_KEY = base64.b64encode(b"k" * 94).decode()
@@ -170,6 +171,21 @@ def test_a_mail_server_that_answers_is_well_and_gets_no_mail(tmp_path: Path) -> 
         found = {one.part: one for one in examine(workspace(tmp_path, server.port))}
         assert found["channel"].state == "well"
         assert not server.received
+
+
+@pytest.mark.parametrize("checks", [True, False])
+def test_an_endpoint_is_well_only_if_it_turns_away_what_is_not_signed(tmp_path: Path, checks: bool) -> None:
+    with Endpoint() as server:
+        made = workspace(tmp_path, 9).folder
+        with (made / "noria.toml").open("a", encoding="utf-8") as settings:
+            settings.write(f'[channels.sms]\nkind = "http"\nurl = "{server.url}"\n')
+        server.faults = [] if checks else [204]
+        found = {one.part: one for one in examine(Workspace(made, {"NORIA_SMS_SECRET": SECRET}))}
+        assert found["channel sms"].state == ("well" if checks else "failure")
+        assert found["channel"].state == "failure"
+        assert not server.delivered
+    found = {one.part: one for one in examine(Workspace(made, {"NORIA_SMS_SECRET": SECRET}))}
+    assert "does not answer" in found["channel sms"].sentence
 
 
 def test_what_does_not_answer_is_named_with_a_remedy(tmp_path: Path) -> None:

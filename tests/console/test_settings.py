@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from console.cli.setup import SETTINGS_TEXT
 from console.settings import load_secrets, load_settings
 from console.wiring import Workspace, find_workspace
 from memory.errors import ConfigurationError
+from tools.pace import Pace, WarmUp
 
 GOOD = SETTINGS_TEXT.format(name="Shop", currency="EUR", zone="Europe/Paris")
 
@@ -92,8 +94,65 @@ def test_a_damaged_file_of_secrets_never_quotes_one(tmp_path: Path, text: str) -
 def test_mail_to_the_world_needs_a_public_address(tmp_path: Path) -> None:
     text = 'name = "x"\n[channel]\nkind = "smtp"\n[channel.smtp]\nhost = "mail.example.com"\n'
     with pytest.raises(ConfigurationError, match="public_url"):
-        _ = Workspace(write(tmp_path, text), {}).channel
-    _ = Workspace(write(tmp_path, 'public_url = "https://news.example.com"\n' + text), {}).channel
+        _ = Workspace(write(tmp_path, text), {}).channels
+    _ = Workspace(write(tmp_path, 'public_url = "https://news.example.com"\n' + text), {}).channels
+
+
+HTTP = 'kind = "http"\nurl = "https://messages.example.com"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ('[channel]\nkind = "http"\n', "needs a url"),
+        ('[channel]\nurl = "https://messages.example.com"\n', "needs a url"),
+        ('[channels.sms]\nkind = "smtp"\n', "channels.sms"),
+        ('[channels.post]\nkind = "http"\n', "channels.post"),
+        ('[channels.sms]\nkind = "http"\nurl = "http://messages.example.com"\n', "https://"),
+        ('[channels.sms]\nkind = "http"\nurl = "messages"\n', "is written like"),
+        (f"[channels.sms]\n{HTTP}[channels.sms.pace]\nper_second = 0\n", "channels.sms.pace.per_second"),
+        (f"[channels.sms]\n{HTTP}[channels.sms.pace.warm_up]\nstarts_on = 2025-01-01\nfactor = 3\n", "factor"),
+    ],
+)
+def test_a_channel_that_is_wrongly_described_is_named(tmp_path: Path, text: str, what: str) -> None:
+    with pytest.raises(ConfigurationError, match=what):
+        load_settings(write(tmp_path, 'name = "x"\n' + text))
+
+
+def test_each_channel_that_is_set_is_there_with_its_secret_and_its_pace(tmp_path: Path) -> None:
+    text = f"""
+        name = "x"
+        [channels.sms]
+        {HTTP.replace(chr(10), chr(10) + 8 * " ")}
+        [channels.sms.http]
+        max_length = 160
+        batch_size = 7
+        [channels.sms.pace]
+        per_second = 3
+        [channels.sms.pace.warm_up]
+        starts_on = 2025-03-01
+        [channels.audience]
+        kind = "sandbox"
+    """
+    opened = Workspace(write(tmp_path, text), {"NORIA_SMS_SECRET": "a secret of some length"})
+    assert {name: channel.name for name, channel in opened.channels.items()} == {
+        "email": "sandbox",
+        "sms": "http messages.example.com",
+        "audience": "sandbox",
+    }
+    assert all(channel.capabilities.carries == name for name, channel in opened.channels.items())
+    assert opened.channels["sms"].capabilities.batch_size == 7
+    assert opened.channels["sms"].capabilities.max_length == 160
+    warm_up = WarmUp(starts_on=date(2025, 3, 1), first_day=200, factor=1.5, full=50_000)
+    assert opened.paces == {"sms": Pace(per_second=3, warm_up=warm_up)}
+    assert opened.settings.reaches_people
+    opened.close()
+
+
+def test_an_endpoint_without_its_secret_is_refused_when_it_is_needed(tmp_path: Path) -> None:
+    opened = Workspace(write(tmp_path, f'name = "x"\n[channels.sms]\n{HTTP}'), {})
+    with pytest.raises(ConfigurationError, match="NORIA_SMS_SECRET"):
+        _ = opened.channels
 
 
 def test_an_own_pack_may_extend_a_packaged_one_and_an_unknown_one_is_named(tmp_path: Path) -> None:

@@ -143,10 +143,10 @@ def test_a_lease_that_ran_out_is_found_by_its_provider(opened: Store) -> None:
     with opened.write() as connection:
         take(connection, 1, 2)
         late = AT + 2 * MINUTE
-        assert ledger.stale(connection, providers=["smtp"], others=False, now=AT, limit=9) == []
-        assert len(ledger.stale(connection, providers=["smtp"], others=False, now=late, limit=9)) == 2
-        assert ledger.stale(connection, providers=["smtp"], others=True, now=late, limit=9) == []
-        assert len(ledger.stale(connection, providers=["sandbox"], others=True, now=late, limit=9)) == 2
+        assert ledger.stale(connection, ways=[("email", "smtp")], others=False, now=AT, limit=9) == []
+        assert len(ledger.stale(connection, ways=[("email", "smtp")], others=False, now=late, limit=9)) == 2
+        assert ledger.stale(connection, ways=[("email", "smtp")], others=True, now=late, limit=9) == []
+        assert len(ledger.stale(connection, ways=[("email", "sandbox")], others=True, now=late, limit=9)) == 2
 
 
 def test_an_unknown_message_is_put_right_by_its_worker_but_never_tried_again(opened: Store) -> None:

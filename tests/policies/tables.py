@@ -10,10 +10,12 @@ from zoneinfo import ZoneInfo
 from memory.finding import Verdict
 from memory.play import Limits, Offer, Schedule
 from memory.proposal import Audience
-from policies.facts import NEVER, OfferFacts
+from memory.steps import Copy, Listing, Sequence
+from policies.facts import NEVER, NO_ADDRESS, OfferFacts
 from tests import examples
 from tests.policies.worlds import FACT, LETTER, NOW, OFFER, PARIS, approval, one_mail, sends
 
+LIST: dict[str, Any] = {"channel": "audience", "reaches_contact": False}
 ALLOW, HOLD, REFUSE = Verdict.ALLOW, Verdict.HOLD, Verdict.REFUSE
 
 
@@ -25,6 +27,13 @@ class Row:
     verdict: Verdict
     title: str
     changes: dict[str, Any]
+
+
+def one_text(*body: str) -> tuple[Sequence, ...]:
+    return one_mail(channel="sms", template="", copies={"en": Copy(body=body)})
+
+
+LISTED = one_mail(channel="audience", template="", copies={}, listing=Listing(audience="lapsed"))
 
 
 def row(rule: str, verdict: Verdict, title: str, **changes: Any) -> Row:
@@ -159,6 +168,19 @@ MESSAGES = [
     row("send_window", HOLD, "the policy closes at 21", local_now=local(3, 21), send_until_hour=24),
     row("send_window", HOLD, "the policy opens at 8", local_now=local(3, 7), send_from_hour=0),
     row("send_window", ALLOW, "unknown zone, declared fallback", zone_known=False),
+    row("send_window", ALLOW, "a text message on Saturday", channel="sms", local_now=local(8, 10), weekdays=(5,)),
+    row("send_window", HOLD, "a text message on Sunday", channel="sms", local_now=local(9, 10), weekdays=(6,)),
+    row("send_window", HOLD, "a text message at 20", channel="sms", local_now=local(3, 20), send_until_hour=21),
+    row("send_window", ALLOW, "an audience at night", **LIST, local_now=local(3, 3)),
+    row("frequency", ALLOW, "an audience is no message", **LIST, sent_in_window=9),
+    row("hibernation", ALLOW, "sleepers on a list", **LIST, sent_since_signal=9, last_human_signal_at=ago(99)),
+    row("consent", REFUSE, "onto an audience without consent", **LIST, consent_state=""),
+    row("consent", ALLOW, "off an audience without consent", **LIST, takes_off=True, consent_state="withdrawn"),
+    row("suppression", ALLOW, "suppressed, off a list", **LIST, takes_off=True, suppressed_reason="manual"),
+    row("suppression", REFUSE, "off an audience, erased", **LIST, takes_off=True, contact_erased=True),
+    row("suppression", REFUSE, "no address", suppressed_reason=NO_ADDRESS),
+    row("recent_purchase", ALLOW, "buyers leave an audience", **LIST, takes_off=True, last_purchase_at=ago(1)),
+    row("recent_purchase", REFUSE, "buyers join no audience", **LIST, last_purchase_at=ago(1)),
     row("send_window", HOLD, "no common hour", send_from_hour=22, send_until_hour=23),
     row("holdout", ALLOW, "not held out"),
     row("holdout", REFUSE, "held out of the campaign", in_holdout=True),
@@ -391,6 +413,21 @@ PROPOSALS = [
     row("data_quality", HOLD, "too poor", quality={"consent_proof_share": 0.49}),
     row("data_quality", HOLD, "not measured", quality={}),
     row("data_quality", HOLD, "measured as nonsense", quality={"consent_proof_share": float("nan")}),
+    row("channel", ALLOW, "by e-mail"),
+    row("channel", REFUSE, "no e-mail here", channels={"sms": None}),
+    row("channel", REFUSE, "no channel at all", channels={}),
+    row("channel", ALLOW, "a text message", play_changes={"sequences": one_text("Back in stock. STOP")}),
+    row(
+        "channel",
+        REFUSE,
+        "no text messages here",
+        channels={"email": None},
+        play_changes={"sequences": one_text("STOP")},
+    ),
+    row("channel", ALLOW, "a text of 160", channels={"sms": 160}, play_changes={"sequences": one_text("a" * 160)}),
+    row("channel", REFUSE, "a text of 161", channels={"sms": 160}, play_changes={"sequences": one_text("a" * 161)}),
+    row("channel", REFUSE, "no audiences here", channels={"email": None}, play_changes={"sequences": LISTED}),
+    row("channel", ALLOW, "an audience", channels={"audience": None}, play_changes={"sequences": LISTED}),
     row("exits", ALLOW, "all exits"),
     row("exits", REFUSE, "no exit on withdrawal", play_changes={"exits": ("goal", "suppressed")}),
     row("start_date", ALLOW, "in half a year", play_changes={"schedule": schedule(starts_at=ahead(180))}),
@@ -655,4 +692,16 @@ COPIES = [
     row("length", REFUSE, "a long default", subject="Hello {{ contact.first_name | default: '" + "a" * 80 + "' }}"),
     row("length", REFUSE, "a long paragraph", body=("a" * 601,)),
     row("length", REFUSE, "nine paragraphs", body=("a",) * 9),
+    row("text_message", ALLOW, "a letter needs no word to stop it"),
+    row("text_message", ALLOW, "160 characters with the way out", text=("a" * 155 + " STOP",)),
+    row("text_message", ALLOW, "two parts", text=("a" * 301 + " STOP",)),
+    row("text_message", REFUSE, "three parts", text=("a" * 302 + " STOP",)),
+    row("text_message", ALLOW, "two parts of other signs", text=("ê" * 129 + " STOP",)),
+    row("text_message", REFUSE, "three parts of other signs", text=("ê" * 130 + " STOP",)),
+    row("text_message", REFUSE, "two places for a sign", text=("€" * 151 + " STOP",)),
+    row("text_message", REFUSE, "values take room", text=("{{ contact.first_name | default: 'you' }} " * 15 + "STOP",)),
+    row("text_message", REFUSE, "no way out", text=("Your favourites are back.",)),
+    row("text_message", REFUSE, "a way out for some", text=("{% if contact.first_name %}STOP{% else %}Hi{% endif %}",)),
+    row("text_message", REFUSE, "part of another word", text=("NONSTOP offers",)),
+    row("text_message", ALLOW, "a service message", text=("Your parcel is here.",), purpose="transactional"),
 ]

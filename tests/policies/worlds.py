@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from memory.play import Fact, Offer, Play
 from memory.proposal import Audience
-from memory.steps import Copy, ExitStep, SendStep, Sequence
+from memory.steps import Copy, ExitStep, Purpose, SendStep, Sequence
 from policies.facts import ANY_TOPIC, NEVER, NO_OFFER, ApprovalFacts, MessageFacts, ProposalFacts
 from policies.pack import Pack, parse_pack
 from policies.rule import Wording
@@ -143,6 +143,7 @@ def proposal(**changes: Any) -> ProposalFacts:
     values: dict[str, Any] = {
         "play": play(**play_changes),
         "now": NOW,
+        "channels": {"email": None, "sms": None, "audience": None},
         "audience": Audience(selected=120, reachable=100, holdout=10, treated=90),
         "consent_coverage": 0.8,
         "quality": {"consent_proof_share": 0.9},
@@ -160,8 +161,23 @@ def proposal(**changes: Any) -> ProposalFacts:
 
 
 def wording(
-    language: str = "en", *, offer: Offer | None = None, facts: tuple[Fact, ...] = (FACT,), **slots: Any
+    language: str = "en",
+    *,
+    offer: Offer | None = None,
+    facts: tuple[Fact, ...] = (FACT,),
+    text: tuple[str, ...] = (),
+    purpose: Purpose = "marketing",
+    **slots: Any,
 ) -> Wording:
-    """Short, truthful copy with some slots written otherwise."""
-    copy: Copy = examples.copy(language, **slots)
-    return Wording(copy=copy, language=language, brand=examples.brand(), offer=offer, facts=facts, where="one/mail")
+    """Short, truthful copy with some slots written otherwise, or a text message."""
+    copy = Copy(body=text) if text else examples.copy(language, **slots)
+    return Wording(
+        copy=copy,
+        language=language,
+        brand=examples.brand(),
+        offer=offer,
+        facts=facts,
+        where="one/mail",
+        channel="sms" if text else "email",
+        purpose=purpose,
+    )

@@ -52,8 +52,19 @@ def address(contact_id: int) -> str:
     return f"contact{contact_id}@shop.example.com"
 
 
+def phone(contact_id: int) -> str:
+    """As people write it: the record keeps what it was given."""
+    return f"+33 (0)6 00.00-{contact_id:04}"
+
+
 def add_contacts(
-    store: Store, ids: Collection[int], *, consent: str = "granted", proof: str = PROOF, **columns: Any
+    store: Store,
+    ids: Collection[int],
+    *,
+    consent: str = "granted",
+    proof: str = PROOF,
+    channel: str = "email",
+    **columns: Any,
 ) -> None:
     """Contacts in Paris who read English, with consent to marketing by e-mail unless it says otherwise."""
     with store.write() as connection:
@@ -65,6 +76,7 @@ def add_contacts(
                     "contact_id": one,
                     "email": address(one),
                     "email_hash": address_hash(secret, address(one)),
+                    "phone": phone(one),
                     "first_name": f"Name{one}",
                     "language": "en",
                     "time_zone": "Europe/Paris",
@@ -81,7 +93,7 @@ def add_contacts(
                 [
                     consents.Consent(
                         contact_id=one,
-                        channel="email",
+                        channel=channel,
                         purpose="marketing",
                         state=consent,
                         at=NOW - 300 * DAY,

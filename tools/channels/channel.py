@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from memory.steps import Channel as ChannelName
@@ -17,8 +17,11 @@ class Outgoing:
     """Its name in the ledger: the idempotency key where the provider takes one."""
     sender: str
     address: str
+    """An e-mail address, a number as +33612345678, or for an audience the SHA-256 of the e-mail address."""
     content: bytes
-    """For e-mail the whole message as it goes over the wire."""
+    """What is sent, as bytes: for e-mail the whole message as it goes over the wire, for SMS its text as UTF-8."""
+    fields: Mapping[str, str] = field(default_factory=dict)
+    """The same in parts, for a channel that is told them one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ class Transient:
     """False when time ran out before it: nothing speaks against trying at once."""
     away: bool = False
     """True when the other side cannot be reached at all, so that nothing else need be tried now."""
+    pause_seconds: float = 0.0
+    """How long the other side asks to be left alone; 0 when it did not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,17 @@ class Capabilities:
     """Messages claimed at a time."""
     at_once: int
     """Messages handed over at a time. Without idempotency, so many may become unknown when a worker dies."""
+    tells_each: bool = True
+    """False when the other side answers for a whole batch, so that one refusal is the refusal of all."""
+    max_length: int | None = None
+    """Longest text it takes, in characters; None for any."""
+    sandbox: bool = False
+    """True when nothing leaves the machine."""
+
+    @property
+    def html(self) -> bool:
+        """Whether a message may have a designed part besides its text."""
+        return self.carries == "email"
 
 
 class Channel(Protocol):

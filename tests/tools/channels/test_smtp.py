@@ -1,18 +1,15 @@
-"""Every channel keeps the same promises; SMTP tells what left, what did not, and what nobody knows."""
+"""SMTP tells what left, what did not, and what nobody knows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 from pydantic import SecretStr
 
 from memory.errors import ConfigurationError
 from tests.tools.mail_server import MailServer
-from tools.channels.channel import Channel, Failed, Outcome, Outgoing, Sent, Transient, Unknown
-from tools.channels.sandbox import SandboxChannel
+from tools.channels.channel import Failed, Outcome, Outgoing, Transient, Unknown
 from tools.channels.smtp import SmtpChannel, SmtpServer
 
 
@@ -21,100 +18,10 @@ def mail(key: str, address: str = "anna@shop.example.com") -> Outgoing:
     return Outgoing(key, "hello@shop.example.com", address, "\r\n".join((*lines, "")).encode())
 
 
-@dataclass
-class Way:
-    """A channel, and what arrived at its other end: how often each key, and its bytes."""
-
-    channel: Channel
-    arrived: Callable[[], dict[str, bytes]]
-    broken: Callable[[], Channel]
-
-
 @pytest.fixture
 def server() -> Iterator[MailServer]:
     with MailServer() as found:
         yield found
-
-
-@pytest.fixture(params=["sandbox", "smtp"])
-def way(request: pytest.FixtureRequest, tmp_path: Path, server: MailServer) -> Iterator[Way]:
-    """Each promise below is held by every channel."""
-    if request.param == "sandbox":
-        folder = tmp_path / "outbox"
-        blocked = tmp_path / "file"
-        blocked.write_text("in the way")
-        found = Way(
-            SandboxChannel(folder),
-            lambda: {path.stem: path.read_bytes() for path in folder.glob("*.eml")},
-            lambda: SandboxChannel(blocked / "outbox"),
-        )
-    else:
-
-        def arrived() -> dict[str, bytes]:
-            assert set(server.taken.values()) <= {1}
-            return server.contents
-
-        found = Way(
-            SmtpChannel(SmtpServer(host="127.0.0.1", port=server.port, security="none")),
-            arrived,
-            lambda: SmtpChannel(SmtpServer(host="127.0.0.1", port=9, security="none", timeout_seconds=2)),
-        )
-    yield found
-    found.channel.close()
-
-
-def test_every_message_of_a_batch_has_its_outcome_and_arrives_once(way: Way) -> None:
-    batch = [mail(f"key{number:03}") for number in range(30)]
-    outcomes = way.channel.send_many(batch, seconds=30)
-    assert [outcome.message_key for outcome in outcomes] == [message.message_key for message in batch]
-    assert all(isinstance(outcome, Sent) for outcome in outcomes)
-    assert {key: content.splitlines() for key, content in way.arrived().items()} == {
-        message.message_key: message.content.splitlines() for message in batch
-    }
-
-
-def test_several_batches_one_after_the_other_arrive_too(way: Way) -> None:
-    for turn in range(3):
-        outcomes = way.channel.send_many([mail(f"turn{turn}")], seconds=30)
-        assert isinstance(outcomes[0], Sent)
-    assert len(way.arrived()) == 3
-
-
-def test_an_empty_batch_is_nothing(way: Way) -> None:
-    assert way.channel.send_many([], seconds=30) == []
-
-
-def test_what_could_not_be_started_in_time_comes_back_and_did_not_leave(way: Way) -> None:
-    outcomes = way.channel.send_many([mail("late1"), mail("late2")], seconds=-1)
-    assert all(isinstance(outcome, Transient) for outcome in outcomes)
-    assert way.arrived() == {}
-
-
-def test_trouble_on_the_other_side_is_an_outcome_and_no_exception(way: Way) -> None:
-    broken = way.broken()
-    outcomes = broken.send_many([mail("one"), mail("two")], seconds=30)
-    broken.close()
-    assert [type(outcome) for outcome in outcomes] == [Transient, Transient]
-
-
-def test_a_channel_that_calls_itself_idempotent_delivers_a_repeated_message_once(way: Way) -> None:
-    if not way.channel.capabilities.idempotent:
-        assert way.channel.name == "smtp"
-        return
-    for _ in range(2):
-        assert isinstance(way.channel.send_many([mail("again")], seconds=30)[0], Sent)
-    assert list(way.arrived()) == ["again"]
-
-
-def test_closing_twice_does_no_harm(way: Way) -> None:
-    way.channel.send_many([mail("one")], seconds=30)
-    way.channel.close()
-    way.channel.close()
-
-
-def test_the_sandbox_leaves_no_half_written_file(tmp_path: Path) -> None:
-    SandboxChannel(tmp_path).send_many([mail("one")], seconds=30)
-    assert [path.name for path in tmp_path.iterdir()] == ["one.eml"]
 
 
 def say(server: MailServer, address: str) -> Outcome:
