@@ -144,6 +144,10 @@ def refund(connection: Connection, unsent: Collection[tuple[int, str]]) -> None:
     _write(connection, rows)
 
 
+MOST_PLACES = 12
+"""No pack's cap allows more in its window."""
+
+
 def seed(connection: Connection, sends: Iterable[tuple[int, str, datetime]], limit: int) -> int:
     """Let messages that other systems sent enter the cap: (contact, their key, when). Returns how many were new.
 

@@ -12,5 +12,7 @@ SIGNALS = (CLICK, REPLY, *VISITS)
 UNSUBSCRIBE = "unsubscribe"
 COMPLAINT = "complaint"
 BOUNCE = "bounce"
-KINDS: tuple[str, ...] = (*SIGNALS, ORDER, "open", UNSUBSCRIBE, COMPLAINT, BOUNCE, "form")
+SENT = "sent"
+"""Another system wrote to the contact."""
+KINDS: tuple[str, ...] = (*SIGNALS, ORDER, "open", UNSUBSCRIBE, COMPLAINT, BOUNCE, SENT, "form")
 """Names that the rest of Noria understands; others are kept and can be counted in segments."""

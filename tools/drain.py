@@ -12,7 +12,7 @@ import pyarrow as pa
 from sqlalchemy import Connection, Row, func, select, text, update
 
 from memory import workspace
-from memory.events import BOUNCE, ORDER
+from memory.events import BOUNCE, ORDER, SENT
 from memory.lake import SCHEMAS, Lake, LakeTable
 from memory.live_orders import order_rows
 from memory.schema import from_micros, intake, messages, to_micros
@@ -109,8 +109,25 @@ def _write(lake: Lake, rows: Sequence[Row[Any]], batch_id: str) -> None:
         lines = [line for _, bought in orders.values() for line in bought]
         if lines:
             lake.upsert(LakeTable.LINES, _table(LakeTable.LINES, lines))
+    others = [_sent(row) for row in known if row.kind == SENT]
+    if others:
+        lake.upsert(LakeTable.SENDS, _table(LakeTable.SENDS, others))
     if known:
         lake.append(LakeTable.EVENTS, _table(LakeTable.EVENTS, [_event(row) for row in known]), batch_id=batch_id)
+
+
+def _sent(row: Row[Any]) -> dict[str, Any]:
+    """A message of another system, as the lake keeps imported ones."""
+    return {
+        "message_key": row.event_id,
+        "contact_id": row.contact_id,
+        "campaign": str(row.properties.get("campaign", "")),
+        "channel": str(row.properties.get("channel", "email")),
+        "at": to_micros(row.at),
+        "delivered": True,
+        "bounced": "",
+        "source": row.source,
+    }
 
 
 def _orders(rows: Sequence[Row[Any]]) -> list[Row[Any]]:

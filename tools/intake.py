@@ -12,11 +12,11 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
 
+from memory import cap, ledger
 from memory import contacts as people
-from memory import ledger
 from memory.address import channel_named
 from memory.errors import NotFoundError
-from memory.events import BOUNCE, COMPLAINT, ORDER, SIGNALS, UNSUBSCRIBE
+from memory.events import BOUNCE, COMPLAINT, ORDER, SENT, SIGNALS, UNSUBSCRIBE
 from memory.schema import contacts, intake, messages
 from memory.store import Store, upsert
 from tools.reaction import Deed, react
@@ -226,16 +226,32 @@ def _delivered(connection: Connection, contact_id: int, event: Incoming, happene
         ledger.settle_unknown(connection, key, sent_at=happened_at, reason="the provider reported the delivery")
 
 
+def _sent_elsewhere(
+    connection: Connection, contact_id: int, event: Incoming, happened_at: datetime, at: datetime
+) -> None:
+    """Another system wrote to them: marketing takes its place under the cap, and waits for an answer like our own."""
+    if event.properties.get("purpose", "marketing") != "marketing":
+        return
+    cap.seed(connection, [(contact_id, event.event_id, happened_at)], cap.MOST_PLACES)
+    signal = contacts.c.last_human_signal_at
+    connection.execute(
+        update(contacts)
+        .where(contacts.c.contact_id == contact_id, or_(signal.is_(None), signal < happened_at))
+        .values(sent_since_signal=contacts.c.sent_since_signal + 1)
+    )
+
+
 def _channel(event: Incoming) -> str:
     return channel_named(str(event.properties.get("channel") or ""))
 
 
 # Said by mail providers on behalf of nobody in particular, and true all the same.
-_MACHINE_WORDS = frozenset({BOUNCE, COMPLAINT, DELIVERED, ORDER, UNSUBSCRIBE})
+_MACHINE_WORDS = frozenset({BOUNCE, COMPLAINT, DELIVERED, ORDER, SENT, UNSUBSCRIBE})
 _ACTS: Final[dict[str, Callable[[Connection, int, Incoming, datetime, datetime], None]]] = {
     CART: _cart,
     UNSUBSCRIBE: _unsubscribe,
     COMPLAINT: _complain,
     BOUNCE: _bounce,
     DELIVERED: _delivered,
+    SENT: _sent_elsewhere,
 }

@@ -17,9 +17,8 @@ from memory.lake import Lake
 from memory.schema import contacts, from_micros, messages, to_micros
 from memory.store import Store
 
-# No pack looks back further, and no cap allows more in that time.
+# No pack looks back further.
 _CAP_DAYS = 31
-_CAP_SLOTS = 12
 
 
 def refresh_hot_facts(store: Store, lake: Lake, *, at: datetime) -> int:
@@ -94,7 +93,7 @@ def refresh_hot_facts(store: Store, lake: Lake, *, at: datetime) -> int:
         f"""SELECT contact_id, message_key, "at" FROM sends
         WHERE bounced <> 'hard' AND "at" > {to_micros(at - timedelta(days=_CAP_DAYS))}
             AND message_key NOT IN (SELECT message_key FROM ledger)
-        QUALIFY row_number() OVER (PARTITION BY contact_id ORDER BY "at" DESC, message_key) <= {_CAP_SLOTS}
+        QUALIFY row_number() OVER (PARTITION BY contact_id ORDER BY "at" DESC, message_key) <= {cap.MOST_PLACES}
         ORDER BY contact_id, "at", message_key"""
     ).fetchall()
     return _write(store, rows.to_pylist(), recent)

@@ -277,3 +277,25 @@ def test_an_order_without_id_or_with_nulls_is_the_same_live_and_drained(place: W
     drain(place.store, place.lake)
     assert rows(place, LakeTable.ORDERS) == live
     assert [one["order_id"] for one in live] == ["e1"]
+
+
+def test_what_another_system_sent_takes_its_place_under_the_cap(place: Workplace) -> None:
+    add_contacts(place.store, [1, 2])
+    elsewhere = [event("sent", NOW - DAY, name=f"other-{number}", source="crm", human=False) for number in range(3)]
+    start(place, play(), [1, 2])
+    receive(place.store, [*elsewhere, elsewhere[0]], NOW)
+    tick(place)
+    assert counts(place.store) == {"planned": 1, "sent": 1}
+    assert reasons(place.store)["planned"] == {"frequency": 1}
+    drain(place.store, place.lake)
+    table = place.lake.connect().table("sends").to_pyarrow().to_pylist()
+    assert sorted(row["message_key"] for row in table if row["source"] == "crm") == ["other-0", "other-1", "other-2"]
+
+
+def test_a_service_of_another_system_takes_no_place(place: Workplace) -> None:
+    add_contacts(place.store, [1])
+    told = {"purpose": "transactional"}
+    receive(place.store, [event("sent", NOW - DAY, name=f"receipt-{n}", properties=told) for n in range(3)], NOW)
+    start(place, play(), [1])
+    tick(place)
+    assert counts(place.store) == {"sent": 1}
