@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -21,8 +23,8 @@ from memory import campaigns, consents, enrolments, ledger, workspace
 from memory.clock import ManualClock
 from memory.journal import verify
 from memory.play import Limits, Replacement
+from memory.schema import consent_current, messages
 from memory.schema import enrolments as enrolment_rows
-from memory.schema import messages
 from memory.steps import ExitStep, WaitStep
 from memory.steps import Sequence as PlaySequence
 from memory.store import Store
@@ -31,6 +33,7 @@ from tests.tools.scene import DAY, NOW, add_contacts, address, approve, play, st
 from tools.channels.channel import Capabilities, Outcome, Outgoing, Sent, Transient, Unknown
 from tools.intake import Incoming, receive
 from tools.launch import launch
+from tools.restore import make_safe
 from tools.worker import tick
 
 CONTACTS = tuple(range(1, 7))
@@ -122,6 +125,9 @@ class Machine(RuleBasedStateMachine):
         self.quiet_since: dict[int, int] = {}
         """How many messages had arrived when a contact said no."""
         self.arrived_when_stopped = 0
+        self.restored = False
+        self.forgotten: set[str] = set()
+        """What had left, and the restored record never knew of."""
 
     @initialize()
     def open_shop(self) -> None:
@@ -215,6 +221,34 @@ class Machine(RuleBasedStateMachine):
         self.stopped, self.arrived_when_stopped = stop, len(self.wire.arrived)
         tick(self.place)
 
+    @rule()
+    def is_backed_up(self) -> None:
+        with sqlite3.connect(self.folder / "store.db") as source, sqlite3.connect(self.folder / "backup.db") as copy:
+            source.backup(copy)
+
+    @rule()
+    def is_restored(self) -> None:
+        """The disk is lost, and an older copy takes its place, made safe before anything runs on it."""
+        if not (self.folder / "backup.db").exists() or self.restored:
+            return
+        self.restored = True
+        self.store.close()
+        for path in self.folder.glob("store.db*"):
+            path.unlink()
+        shutil.copy(self.folder / "backup.db", self.folder / "store.db")
+        self.store = Store(f"sqlite:///{self.folder / 'store.db'}")
+        self.place = replace(self.place, store=self.store)
+        make_safe(self.place, actor="cli:marie")
+        self.stopped, self.arrived_when_stopped = True, len(self.wire.arrived)
+        with self.store.read() as connection:
+            known = set(connection.execute(select(messages.c.message_key)).scalars())
+            # What was said after the backup is lost with the disk; the guide says to import it from the provider.
+            quiet = connection.execute(
+                select(consent_current.c.contact_id).where(consent_current.c.state == "withdrawn")
+            )
+            self.quiet_since = {one: self.arrivals(one) for one in quiet.scalars()}
+        self.forgotten = set(self.wire.arrived) - known
+
     @invariant()
     def the_promises_hold(self) -> None:
         with self.store.read() as connection:
@@ -233,9 +267,10 @@ class Machine(RuleBasedStateMachine):
                 # What arrived is never called anything but sent or in doubt.
                 assert row.state in {"sent", "unknown", "claimed"}, row.state
                 assert (row.campaign_id, row.contact_id) not in held_out
-        assert set(self.wire.arrived) <= {row.message_key for row in rows}
+        assert set(self.wire.arrived) - self.forgotten <= {row.message_key for row in rows}
         for contact in CONTACTS:
-            moments = sorted(at for to, at in self.wire.arrived.values() if to == address(contact))
+            remembered = {key: told for key, told in self.wire.arrived.items() if key not in self.forgotten}
+            moments = sorted(at for to, at in remembered.values() if to == address(contact))
             for first in moments:
                 assert sum(1 for at in moments if first <= at < first + WINDOW) <= 3
         for contact, before in self.quiet_since.items():
