@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import random
 import subprocess
 import sys
 import time
@@ -15,10 +17,17 @@ from sqlalchemy import select
 from memory import ledger
 from memory.clock import ManualClock
 from memory.journal import verify
-from memory.schema import messages
+from memory.play import Limits
+from memory.schema import arrivals, enrolments, messages
+from memory.steps import ExitStep
+from memory.steps import Sequence as PlaySequence
 from memory.store import Store
+from memory.trigger import EventTrigger
+from tests.tools import worker_process
 from tests.tools.mail_server import MailServer
-from tests.tools.scene import add_contacts, outbox, play, start, workplace
+from tests.tools.scene import add_contacts, approve, outbox, play, start, step, workplace
+from tools.intake import Incoming, receive
+from tools.launch import launch
 
 ROOT = Path(__file__).parents[2]
 CONTACTS = 240
@@ -116,3 +125,73 @@ def test_killed_workers_lose_nothing_where_the_channel_knows_its_keys(
     assert balance.balances
     assert balance.states == {"sent": CONTACTS}
     assert len(outbox(tmp_path)) == CONTACTS
+
+
+KILLS = 50
+
+
+@pytest.mark.slow
+def test_fifty_kills_at_random_moments_over_two_steps_and_a_door_lose_and_double_nothing(
+    any_store: Store, clock: ManualClock, tmp_path: Path
+) -> None:
+    """Contacts come in through a trigger, wait for nothing and get two messages, while workers die all the time."""
+    contacts = range(1, 401)
+    add_contacts(any_store, contacts)
+    steps = (step("first"), step("second"), ExitStep(key="end"))
+    wanted = play(
+        trigger=EventTrigger(event="cart", runs_days=30),
+        audience={"type": "all", "of": []},
+        audience_sentence="everybody",
+        sequences=(PlaySequence(key="one", title="One", steps=steps, share=1),),
+        limits=Limits(contacts_per_day=1000),
+        holdout_share=0.1,
+    )
+    place = workplace(any_store, clock, tmp_path)
+    approve(any_store, wanted, proposal_id="p1")
+    launch(place, "p1")
+    chance = random.Random(17)
+    context = multiprocessing.get_context("forkserver")
+    # A worker that starts in a blink can die fifty times in a test.
+    context.set_forkserver_preload(["tests.tools.worker_process"])
+    with MailServer(delay_seconds=0.01) as server:
+        arguments = (any_store.url, tmp_path, server.port, LEASE_SECONDS)
+        workers = [context.Process(target=worker_process.main, args=arguments, daemon=True) for _ in range(2)]
+        for worker in workers:
+            worker.start()
+        try:
+            for turn in range(KILLS):
+                few = list(contacts)[turn * 8 : turn * 8 + 8]
+                at = clock.now()
+                carts = [Incoming(event_id=f"cart-{one}", kind="cart", at=at, contact=one) for one in few]
+                receive(any_store, carts, at)
+                time.sleep(chance.uniform(0.05, 0.6))
+                victim = workers.pop(chance.randrange(2))
+                victim.kill()
+                victim.join()
+                workers.append(context.Process(target=worker_process.main, args=arguments, daemon=True))
+                workers[-1].start()
+            wait_until(lambda: _all_out(any_store), seconds=240)
+        finally:
+            for worker in workers:
+                worker.kill()
+                worker.join()
+    with any_store.read() as connection:
+        balance = ledger.reconcile(connection)
+        rows = connection.execute(select(messages)).all()
+        entered = connection.execute(select(enrolments.c.contact_id)).scalars().all()
+        assert verify(connection).intact
+    assert sorted(entered) == list(contacts)
+    assert balance.balances
+    assert balance.planned == len(rows) == 2 * len(contacts)
+    assert set(server.taken.values()) == {1}
+    sent = {row.message_key for row in rows if row.state == "sent"}
+    unknown = {row.message_key for row in rows if row.state == "unknown"}
+    assert sent <= set(server.taken) <= sent | unknown
+    assert {row.state for row in rows} <= {"sent", "unknown", "withheld"}
+
+
+def _all_out(store: Store) -> bool:
+    with store.read() as connection:
+        waiting = connection.execute(select(arrivals.c.arrival_id)).first()
+        inside = connection.execute(select(enrolments.c.enrolment_id).where(enrolments.c.state == "active")).first()
+        return waiting is None and inside is None and ledger.reconcile(connection).open == 0
