@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -215,14 +214,6 @@ def test_an_offer_that_ends_within_the_deadline_is_remarked_on() -> None:
     (finding,) = [finding for finding in review.findings if finding.rule == "offer"]
     assert finding.verdict is Verdict.ALLOW
     assert "held for long" in finding.sentence
-
-
-def test_ten_thousand_messages_are_judged_in_a_moment() -> None:
-    rows, pack = [message()] * 10_000, base_pack()
-    started = time.process_time()
-    assert all(gate_message(row, pack).allowed for row in rows)
-    # Measured at about 100,000 a second; a tenth of that would still do.
-    assert time.process_time() - started < 1.0
 
 
 def test_the_version_is_on_every_review() -> None:
