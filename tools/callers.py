@@ -19,6 +19,8 @@ from tools.anniversaries import coming_up
 if TYPE_CHECKING:
     from memory.features.table import Features
 
+_COLUMNS = ("product_id", "category", "value_cents")
+
 
 class Call(NamedTuple):
     """A contact whom the trigger would have named, and when."""
@@ -48,9 +50,15 @@ def past_calls(features: Features, trigger: EventTrigger, since: datetime, until
     found = [
         Call(row["contact_id"], from_micros(row["at"]))
         for row in _events(features, trigger.event, since, until)
-        if not trigger.where or trigger.accepts(trigger.event, json.loads(row["properties"]))
+        if not trigger.where or trigger.accepts(trigger.event, _properties(row))
     ]
     return sorted(found, key=lambda call: (call.at, call.contact_id))
+
+
+def _properties(row: dict[str, Any]) -> dict[str, Any]:
+    """What an event said, wherever the lake keeps it: an import puts the product into a column of its own."""
+    columns = {name: row[name] for name in _COLUMNS if row.get(name) not in (None, "")}
+    return columns | dict(json.loads(row["properties"]))
 
 
 def _events(features: Features, kind: str, since: datetime, until: datetime) -> Iterator[dict[str, Any]]:
@@ -63,4 +71,5 @@ def _events(features: Features, kind: str, since: datetime, until: datetime) -> 
         )
     else:
         found = table.filter(inside & table.human & (table.kind == kind))
-    yield from found.select("contact_id", "at", "properties").to_pyarrow().to_pylist()
+    names = ["contact_id", "at", "properties", *(name for name in _COLUMNS if name in found.columns)]
+    yield from found.select(*names).to_pyarrow().to_pylist()
