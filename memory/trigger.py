@@ -36,6 +36,8 @@ class EventTrigger(EventPattern, _Running):
     kind: Literal["event"] = "event"
     records: dict[Literal["product", "category"], Key] = Field(default_factory=dict)
     """Property of the event that names the record from which personal values are read."""
+    restarts: bool = False
+    """The same again, before the first message has left, starts the wait anew; messages then name its records."""
 
 
 class SegmentTrigger(_Running):
