@@ -13,7 +13,7 @@ from memory import arrivals, campaigns, enrolments, ledger
 from memory.arrivals import Arrival
 from memory.enrolments import Enrolment
 from memory.events import ORDER
-from memory.play import Goal, RecordKind
+from memory.play import Goal
 from memory.schema import contacts, messages
 from memory.steps import WaitEventStep, WaitStep
 from memory.trigger import EventTrigger
@@ -112,12 +112,7 @@ def _start_anew(connection: Connection, body: Mapping[str, Any], one: Enrolment,
         enrolments.move(connection, [(one.enrolment_id, first["key"], max(one.due_at or until, until))])
     elif not ledger.postpone(connection, one.enrolment_id, until):
         return
-    enrolments.rebind(connection, one.enrolment_id, {**one.bindings, **_records(trigger, last)})
-
-
-def _records(trigger: EventTrigger, deed: Deed) -> dict[RecordKind, str]:
-    """The records that an event names."""
-    return {kind: str(deed.properties[name]) for kind, name in trigger.records.items() if deed.properties.get(name)}
+    enrolments.rebind(connection, one.enrolment_id, {**one.bindings, **trigger.records_of(last.properties)})
 
 
 def _announce(connection: Connection, deeds: Sequence[Deed]) -> None:
@@ -127,15 +122,15 @@ def _announce(connection: Connection, deeds: Sequence[Deed]) -> None:
     for campaign in waiting:
         body = campaigns.get_version(connection, campaign.campaign_id, campaign.version).body
         trigger = EventTrigger.model_validate(body["trigger"])
-        for deed in deeds:
-            if trigger.accepts(deed.kind, dict(deed.properties)):
-                found.append(
-                    Arrival(
-                        campaign_id=campaign.campaign_id,
-                        contact_id=deed.contact_id,
-                        event_id=deed.event_id,
-                        at=deed.at,
-                        bindings=_records(trigger, deed),
-                    )
-                )
+        found += [
+            Arrival(
+                campaign_id=campaign.campaign_id,
+                contact_id=deed.contact_id,
+                event_id=deed.event_id,
+                at=deed.at,
+                bindings=trigger.records_of(deed.properties),
+            )
+            for deed in deeds
+            if trigger.accepts(deed.kind, dict(deed.properties))
+        ]
     arrivals.announce(connection, found)
