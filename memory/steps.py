@@ -102,7 +102,19 @@ class HasAttribute(_Frozen):
 
     type: Literal["attribute"] = "attribute"
     attribute: Key
-    one_of: tuple[Plain, ...] = Field(min_length=1)
+    one_of: tuple[Plain, ...] = ()
+    present: Literal[True] | None = None
+    """Whatever it says, as long as it says something."""
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> HasAttribute:
+        if bool(self.one_of) == (self.present is not None):
+            raise ValueError("give either one_of or present")
+        return self
+
+    def accepts(self, value: object) -> bool:
+        """Whether the record says so; ``value`` is None where it says nothing."""
+        return value not in (None, "") if self.present else value in self.one_of
 
 
 Condition = Annotated[InSegment | HasDone | HasAttribute, Field(discriminator="type")]

@@ -200,9 +200,7 @@ def _claim(
         else:
             verdicts.append(_kept(message, "frequency", at + HOLD, findings=message.findings))
     pool.keep([(contact_id, room[contact_id][0].message_key) for contact_id in sorted(granted)], at)
-    states = _write(
-        connection, place, verdicts, found, at, token=token, provider=channel.name, staying_in=staying_in
-    )
+    states = _write(connection, place, verdicts, found, at, token=token, provider=channel.name, staying_in=staying_in)
     return Claim(token, tuple(ready), states, tuple(dict.fromkeys(drifted)))
 
 

@@ -91,6 +91,12 @@ def test_every_step_is_told_in_both_languages(step: dict[str, object], en: str, 
     ("condition", "en", "fr"),
     [
         (CLICKED, "clicked “shoes”", "le contact a cliqué sur « shoes »"),
+        ({"type": "attribute", "attribute": "size", "present": True}, "“size” is known", "« size » est connu"),
+        (
+            {"type": "event", "event": "view", "where": [{"property": "price", "present": True}]},
+            "looked at a product with some price",
+            "le contact a regardé un produit avec price renseigné",
+        ),
         (
             {"type": "event", "event": "view", "where": [{"property": "price", "at_least": 50}]},
             "looked at a product with price of at least 50",
