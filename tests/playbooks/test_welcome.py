@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from memory import contacts
+from memory import preferences
 from memory.clock import ManualClock
+from memory.preferences import Preferences
 from memory.store import Store
 from tests.playbooks.record import EVERYBODY, did, proposed, write_record
 from tests.playbooks.scene import DAY, HOUR, Shop, open_shop
-from tests.tools.scene import NOW, add_contacts
+from tests.tools.scene import NOW, URL, add_contacts
 from tools.unsubscribe import opt_out
 
 
@@ -25,8 +26,10 @@ def shop(store: Store, clock: ManualClock, tmp_path: Path) -> Shop:
 
 
 def answers(shop: Shop, contact: int, what: str) -> None:
+    """What the preference page keeps."""
+    said = Preferences(contact_id=contact, answers={"preferred_category": what} if what else {})
     with shop.place.store.write() as connection:
-        contacts.set_attributes(connection, [(contact, "preferred_category", what)], shop.clock.now())
+        preferences.save(connection, said, shop.clock.now())
 
 
 @pytest.mark.parametrize(
@@ -40,6 +43,8 @@ def test_three_messages_over_ten_days_the_first_at_once(shop: Shop, sequence: st
     assert shop.steps(1) == steps
     assert [mail.at - NOW for mail in shop.mails(1)] == [timedelta(), 3 * DAY, 9 * DAY]
     assert shop.mails(1)[0].subject == "Welcome, Ada"
+    # Once in the footer of every message, and once more where the button asks.
+    assert [mail.text.count(f"{URL}/p/") for mail in shop.mails(1)] == [2 if sequence == "asks_first" else 1, 1, 1]
     assert shop.entries(1)[0].exit_reason == "completed"
 
 
