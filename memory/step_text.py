@@ -78,8 +78,10 @@ class _Teller:
         words = self.words
         match step:
             case SendStep():
+                if step.listing is not None:
+                    return words[f"audience_{step.listing.action}"].format(audience=self._quote(step.listing.audience))
                 copy = step.copies.get(self._asked) or step.copies.get("en") or next(iter(step.copies.values()))
-                told = words[step.channel].format(subject=self._quote(_readable(copy.subject)))
+                told = words[step.channel].format(subject=self._quote(_readable(copy.subject or copy.body[0])))
                 return told + (words["transactional"] if step.purpose == "transactional" else "")
             case WaitEventStep():
                 return words["wait_event"].format(done=self._event(step, 2), time=self._lasts(step))

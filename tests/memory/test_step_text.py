@@ -25,9 +25,20 @@ CONDITION: TypeAdapter[Condition] = TypeAdapter(Condition)
             "envoyer l’e-mail « Hello, [contact.first_name] »",
         ),
         (
-            send("a", "Hello", channel="sms", purpose="transactional"),
+            {
+                "kind": "send",
+                "key": "a",
+                "channel": "sms",
+                "purpose": "transactional",
+                "copies": {"en": {"body": ["Hello"]}},
+            },
             "send the text message “Hello” (transactional)",
             "envoyer le SMS « Hello » (transactionnel)",
+        ),
+        (
+            {"kind": "send", "key": "a", "channel": "audience", "listing": {"audience": "buyers", "action": "remove"}},
+            "take off the advertising audience “buyers”",
+            "retirer de l’audience publicitaire « buyers »",
         ),
         (wait("a", days=1), "wait 1 day", "attendre 1 jour"),
         (

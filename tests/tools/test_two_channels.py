@@ -14,7 +14,7 @@ from memory.clock import ManualClock
 from memory.enrolments import Enrolment
 from memory.play import Play
 from memory.schema import messages
-from memory.steps import ExitStep, SendStep, WaitStep
+from memory.steps import Copy, ExitStep, SendStep, WaitStep
 from memory.steps import Sequence as PlaySequence
 from memory.store import Store
 from tests.tools.scene import DAY, NOW, PROOF, add_contacts, play, start, step, workplace
@@ -36,13 +36,13 @@ class Texts(SandboxChannel):
 
 @pytest.fixture
 def place(any_store: Store, clock: ManualClock, tmp_path: Path) -> Workplace:
-    add_contacts(any_store, [1])
+    add_contacts(any_store, [1], phone="+33612345678")
     found = workplace(any_store, clock, tmp_path)
     return replace(found, channels={**found.channels, "sms": Texts(tmp_path / "texts")})
 
 
 def text(key: str) -> SendStep:
-    return step(key).model_copy(update={"channel": "sms"})
+    return SendStep(key=key, channel="sms", template="", copies={"en": Copy(body=("Your favourites are still here.",))})
 
 
 def of(sends: Sequence[SendStep]) -> Play:
