@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -22,6 +21,7 @@ from tools.lookups import Budget
 
 _SANDBOX_PEOPLE = ("cli:", "console:", "demo:", "inbox:")
 _PEOPLE = ("cli:", "console:")
+_BY_EMAIL: Mapping[Channel, int | None] = {"email": None}
 
 
 class DeskSettings(BaseModel):
@@ -30,7 +30,7 @@ class DeskSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     currency: str = "EUR"
-    channels: Mapping[Channel, int | None] = MappingProxyType({"email": None})
+    channels: Mapping[Channel, int | None] = Field(default_factory=lambda: dict(_BY_EMAIL))
     """Channels on which messages can leave, each with the longest text it takes, in characters; None for any."""
     programme_share: float = Field(default=0.0, ge=0, lt=1)
     """Share of contacts outside all marketing, as the worker uses it."""

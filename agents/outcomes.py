@@ -12,6 +12,7 @@ from sqlalchemy import Connection, func, select
 
 from agents.learning.readout import HOLDOUT, Reactions
 from agents.learning.revenue import OrderValues
+from memory import campaigns
 from memory.engine import Engine
 from memory.events import COMPLAINT, ORDER
 from memory.lake import Lake
@@ -78,6 +79,9 @@ def campaign_outcomes(
     window = timedelta(days=goal.window_days)
     with store.read() as connection:
         kept = _kept_ids(connection)
+        # The event that let a contact in is no effect of the campaign.
+        by_event = campaigns.get(connection, campaign_id).trigger_kind == "event"
+        after = timedelta(microseconds=1 if by_event else 0)
         query = (
             select(enrolments.c.contact_id, enrolments.c.in_holdout, enrolments.c.sequence_key, enrolments.c.entered_at)
             .where(enrolments.c.campaign_id == campaign_id, enrolments.c.entered_at <= as_of)
@@ -87,7 +91,7 @@ def campaign_outcomes(
             Member(
                 kept.get(row.contact_id, row.contact_id),
                 HOLDOUT if row.in_holdout else row.sequence_key,
-                row.entered_at,
+                row.entered_at + after,
                 min(row.entered_at + window, as_of),
             )
             for row in connection.execute(query)

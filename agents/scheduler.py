@@ -42,6 +42,8 @@ def schedule_by_rules(task: Task, analysis: Analysis, writing: Writing, *, note:
     reachable = analysis.opportunity.audience.reachable
     limits = task.desk.pack.limits("holdout", HoldoutLimits)
     share = min(max(analysis.opportunity.holdout_share, limits.minimum_share), limits.maximum_share)
+    if not task.playbook.holdout_share:
+        share = 0.0
     shares = arm_shares(writing, round(reachable * (1 - share)))
     runs_days = task.playbook.trigger.runs_days
     per_day = entries_per_day(reachable, runs_days) if runs_days else contacts_per_day(reachable)

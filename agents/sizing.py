@@ -57,7 +57,10 @@ def choose_holdout(reachable: int, base_rate: float, prior: Prior, wished_share:
 
     "Could reach" is the lift at the 95 % quantile of the prior. Where no share gets there, more holdout buys no proof
     of this campaign: then the smallest share that holds out 100 contacts, so that several campaigns can be pooled.
+    A playbook that wishes for none, as one that only serves does, gets none.
     """
+    if wished_share == 0:
+        return 0.0
     wished = min(max(wished_share, SMALLEST_HOLDOUT), LARGEST_HOLDOUT)
     shares = sorted({wished, *(share for share in HOLDOUT_SHARES if share >= wished)})
     hoped = _lift(base_rate, prior.mean + prior.sd * float(ndtri(0.95)))

@@ -21,9 +21,12 @@ from memory.brand import Brand
 from memory.choices import in_language
 from memory.clock import Clock
 from memory.errors import InvalidInputError, NotFoundError
+from memory.events import CONFIRM
 from memory.preferences import Preferences
 from memory.store import Store
 from memory.workspace import salt
+from tools import opt_in
+from tools.intake import Incoming, receive
 from tools.preferences import FREQUENCIES, PAUSES, Wish, choose, read
 from tools.unsubscribe import has_left, unsubscribe, verify
 
@@ -49,7 +52,7 @@ def pages_of(brand: Brand) -> Page:
 
 
 def contact_pages(store: Store, clock: Clock, brand: Brand, page: Page) -> APIRouter:
-    """`/u/` to leave, `/p/` to choose; a token of either opens both."""
+    """`/u/` to leave, `/p/` to choose, a token of either opens both; `/confirm/` to say yes to being written to."""
     router = APIRouter()
 
     @router.get("/u/{token}")
@@ -72,6 +75,35 @@ def contact_pages(store: Store, clock: Clock, brand: Brand, page: Page) -> APIRo
         return (
             Response(status_code=200) if one_click == "One-Click" else page(request, "unsubscribe.html", state="done")
         )
+
+    @router.get("/confirm/{token}")
+    def ask_in(request: Request, token: str) -> HTMLResponse:
+        """Shows a page and changes nothing: a link scanner has consented to nothing."""
+        try:
+            opt_in.verify(store, token)
+        except _NO_LINK:
+            return page(request, "confirm.html", 404, state="bad")
+        return page(request, "confirm.html", state="ask")
+
+    @router.post("/confirm/{token}")
+    def come_in(request: Request, token: str) -> HTMLResponse:
+        """Records the consent, with its proof; the same link twice changes nothing more."""
+        try:
+            way_in = opt_in.verify(store, token)
+        except _NO_LINK:
+            return page(request, "confirm.html", 404, state="bad")
+        at = clock.now()
+        said = {"channel": way_in.channel, "message_key": way_in.message_key}
+        done = Incoming(
+            event_id=f"confirm:{way_in.message_key}",
+            kind=CONFIRM,
+            at=at,
+            contact=way_in.contact_id,
+            properties=said,
+            source="noria",
+        )
+        receive(store, [done], at)
+        return page(request, "confirm.html", state="done")
 
     def form(request: Request, token: str, chosen: Preferences, **shown: Any) -> HTMLResponse:
         at = clock.now()

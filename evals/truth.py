@@ -56,7 +56,7 @@ def truth_of(
     """The truth about one playbook; ``set_aside`` are the contacts outside all marketing."""
     members = members_of(playbook, people, now)
     since = now - timedelta(days=window_days)
-    before = members_of(playbook, people, since)
+    before = callers_of(playbook, people, since)
     if not before:
         before = frozenset(one for one, person in people.items() if any(order.at < since for order in person.orders))
     reached = [one for one in before if any(since <= order.at < now for order in people[one].orders)]
@@ -96,15 +96,24 @@ def members_of(playbook: str, people: Mapping[int, Person], at: datetime) -> fro
     rhythms = {one: rhythm for one, person in people.items() if (rhythm := rhythm_of(person, at)) is not None}
     found: Callable[[int], bool] = {
         "win_back": lambda one: _is_late(rhythms[one], rhythms.values()),
-        "replenishment": lambda one: _is_due(people[one], at),
+        "replenishment": lambda one: _comes_due(people[one], at, within_days=90),
         "vip_thank_you": _champions(people, rhythms, at),
         "cross_sell": lambda one: (
             bool(people[one].group.next_category)
             and rhythms[one].orders >= 3
             and _stage(rhythms[one], rhythms.values()) == "active"
         ),
-    }[playbook]
+        "post_purchase": lambda one: any(at - 90 * _DAY <= order.at < at for order in people[one].orders),
+        # The worlds hold orders and no other events.
+    }.get(playbook, lambda one: False)
     return frozenset(one for one in rhythms if found(one))
+
+
+def callers_of(playbook: str, people: Mapping[int, Person], at: datetime) -> frozenset[int]:
+    """Whom a playbook would name on one day: who shows its signal, or, where it waits for a date, whose day it is."""
+    if playbook != "replenishment":
+        return members_of(playbook, people, at)
+    return frozenset(one for one, person in people.items() if _comes_due(person, at, within_days=1))
 
 
 def rhythm_of(person: Person, at: datetime) -> Rhythm | None:
@@ -148,9 +157,10 @@ def _is_late(rhythm: Rhythm, everybody: Iterable[Rhythm]) -> bool:
     )
 
 
-def _is_due(person: Person, at: datetime) -> bool:
+def _comes_due(person: Person, at: datetime, *, within_days: int) -> bool:
+    """Whether the day five days before it is due comes within so many days, or came in the last two."""
     found = due_in_days(person, at)
-    return found is not None and -3 <= found[0] <= 3 and found[2] >= 14
+    return found is not None and -2 <= found[0] - 5 < within_days and found[2] >= 14
 
 
 def _stage(rhythm: Rhythm, everybody: Iterable[Rhythm]) -> str:

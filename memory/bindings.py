@@ -43,6 +43,7 @@ _ALL: Final = (
     _binding("links.category", "link", "the category's page", "la page de la catégorie"),
     _binding("links.reorder", "link", "the page to order it again", "la page pour recommander"),
     _binding("links.unsubscribe", "link", "the way out, one click", "la désinscription en un clic"),
+    _binding("links.confirm", "link", "the page that confirms an address", "la page qui confirme une adresse"),
     _binding("links.preferences", "link", "the page of preferences", "la page des préférences"),
     _binding("brand.name", "text", "the name of the brand", "le nom de la marque"),
     _binding("brand.sender_name", "text", "the name of the sender", "le nom de l'expéditeur"),

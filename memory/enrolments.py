@@ -123,6 +123,13 @@ def move(connection: Connection, places: Iterable[tuple[int, str, datetime | Non
         )
 
 
+def rebind(connection: Connection, enrolment_id: int, bindings: Mapping[RecordKind, str]) -> None:
+    """Let the messages to come read other records."""
+    connection.execute(
+        update(enrolments).where(enrolments.c.enrolment_id == enrolment_id).values(bindings=dict(bindings))
+    )
+
+
 def wake(connection: Connection, enrolment_ids: Collection[int], at: datetime) -> None:
     """Their message has ended: let them go on."""
     for chunk in _chunks(sorted(set(enrolment_ids))):

@@ -14,5 +14,20 @@ COMPLAINT = "complaint"
 BOUNCE = "bounce"
 SENT = "sent"
 """Another system wrote to the contact."""
-KINDS: tuple[str, ...] = (*SIGNALS, ORDER, "open", UNSUBSCRIBE, COMPLAINT, BOUNCE, SENT, "form")
+SIGNUP_PENDING = "signup_pending"
+"""Somebody left an address and has not confirmed it yet."""
+CONFIRM = "confirm"
+"""They confirmed that the address is theirs and that they want to be written to."""
+KINDS: tuple[str, ...] = (
+    *SIGNALS,
+    ORDER,
+    "open",
+    UNSUBSCRIBE,
+    COMPLAINT,
+    BOUNCE,
+    SENT,
+    "form",
+    SIGNUP_PENDING,
+    CONFIRM,
+)
 """Names that the rest of Noria understands; others are kept and can be counted in segments."""

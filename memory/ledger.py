@@ -394,6 +394,16 @@ def ask_again(connection: Connection, contact_id: int, *, rule: str, at: datetim
     )
 
 
+def postpone(connection: Connection, enrolment_id: int, until: datetime) -> bool:
+    """Let the first message of an enrolment wait longer; False where there is none, or it may have left already."""
+    mine = messages.c.enrolment_id == enrolment_id
+    states = connection.execute(select(messages.c.state).where(mine).with_for_update()).scalars().all()
+    if states != ["planned"]:
+        return False
+    connection.execute(update(messages).where(mine, messages.c.due_at < until).values(due_at=until))
+    return True
+
+
 def give_up(connection: Connection, *, at: datetime, reason: str) -> list[Message]:
     """Everything that was due, or already claimed, becomes ``unknown``: it may have left without a trace here.
 

@@ -78,8 +78,10 @@ class _Teller:
         words = self.words
         match step:
             case SendStep():
+                if step.listing is not None:
+                    return words[f"audience_{step.listing.action}"].format(audience=self._quote(step.listing.audience))
                 copy = step.copies.get(self._asked) or step.copies.get("en") or next(iter(step.copies.values()))
-                told = words[step.channel].format(subject=self._quote(_readable(copy.subject)))
+                told = words[step.channel].format(subject=self._quote(_readable(copy.subject or copy.body[0])))
                 return told + (words["transactional"] if step.purpose == "transactional" else "")
             case WaitEventStep():
                 return words["wait_event"].format(done=self._event(step, 2), time=self._lasts(step))
@@ -113,8 +115,9 @@ class _Teller:
             case HasDone():
                 return self.words["has_done"].format(done=self._event(condition, 1))
             case HasAttribute():
+                told = self.words["attribute_present" if condition.present else "attribute"]
                 values = self._values(condition.one_of)
-                return self.words["attribute"].format(attribute=self._quote(condition.attribute), values=values)
+                return told.format(attribute=self._quote(condition.attribute), values=values)
         assert_never(condition)
 
     def trigger(self, trigger: Trigger, later: str = "") -> str:
@@ -209,6 +212,8 @@ class _Teller:
         return told
 
     def _filter(self, one: PropertyFilter) -> str:
+        if one.present:
+            return self.words["present"].format(name=one.property)
         if one.at_least is not None:
             return self.words["at_least"].format(name=one.property, value=one.at_least)
         return self.words["one_of"].format(name=one.property, values=self._values(one.one_of))

@@ -38,16 +38,17 @@ class Copy(_Frozen):
 
 
 class PropertyFilter(_Frozen):
-    """A condition on one property of an event: equal to one of some values, or a number of at least so much."""
+    """A condition on one property of an event: one of some values, a number of at least so much, or there at all."""
 
     property: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
     one_of: tuple[Plain, ...] = ()
     at_least: int | None = None
+    present: Literal[True] | None = None
 
     @model_validator(mode="after")
     def _asks_something(self) -> PropertyFilter:
-        if bool(self.one_of) == (self.at_least is not None):
-            raise ValueError("give either one_of or at_least")
+        if [bool(self.one_of), self.at_least is not None, self.present is not None].count(True) != 1:
+            raise ValueError("give one of one_of, at_least and present")
         return self
 
     def accepts(self, properties: dict[str, Any]) -> bool:
@@ -55,6 +56,8 @@ class PropertyFilter(_Frozen):
         value = properties.get(self.property)
         if self.at_least is not None:
             return isinstance(value, int | float) and not isinstance(value, bool) and value >= self.at_least
+        if self.present:
+            return value not in (None, "")
         return value in self.one_of
 
 
@@ -99,7 +102,19 @@ class HasAttribute(_Frozen):
 
     type: Literal["attribute"] = "attribute"
     attribute: Key
-    one_of: tuple[Plain, ...] = Field(min_length=1)
+    one_of: tuple[Plain, ...] = ()
+    present: Literal[True] | None = None
+    """Whatever it says, as long as it says something."""
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> HasAttribute:
+        if bool(self.one_of) == (self.present is not None):
+            raise ValueError("give either one_of or present")
+        return self
+
+    def accepts(self, value: object) -> bool:
+        """Whether the record says so; ``value`` is None where it says nothing."""
+        return value not in (None, "") if self.present else value in self.one_of
 
 
 Condition = Annotated[InSegment | HasDone | HasAttribute, Field(discriminator="type")]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -36,6 +37,12 @@ class EventTrigger(EventPattern, _Running):
     kind: Literal["event"] = "event"
     records: dict[Literal["product", "category"], Key] = Field(default_factory=dict)
     """Property of the event that names the record from which personal values are read."""
+    restarts: bool = False
+    """The same again, before the first message has left, starts the wait anew; messages then name its records."""
+
+    def records_of(self, properties: Mapping[str, Any]) -> dict[Literal["product", "category"], str]:
+        """The records that an event with these properties names."""
+        return {kind: str(properties[name]) for kind, name in self.records.items() if properties.get(name)}
 
 
 class SegmentTrigger(_Running):

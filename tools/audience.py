@@ -77,6 +77,7 @@ def preview(
     ``features`` saves computing them again; ``proposal_id`` makes the holdout that of the later campaign.
     """
     known = features or _computed(lake, at, play)
+    callers = None if play.trigger.kind == "once" else expected_callers(store, known, play, at)
     return choose(
         store,
         lake,
@@ -87,7 +88,8 @@ def preview(
         features=known,
         programme_share=programme_share,
         currency=currency,
-        only=None if play.trigger.kind == "once" else expected_callers(store, known, play, at),
+        only=callers,
+        named=callers,
     ).audience
 
 

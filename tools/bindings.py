@@ -46,6 +46,7 @@ class Recipient:
     """`{"product": product_id, "category": category}`, as the enrolment keeps them."""
     unsubscribe_url: str = ""
     preferences_url: str = ""
+    confirm_url: str = ""
     answers: Mapping[str, str] = field(default_factory=dict)
     """Question → answer, as the contact gave them."""
     code: str = ""
@@ -221,6 +222,9 @@ class _Source:
     def unsubscribe_link(self) -> str | None:
         return self._recipient.unsubscribe_url or None
 
+    def confirm_link(self) -> str | None:
+        return self._recipient.confirm_url or None
+
     def preferences_link(self) -> str | None:
         return self._recipient.preferences_url or None
 
@@ -258,6 +262,7 @@ _LOOK_UPS: Mapping[str, Callable[[_Source], str | None]] = {
     "links.category": _Source.shop_link,
     "links.reorder": _Source.reorder_link,
     "links.unsubscribe": _Source.unsubscribe_link,
+    "links.confirm": _Source.confirm_link,
     "links.preferences": _Source.preferences_link,
     "brand.name": _Source.brand_name,
     "brand.sender_name": _Source.sender_name,

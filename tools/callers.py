@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from memory.events import ORDER
 from memory.features.feature import Table
-from memory.play import Play
+from memory.play import Play, RecordKind
 from memory.schema import from_micros, to_micros
 from memory.segments.grammar import parse
 from memory.store import Store
@@ -19,38 +19,48 @@ from tools.anniversaries import coming_up
 if TYPE_CHECKING:
     from memory.features.table import Features
 
+_COLUMNS = ("product_id", "category", "value_cents")
+
 
 class Call(NamedTuple):
     """A contact whom the trigger would have named, and when."""
 
     contact_id: int
     at: datetime
+    records: dict[RecordKind, str]
 
 
-def expected_callers(store: Store, features: Features, play: Play, at: datetime) -> list[int]:
+def expected_callers(store: Store, features: Features, play: Play, at: datetime) -> dict[int, dict[RecordKind, str]]:
     """Contacts whom the trigger would name while it runs, going by the record; for ``once`` and ``api`` the audience.
 
-    An event names those who did it in as many days before ``at`` as the campaign is to run, a date those whose day
-    comes in as many days from now, a segment those who are in it now.
+    An event names those who did it in as many days before ``at`` as the campaign is to run, each with the records
+    that the last one names; a date those whose day comes in as many days from now, a segment those who are in it now.
     """
     inside = features.select(parse(play.audience))
     if isinstance(play.trigger, EventTrigger):
         since = at - timedelta(days=play.trigger.runs_days)
-        return sorted({call.contact_id for call in past_calls(features, play.trigger, since, at)}.intersection(inside))
+        records = {call.contact_id: call.records for call in past_calls(features, play.trigger, since, at)}
+        return {one: records[one] for one in inside if one in records}
     if isinstance(play.trigger, DateTrigger):
         with store.read() as connection:
-            return coming_up(connection, play.trigger, inside, features, at=at)
-    return inside
+            return {one: {} for one in coming_up(connection, play.trigger, inside, features, at=at)}
+    return {one: {} for one in inside}
 
 
 def past_calls(features: Features, trigger: EventTrigger, since: datetime, until: datetime) -> list[Call]:
     """Every event in a stretch of the past that would have named somebody, oldest first."""
     found = [
-        Call(row["contact_id"], from_micros(row["at"]))
+        Call(row["contact_id"], from_micros(row["at"]), trigger.records_of(properties))
         for row in _events(features, trigger.event, since, until)
-        if not trigger.where or trigger.accepts(trigger.event, json.loads(row["properties"]))
+        if trigger.accepts(trigger.event, properties := _properties(row))
     ]
     return sorted(found, key=lambda call: (call.at, call.contact_id))
+
+
+def _properties(row: dict[str, Any]) -> dict[str, Any]:
+    """What an event said, wherever the lake keeps it: an import puts the product into a column of its own."""
+    columns = {name: row[name] for name in _COLUMNS if row.get(name) not in (None, "")}
+    return columns | dict(json.loads(row["properties"]))
 
 
 def _events(features: Features, kind: str, since: datetime, until: datetime) -> Iterator[dict[str, Any]]:
@@ -63,4 +73,5 @@ def _events(features: Features, kind: str, since: datetime, until: datetime) -> 
         )
     else:
         found = table.filter(inside & table.human & (table.kind == kind))
-    yield from found.select("contact_id", "at", "properties").to_pyarrow().to_pylist()
+    names = ["contact_id", "at", "properties", *(name for name in _COLUMNS if name in found.columns)]
+    yield from found.select(*names).to_pyarrow().to_pylist()

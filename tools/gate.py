@@ -6,7 +6,7 @@ All of it is one transaction: what it allows is claimed before anybody else can 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -143,6 +143,7 @@ def _claim(
     verdicts: list[Verdict] = []
     ready: list[Ready] = []
     drifted: list[str] = []
+    staying_in: set[int] = set()
     room: dict[int, tuple[Message, Ready]] = {}
     pool = CodeDraw(connection)
     for group in _by_step(found):
@@ -159,6 +160,8 @@ def _claim(
         if step is None:
             verdicts += [_ended(one, "no such step") for one in group]
             continue
+        if _has_other_channels(play, group[0]):
+            staying_in |= {one.enrolment_id for one in group}
         ground = Ground(
             campaign_id=campaign.campaign_id,
             play=play,
@@ -197,7 +200,7 @@ def _claim(
         else:
             verdicts.append(_kept(message, "frequency", at + HOLD, findings=message.findings))
     pool.keep([(contact_id, room[contact_id][0].message_key) for contact_id in sorted(granted)], at)
-    states = _write(connection, place, verdicts, found, at, token=token, provider=channel.name)
+    states = _write(connection, place, verdicts, found, at, token=token, provider=channel.name, staying_in=staying_in)
     return Claim(token, tuple(ready), states, tuple(dict.fromkeys(drifted)))
 
 
@@ -257,8 +260,12 @@ def _write(
     *,
     token: str = "",
     provider: str = "",
+    staying_in: Collection[int] = (),
 ) -> Counter[str]:
-    """Verdicts onto their rows, contacts on their way, and one line for all of them in the journal."""
+    """Verdicts onto their rows, contacts on their way, and one line for all of them in the journal.
+
+    ``staying_in`` are enrolments that may go on by another channel when this one is closed to them.
+    """
     lease_until = place.lease_clock.now() + timedelta(seconds=place.lease_seconds)
     ledger.judge(
         connection,
@@ -272,7 +279,7 @@ def _write(
     of = {one.message_id: one for one in judged}
     over = [one for one in verdicts if one.state in {"suppressed", "withheld", "unknown"}]
     leaving = {of[one.message_id].enrolment_id: _LEAVES[one.reason] for one in over if one.reason in _LEAVES}
-    enrolments.leave(connection, leaving, at)
+    enrolments.leave(connection, {one: why for one, why in leaving.items() if one not in staying_in}, at)
     enrolments.wake(connection, [of[one.message_id].enrolment_id for one in over], at)
     states = Counter(str(one.state) for one in verdicts)
     if verdicts:
@@ -367,6 +374,13 @@ def _by_step(found: Iterable[Message]) -> list[list[Message]]:
 def _step(play: Play, message: Message) -> SendStep | None:
     wanted = (message.sequence_key, message.step_key)
     return next((step for sequence, step in play.sends() if (sequence.key, step.key) == wanted), None)
+
+
+def _has_other_channels(play: Play, message: Message) -> bool:
+    """Whether the sequence can reach a contact by another channel than the message's."""
+    return any(
+        sequence.key == message.sequence_key and step.channel != message.channel for sequence, step in play.sends()
+    )
 
 
 def _look_up(place: Workplace, channel: Channel, records: LakeRecords) -> None:

@@ -36,6 +36,7 @@ from policies.facts import (
 from policies.pack import Pack
 from policies.rules.pressure import PressureLimits
 from policies.rules.recent_purchase import RecentPurchaseLimits
+from tools import opt_in
 from tools.bindings import Bindings, Recipient, resolve_many, shows_code
 from tools.records import LakeRecords
 from tools.unsubscribe import WayOut, link, preferences_link, sign
@@ -102,6 +103,7 @@ class Case:
 class _WaysOut:
     unsubscribe: str
     preferences: str
+    confirm: str
 
 
 def gather(
@@ -155,6 +157,7 @@ def _gather(
                 one.records,
                 ways_out[one.contact_id].unsubscribe,
                 ways_out[one.contact_id].preferences,
+                ways_out[one.contact_id].confirm,
                 chosen[one.contact_id].answers if one.contact_id in chosen else {},
                 one.code,
             )
@@ -325,10 +328,11 @@ def _ways_out(ground: Ground, candidate: Candidate) -> _WaysOut:
     url = ground.public_url
     if not url or not candidate.message_key:
         # A preview has no message to sign for.
-        return _WaysOut(url, url)
+        return _WaysOut(url, url, url)
     way_out = WayOut(candidate.contact_id, ground.step.channel, ground.campaign_id, candidate.message_key)
     token = sign(ground.salt, way_out)
-    return _WaysOut(link(url, token), preferences_link(url, token))
+    confirm = opt_in.link(url, opt_in.sign(ground.salt, way_out))
+    return _WaysOut(link(url, token), preferences_link(url, token), confirm)
 
 
 @lru_cache(maxsize=1024)

@@ -97,7 +97,7 @@ class Grounds:
             case HasAttribute():
                 own = self._chosen.get(person.contact_id)
                 said = {**person.attributes, **(own.answers if own else {})}
-                return said.get(condition.attribute) in condition.one_of
+                return condition.accepts(said.get(condition.attribute))
 
 
 def asked_kinds(versions: Iterable[CampaignVersion]) -> set[str]:

@@ -16,9 +16,10 @@ from memory import cap, ledger
 from memory import contacts as people
 from memory.address import channel_named
 from memory.errors import NotFoundError
-from memory.events import BOUNCE, COMPLAINT, ORDER, SENT, SIGNALS, UNSUBSCRIBE
+from memory.events import BOUNCE, COMPLAINT, CONFIRM, ORDER, SENT, SIGNALS, SIGNUP_PENDING, UNSUBSCRIBE
 from memory.schema import contacts, intake, messages
 from memory.store import Store, upsert
+from tools import opt_in
 from tools.reaction import Deed, react
 from tools.unsubscribe import opt_out, stop_contact, suppress_address
 
@@ -241,6 +242,14 @@ def _sent_elsewhere(
     )
 
 
+def _pending(connection: Connection, contact_id: int, event: Incoming, happened_at: datetime, at: datetime) -> None:
+    opt_in.ask(connection, contact_id, event.event_id, event.properties, event.source, happened_at)
+
+
+def _confirm(connection: Connection, contact_id: int, event: Incoming, happened_at: datetime, at: datetime) -> None:
+    opt_in.confirm(connection, contact_id, event.event_id, event.properties, event.source, happened_at)
+
+
 def _channel(event: Incoming) -> str:
     return channel_named(str(event.properties.get("channel") or ""))
 
@@ -254,4 +263,6 @@ _ACTS: Final[dict[str, Callable[[Connection, int, Incoming, datetime, datetime],
     BOUNCE: _bounce,
     DELIVERED: _delivered,
     SENT: _sent_elsewhere,
+    SIGNUP_PENDING: _pending,
+    CONFIRM: _confirm,
 }

@@ -21,8 +21,9 @@ from memory.play import Play
 from memory.schema import campaigns, consent_current, contacts, readouts, to_micros
 from memory.segments.grammar import fields, parse
 from memory.store import Store
-from memory.trigger import EventTrigger
+from memory.trigger import DateTrigger, EventTrigger
 from policies.pack import Pack
+from tools.anniversaries import due_today
 from tools.audience import features_for, preview
 from tools.callers import expected_callers, past_calls
 from tools.feature_cache import FeatureCache
@@ -150,13 +151,13 @@ class Measures:
         return counted.model_copy(update={"sample": ()}).model_dump(mode="json")
 
     def _base_rate(self, asked: OfPlaybook) -> JsonObject:
-        """Who was in the segment one goal window ago, and how many of them reached the goal since."""
+        """Who was in the segment one goal window ago, or whose day it then was, and how many reached the goal since."""
         play = self._play(asked.playbook)
         window = timedelta(days=play.goal.window_days)
         since = self.now - window
         if isinstance(play.trigger, EventTrigger):
             return self._rate_after(play, play.trigger, since)
-        members = self._audiences_at(since).select(parse(play.audience))
+        members = self._members_at(play, since)
         bought = self._buyers(since, self.now, play.goal.category)
         basis: Literal["segment", "everybody"] = "segment"
         if not members:
@@ -169,6 +170,15 @@ class Measures:
             "window_days": play.goal.window_days,
             "basis": basis,
         }
+
+    def _members_at(self, play: Play, at: datetime) -> list[int]:
+        known = self._audiences_at(at)
+        inside = known.select(parse(play.audience))
+        if not isinstance(play.trigger, DateTrigger):
+            return inside
+        with self.store.read() as connection:
+            zone = play.schedule.fallback_zone
+            return due_today(connection, play.trigger, inside, known, at=at, fallback_zone=zone)
 
     def _rate_after(self, play: Play, trigger: EventTrigger, until: datetime) -> JsonObject:
         """Of those whom the trigger would have named before, how many reached the goal in the days after."""
@@ -331,7 +341,9 @@ def features_of(plays: Iterable[Play]) -> set[str]:
 
 
 def _audience_features(plays: Iterable[Play]) -> set[str]:
-    return {name for play in plays for name in fields(parse(play.audience))}
+    return {name for play in plays for name in features_for(play) - set(play.records.values())} | {
+        name for play in plays for name in fields(parse(play.audience))
+    }
 
 
 def _typed(form: type[BaseModel], answer: Callable[[Any], JsonObject]) -> Answerer:

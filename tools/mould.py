@@ -44,7 +44,7 @@ _ELEMENTS: Final = frozenset(
     }
 )
 _FORBIDDEN: Final = ("script", "form", "input", "iframe", "object", "embed", "base", "link")
-OWN_PAGES: Final = frozenset({"links.unsubscribe", "links.preferences"})
+OWN_PAGES: Final = frozenset({"links.unsubscribe", "links.preferences", "links.confirm"})
 """Links that lead to this installation itself."""
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 # What belongs to one contact and is certain to be there, so that a layout may place it by itself.

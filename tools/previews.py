@@ -60,7 +60,14 @@ def preview_messages(
 def _recipients(lake: Lake, play: Play, sample: Sequence[int], at: datetime) -> list[Recipient]:
     if not (play.records and sample):
         return [
-            Recipient(one, {}, unsubscribe_url=PREVIEW_URL, preferences_url=PREVIEW_URL, code=EXAMPLE_CODE)
+            Recipient(
+                one,
+                {},
+                unsubscribe_url=PREVIEW_URL,
+                preferences_url=PREVIEW_URL,
+                confirm_url=PREVIEW_URL,
+                code=EXAMPLE_CODE,
+            )
             for one in sample
         ]
     # Loads ibis and DuckDB, which most plays do not need here.
@@ -74,6 +81,7 @@ def _recipients(lake: Lake, play: Play, sample: Sequence[int], at: datetime) -> 
             records_of(play, values.get(one, {})),
             unsubscribe_url=PREVIEW_URL,
             preferences_url=PREVIEW_URL,
+            confirm_url=PREVIEW_URL,
             code=EXAMPLE_CODE,
         )
         for one in sample

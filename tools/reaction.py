@@ -15,7 +15,7 @@ from memory.enrolments import Enrolment
 from memory.events import ORDER
 from memory.play import Goal
 from memory.schema import contacts, messages
-from memory.steps import WaitEventStep
+from memory.steps import WaitEventStep, WaitStep
 from memory.trigger import EventTrigger
 
 
@@ -63,8 +63,10 @@ def _move_those_inside(connection: Connection, deeds: Sequence[Deed], at: dateti
         goal = Goal.model_validate(bodies[key]["goal"])
         if "goal" in bodies[key].get("exits", []) and any(is_goal(goal, deed) for deed in since):
             reached.append(one.enrolment_id)
-        elif _is_awaited(bodies[key], one, since):
+            continue
+        if _is_awaited(bodies[key], one, since):
             woken.append(one.enrolment_id)
+        _start_anew(connection, bodies[key], one, since)
     if reached:
         ledger.cancel(connection, messages.c.enrolment_id.in_(reached), "goal")
         enrolments.leave(connection, dict.fromkeys(reached, "goal"), at)
@@ -95,6 +97,24 @@ def _is_awaited(body: Mapping[str, Any], one: Enrolment, deeds: Sequence[Deed]) 
     return any(awaited.accepts(deed.kind, dict(deed.properties)) for deed in deeds)
 
 
+def _start_anew(connection: Connection, body: Mapping[str, Any], one: Enrolment, deeds: Sequence[Deed]) -> None:
+    """Whoever does again what let them in, before anything left, is waited for anew; messages name what came last."""
+    if not isinstance(body["trigger"], dict) or not body["trigger"].get("restarts"):
+        return
+    trigger = EventTrigger.model_validate(body["trigger"])
+    again = [deed for deed in deeds if trigger.accepts(deed.kind, dict(deed.properties))]
+    first = next(each["steps"][0] for each in body["sequences"] if each["key"] == one.sequence_key)
+    if not again or first["kind"] != "wait":
+        return
+    last = max(again, key=lambda deed: deed.at)
+    until = last.at + WaitStep.model_validate(first).duration
+    if one.step_key == first["key"]:
+        enrolments.move(connection, [(one.enrolment_id, first["key"], max(one.due_at or until, until))])
+    elif not ledger.postpone(connection, one.enrolment_id, until):
+        return
+    enrolments.rebind(connection, one.enrolment_id, {**one.bindings, **trigger.records_of(last.properties)})
+
+
 def _announce(connection: Connection, deeds: Sequence[Deed]) -> None:
     """Put contacts at the doors of running campaigns that wait for what they did."""
     waiting = campaigns.waiting_for(connection, {deed.kind for deed in deeds})
@@ -102,20 +122,15 @@ def _announce(connection: Connection, deeds: Sequence[Deed]) -> None:
     for campaign in waiting:
         body = campaigns.get_version(connection, campaign.campaign_id, campaign.version).body
         trigger = EventTrigger.model_validate(body["trigger"])
-        for deed in deeds:
-            if trigger.accepts(deed.kind, dict(deed.properties)):
-                records = {
-                    kind: str(deed.properties[name])
-                    for kind, name in trigger.records.items()
-                    if deed.properties.get(name)
-                }
-                found.append(
-                    Arrival(
-                        campaign_id=campaign.campaign_id,
-                        contact_id=deed.contact_id,
-                        event_id=deed.event_id,
-                        at=deed.at,
-                        bindings=dict(records),
-                    )
-                )
+        found += [
+            Arrival(
+                campaign_id=campaign.campaign_id,
+                contact_id=deed.contact_id,
+                event_id=deed.event_id,
+                at=deed.at,
+                bindings=trigger.records_of(deed.properties),
+            )
+            for deed in deeds
+            if trigger.accepts(deed.kind, dict(deed.properties))
+        ]
     arrivals.announce(connection, found)

@@ -56,7 +56,7 @@ def rewrite(folder: Path, old: str, new: str, name: str = "win_back") -> int:
 
 
 def test_the_packaged_playbooks_load_without_a_problem() -> None:
-    assert set(PLAYBOOKS) == {"abandoned_cart", "win_back", "replenishment", "cross_sell", "vip_thank_you"}
+    assert set(PLAYBOOKS) == {path.parent.name for path in PACKAGED.glob("*/playbook.yaml")} >= {"win_back"}
     assert all(check(playbook) == [] for playbook in PLAYBOOKS.values())
 
 

@@ -25,9 +25,20 @@ CONDITION: TypeAdapter[Condition] = TypeAdapter(Condition)
             "envoyer l’e-mail « Hello, [contact.first_name] »",
         ),
         (
-            send("a", "Hello", channel="sms", purpose="transactional"),
+            {
+                "kind": "send",
+                "key": "a",
+                "channel": "sms",
+                "purpose": "transactional",
+                "copies": {"en": {"body": ["Hello"]}},
+            },
             "send the text message “Hello” (transactional)",
             "envoyer le SMS « Hello » (transactionnel)",
+        ),
+        (
+            {"kind": "send", "key": "a", "channel": "audience", "listing": {"audience": "buyers", "action": "remove"}},
+            "take off the advertising audience “buyers”",
+            "retirer de l’audience publicitaire « buyers »",
         ),
         (wait("a", days=1), "wait 1 day", "attendre 1 jour"),
         (
@@ -91,6 +102,12 @@ def test_every_step_is_told_in_both_languages(step: dict[str, object], en: str, 
     ("condition", "en", "fr"),
     [
         (CLICKED, "clicked “shoes”", "le contact a cliqué sur « shoes »"),
+        ({"type": "attribute", "attribute": "size", "present": True}, "“size” is known", "« size » est connu"),
+        (
+            {"type": "event", "event": "view", "where": [{"property": "price", "present": True}]},
+            "looked at a product with some price",
+            "le contact a regardé un produit avec price renseigné",
+        ),
         (
             {"type": "event", "event": "view", "where": [{"property": "price", "at_least": 50}]},
             "looked at a product with price of at least 50",

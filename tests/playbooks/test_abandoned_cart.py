@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from memory import cap
 from memory.clock import ManualClock
 from memory.store import Store
+from memory.trigger import EventTrigger
+from tests.playbooks.record import EVERYBODY, did, proposed, write_record
 from tests.playbooks.scene import DAY, HOUR, MINUTE, Shop, open_shop
 from tests.tools.scene import NOW, add_contacts
 from tools.unsubscribe import opt_out
@@ -134,3 +137,59 @@ def test_the_holdout_is_reminded_of_nothing(shop: Shop, store: Store) -> None:
     assert {mail.contact for mail in shop.mails()} == set(range(10, 50)) - held_out
     states = shop.states()
     assert states["withheld"] == 2 * len(held_out)
+
+
+def test_whoever_fills_the_cart_further_is_reminded_of_what_came_last(shop: Shop) -> None:
+    shop.run("abandoned_cart", only="after_20_minutes")
+    shop.happens("cart", 1, product_id="p-coffee")
+    shop.passes(15 * MINUTE, every=5 * MINUTE)
+    shop.happens("cart", 1, product_id="p-tea")
+    shop.passes(HOUR, every=5 * MINUTE)
+    [only] = shop.mails(1)
+    assert only.at == NOW + 35 * MINUTE
+    assert "You put Tea in your cart" in only.text
+
+
+@pytest.mark.parametrize(("clicks", "then"), [(True, "second_offer"), (False, "offer")])
+def test_whoever_came_back_by_the_reminder_is_asked_and_not_paid(shop: Shop, clicks: bool, then: str) -> None:
+    shop.run("abandoned_cart", only="after_20_minutes_then_offer")
+    shop.happens("cart", 1, product_id="p-coffee")
+    shop.passes(HOUR)
+    if clicks:
+        shop.happens("click", 1, link="shop")
+    shop.passes(2 * DAY, every=HOUR)
+    assert shop.steps(1) == ["reminder_offer", then]
+    assert ("BACK10" in shop.mails(1)[1].text) is not clicks
+
+
+def test_a_second_reminder_waits_for_room_under_the_cap(shop: Shop, store: Store) -> None:
+    with store.write() as connection:
+        slots = cap.lock(connection, [1], 3)
+        for key in ("elsewhere-1", "elsewhere-2"):
+            cap.reserve(connection, {1: key}, slots, cap=cap.Cap(3, 7), at=NOW)
+            slots = cap.lock(connection, [1], 3)
+    shop.run("abandoned_cart", only="after_20_minutes")
+    shop.happens("cart", 1)
+    shop.passes(3 * DAY, every=HOUR)
+    assert shop.steps(1) == ["reminder"]
+    shop.passes(4 * DAY, every=6 * HOUR)
+    # Seven days after the two that came first there is room again.
+    assert shop.steps(1) == ["reminder", "second"]
+    assert shop.mails(1)[1].at >= NOW + 7 * DAY
+
+
+def test_a_record_of_carts_leads_to_a_proposal_that_runs_on(tmp_path: Path) -> None:
+    write_record(tmp_path, events=[*did("cart", EVERYBODY, 20), *did("cart", [1, 2], 3)])
+    proposal, why = proposed(tmp_path, "abandoned_cart")
+    assert proposal is not None, why
+    assert proposal.play.trigger == EventTrigger(
+        event="cart", records={"product": "product_id"}, restarts=True, runs_days=90
+    )
+    assert proposal.audience.selected == len(EVERYBODY)
+
+
+def test_a_record_without_carts_leads_to_none(tmp_path: Path) -> None:
+    write_record(tmp_path, events=did("visit", EVERYBODY, 20))
+    proposal, why = proposed(tmp_path, "abandoned_cart")
+    assert proposal is None
+    assert "Nobody shows its signal now" in why
