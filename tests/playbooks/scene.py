@@ -73,7 +73,9 @@ class Shop:
             wanted = wanted.model_copy(update={"sequences": kept})
         if wanted.offer is not None:
             with self.place.store.write() as connection:
-                connection.execute(insert(offers).values(**wanted.offer.model_dump(), approved_by="marie"))
+                # Whether its codes are single-use is told by the pool, not by the offer's own row.
+                kept_offer = wanted.offer.model_dump(exclude={"single_use"})
+                connection.execute(insert(offers).values(**kept_offer, approved_by="marie"))
         approve(self.place.store, wanted, at=self.clock.now())
         chosen: Any = Chosen(contacts) if contacts else None
         done = launch(self.place, "p1", features=chosen)
