@@ -166,7 +166,7 @@ def _texts(playbook: Playbook, step: SendStep, path: Path) -> Iterator[Problem]:
             yield Problem(here, error.what, error.remedy)
             continue
         yield from _unsupported(playbook, names, here)
-        if place == "link":
+        if here[-1] == "link":
             slot = parse_slot(text)
             target = binding(names[0]) if slot.is_bare else None
             if target is None or target.kind != "link" or target.name == "links.unsubscribe":
@@ -183,7 +183,10 @@ def _texts(playbook: Playbook, step: SendStep, path: Path) -> Iterator[Problem]:
         )
         return
     try:
-        yield from _unsupported(playbook, layout_names(source), here)
+        names = layout_names(source)
+        if step.choices and "copy.choices" not in names:
+            yield Problem(here, f"Layout “{step.template}” shows no choices.", "Use the layout “choices”.")
+        yield from _unsupported(playbook, names, here)
     except InvalidInputError as error:
         yield Problem(here, f"Layout “{step.template}”: {error.what}", error.remedy)
 
