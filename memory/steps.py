@@ -117,7 +117,13 @@ class HasAttribute(_Frozen):
         return value not in (None, "") if self.present else value in self.one_of
 
 
-Condition = Annotated[InSegment | HasDone | HasAttribute, Field(discriminator="type")]
+class ShowsLife(_Frozen):
+    """True of a contact who clicked, replied, came by or ordered since entering, whatever it was."""
+
+    type: Literal["signal"] = "signal"
+
+
+Condition = Annotated[InSegment | HasDone | HasAttribute | ShowsLife, Field(discriminator="type")]
 
 
 class _Step(_Frozen):

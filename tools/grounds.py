@@ -18,7 +18,7 @@ from memory.schema import campaigns as campaign_rows
 from memory.schema import contacts, intake
 from memory.schema import enrolments as enrolment_rows
 from memory.segments.grammar import fields, parse
-from memory.steps import BranchStep, Condition, HasAttribute, HasDone, InSegment
+from memory.steps import BranchStep, Condition, HasAttribute, HasDone, InSegment, ShowsLife
 from tools.gather import zone_of
 from tools.workplace import Workplace
 
@@ -98,6 +98,9 @@ class Grounds:
                 own = self._chosen.get(person.contact_id)
                 said = {**person.attributes, **(own.answers if own else {})}
                 return condition.accepts(said.get(condition.attribute))
+            case ShowsLife():
+                signal_at = person.last_human_signal_at
+                return signal_at is not None and signal_at >= enrolment.entered_at
 
 
 def asked_kinds(versions: Iterable[CampaignVersion]) -> set[str]:
@@ -126,7 +129,13 @@ def _expressions(version: CampaignVersion) -> list[dict[str, Any]]:
 
 def _people(connection: Connection, ids: set[int]) -> dict[int, Row[Any]]:
     """Each contact as who they are now: after a merge, the one they became part of."""
-    query = select(contacts.c.contact_id, contacts.c.time_zone, contacts.c.attributes, contacts.c.merged_into)
+    query = select(
+        contacts.c.contact_id,
+        contacts.c.time_zone,
+        contacts.c.attributes,
+        contacts.c.last_human_signal_at,
+        contacts.c.merged_into,
+    )
     found = {row.contact_id: row for row in connection.execute(query.where(contacts.c.contact_id.in_(sorted(ids))))}
     missing = {row.merged_into for row in found.values() if row.merged_into is not None} - found.keys()
     further = _people(connection, missing) if missing else {}

@@ -126,6 +126,15 @@ def test_signs_of_life_are_clicks_visits_replies_and_orders_by_people_never_open
     ]
 
 
+def test_messages_since_the_last_sign_of_life_count_from_it_and_not_where_none_is_known(tmp_path: Path) -> None:
+    sends = [{"contact_id": who, "at": _ago(days)} for who in (1, 2, 3) for days in (40, 20, 10)]
+    sends.append({"contact_id": 1, "at": _ago(5), "delivered": False})
+    events = [{"contact_id": 1, "kind": "click", "at": _ago(30)}, {"contact_id": 3, "kind": "open", "at": _ago(30)}]
+    bought = [purchase("a", 2, _ago(15), ("tea", 500))]
+    rows = _features(tmp_path, bought, 4, events=events, sends=sends).rows(range(1, 5), ["sends_since_signal"])
+    assert [rows[who]["sends_since_signal"] for who in range(1, 5)] == [2, 1, 0, 0]
+
+
 def test_the_own_rhythm_is_the_median_of_days_between_three_orders_or_more(tmp_path: Path) -> None:
     days = {1: [100, 90, 60], 2: [100, 90], 3: [100, 90, 60, 20], 4: [50, 50, 50]}
     bought = [
