@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from memory.errors import InvalidInputError
+from memory.features.registry import REGISTRY
 from memory.segments.grammar import parse
 
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")]
@@ -186,6 +187,16 @@ class SendStep(_Onward):
     """For the channel "audience": which one."""
     choices: tuple[Choice, ...] = Field(default=(), max_length=5)
     """Buttons of an e-mail to choose between, beside that one."""
+    records: dict[Literal["product", "category"], str] = Field(default_factory=dict)
+    """Feature that names the record of this message, read as the contact comes to it, in place of the play's."""
+
+    @field_validator("records")
+    @classmethod
+    def _features_name_records(cls, value: dict[str, str]) -> dict[str, str]:
+        for feature in value.values():
+            if feature not in REGISTRY or REGISTRY[feature].kind != "text":
+                raise ValueError(f"{feature} is no feature that names a record")
+        return value
 
     @model_validator(mode="after")
     def _fits_its_channel(self) -> SendStep:
