@@ -74,18 +74,17 @@ def look_up_members(place: Workplace) -> Members:
 def _records(
     place: Workplace, known: Features, versions: Iterable[_Version], names: Sequence[str], at: datetime
 ) -> dict[int, Mapping[str, Any]]:
-    """The features that steps read records from, for everybody who is due; after a merge, of whom they are part."""
-    due = (enrolment_rows.c.state == "active") & (enrolment_rows.c.due_at <= at)
+    """The features that steps read records from, for everybody who is due."""
     campaign_ids = sorted({campaign_id for campaign_id, _ in versions})
-    query = (
-        select(enrolment_rows.c.contact_id, contacts.c.merged_into)
-        .join(contacts, contacts.c.contact_id == enrolment_rows.c.contact_id)
-        .where(due, enrolment_rows.c.campaign_id.in_(campaign_ids))
+    query = select(enrolment_rows.c.contact_id).where(
+        enrolment_rows.c.state == "active",
+        enrolment_rows.c.due_at <= at,
+        enrolment_rows.c.campaign_id.in_(campaign_ids),
     )
     with place.store.read() as connection:
-        current = {row.contact_id: row.merged_into or row.contact_id for row in connection.execute(query)}
-    found = known.rows(sorted(set(current.values())), names)
-    return {contact_id: found.get(now, {}) for contact_id, now in current.items()}
+        ids = sorted(set(connection.execute(query).scalars()))
+    found = known.rows(ids, names)
+    return {contact_id: found.get(contact_id, {}) for contact_id in ids}
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,7 @@ def next_category(history: History, days: Table) -> Table:
     bought a; usual = the same, over all a together. Pairs need MINIMUM_SUPPORT contacts and a lift (confidence divided
     by usual) of MINIMUM_LIFT. Among the followers of a contact's RECENT_CATEGORIES the largest excess (confidence minus
     usual) wins, then the support, then the name: what everybody buys sooner or later, or in season, is no excess.
+    The first three are named.
     """
     owned = days.group_by("contact_id", "category").aggregate(first=days.day.min(), last=days.day.max())
     owned = history.engine.create_table("owned_categories", owned, temp=True)

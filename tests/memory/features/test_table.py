@@ -225,6 +225,20 @@ def test_what_comes_next_is_learned_from_the_order_in_which_others_discover(tmp_
     assert rows[1]["next_category"] is None
 
 
+def test_what_comes_second_and_third_is_another_category_by_the_same_measure(tmp_path: Path) -> None:
+    followers = {"cups": range(1, 15), "cake": range(20, 31), "spoons": range(40, 48), "trays": range(50, 56)}
+    bought: list[Purchase] = [purchase("x", 99, _ago(9), ("tea", 500))]
+    bought += [purchase("y", 98, _ago(9), ("tea", 500)), purchase("z", 98, _ago(8), ("cake", 500))]
+    for follow, who in followers.items():
+        for one in who:
+            bought += [purchase(f"{one}-1", one, _ago(100), ("tea", 500))]
+            bought += [purchase(f"{one}-2", one, _ago(50), (follow, 500))]
+    names = ["next_category", "second_next_category", "third_next_category"]
+    rows = _features(tmp_path, bought, 99).rows([98, 99], names)
+    assert list(rows[99].values()) == ["cups", "cake", "spoons"]
+    assert list(rows[98].values()) == ["cups", "spoons", "trays"]
+
+
 def test_the_favourite_hour_is_everybodys_until_the_own_habit_outweighs_it(tmp_path: Path) -> None:
     def bought_at(who: int, hour: int, times: int) -> list[Purchase]:
         days = [AS_OF.replace(hour=hour, minute=30) - timedelta(days=day) for day in range(1, times + 1)]
