@@ -55,6 +55,23 @@ def test_each_choice_is_a_button_with_its_own_label_and_link() -> None:
     assert "Coffee & cake\nhttps://shop.example.com/coffee" in text
 
 
+def test_clicks_are_counted_under_the_key_of_the_choice() -> None:
+    play = play_of(NURTURE)
+    values = example(play, "en")
+    given = Bindings("en", {**values.values, "links.unsubscribe": "https://noria.example.net/u/1"})
+    found = render(
+        play,
+        asking(TEA, COFFEE),
+        "en",
+        given,
+        lambda name, to: f"https://c.example.com/{name}?{to.removeprefix('https://')}",
+    )
+    for name in ("shop", "tea", "coffee"):
+        assert f'"https://c.example.com/{name}?shop.example.com"' in found.html
+        assert f"https://c.example.com/{name}?shop.example.com\n" in found.text
+    assert '"https://noria.example.net/u/1"' in found.html
+
+
 def test_labels_are_in_the_language_of_the_message() -> None:
     _, text = shown(asking(TEA, COFFEE), "fr")
     assert "Du thé\n" in text
