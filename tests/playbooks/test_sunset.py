@@ -13,7 +13,7 @@ from memory.clock import ManualClock
 from memory.lake import LakeTable
 from memory.store import Store
 from tests.memory.builders import as_rows
-from tests.playbooks.record import happened, orders_of, propose, sent_to
+from tests.playbooks.past import happened, orders_of, propose, sent_to
 from tests.playbooks.scene import DAY, HOUR, Shop, open_shop
 from tests.policies.worlds import base_pack
 from tests.tools.scene import NOW, Chosen, add_contacts, play
