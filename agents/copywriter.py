@@ -88,6 +88,7 @@ def copy_faults(task: Task, sequence: Sequence, step: SendStep, offer: Offer | N
             facts=tuple(fact for fact in facts if fact.language == language),
             channel=step.channel,
             purpose=step.purpose,
+            choices=step.labels(language),
             where=f"{sequence.key}/{step.key} ({language})",
         )
         review = read_copy(wording, desk.pack)

@@ -9,9 +9,13 @@ from tools.lookups import Lookups
 from tools.measures import Measures
 
 
-def lookups_for(desk: Desk, thread_id: str) -> Lookups:
-    """What an agent may look up in this thread, at this moment, within the workspace's budget."""
+def lookups_for(desk: Desk, thread_id: str, *, least_calls: int = 0) -> Lookups:
+    """What an agent may look up in this thread, at this moment, within the workspace's budget.
+
+    ``least_calls`` raises the budget for work that grows with the number of playbooks.
+    """
     now = desk.clock.now()
+    budget = desk.settings.budget.model_copy(update={"calls": max(desk.settings.budget.calls, least_calls)})
     measures = Measures(
         store=desk.store,
         lake=desk.lake,
@@ -22,7 +26,7 @@ def lookups_for(desk: Desk, thread_id: str) -> Lookups:
         programme_share=desk.settings.programme_share,
         cache=desk.features,
     )
-    return Lookups(desk.store, thread_id, measures.offered(), now=now, budget=desk.settings.budget)
+    return Lookups(desk.store, thread_id, measures.offered(), now=now, budget=budget)
 
 
 def plain_plays(desk: Desk) -> dict[str, Play]:

@@ -36,6 +36,10 @@ _BUSY = (
 )
 
 
+_CALLS_EACH = 6
+"""Look-ups that sizing one playbook takes, at most."""
+
+
 class Withheld(BaseModel):
     """A playbook that was not proposed, and what would change that."""
 
@@ -128,7 +132,7 @@ def rank(state: PlanState, desk: Desk) -> PlanState:
         busy = {one.proposal.play.playbook for one in proposals.list_proposals(connection, _BUSY)}
         # Whoever is held out of a running campaign must not get its mail from a second one.
         busy |= {one.playbook for one in campaigns.list_campaigns(connection, ["live", "paused"])}
-    lookups = lookups_for(desk, thread_id)
+    lookups = lookups_for(desk, thread_id, least_calls=_CALLS_EACH * len(desk.playbooks))
     found: list[Opportunity] = []
     withheld: list[Withheld] = []
     for name in sorted(desk.playbooks):

@@ -165,8 +165,8 @@ def _texts(playbook: Playbook, step: SendStep, path: Path) -> Iterator[Problem]:
         except InvalidInputError as error:
             yield Problem(here, error.what, error.remedy)
             continue
-        yield from _unsupported(playbook, names, here)
-        if place == "link":
+        yield from _unsupported(playbook, step, names, here)
+        if here[-1] == "link":
             slot = parse_slot(text)
             target = binding(names[0]) if slot.is_bare else None
             if target is None or target.kind != "link" or target.name == "links.unsubscribe":
@@ -183,18 +183,21 @@ def _texts(playbook: Playbook, step: SendStep, path: Path) -> Iterator[Problem]:
         )
         return
     try:
-        yield from _unsupported(playbook, layout_names(source), here)
+        names = layout_names(source)
+        if step.choices and "copy.choices" not in names:
+            yield Problem(here, f"Layout “{step.template}” shows no choices.", "Use the layout “choices”.")
+        yield from _unsupported(playbook, step, names, here)
     except InvalidInputError as error:
         yield Problem(here, f"Layout “{step.template}”: {error.what}", error.remedy)
 
 
-def _unsupported(playbook: Playbook, names: tuple[str, ...], path: Path) -> Iterator[Problem]:
+def _unsupported(playbook: Playbook, step: SendStep, names: tuple[str, ...], path: Path) -> Iterator[Problem]:
     """Bindings for which the play has no record to read."""
     given = playbook.trigger.records if isinstance(playbook.trigger, EventTrigger) else {}
     for name in names:
         root = name.split(".", 1)[0]
         kind = _RECORD_OF.get(name)
-        if kind is not None and kind not in {*playbook.records, *given}:
+        if kind is not None and kind not in {*playbook.records, *given, *step.records}:
             yield Problem(
                 path,
                 f"“{{{{ {name} }}}}” needs a {kind}, and the play names none.",

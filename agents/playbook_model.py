@@ -144,6 +144,9 @@ def sends_of(sequence: Sequence) -> list[SendStep]:
 def slots_of(step: SendStep) -> dict[str, str]:
     """Every text of a message by its place, for example `copies.en.subject`; empty ones are left out."""
     found = {"link": step.link}
+    for index, choice in enumerate(step.choices):
+        found[f"choices.{index}.link"] = choice.link
+        found |= {f"choices.{index}.labels.{language}": label for language, label in choice.labels.items()}
     for language, copy in step.copies.items():
         found |= {f"copies.{language}.{slot}": text for slot, text in copy_slots(copy).items()}
     return found

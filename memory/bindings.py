@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Kind = Literal["text", "money", "date", "code", "link", "image", "colour", "paragraphs"]
+Kind = Literal["text", "money", "date", "code", "link", "image", "colour", "paragraphs", "choices"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,7 @@ _ALL: Final = (
     _binding("copy.body", "paragraphs", "the paragraphs", "les paragraphes", in_copy=False),
     _binding("copy.button", "text", "the button slot", "le bouton", in_copy=False),
     _binding("copy.link", "link", "where the button leads", "la cible du bouton", in_copy=False),
+    _binding("copy.choices", "choices", "the choices, each with label and link", "les choix", in_copy=False),
     _binding("copy.language", "text", "language of the message", "langue du message", in_copy=False),
 )
 

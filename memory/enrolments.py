@@ -37,7 +37,7 @@ class Enrolment:
     exited_at: datetime | None = None
     exit_reason: str = ""
     bindings: dict[RecordKind, str] = field(default_factory=dict)
-    """Records that personal values are read from at the send, fixed at the entry."""
+    """Records that personal values are read from at the send: fixed at the entry, or as a step reads them anew."""
 
 
 def enter(connection: Connection, rows: Sequence[Enrolment]) -> int:

@@ -180,7 +180,8 @@ class Play(_Frozen):
     @property
     def reads_records(self) -> bool:
         """Whether personal values come from a product or a category, named by a feature or by the trigger's event."""
-        return bool(self.records) or (isinstance(self.trigger, EventTrigger) and bool(self.trigger.records))
+        named = isinstance(self.trigger, EventTrigger) and bool(self.trigger.records)
+        return bool(self.records) or named or any(step.records for _, step in self.sends())
 
     @property
     def offers(self) -> tuple[Offer, ...]:

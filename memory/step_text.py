@@ -23,6 +23,7 @@ from memory.steps import (
     PropertyFilter,
     SendStep,
     Sequence,
+    ShowsLife,
     Step,
     UpdateStep,
     WaitEventStep,
@@ -118,6 +119,8 @@ class _Teller:
                 told = self.words["attribute_present" if condition.present else "attribute"]
                 values = self._values(condition.one_of)
                 return told.format(attribute=self._quote(condition.attribute), values=values)
+            case ShowsLife():
+                return self.words["signal"]
         assert_never(condition)
 
     def trigger(self, trigger: Trigger, later: str = "") -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from memory.errors import InvalidInputError
+from memory.features.registry import REGISTRY
 from memory.segments.grammar import parse
 
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")]
@@ -117,7 +118,13 @@ class HasAttribute(_Frozen):
         return value not in (None, "") if self.present else value in self.one_of
 
 
-Condition = Annotated[InSegment | HasDone | HasAttribute, Field(discriminator="type")]
+class ShowsLife(_Frozen):
+    """True of a contact who clicked, replied, came by or ordered since entering, whatever it was."""
+
+    type: Literal["signal"] = "signal"
+
+
+Condition = Annotated[InSegment | HasDone | HasAttribute | ShowsLife, Field(discriminator="type")]
 
 
 class _Step(_Frozen):
@@ -154,6 +161,16 @@ class Listing(_Frozen):
     action: Literal["add", "remove"] = "add"
 
 
+class Choice(_Frozen):
+    """One of several buttons of a message; whoever clicks it has said which one they want."""
+
+    key: Key
+    """The ``link`` of the click event that tells of it."""
+    labels: dict[Language, Annotated[str, Field(min_length=1, max_length=60)]] = Field(min_length=1)
+    link: str = "{{ links.shop }}"
+    """Where it leads: a link binding."""
+
+
 class SendStep(_Onward):
     """Send one message on a channel: a letter, a text message, or a line to an advertising audience."""
 
@@ -168,6 +185,18 @@ class SendStep(_Onward):
     """Where an e-mail's button leads: a link binding, never an address written by a model."""
     listing: Listing | None = None
     """For the channel "audience": which one."""
+    choices: tuple[Choice, ...] = Field(default=(), max_length=5)
+    """Buttons of an e-mail to choose between, beside that one."""
+    records: dict[Literal["product", "category"], str] = Field(default_factory=dict)
+    """Feature that names the record of this message, read as the contact comes to it, in place of the play's."""
+
+    @field_validator("records")
+    @classmethod
+    def _features_name_records(cls, value: dict[str, str]) -> dict[str, str]:
+        for feature in value.values():
+            if feature not in REGISTRY or REGISTRY[feature].kind != "text":
+                raise ValueError(f"{feature} is no feature that names a record")
+        return value
 
     @model_validator(mode="after")
     def _fits_its_channel(self) -> SendStep:
@@ -197,6 +226,27 @@ class SendStep(_Onward):
     def takes_off(self) -> bool:
         """Whether it only takes the contact off an audience, which needs nobody's leave."""
         return self.listing is not None and self.listing.action == "remove"
+
+    @model_validator(mode="after")
+    def _choices_differ_and_are_written(self) -> SendStep:
+        if self.choices and self.channel != "email":
+            raise ValueError("an e-mail, and nothing else, offers choices")
+        keys = [choice.key for choice in self.choices]
+        if len(keys) != len(set(keys)):
+            raise ValueError("two choices have the same key, so nobody could tell which was clicked")
+        for choice in self.choices:
+            if lacking := sorted(set(self.copies) - set(choice.labels)):
+                raise ValueError(f"the choice {choice.key} has no label in {', '.join(lacking)}")
+        return self
+
+    def labels(self, language: str) -> tuple[str, ...]:
+        """What the choices say in one language."""
+        return tuple(choice.labels[language] for choice in self.choices)
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """Where the button and the choices lead."""
+        return (self.link, *(choice.link for choice in self.choices))
 
 
 class WaitStep(_Lasting):

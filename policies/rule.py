@@ -56,6 +56,8 @@ class Wording:
     """Approved facts of this language that stay valid until the last send."""
     channel: Channel = "email"
     purpose: Purpose = "marketing"
+    choices: tuple[str, ...] = ()
+    """Labels of the choices that the message offers."""
     where: str = ""
     """Which message, for example "single/first (en)"."""
 
@@ -64,6 +66,7 @@ class Wording:
         named = [("subject", self.copy.subject), ("preheader", self.copy.preheader), ("headline", self.copy.headline)]
         named += [(f"paragraph {number}", text) for number, text in enumerate(self.copy.body, start=1)]
         named.append(("button", self.copy.button))
+        named += [(f"choice {number}", text) for number, text in enumerate(self.choices, start=1)]
         return [(name, text) for name, text in named if text]
 
     def approved_texts(self) -> list[str]:

@@ -40,6 +40,7 @@ def wordings(facts: ProposalFacts) -> list[Wording]:
             ),
             channel=step.channel,
             purpose=step.purpose,
+            choices=step.labels(language),
             where=f"{sequence.key}/{step.key} ({language})",
         )
         for sequence, step in play.sends()

@@ -15,7 +15,7 @@ from memory.campaigns import CampaignVersion
 from memory.enrolments import Enrolment
 from memory.journal import append
 from memory.ledger import Message
-from memory.play import Play
+from memory.play import Play, RecordKind
 from memory.steps import AlertStep, SendStep
 from memory.steps import Sequence as PlaySequence
 from tools.campaign import end
@@ -32,6 +32,7 @@ class _Moves:
 
     places: list[tuple[int, str, datetime | None]] = field(default_factory=list)
     exits: dict[int, str] = field(default_factory=dict)
+    records: list[tuple[int, dict[RecordKind, str]]] = field(default_factory=list)
     planned: list[Message] = field(default_factory=list)
     attributes: list[tuple[int, str, str | int | bool]] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
@@ -46,7 +47,7 @@ def advance(place: Workplace, *, most: int | None = None) -> int:
             at = place.clock.now()
             due = enrolments.due(connection, at=at, limit=_CHUNK)
             # What became due since the look-up is looked up in the next round.
-            ready = [one for one in due if (one.campaign_id, one.version) in members.versions]
+            ready = [one for one in due if members.covers(one)]
             _move(connection, ready, members, at, place.actor)
         moved += len(ready)
         if not due:
@@ -109,6 +110,9 @@ def _move(connection: Connection, due: Sequence[Enrolment], members: Members, at
             zone=grounds.zone(one.contact_id, play.schedule.fallback_zone),
         )
         _note(moves, one, stand, play, at)
+        step = sequence_of(play, one.sequence_key).step(stand.step_key or "")
+        if isinstance(step, SendStep) and step.records:
+            moves.records.append((one.enrolment_id, grounds.records(step, one)))
     _write(connection, moves, at, actor)
 
 
@@ -145,6 +149,8 @@ def _note(moves: _Moves, one: Enrolment, stand: Stand, play: Play, at: datetime)
 
 def _write(connection: Connection, moves: _Moves, at: datetime, actor: str) -> None:
     enrolments.move(connection, moves.places)
+    for enrolment_id, records in moves.records:
+        enrolments.rebind(connection, enrolment_id, records)
     enrolments.leave(connection, moves.exits, at)
     ledger.plan(connection, moves.planned, actor=actor, at=at)
     people.set_attributes(connection, moves.attributes, at)

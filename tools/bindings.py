@@ -106,7 +106,8 @@ def resolve_many(
             continue
         product = products.get(recipient.records.get("product", ""))
         source = _Source(play, language, person, recipient, product, currency)
-        named, needed = _names(step.copies[language], step.link, play.layout(step))
+        choices = (*step.labels(language), *step.links[1:])
+        named, needed = _names(step.copies[language], step.link, play.layout(step), choices)
         values = {name: value for name in named if (value := source.value(name)) is not None}
         lacking = [name for name in needed if name not in values]
         if lacking:
@@ -270,9 +271,11 @@ _LOOK_UPS: Mapping[str, Callable[[_Source], str | None]] = {
 
 
 @lru_cache(maxsize=1024)
-def _names(copy: Copy, link: str, layout: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _names(
+    copy: Copy, link: str, layout: str, choices: tuple[str, ...] = ()
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Every binding that a message names, and those that it cannot do without."""
-    slots = [parse_slot(text) for text in texts_of(copy, link)]
+    slots = [parse_slot(text) for text in (*texts_of(copy, link), *choices)]
     named = {name for slot in slots for name in slot.names} | set(layout_names(layout))
     needed = {name for slot in slots for name in slot.needed} | set(layout_needs(layout))
     personal = sorted(name for name in named if name in _LOOK_UPS or name.startswith(ANSWER))

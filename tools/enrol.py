@@ -63,7 +63,7 @@ def enrol(
 
 def _first_place(step: Step, enters_at: datetime) -> tuple[str | None, datetime | None]:
     """Where an enrolment stands as it enters, and when it goes on; (None, …) is the door, where nothing was done."""
-    if isinstance(step, SendStep):
+    if isinstance(step, SendStep) and not step.records:
         return step.key, None
     if isinstance(step, WaitStep):
         return step.key, enters_at + step.duration

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, select
@@ -14,13 +14,17 @@ from memory import campaigns, preferences
 from memory.campaigns import CampaignVersion
 from memory.canonical import digest
 from memory.enrolments import Enrolment
+from memory.play import RecordKind
 from memory.schema import campaigns as campaign_rows
 from memory.schema import contacts, intake
 from memory.schema import enrolments as enrolment_rows
 from memory.segments.grammar import fields, parse
-from memory.steps import BranchStep, Condition, HasAttribute, HasDone, InSegment
+from memory.steps import BranchStep, Condition, HasAttribute, HasDone, InSegment, SendStep, ShowsLife
 from tools.gather import zone_of
 from tools.workplace import Workplace
+
+if TYPE_CHECKING:
+    from memory.features.table import Features
 
 _Version = tuple[str, int]
 
@@ -32,6 +36,13 @@ class Members:
     versions: Mapping[_Version, CampaignVersion] = field(default_factory=dict)
     by_expression: Mapping[str, frozenset[int]] = field(default_factory=dict)
     """Digest of a segment's expression → the contacts in it."""
+    records: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    """Contact → the features that steps read records from, for everybody who was due when it was looked up."""
+
+    def covers(self, enrolment: Enrolment) -> bool:
+        """Whether everything was looked up that the enrolment's next steps may ask."""
+        version = self.versions.get((enrolment.campaign_id, enrolment.version))
+        return version is not None and (not _record_features(version) or enrolment.contact_id in self.records)
 
 
 def look_up_members(place: Workplace) -> Members:
@@ -50,12 +61,30 @@ def look_up_members(place: Workplace) -> Members:
             for row in connection.execute(query).all()
         }
     asked = {digest(one): one for version in versions.values() for one in _expressions(version)}
-    if not asked:
+    read = {name for version in versions.values() for name in _record_features(version)}
+    if not asked and not read:
         return Members(versions)
     parsed = {name: parse(expression) for name, expression in asked.items()}
-    needed = {name for expression in parsed.values() for name in fields(expression)}
+    needed = {name for expression in parsed.values() for name in fields(expression)} | read
     known = place.features.at(place.lake, at, needed)
-    return Members(versions, {name: frozenset(known.select(one)) for name, one in parsed.items()})
+    inside = {name: frozenset(known.select(one)) for name, one in parsed.items()}
+    return Members(versions, inside, _records(place, known, versions, sorted(read), at) if read else {})
+
+
+def _records(
+    place: Workplace, known: Features, versions: Iterable[_Version], names: Sequence[str], at: datetime
+) -> dict[int, Mapping[str, Any]]:
+    """The features that steps read records from, for everybody who is due."""
+    campaign_ids = sorted({campaign_id for campaign_id, _ in versions})
+    query = select(enrolment_rows.c.contact_id).where(
+        enrolment_rows.c.state == "active",
+        enrolment_rows.c.due_at <= at,
+        enrolment_rows.c.campaign_id.in_(campaign_ids),
+    )
+    with place.store.read() as connection:
+        ids = sorted(set(connection.execute(query).scalars()))
+    found = known.rows(ids, names)
+    return {contact_id: found.get(contact_id, {}) for contact_id in ids}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +108,12 @@ class Grounds:
         person = self._people.get(contact_id)
         return zone_of(person.time_zone if person else "", fallback)[0]
 
+    def records(self, step: SendStep, enrolment: Enrolment) -> dict[RecordKind, str]:
+        """The records that a message reads: those of the step as they stand now, the others as they were."""
+        values = self._members.records.get(enrolment.contact_id, {})
+        kept = {kind: record for kind, record in enrolment.bindings.items() if kind not in step.records}
+        return kept | {kind: str(values[name]) for kind, name in step.records.items() if values.get(name) is not None}
+
     def holds(self, condition: Condition, enrolment: Enrolment) -> bool:
         """Whether a condition is true of the contact now; what nobody knows is not."""
         person = self._people.get(enrolment.contact_id)
@@ -98,6 +133,9 @@ class Grounds:
                 own = self._chosen.get(person.contact_id)
                 said = {**person.attributes, **(own.answers if own else {})}
                 return condition.accepts(said.get(condition.attribute))
+            case ShowsLife():
+                signal_at = person.last_human_signal_at
+                return signal_at is not None and signal_at >= enrolment.entered_at
 
 
 def asked_kinds(versions: Iterable[CampaignVersion]) -> set[str]:
@@ -110,6 +148,13 @@ def asked_kinds(versions: Iterable[CampaignVersion]) -> set[str]:
         for step in sequence.steps
         if isinstance(step, BranchStep) and isinstance(step.condition, HasDone)
     }
+
+
+def _record_features(version: CampaignVersion) -> set[str]:
+    """The features from which steps of a campaign read records anew."""
+    if version.digest_found != version.digest:
+        return set()
+    return {name for _, step in version.play.sends() for name in step.records.values()}
 
 
 def _expressions(version: CampaignVersion) -> list[dict[str, Any]]:
@@ -126,7 +171,13 @@ def _expressions(version: CampaignVersion) -> list[dict[str, Any]]:
 
 def _people(connection: Connection, ids: set[int]) -> dict[int, Row[Any]]:
     """Each contact as who they are now: after a merge, the one they became part of."""
-    query = select(contacts.c.contact_id, contacts.c.time_zone, contacts.c.attributes, contacts.c.merged_into)
+    query = select(
+        contacts.c.contact_id,
+        contacts.c.time_zone,
+        contacts.c.attributes,
+        contacts.c.last_human_signal_at,
+        contacts.c.merged_into,
+    )
     found = {row.contact_id: row for row in connection.execute(query.where(contacts.c.contact_id.in_(sorted(ids))))}
     missing = {row.merged_into for row in found.values() if row.merged_into is not None} - found.keys()
     further = _people(connection, missing) if missing else {}

@@ -51,6 +51,10 @@ _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _PLACEABLE: Final = frozenset({"product", "category", "last_order", "offer", "links"})
 
 
+_Choices = tuple[tuple[str, str, str], ...]
+"""Key, label and link of each choice."""
+
+
 class RenderError(InvalidInputError):
     """A layout cannot be turned into a message that may leave."""
 
@@ -96,7 +100,15 @@ class Mould:
 def make_mould(play: Play, step: SendStep, language: str) -> Mould:
     """The mould of a step in one language, kept for the next contact. Raises RenderError or SlotError."""
     offer = "none" if play.offer is None else "code" if play.offer.code or play.offer.single_use else "label"
-    return _make(play.layout(step), _Looks.of(play.brand), step.copies[language], step.link, language, offer)
+    return _make(
+        play.layout(step),
+        _Looks.of(play.brand),
+        step.copies[language],
+        step.link,
+        tuple((choice.key, choice.labels[language], choice.link) for choice in step.choices),
+        language,
+        offer,
+    )
 
 
 @dataclass(frozen=True)
@@ -152,12 +164,14 @@ class _Marks:
 
 
 @lru_cache(maxsize=512)
-def _make(source: str, looks: _Looks, copy: Copy, link: str, language: str, offer: str) -> Mould:
-    slots = dict(_slots(copy, link, offer))
-    marks = _Marks(repr((source, looks, copy, link)), iter(slots))
+def _make(source: str, looks: _Looks, copy: Copy, link: str, choices: _Choices, language: str, offer: str) -> Mould:
+    slots = dict(_slots(copy, link, choices, offer))
+    marks = _Marks(repr((source, looks, copy, link, choices)), iter(slots))
     placed: dict[str, object] = {name: mark for name, mark in marks.marks.items() if not name.startswith("copy.body.")}
     body = [mark for name, mark in marks.marks.items() if name.startswith("copy.body.")]
-    tree = nested(placed | looks.values() | {"copy.language": language, "copy.body": body})
+    buttons = [{part: marks.marks[f"choices.{key}.{part}"] for part in ("label", "link")} for key, _, _ in choices]
+    own = {"copy.language": language, "copy.body": body, "copy.choices": buttons}
+    tree = nested(placed | looks.values() | own)
     html = _convert(source, tree)
     page = BeautifulSoup(html, "html.parser")
     links = _addresses(page, marks, slots, looks)
@@ -168,13 +182,16 @@ def _make(source: str, looks: _Looks, copy: Copy, link: str, language: str, offe
     return Mould(kept, marks.pattern(html), marks.pattern(text), links)
 
 
-def _slots(copy: Copy, link: str, offer: str) -> Iterator[tuple[str, Slot]]:
+def _slots(copy: Copy, link: str, choices: _Choices, offer: str) -> Iterator[tuple[str, Slot]]:
     for name in ("subject", "preheader", "headline", "button"):
         if source := getattr(copy, name):
             yield f"copy.{name}", parse_slot(source)
     for index, paragraph in enumerate(copy.body):
         yield f"copy.body.{index}", parse_slot(paragraph)
     yield "copy.link", parse_slot(link)
+    for key, label, target in choices:
+        yield f"choices.{key}.label", parse_slot(label)
+        yield f"choices.{key}.link", parse_slot(target)
     for name in BINDINGS:
         root = name.split(".", 1)[0]
         absent = (root == "offer" and offer == "none") or (name == "offer.code" and offer == "label")
@@ -250,7 +267,7 @@ def _fixed_address_fits(address: str, marks: _Marks, looks: _Looks) -> bool:
 
 def _demand_what_the_law_wants(text: str, placed: set[str], slots: Mapping[str, Slot], looks: _Looks) -> None:
     """Refuse a layout that hides copy, the postal address or the way out."""
-    wanted = [name for name in slots if name.startswith(("copy.headline", "copy.body.", "copy.button"))]
+    wanted = [name for name in slots if name.startswith(("copy.headline", "copy.body.", "copy.button", "choices."))]
     wanted += ["copy.link"] if "copy.button" in slots else []
     lacking = [name for name in (*wanted, "links.unsubscribe") if name not in placed]
     if " ".join(looks.postal_address.split()) not in " ".join(text.split()):

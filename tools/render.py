@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Final
 
@@ -50,6 +51,11 @@ def render(play: Play, step: SendStep, language: str, values: Bindings, counted:
     tree = nested(values.values)
     links = nested(_counted(values.values, counted)) if counted else tree
     trees = {name: links if slot.is_bare else tree for name, slot in mould.slots.items()}
+    if counted:
+        # Choices are told apart by their keys, wherever they lead.
+        for choice in step.choices:
+            mine = _counted(values.values, partial(_under, counted, choice.key))
+            trees[f"choices.{choice.key}.link"] = nested(mine)
     plain = {name: _one_line(slot.text(trees[name])) for name, slot in mould.slots.items()}
     rich = {name: slot.html(trees[name]) for name, slot in mould.slots.items()}
     _none_empty(plain, step, language)
@@ -117,6 +123,10 @@ def example(play: Play, language: str, *, bare: bool = False) -> Bindings:
         }
     absent = {name for name, value in values.items() if not value or (bare and may_be_missing(name))}
     return Bindings(language, {name: value for name, value in values.items() if name not in absent})
+
+
+def _under(counted: Counted, key: str, _name: str, target: str) -> str:
+    return counted(key, target)
 
 
 def _counted(values: Mapping[str, str], counted: Counted) -> dict[str, str]:

@@ -89,4 +89,22 @@ CATEGORIES: tuple[Feature, ...] = (
             "Catégorie que découvrent ensuite le plus souvent les acheteurs des mêmes catégories, et qui lui manque.",
         ),
     ),
+    define(
+        "second_next_category",
+        "text",
+        "",
+        Source.NEXT,
+        column("second_next_category"),
+        ("second category likely next", "The category that comes second by the same measure."),
+        ("deuxième catégorie probable", "Catégorie qui vient en deuxième selon la même mesure."),
+    ),
+    define(
+        "third_next_category",
+        "text",
+        "",
+        Source.NEXT,
+        column("third_next_category"),
+        ("third category likely next", "The category that comes third by the same measure."),
+        ("troisième catégorie probable", "Catégorie qui vient en troisième selon la même mesure."),
+    ),
 )

@@ -84,6 +84,22 @@ ENGAGEMENT: tuple[Feature, ...] = (
         otherwise=0,
     ),
     define(
+        "sends_since_signal",
+        "number",
+        "messages",
+        Source.UNANSWERED,
+        column("sends_since_signal"),
+        (
+            "messages since the last sign of life",
+            "Delivered messages since the last click, visit, reply or order by a person; 0 where no sign is on record.",
+        ),
+        (
+            "messages depuis le dernier signe de vie",
+            "Messages remis depuis le dernier clic, visite, réponse ou commande humaine ; 0 sans signe connu.",
+        ),
+        otherwise=0,
+    ),
+    define(
         "sends_30d",
         "number",
         "messages",

@@ -27,6 +27,8 @@ MINIMUM_SUPPORT = 5
 MINIMUM_LIFT = 1.1
 FOLLOWERS = 20
 """Of each category, those that are kept."""
+NEXT = ("next_category", "second_next_category", "third_next_category")
+"""The features that name what is likely next, likeliest first."""
 RECENT_CATEGORIES = 5
 """Of each contact, those whose followers are looked at."""
 
@@ -91,12 +93,13 @@ def replenishment(history: History, days: Table) -> Table:
 
 
 def next_category(history: History, days: Table) -> Table:
-    """Per contact the category they lack that contacts with the same recent categories most often discover next.
+    """Per contact the categories they lack that contacts with the same recent categories most often discover next.
 
     For categories a and b: confidence = contacts who first bought b after they first bought a, divided by contacts who
     bought a; usual = the same, over all a together. Pairs need MINIMUM_SUPPORT contacts and a lift (confidence divided
     by usual) of MINIMUM_LIFT. Among the followers of a contact's RECENT_CATEGORIES the largest excess (confidence minus
     usual) wins, then the support, then the name: what everybody buys sooner or later, or in season, is no excess.
+    The first three are named.
     """
     owned = days.group_by("contact_id", "category").aggregate(first=days.day.min(), last=days.day.max())
     owned = history.engine.create_table("owned_categories", owned, temp=True)
@@ -106,8 +109,17 @@ def next_category(history: History, days: Table) -> Table:
         recent.contact_id, category=pairs.after, excess=pairs.excess, support=pairs.support
     )
     lacking = reached.anti_join(owned, ["contact_id", "category"])
-    best = first(lacking, [lacking.excess.desc(), lacking.support.desc(), lacking.category])
-    return best.select("contact_id", next_category=best.category)
+    # One category may follow several of those that the contact has.
+    order = [lacking.excess.desc(), lacking.support.desc()]
+    turn = ibis.row_number().over(ibis.window(group_by=[lacking.contact_id, lacking.category], order_by=order))
+    once = lacking.mutate(turn=turn)
+    once = once.filter(once.turn == 0)
+    order = [once.excess.desc(), once.support.desc(), once.category]
+    place = ibis.row_number().over(ibis.window(group_by=once.contact_id, order_by=order))
+    placed = once.mutate(place=place)
+    return placed.group_by("contact_id").aggregate(
+        **{name: placed.category.max(where=placed.place == number) for number, name in enumerate(NEXT)}
+    )
 
 
 def _pairs(history: History, owned: Table) -> Table:

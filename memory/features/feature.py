@@ -48,6 +48,7 @@ class Source(Enum):
     COSTS = "costs"
     EVENTS = "events"
     SENDS = "sends"
+    UNANSWERED = "unanswered"
     RHYTHM = "rhythm"
     FAVOURITES = "favourites"
     REPLENISHMENT = "replenishment"

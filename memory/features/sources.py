@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import ibis  # type: ignore[import-untyped]  # it ships no types
 
+from memory.events import SIGNALS
 from memory.features.categories import category_days, favourites, next_category, replenishment
 from memory.features.feature import DAY_MICROS, Feature, Source, Table
 from memory.features.history import History
@@ -34,6 +35,7 @@ class Sources:
         by_contact: dict[Source, Callable[[], Table]] = {
             Source.CONTACTS: lambda: history.contacts,
             Source.RHYTHM: self._rhythm,
+            Source.UNANSWERED: self._unanswered,
             Source.FAVOURITES: lambda: favourites(history, self._category_days()),
             Source.REPLENISHMENT: lambda: replenishment(history, self._category_days()),
             Source.NEXT: lambda: next_category(history, self._category_days()),
@@ -57,6 +59,19 @@ class Sources:
         return lines.left_join(products, "product_id").select(
             lines.contact_id, lines.quantity, lines.amount_cents, products.cost_cents
         )
+
+    def _unanswered(self) -> Table:
+        events, orders, sends = self._history.events, self._history.orders, self._history.sends
+        signals = ibis.union(
+            events.filter(events.kind.isin(SIGNALS)).select("contact_id", "at"),
+            orders.filter(orders.bought).select("contact_id", "at"),
+            distinct=False,
+        )
+        last = signals.group_by(of_contact_id=signals.contact_id).aggregate(signal_at=signals.at.max())
+        since = sends.filter(sends.delivered).left_join(last, sends.contact_id == last.of_contact_id)
+        # Without any sign of life nothing is known, so nothing counts as unanswered.
+        unanswered = since.filter(since.at > since.signal_at)
+        return unanswered.group_by("contact_id").aggregate(sends_since_signal=unanswered.count())
 
     def _rhythm(self) -> Table:
         orders = self._history.orders.filter(self._history.orders.bought)

@@ -16,6 +16,7 @@ class LengthLimits(Parameters):
     headline_characters: int = Field(default=90, ge=10)
     paragraph_characters: int = Field(default=600, ge=40)
     button_characters: int = Field(default=40, ge=5)
+    """Also of each choice."""
     paragraphs: int = Field(default=8, ge=1)
 
 
@@ -28,7 +29,8 @@ def read(wording: Wording, limits: LengthLimits) -> list[Ruling]:
     }
     said = []
     for slot, text in written(wording):
-        size, most = len(text), longest.get(slot, limits.paragraph_characters)
+        kind = "button" if slot.startswith("choice ") else slot
+        size, most = len(text), longest.get(kind, limits.paragraph_characters)
         if size > most:
             said.append(
                 refuse(

@@ -32,14 +32,15 @@ def review(facts: ProposalFacts, limits: LinkLimits, context: Context) -> list[R
     play = facts.play
     allowed = allowed_domains(play.brand) | set(limits.extra_domains)
     said = []
-    for sequence, step in play.sends():
-        match = _ONE_BINDING.fullmatch(step.link)
+    buttons = [(sequence, step, link) for sequence, step in play.sends() for link in step.links]
+    for sequence, step, link in buttons:
+        match = _ONE_BINDING.fullmatch(link)
         binding = BINDINGS.get(match["name"]) if match else None
         if binding is None or binding.kind != "link" or binding.name == "links.unsubscribe" or not binding.in_copy:
             said.append(
                 refuse(
-                    f"The button of {sequence.key}/{step.key} does not lead to a link on record.",
-                    fact=step.link,
+                    f"A button of {sequence.key}/{step.key} does not lead to a link on record.",
+                    fact=link,
                     limit="a binding such as {{ links.shop }}",
                     part="copy",
                 )

@@ -104,8 +104,11 @@ def test_copy_holds_no_digit_of_its_own(name: str) -> None:
             assert not re.search(r"\d", words)
 
 
-def test_only_win_back_asks_for_the_hibernation_exemption() -> None:
-    assert {name for name, playbook in PLAYBOOKS.items() if playbook.limits.hibernation_exempt} == {"win_back"}
+def test_only_win_back_and_sunset_ask_for_the_hibernation_exemption() -> None:
+    assert {name for name, playbook in PLAYBOOKS.items() if playbook.limits.hibernation_exempt} == {
+        "win_back",
+        "sunset",
+    }
 
 
 def test_without_an_offer_only_the_sequences_that_need_none_are_left() -> None:

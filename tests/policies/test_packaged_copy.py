@@ -22,7 +22,13 @@ def test_the_copy_of_every_packaged_playbook_is_allowed() -> None:
                     continue
                 for language, copy in step.copies.items():
                     wording = Wording(
-                        copy=copy, language=language, brand=examples.brand(), offer=OFFER, facts=(), where=step.key
+                        copy=copy,
+                        language=language,
+                        brand=examples.brand(),
+                        offer=OFFER,
+                        facts=(),
+                        choices=step.labels(language),
+                        where=step.key,
                     )
                     review = read_copy(wording, base_pack())
                     against = [finding for finding in review.findings if finding.verdict is not Verdict.ALLOW]

@@ -126,6 +126,15 @@ def test_signs_of_life_are_clicks_visits_replies_and_orders_by_people_never_open
     ]
 
 
+def test_messages_since_the_last_sign_of_life_count_from_it_and_not_where_none_is_known(tmp_path: Path) -> None:
+    sends = [{"contact_id": who, "at": _ago(days)} for who in (1, 2, 3) for days in (40, 20, 10)]
+    sends.append({"contact_id": 1, "at": _ago(5), "delivered": False})
+    events = [{"contact_id": 1, "kind": "click", "at": _ago(30)}, {"contact_id": 3, "kind": "open", "at": _ago(30)}]
+    bought = [purchase("a", 2, _ago(15), ("tea", 500))]
+    rows = _features(tmp_path, bought, 4, events=events, sends=sends).rows(range(1, 5), ["sends_since_signal"])
+    assert [rows[who]["sends_since_signal"] for who in range(1, 5)] == [2, 1, 0, 0]
+
+
 def test_the_own_rhythm_is_the_median_of_days_between_three_orders_or_more(tmp_path: Path) -> None:
     days = {1: [100, 90, 60], 2: [100, 90], 3: [100, 90, 60, 20], 4: [50, 50, 50]}
     bought = [
@@ -214,6 +223,20 @@ def test_what_comes_next_is_learned_from_the_order_in_which_others_discover(tmp_
     assert rows[23]["next_category"] is None
     # Who has it already lacks nothing.
     assert rows[1]["next_category"] is None
+
+
+def test_what_comes_second_and_third_is_another_category_by_the_same_measure(tmp_path: Path) -> None:
+    followers = {"cups": range(1, 15), "cake": range(20, 31), "spoons": range(40, 48), "trays": range(50, 56)}
+    bought: list[Purchase] = [purchase("x", 99, _ago(9), ("tea", 500))]
+    bought += [purchase("y", 98, _ago(9), ("tea", 500)), purchase("z", 98, _ago(8), ("cake", 500))]
+    for follow, who in followers.items():
+        for one in who:
+            bought += [purchase(f"{one}-1", one, _ago(100), ("tea", 500))]
+            bought += [purchase(f"{one}-2", one, _ago(50), (follow, 500))]
+    names = ["next_category", "second_next_category", "third_next_category"]
+    rows = _features(tmp_path, bought, 99).rows([98, 99], names)
+    assert list(rows[99].values()) == ["cups", "cake", "spoons"]
+    assert list(rows[98].values()) == ["cups", "spoons", "trays"]
 
 
 def test_the_favourite_hour_is_everybodys_until_the_own_habit_outweighs_it(tmp_path: Path) -> None:
