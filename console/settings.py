@@ -205,6 +205,8 @@ class Settings(_Section):
     """Empty for SQLite in the workspace; a postgresql+psycopg:// address otherwise, better set as NORIA_STORE_URL."""
     public_url: str = ""
     """Where contacts reach the unsubscribe page from the internet, for example https://news.example.com."""
+    playbooks: tuple[str, ...] = ()
+    """Those that may be proposed; empty for all."""
     policy_pack: str = "base"
     channel: ChannelSettings = ChannelSettings()
     channels: OtherChannels = OtherChannels()

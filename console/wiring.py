@@ -137,11 +137,22 @@ class Workspace:
 
     @cached_property
     def playbooks(self) -> dict[str, Playbook]:
-        """The packaged playbooks and the team's own; an own one of the same name wins."""
+        """The packaged playbooks and the team's own (of the same name, the own one), or those of them in the settings.
+
+        Raises ConfigurationError for a name that no playbook has.
+        """
         from agents.playbook import load_playbooks
 
         own = self.folder / "playbooks"
-        return {**load_playbooks(PACKAGED_PLAYBOOKS), **(load_playbooks(own) if own.is_dir() else {})}
+        found = {**load_playbooks(PACKAGED_PLAYBOOKS), **(load_playbooks(own) if own.is_dir() else {})}
+        wanted = self.settings.playbooks
+        if unknown := sorted(set(wanted) - found.keys()):
+            raise ConfigurationError(
+                f"There is no playbook {', '.join(unknown)}.",
+                where=f"{SETTINGS_FILE}, playbooks",
+                remedy=f"There are: {', '.join(sorted(found))}.",
+            )
+        return {name: found[name] for name in wanted} if wanted else found
 
     @cached_property
     def public_url(self) -> str:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from memory.features.table import Features
 
 _CHUNK = 500
-LOOK_EVERY = timedelta(hours=1)
+LOOK_EVERY = timedelta(days=1)
 """How often segments and dates are looked at."""
 TOO_LATE = timedelta(days=1)
 """An event that could not be acted on for so long is let go: it answers a moment that has passed."""
@@ -64,7 +64,7 @@ def _answer_arrivals(place: Workplace) -> int:
 
 
 def _look_around(place: Workplace) -> int:
-    """Segments and dates, at most once an hour each."""
+    """Segments and dates, once a day each: what they are made of counts in days."""
     at = place.clock.now()
     with place.store.read() as connection:
         live = [
@@ -75,23 +75,26 @@ def _look_around(place: Workplace) -> int:
             and one.starts_at <= at
         ]
         versions = [campaigns.get_version(connection, one.campaign_id, one.version) for one in live]
+    sound = {one.campaign_id: one.play for one in versions if one.digest_found == one.digest}
+    if not live:
+        return 0
+    # Who consented or arrived since must be seen now; one computation serves every campaign.
+    refresh(place.store, place.lake)
+    features = place.features.at(place.lake, at, {name for play in sound.values() for name in features_for(play)})
     entered = 0
-    if live:
-        # Who consented or arrived since must be seen now.
-        refresh(place.store, place.lake)
-    for campaign, version in zip(live, versions, strict=True):
-        if version.digest_found == version.digest:
-            named = _named(place, version.play, at)
-            entered += _admit(place, campaign.campaign_id, dict.fromkeys(named, _Caller(at, {})))
+    for campaign in live:
+        play = sound.get(campaign.campaign_id)
+        if play is not None:
+            named = _named(place, play, features, at)
+            entered += _admit(place, campaign.campaign_id, dict.fromkeys(named, _Caller(at, {})), features=features)
         with place.store.write() as connection:
             campaigns.checked(connection, campaign.campaign_id, at)
     return entered
 
 
-def _named(place: Workplace, play: Play, at: datetime) -> list[int]:
+def _named(place: Workplace, play: Play, features: Features, at: datetime) -> list[int]:
     """Contacts whom a segment or a date names at this moment, the audience included."""
     trigger = play.trigger
-    features = _features(place, play, at)
     inside = features.select(parse(play.audience))
     if isinstance(trigger, SegmentTrigger):
         return inside
@@ -100,7 +103,13 @@ def _named(place: Workplace, play: Play, at: datetime) -> list[int]:
         return due_today(connection, trigger, inside, features, at=at, fallback_zone=play.schedule.fallback_zone)
 
 
-def _admit(place: Workplace, campaign_id: str, callers: Mapping[int, _Caller], waiting: Sequence[Arrival] = ()) -> int:
+def _admit(
+    place: Workplace,
+    campaign_id: str,
+    callers: Mapping[int, _Caller],
+    waiting: Sequence[Arrival] = (),
+    features: Features | None = None,
+) -> int:
     """Let those in whom the campaign's rules allow: audience, re-entry, entries per day; everybody else is let go."""
     at = place.clock.now()
     with place.store.read() as connection:
@@ -118,7 +127,7 @@ def _admit(place: Workplace, campaign_id: str, callers: Mapping[int, _Caller], w
             play,
             at=at,
             campaign_id=campaign_id,
-            features=None if _asks_nothing(play) else _features(place, play, at),
+            features=None if _asks_nothing(play) else features or _features(place, play, at),
             programme_share=place.programme_share,
             currency=place.currency,
             shares=shares,

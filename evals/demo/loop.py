@@ -36,6 +36,9 @@ WorldKind = Literal["normal", "null", "harmful"]
 STEP = timedelta(hours=6)
 DAYS = 28
 
+PLAYBOOKS = ("win_back", "cross_sell", "vip_thank_you")
+"""Of those that start once: their four weeks end within the act, and so do their read-outs."""
+
 BRIEF = Brief(
     brief_id="demo-autumn",
     metric="repeat orders",
@@ -61,7 +64,10 @@ def play_loop(
     say("[bold]Noria, once around the loop[/bold]")
     say("Real purchases of 2,469 households up to 1 October 2017; names and addresses are made up. "
         "[yellow]What customers do after that is simulated[/yellow], and labelled so.")  # fmt: skip
-    with shop_stage(folder, seed=seed, progress=progress) as stage, stage.workspace.threads() as threads:
+    with (
+        shop_stage(folder, seed=seed, progress=progress, playbooks=PLAYBOOKS) as stage,
+        stage.workspace.threads() as threads,
+    ):
         _tell_import(stage, started)
         market = market_of(stage, world, seed)
         first = plan(threads, BRIEF)

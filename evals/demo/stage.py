@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,11 +38,16 @@ class Stage:
 
 
 @contextmanager
-def empty_stage(folder: Path, at: datetime, name: str = "Marlow & Finch (demo)", *, seed: int = 1) -> Iterator[Stage]:
-    """A workspace without data that sends to a local server; a demo folder of an earlier run is replaced."""
+def empty_stage(
+    folder: Path, at: datetime, name: str = "Marlow & Finch (demo)", *, seed: int = 1, playbooks: Sequence[str] = ()
+) -> Iterator[Stage]:
+    """A workspace without data that sends to a local server; a demo folder of an earlier run is replaced.
+
+    ``playbooks`` are those that may be proposed, all by default.
+    """
     fresh_workspace(folder, name=name, currency="USD", zone="America/New_York")
     with mail_server(folder / "emails") as server:
-        _send_to(folder, server.port)
+        _send_to(folder, server.port, playbooks)
         workspace = Workspace(folder.resolve(), {})
         with workspace.store.write() as connection:
             # A real workspace draws its salt at random; here the same seed must tell the same story.
@@ -56,9 +61,11 @@ def empty_stage(folder: Path, at: datetime, name: str = "Marlow & Finch (demo)",
 
 
 @contextmanager
-def shop_stage(folder: Path, *, seed: int, progress: Progress = no_progress) -> Iterator[Stage]:
+def shop_stage(
+    folder: Path, *, seed: int, progress: Progress = no_progress, playbooks: Sequence[str] = ()
+) -> Iterator[Stage]:
     """The same with the Complete Journey shop imported, as it stood on 1 October 2017."""
-    with empty_stage(folder, CUT_OFF, seed=seed) as stage:
+    with empty_stage(folder, CUT_OFF, seed=seed, playbooks=playbooks) as stage:
         write_shop(stage.exports, seed=seed)
         settings = ImportSettings(
             currency="USD", day_first=False, time_zone=stage.workspace.settings.fallback_zone, source=SHOP
@@ -86,8 +93,10 @@ def _clear(folder: Path) -> None:
     shutil.rmtree(folder)
 
 
-def _send_to(folder: Path, port: int) -> None:
+def _send_to(folder: Path, port: int, playbooks: Sequence[str]) -> None:
     path = folder / SETTINGS_FILE
     server = f'[channel.smtp]\nhost = "127.0.0.1"\nport = {port}\nsecurity = "none"\n'
     text = path.read_text(encoding="utf-8").replace('kind = "sandbox" ', 'kind = "smtp" ')
-    path.write_text(f"{text}\n{server}", encoding="utf-8")
+    # Settings of the whole workspace stand before its sections.
+    chosen = f"playbooks = {list(playbooks)}\n" if playbooks else ""
+    path.write_text(f"{chosen}{text}\n{server}", encoding="utf-8")
