@@ -15,8 +15,9 @@ from typer.testing import CliRunner
 
 from console.cli.importing import run_import
 from evals.cli import add_commands
-from evals.demo import attack, crash, drift, own_data
+from evals.demo import attack, cart, crash, drift, own_data
 from evals.demo.attack import AttackResult, play_attack
+from evals.demo.cart import play_cart
 from evals.demo.crash import CrashResult, play_crash
 from evals.demo.drift import play_drift
 from evals.demo.own_data import play_own_data
@@ -253,3 +254,21 @@ def test_a_gate_that_does_not_look_at_approvals_is_a_broken_promise(
     found = play_drift(tmp_path / "demo")
     assert "Nothing left under any" in broken(found)
     assert "planted after the approval" in broken(found)
+
+
+# --- carts -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_carts_are_reminded_of_until_they_are_bought_and_a_deaf_shop_breaks_the_promise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = play_cart(tmp_path / "demo")
+    assert found.kept, broken(found)
+    assert {one["state"] for one in found.messages} == {"sent", "suppressed", "withheld"}
+    # Where nobody hears of the orders, people are written to after they have bought.
+    honest = cart._acts
+    monkeypatch.setattr(cart, "_acts", lambda *told: honest(*told) if told[2] != "order" else None)
+    deaf = play_cart(tmp_path / "deaf")
+    assert not deaf.kept
+    assert "hears nothing" in broken(deaf)
