@@ -73,7 +73,7 @@ def fill_store(store: Store, number: int) -> None:
         secret = salt(connection)
     for start in range(1, number + 1, _CHUNK):
         ids = range(start, min(start + _CHUNK, number + 1))
-        agreed = [one for one in ids if one % 100 >= _NO_CONSENT]
+        agreed = [one for one in ids if has_consent(one)]
         consent = {"channel": "email", "purpose": "marketing", "state": "granted", "at": MONDAY - 300 * _DAY}
         with store.write() as connection:
             connection.execute(insert(contacts), [_contact(one, secret) for one in ids])
@@ -93,7 +93,7 @@ def fill_store(store: Store, number: int) -> None:
                     "at": MONDAY - 30 * _DAY,
                 }
                 for one in ids
-                if one % 100 >= 100 - _SUPPRESSED
+                if is_suppressed(one)
             ]
             if blocked:
                 connection.execute(insert(suppressions), blocked)
@@ -101,7 +101,17 @@ def fill_store(store: Store, number: int) -> None:
 
 def may_be_written_to(contact_id: int) -> bool:
     """Whether the contact consented and is not suppressed."""
-    return _NO_CONSENT <= contact_id % 100 < 100 - _SUPPRESSED
+    return has_consent(contact_id) and not is_suppressed(contact_id)
+
+
+def has_consent(contact_id: int) -> bool:
+    """Whether the contact agreed to marketing by e-mail."""
+    return contact_id % 100 >= _NO_CONSENT
+
+
+def is_suppressed(contact_id: int) -> bool:
+    """Whether the contact's address is never to be written to."""
+    return contact_id % 100 >= 100 - _SUPPRESSED
 
 
 def fill_lake(lake: Lake, number: int, *, seed: int = 1) -> None:
