@@ -150,7 +150,7 @@ def play(pack: Pack, **changes: Any) -> Play:
     words = Copy(
         subject="It has been a while",
         headline="We would love to see you again",
-        body=("{% if contact.first_name %}{{ contact.first_name }}, your{% else %}Your{% endif %} favourites are here.",),
+        body=("{% if contact.first_name %}{{ contact.first_name }}, look{% else %}Look{% endif %} at what came in.",),
         button="Visit us",
     )
     mail = SendStep(key="mail", template="letter", copies={"en": words})
@@ -181,9 +181,7 @@ def play(pack: Pack, **changes: Any) -> Play:
 
 def cart_play(pack: Pack) -> Play:
     """The same mail as soon as somebody leaves a cart."""
-    return play(
-        pack, trigger=EventTrigger(event="cart", runs_days=30), limits=Limits(contacts_per_day=1_000_000)
-    )
+    return play(pack, trigger=EventTrigger(event="cart", runs_days=30), limits=Limits(contacts_per_day=1_000_000))
 
 
 def approve(store: Store, wanted: Play) -> str:
