@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, select, update
 
-from memory.canonical import digest
+from memory.canonical import canonical_json, digest
 from memory.errors import NotFoundError
 from memory.journal import append
 from memory.play import Play
@@ -45,7 +47,7 @@ class Campaign:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class CampaignVersion:
     """What was approved, whole, and until when it may be sent."""
 
@@ -60,14 +62,25 @@ class CampaignVersion:
     proposal_id: str | None = None
     """Whose approval covers it; None where that is the campaign's own proposal."""
 
-    @property
+    @cached_property
+    def _written(self) -> str:
+        return canonical_json(self.body)
+
+    @cached_property
     def digest_found(self) -> str:
         """The digest of the play as it is stored now; differs from ``digest`` if anybody touched it."""
-        return digest(self.body)
+        return hashlib.sha256(self._written.encode()).hexdigest()
 
     @property
     def play(self) -> Play:
-        return Play.model_validate(self.body)
+        """What was approved."""
+        return _read(self._written)
+
+
+@lru_cache(maxsize=64)
+def _read(written: str) -> Play:
+    # Every claim and every look-up reads the same few plays again; to check them costs milliseconds.
+    return Play.model_validate_json(written)
 
 
 def campaign_id_of(proposal_id: str) -> str:

@@ -56,19 +56,33 @@ class Slot:
         """Every binding it prints or asks for, sorted."""
         self.needed: Final = tuple(name for name in self.names if name not in _guarded(source))
         """Those that no `{% if %}` and no default covers: without them the message cannot leave."""
-
-    @property
-    def is_bare(self) -> bool:
+        self.is_bare: Final = len(self.names) == 1 and re.sub(r"\s", "", source) == f"{{{{{self.names[0]}}}}}"
         """Whether it holds one binding and no word besides."""
-        return len(self.names) == 1 and re.sub(r"\s", "", self.source) == f"{{{{{self.names[0]}}}}}"
+        # The same for every contact, so it is filled once.
+        self._fixed: Final = None if self.names else (_fill(self._plain, {}), _fill(self._html, {}))
 
     def text(self, values: Mapping[str, object]) -> str:
         """The plain words. Raises MissingValueError where a value is printed that is not there."""
-        return _fill(self._plain, values)
+        if self._fixed:
+            return self._fixed[0]
+        bare = self._bare(values)
+        return _fill(self._plain, values) if bare is None else bare
 
     def html(self, values: Mapping[str, object]) -> str:
         """The same words for HTML, everything escaped. Raises MissingValueError."""
-        return _fill(self._html, values)
+        if self._fixed:
+            return self._fixed[1]
+        bare = self._bare(values)
+        return _fill(self._html, values) if bare is None else str(escape(bare))
+
+    def _bare(self, values: Mapping[str, object]) -> str | None:
+        """The value of a slot that holds nothing else; None where it takes the template to find it, or to miss it."""
+        if not self.is_bare:
+            return None
+        found: object = values
+        for part in self.names[0].split("."):
+            found = found.get(part) if isinstance(found, dict) else None
+        return found if isinstance(found, str) else None
 
 
 @lru_cache(maxsize=4096)

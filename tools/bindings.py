@@ -287,6 +287,18 @@ def texts_of(copy: Copy, link: str) -> tuple[str, ...]:
     return tuple(text for text in (copy.subject, copy.preheader, copy.headline, *copy.body, copy.button, link) if text)
 
 
+_PEOPLE = select(
+    contacts.c.contact_id,
+    contacts.c.first_name,
+    contacts.c.language,
+    contacts.c.country,
+    contacts.c.time_zone,
+    contacts.c.last_order_at,
+    contacts.c.merged_into,
+    contacts.c.erased_at,
+)
+
+
 def _people(connection: Connection, contact_ids: Iterable[int]) -> dict[int, _Person]:
     found: dict[int, _Person] = {}
     asked = {contact_id: contact_id for contact_id in contact_ids}
@@ -295,7 +307,7 @@ def _people(connection: Connection, contact_ids: Iterable[int]) -> dict[int, _Pe
         wanted = sorted(set(asked.values()))
         rows = {}
         for start in range(0, len(wanted), _CHUNK):
-            query = select(contacts).where(contacts.c.contact_id.in_(wanted[start : start + _CHUNK]))
+            query = _PEOPLE.where(contacts.c.contact_id.in_(wanted[start : start + _CHUNK]))
             rows.update({row.contact_id: row for row in connection.execute(query)})
         for contact_id, current in asked.items():
             row = rows.get(current)

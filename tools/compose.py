@@ -6,7 +6,7 @@ import binascii
 import re
 import unicodedata
 from datetime import UTC, datetime
-from email.headerregistry import Address
+from email.headerregistry import Address, HeaderRegistry
 from email.message import EmailMessage
 from email.policy import SMTP, EmailPolicy
 from email.utils import format_datetime
@@ -21,6 +21,8 @@ from tools.mould import leads_out
 from tools.render import Rendered
 
 _KEY: Final = re.compile(r"^[A-Za-z0-9_-]{8,80}$")
+_PLAIN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@[A-Za-z0-9.-]+")
+"""An address that needs no quoting, encoding or name, as nearly all are."""
 _UNFOLDED: Final = frozenset({"list-unsubscribe", "message-id", "x-noria-message-key"})
 _SHARED: Final = frozenset(
     {
@@ -32,6 +34,7 @@ _SHARED: Final = frozenset(
         "list-unsubscribe-post",
         "mime-version",
         "reply-to",
+        "subject",
         "x-noria-label",
     }
 )
@@ -46,6 +49,23 @@ class AddressError(InvalidInputError):
     code = "address"
 
 
+class _Registry(HeaderRegistry):
+    """The library makes a new class for every header that it stores; these are made once for each name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._made: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        made = self._made.get(name)
+        if made is None:
+            made = self._made[name] = super().__getitem__(name)
+        return made
+
+    def __call__(self, name: str, value: Any) -> Any:
+        return self[name](name, value)
+
+
 class _MailPolicy(EmailPolicy):
     """Keeps addresses and ids on one line: folded or encoded they would no longer be what they are.
 
@@ -58,25 +78,34 @@ class _MailPolicy(EmailPolicy):
             if not value.isascii() or not value.isprintable():
                 raise ValueError("this header holds one line of plain characters")
             return name, value
+        if name.lower() == "to" and _is_plain(value):
+            return name, value
         if name.lower() in _SHARED and isinstance(value, str):
             return _parsed(name, value)
         return super().header_store_parse(name, value)
 
     def fold(self, name: str, value: str) -> str:
-        if name.lower() in _UNFOLDED:
+        if name.lower() in _UNFOLDED or (name.lower() == "to" and _is_plain(value)):
             return f"{name}: {value}{self.linesep}"
         return str(super().fold(name, value))
 
     def fold_binary(self, name: str, value: str) -> bytes:
-        if name.lower() in _UNFOLDED:
+        if name.lower() in _UNFOLDED or (name.lower() == "to" and _is_plain(value)):
             return f"{name}: {value}{self.linesep}".encode("ascii")
         if name.lower() in _SHARED:
             return _folded(name, value)
         return super().fold_binary(name, value)
 
 
-POLICY: Final = _MailPolicy(**{name: getattr(SMTP, name) for name in ("linesep", "cte_type", "raise_on_defect")})
+POLICY: Final = _MailPolicy(
+    header_factory=_Registry(), **{name: getattr(SMTP, name) for name in ("linesep", "cte_type", "raise_on_defect")}
+)
 """How a message becomes bytes: `message.as_bytes(policy=POLICY)`."""
+
+
+def _is_plain(value: object) -> bool:
+    # A parsed header is a str too, of its own class.
+    return type(value) is str and _PLAIN.fullmatch(value) is not None
 
 
 @lru_cache(maxsize=256)
@@ -119,7 +148,7 @@ def compose(
     message = EmailMessage(policy=POLICY)
     sender = _sender(brand.sender_name, str(brand.sender_address))
     message["From"] = str(sender)
-    message["To"] = _mailbox(to_name, to_address)
+    message["To"] = _mailbox(to_name, to_address) if to_name else _recipient(to_address)
     if brand.reply_to:
         message["Reply-To"] = str(_sender("", str(brand.reply_to)))
     message["Subject"] = header_text(rendered.subject)
@@ -138,11 +167,31 @@ def compose(
     return message
 
 
+def as_bytes(message: EmailMessage) -> bytes:
+    """What `compose` made, as it goes over the wire: the bytes of `message.as_bytes(policy=POLICY)`, sooner."""
+    parts = message.get_payload()
+    assert isinstance(parts, list)
+    fence = f"--{_BOUNDARY}".encode()
+    written = [_headers(message)]
+    for part in parts:
+        assert isinstance(part, EmailMessage)
+        body = str(part.get_payload()).replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n")
+        written += [fence, b"\r\n", _headers(part), body.encode("ascii"), b"\r\n"]
+    return b"".join([*written, fence, b"--\r\n"])
+
+
+def _headers(message: EmailMessage) -> bytes:
+    return b"".join([POLICY.fold_binary(name, value) for name, value in message.raw_items()] + [b"\r\n"])
+
+
 def header_text(text: str) -> str:
     """Text fit for one header: control and line-breaking characters become spaces."""
-    seen = "".join(
-        " " if unicodedata.category(character) in {"Cc", "Cs", "Cn", "Zl", "Zp"} else character for character in text
-    )
+    seen = text
+    if not text.isprintable():
+        seen = "".join(
+            " " if unicodedata.category(character) in {"Cc", "Cs", "Cn", "Zl", "Zp"} else character
+            for character in text
+        )
     return re.sub(r" {2,}", " ", seen).strip(" ")
 
 
@@ -161,10 +210,25 @@ def _sender(name: str, address: str) -> Address:
     return _mailbox(name, address)
 
 
+def _recipient(address: str) -> str | Address:
+    """One address without a name; spelled out where it is plain, which spares two runs of the library's parser."""
+    found = _checked(address)
+    return found if _is_plain(found) else _mailbox("", address)
+
+
 def _mailbox(name: str, address: str) -> Address:
     try:
+        return Address(display_name=header_text(name), addr_spec=_checked(address))
+    except (ValueError, IndexError) as error:
+        raise AddressError(
+            "This address cannot be written to.", where="address", remedy="Correct it in the record."
+        ) from error
+
+
+def _checked(address: str) -> str:
+    try:
         found = validate_email(address, check_deliverability=False, allow_smtputf8=False, test_environment=True)
-        return Address(display_name=header_text(name), addr_spec=found.ascii_email or "")
+        return found.ascii_email or ""
     except (EmailNotValidError, ValueError, IndexError) as error:
         raise AddressError(
             "This address cannot be written to.", where="address", remedy="Correct it in the record."

@@ -23,7 +23,7 @@ from memory.schema import contacts
 from memory.workspace import salt
 from tools.channels.channel import Channel, Failed, Outcome, Outgoing, Sent, Transient, Unknown
 from tools.clicks import ClickLinks
-from tools.compose import POLICY, compose
+from tools.compose import as_bytes, compose
 from tools.failure import failure_of
 from tools.gate import Ready, claim, counts
 from tools.records import LakeRecords
@@ -176,7 +176,7 @@ def _write(one: Ready, at: datetime, links: ClickLinks | None) -> Outgoing:
         "html": rendered.html,
         "unsubscribe_url": one.case.unsubscribe_url,
     }
-    return Outgoing(key, str(brand.sender_address), address, mail.as_bytes(policy=POLICY), parts)
+    return Outgoing(key, str(brand.sender_address), address, as_bytes(mail), parts)
 
 
 def _result(one: Ready, outcome: Outcome, outgoing: Mapping[str, Outgoing], at: datetime) -> Result:

@@ -46,6 +46,7 @@ _ELEMENTS: Final = frozenset(
 _FORBIDDEN: Final = ("script", "form", "input", "iframe", "object", "embed", "base", "link")
 OWN_PAGES: Final = frozenset({"links.unsubscribe", "links.preferences", "links.confirm"})
 """Links that lead to this installation itself."""
+_NO_ADDRESS: Final = re.compile(r'[\x00-\x20\\<>"]')
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 # What belongs to one contact and is certain to be there, so that a layout may place it by itself.
 _PLACEABLE: Final = frozenset({"product", "category", "last_order", "offer", "links"})
@@ -282,7 +283,7 @@ def _demand_what_the_law_wants(text: str, placed: set[str], slots: Mapping[str, 
 
 def leads_out(address: str) -> bool:
     """Whether an address may stand as the way out: https, or http on this machine only."""
-    if any(character <= " " or character in '\\<>"' for character in address):
+    if _NO_ADDRESS.search(address):
         return False
     parts = urlsplit(address)
     return (parts.scheme == "https" and bool(parts.hostname)) or (

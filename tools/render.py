@@ -147,5 +147,7 @@ def _one_line(text: str) -> str:
 
     No-break spaces stay: French typography and amounts of money need them.
     """
-    seen = "".join(" " if unicodedata.category(character) in _CONTROLS else character for character in text)
+    seen = text
+    if not text.isprintable():
+        seen = "".join(" " if unicodedata.category(character) in _CONTROLS else character for character in text)
     return re.sub(r" {2,}", " ", seen).strip(" ")
