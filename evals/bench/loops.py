@@ -92,7 +92,10 @@ def plain(store: Store, ids: Sequence[int], sink: Sink, *, way: str) -> float:
     keep = f"INSERT INTO bench_sent VALUES ({mark}, {mark}, 'sent')"  # noqa: S608
     now = to_micros(MONDAY)
     connection = store.engine.raw_connection()
-    send = _http_sender(sink) if way == "http" else _smtp_sender(sink)
+    client = (
+        httpx.Client(timeout=30, trust_env=False) if way == "http" else smtplib.SMTP("127.0.0.1", sink.port, timeout=30)
+    )
+    send = _http_sender(client, sink) if isinstance(client, httpx.Client) else _smtp_sender(client)
     try:
         cursor = connection.cursor()
         begun = time.perf_counter()
@@ -117,6 +120,7 @@ def plain(store: Store, ids: Sequence[int], sink: Sink, *, way: str) -> float:
         return time.perf_counter() - begun
     finally:
         connection.close()
+        client.close()
 
 
 def _request(group: Sequence[Outgoing], secret: str, *, batched: bool) -> tuple[bytes, dict[str, str]]:
@@ -140,9 +144,7 @@ async def _timed(work: Callable[[], Awaitable[None]], workers: int) -> float:
     return time.perf_counter() - begun
 
 
-def _http_sender(sink: Sink) -> Callable[[str, str, str], None]:
-    client = httpx.Client(timeout=30, trust_env=False)
-
+def _http_sender(client: httpx.Client, sink: Sink) -> Callable[[str, str, str], None]:
     def send(to: str, words: str, page: str) -> None:
         message = {"key": to, "to": to, "subject": "It has been a while", "text": words, "html": page}
         client.post(sink.url, json=message).raise_for_status()
@@ -150,9 +152,7 @@ def _http_sender(sink: Sink) -> Callable[[str, str, str], None]:
     return send
 
 
-def _smtp_sender(sink: Sink) -> Callable[[str, str, str], None]:
-    client = smtplib.SMTP("127.0.0.1", sink.port, timeout=30)
-
+def _smtp_sender(client: smtplib.SMTP) -> Callable[[str, str, str], None]:
     def send(to: str, words: str, page: str) -> None:
         mail = EmailMessage()
         mail["From"], mail["To"], mail["Subject"] = "hello@shop.example.com", to, "It has been a while"

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from memory.errors import InvalidInputError
 from tests.examples import NOW, brand
 from tests.plays import PLAYBOOKS, messages, play_of, step_of
-from tools.compose import AddressError, compose, header_text
+from tools.compose import POLICY, AddressError, as_bytes, compose, header_text
 from tools.render import Rendered, example, render
 
 KEY = hashlib.sha256(b"campaign contact step 1").hexdigest()
@@ -36,7 +36,7 @@ def sent(message: Rendered = PLAIN, **changes: Any) -> EmailMessage:
         **changes,
     }
     chosen = values.pop("brand")
-    raw = compose(message, chosen, **values).as_bytes()
+    raw = as_bytes(compose(message, chosen, **values))
     found = BytesParser(policy=policy.default).parsebytes(raw)
     assert isinstance(found, EmailMessage)
     return found
@@ -62,24 +62,45 @@ def test_the_message_id_is_made_from_the_key_at_the_senders_domain() -> None:
 
 
 def test_one_click_unsubscribing_follows_rfc_8058_on_one_unbroken_line() -> None:
-    raw = compose(
-        PLAIN, brand(), to_address="anna@example.com", message_key=KEY, unsubscribe_url=WAY_OUT, now=NOW
-    ).as_bytes()
+    raw = as_bytes(
+        compose(PLAIN, brand(), to_address="anna@example.com", message_key=KEY, unsubscribe_url=WAY_OUT, now=NOW)
+    )
     assert f"List-Unsubscribe: <{WAY_OUT}>\r\n".encode() in raw
     assert b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" in raw
 
 
 def test_the_same_message_is_the_same_bytes() -> None:
     values: dict[str, Any] = {"to_address": "a@example.com", "message_key": KEY, "unsubscribe_url": WAY_OUT, "now": NOW}
-    assert compose(PLAIN, brand(), **values).as_bytes() == compose(PLAIN, brand(), **values).as_bytes()
+    assert as_bytes(compose(PLAIN, brand(), **values)) == as_bytes(compose(PLAIN, brand(), **values))
+
+
+@given(
+    text=st.text(st.characters(exclude_categories=["Cs"]), max_size=200),
+    subject=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=120),
+    to_name=st.sampled_from(["", "Anna Müller"]),
+    address=st.sampled_from(["anna@example.com", "o'neil+tag@sub.example.com", f"{'a' * 64}@{'b' * 60}.example.com"]),
+)
+def test_the_bytes_are_those_of_the_library(text: str, subject: str, to_name: str, address: str) -> None:
+    message = compose(
+        Rendered("en", subject, "", f"<p>{text}</p>", text),
+        brand(),
+        to_address=address,
+        to_name=to_name,
+        message_key=KEY,
+        unsubscribe_url=WAY_OUT,
+        now=NOW,
+    )
+    assert as_bytes(message) == message.as_bytes(policy=POLICY)
+    found = BytesParser(policy=policy.default).parsebytes(as_bytes(message))
+    assert [one.addr_spec for one in found["To"].addresses] == [address]
 
 
 def test_bytes_are_seven_bit_with_short_lines_and_crlf() -> None:
     play = play_of(PLAYBOOKS["win_back"])
     message = render(play, play.sends()[0][1], "fr", example(play, "fr"))
-    raw = compose(
-        message, brand(), to_address="anna@example.com", message_key=KEY, unsubscribe_url=WAY_OUT, now=NOW
-    ).as_bytes()
+    raw = as_bytes(
+        compose(message, brand(), to_address="anna@example.com", message_key=KEY, unsubscribe_url=WAY_OUT, now=NOW)
+    )
     assert raw.isascii()
     assert raw.count(b"\n") == raw.count(b"\r\n") == raw.count(b"\r")
     assert max(len(line) for line in raw.split(b"\r\n")) < 998

@@ -388,3 +388,27 @@ def test_twenty_five_hundred_messages_take_seconds() -> None:
     for number in range(2500):
         render(play, step, "en", Bindings("en", {**values.values, "contact.first_name": f"Anna {number}"}))
     assert time.perf_counter() - started < 15
+
+
+@given(value=st.text(max_size=40))
+def test_a_slot_that_is_one_binding_reads_as_within_words(value: str) -> None:
+    values = {"product": {"name": value}}
+    bare, worded = parse_slot("{{ product.name }}"), parse_slot("x{{ product.name }}")
+    assert bare.is_bare
+    assert not worded.is_bare
+    assert "x" + bare.text(values) == worded.text(values)
+    assert "x" + bare.html(values) == worded.html(values)
+
+
+def test_a_slot_without_its_value_is_missing_it_in_every_form() -> None:
+    for source in ("{{ product.name }}", "x{{ product.name }}"):
+        for fill in (parse_slot(source).text, parse_slot(source).html):
+            with pytest.raises(MissingValueError) as caught:
+                fill({})
+            assert caught.value.binding == "product.name"
+
+
+def test_a_slot_without_bindings_is_the_same_for_everybody() -> None:
+    slot = parse_slot("Tea & cups")
+    assert slot.text({"product": {"name": "x"}}) == slot.text({}) == "Tea & cups"
+    assert slot.html({}) == "Tea &amp; cups"
