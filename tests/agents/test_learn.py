@@ -136,7 +136,8 @@ def test_a_lesson_repeats_no_word_of_the_copy(desk: Desk, clock: ManualClock) ->
         .steps[0]
         .model_copy(update={"copies": {"en": examples.copy("en", subject=planted)}})
     )
-    sequence = examples.play().sequences[0].model_copy(update={"steps": (step,)})
+    whole = examples.play().sequences[0]
+    sequence = whole.model_copy(update={"steps": (step, *whole.steps[1:])})
     play = examples.play(sequences=(sequence,))
     campaign_id = launch(
         desk.store, treated=[1], holdout=[2], play=play, title=planted, hypothesis=planted, why_now=planted
