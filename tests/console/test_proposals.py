@@ -36,7 +36,7 @@ def said(run: Run, proposal_id: str) -> list[Any]:
         (("--set", "reminder.en.subjekt=Hello"), "reminder.en", "There is no slot subjekt.* There are: subject, prehe"),
         (("--set", "remind.en.subject=Hello"), "copies", "There is no message remind.* There are: .*reminder"),
         (("--set", "reminder.de.subject=Hello"), "reminder.de", "not written in 'de'.* written in: en, fr"),
-        (("--set", "reminder.en.subject="), "reminder.en.subject", "needs a subject"),
+        (("--set", "reminder.en.subject="), "reminder", "needs a subject"),
         (("--starts-at", "2020-01-01T00:00:00Z"), "starts_at", "in the past.*after 2025-03-03"),
         (("--starts-at", "soon"), "starts_at", "valid datetime.*2025-03-04T09:00:00Z"),
         (("--starts-at", "2025-03-10T09:00:00"), "starts_at", "timezone.*2025-03-04T09:00:00Z"),
