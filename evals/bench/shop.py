@@ -16,7 +16,6 @@ from sqlalchemy import create_engine, insert, make_url, text
 from memory import proposals
 from memory.brand import Brand
 from memory.canonical import address_hash
-from memory.errors import NoriaError
 from memory.lake import SCHEMAS, Lake, LakeTable
 from memory.play import Goal, Limits, Play, Schedule
 from memory.proposal import Audience, DetectionLimit, Forecast, Proposal, ProposalStatus
@@ -233,10 +232,8 @@ def approve(store: Store, wanted: Play) -> str:
     return "p1"
 
 
-class NoPostgresError(NoriaError):
+class NoPostgresError(Exception):
     """No PostgreSQL server can start on this machine."""
-
-    code = "no_postgres"
 
 
 @contextmanager
