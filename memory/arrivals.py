@@ -34,12 +34,23 @@ def announce(connection: Connection, rows: Sequence[Arrival]) -> int:
     return upsert(connection, arrivals, values, keys=["campaign_id", "event_id"])
 
 
-def waiting(connection: Connection, *, limit: int) -> list[Arrival]:
-    """Who waits at the doors of live campaigns, oldest first."""
+def doors(connection: Connection) -> list[str]:
+    """Live campaigns at whose doors somebody waits."""
     query = (
-        select(arrivals)
+        select(arrivals.c.campaign_id)
         .join(campaigns, campaigns.c.campaign_id == arrivals.c.campaign_id)
         .where(campaigns.c.status == "live")
+        .distinct()
+        .order_by(arrivals.c.campaign_id)
+    )
+    return list(connection.execute(query).scalars())
+
+
+def waiting(connection: Connection, campaign_id: str, *, after: int, limit: int) -> list[Arrival]:
+    """Who waits at one door and came after an arrival (0 for all), oldest first."""
+    query = (
+        select(arrivals)
+        .where(arrivals.c.campaign_id == campaign_id, arrivals.c.arrival_id > after)
         .order_by(arrivals.c.arrival_id)
         .limit(limit)
     )

@@ -159,6 +159,16 @@ def checked(connection: Connection, campaign_id: str, at: datetime) -> None:
     connection.execute(update(campaigns).where(campaigns.c.campaign_id == campaign_id).values(checked_at=at))
 
 
+def lock(connection: Connection, campaign_id: str) -> Campaign:
+    """The campaign, held until the transaction ends. Raises NotFoundError."""
+    row = connection.execute(
+        select(campaigns).where(campaigns.c.campaign_id == campaign_id).with_for_update()
+    ).one_or_none()
+    if row is None:
+        raise NotFoundError(f"Campaign {campaign_id} is not known.", remedy="`noria campaigns` shows them all.")
+    return _campaign(row)
+
+
 def of_proposal(connection: Connection, proposal_id: str) -> Campaign | None:
     """The campaign that a proposal became, if it was launched."""
     row = connection.execute(select(campaigns).where(campaigns.c.proposal_id == proposal_id)).one_or_none()

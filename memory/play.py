@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
@@ -176,6 +177,11 @@ class Play(_Frozen):
     def digest(self) -> str:
         """SHA-256 over the canonical JSON of everything above."""
         return digest(self.model_dump(mode="json"))
+
+    def ends_after(self, last_send_at: datetime) -> tuple[datetime, datetime]:
+        """Until when the approval lasts, and when all is over, if the last message is due at that moment."""
+        approved_until = last_send_at + timedelta(days=self.schedule.deadline_days)
+        return approved_until, max(last_send_at + timedelta(days=self.goal.window_days), approved_until)
 
     @property
     def reads_records(self) -> bool:

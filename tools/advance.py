@@ -41,19 +41,17 @@ class _Moves:
 def advance(place: Workplace, *, most: int | None = None) -> int:
     """Move every due enrolment of a live campaign on; returns how many moved."""
     moved = 0
-    while most is None or moved < most:
-        members = look_up_members(place)
-        if not members.versions:
-            # An idle worker must not stand in the way of whoever writes.
-            break
+    members = look_up_members(place)
+    # An idle worker must not stand in the way of whoever writes.
+    while members.versions and (most is None or moved < most):
         with place.store.write() as connection:
             at = place.clock.now()
             due = enrolments.due(connection, at=at, limit=_CHUNK)
-            # What became due since the look-up is looked up in the next round.
+            # What became due since the look-up waits for the next one.
             ready = [one for one in due if members.covers(one)]
             _move(connection, ready, members, at, place.actor)
         moved += len(ready)
-        if not due:
+        if not ready:
             break
     return moved
 

@@ -25,7 +25,7 @@ from tools.channels.channel import Channel, Failed, Outcome, Outgoing, Sent, Tra
 from tools.clicks import ClickLinks
 from tools.compose import as_bytes, compose
 from tools.failure import failure_of
-from tools.gate import Ready, claim, counts
+from tools.gate import Ready, claim, counts, look_up
 from tools.records import LakeRecords
 from tools.render import render
 from tools.unsubscribe import stop_contact, suppress_address
@@ -60,6 +60,7 @@ def deliver(place: Workplace, *, most: int | None = None) -> Delivered:
     done = Delivered()
     records = LakeRecords(place.lake)
     for channel in place.channels.values():
+        look_up(place, channel, records)
         while most is None or done.moved < most:
             token = uuid.uuid4().hex
             limit = None if most is None else most - done.moved

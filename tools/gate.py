@@ -75,7 +75,6 @@ class Claim:
 def claim(place: Workplace, channel: Channel, *, token: str, records: LakeRecords, limit: int | None = None) -> Claim:
     """Claim up to a batch of due messages for a channel; refused and held ones are written down as such."""
     size = min(limit or channel.capabilities.batch_size, channel.capabilities.batch_size)
-    _look_up(place, channel, records)
     with place.store.write() as connection:
         if read_switch(connection).stopped:
             return Claim(token, stopped=True)
@@ -383,8 +382,8 @@ def _has_other_channels(play: Play, message: Message) -> bool:
     )
 
 
-def _look_up(place: Workplace, channel: Channel, records: LakeRecords) -> None:
-    """Read from the lake what the claim will ask for, so that no lock is held meanwhile."""
+def look_up(place: Workplace, channel: Channel, records: LakeRecords) -> None:
+    """Read from the lake what claims of this pass will ask for, so that no lock is held meanwhile."""
     at = place.clock.now()
     with place.store.read() as connection:
         query = (

@@ -218,7 +218,7 @@ def _campaign(proposal: Proposal, campaign_id: str, at: datetime) -> tuple[Campa
     play = proposal.play
     starts_at = max(play.schedule.starts_at, at)
     last_send = last_planned_send(play) + (starts_at - play.schedule.starts_at)
-    approved_until = last_send + timedelta(days=play.schedule.deadline_days)
+    approved_until, ends_at = play.ends_after(last_send)
     campaign = Campaign(
         campaign_id=campaign_id,
         proposal_id=proposal.proposal_id,
@@ -233,7 +233,7 @@ def _campaign(proposal: Proposal, campaign_id: str, at: datetime) -> tuple[Campa
         priority=play.limits.priority,
         value_per_message_cents=proposal.rank_score,
         starts_at=starts_at,
-        ends_at=max(last_send + timedelta(days=play.goal.window_days), approved_until),
+        ends_at=ends_at,
         review_at=starts_at + timedelta(days=play.review_days),
         created_at=at,
     )

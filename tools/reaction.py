@@ -76,11 +76,13 @@ def _move_those_inside(connection: Connection, deeds: Sequence[Deed], at: dateti
 def _leave_doors(connection: Connection, deeds: Sequence[Deed]) -> None:
     """Whoever did what a campaign wanted before they were let in need not come in any more."""
     gone = []
+    goals: dict[str, Goal] = {}
     for one in arrivals.of_contacts(connection, {deed.contact_id for deed in deeds}):
-        campaign = campaigns.get(connection, one.campaign_id)
-        goal = Goal.model_validate(
-            campaigns.get_version(connection, campaign.campaign_id, campaign.version).body["goal"]
-        )
+        if one.campaign_id not in goals:
+            version = campaigns.get(connection, one.campaign_id).version
+            body = campaigns.get_version(connection, one.campaign_id, version).body
+            goals[one.campaign_id] = Goal.model_validate(body["goal"])
+        goal = goals[one.campaign_id]
         if any(deed.contact_id == one.contact_id and deed.at >= one.at and is_goal(goal, deed) for deed in deeds):
             gone.append(one.arrival_id)
     arrivals.send_away(connection, gone)

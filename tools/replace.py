@@ -58,7 +58,7 @@ def put_in_place(connection: Connection, proposal: Proposal, at: datetime, actor
             remedy="Edit the campaign as it stands now.",
         )
     number = campaign.version + 1
-    until = last_send(play, campaign.starts_at, at) + timedelta(days=play.schedule.deadline_days)
+    approved_until, ends_at = play.ends_after(last_send(play, campaign.starts_at, at))
     campaigns.add_version(
         connection,
         CampaignVersion(
@@ -67,12 +67,12 @@ def put_in_place(connection: Connection, proposal: Proposal, at: datetime, actor
             digest=play.digest,
             body=play.model_dump(mode="json"),
             policy_version=play.policy_version,
-            approved_until=until,
+            approved_until=approved_until,
             activated_at=at,
             proposal_id=proposal.proposal_id,
         ),
     )
-    ends_at = max(campaign.ends_at, until, until - timedelta(days=play.schedule.deadline_days - play.goal.window_days))
+    ends_at = max(campaign.ends_at, ends_at)
     campaigns.set_version(connection, campaign.campaign_id, number, ends_at=ends_at, priority=play.limits.priority)
     inside = _in_flight(connection, campaign.campaign_id)
     moving = [one.enrolment_id for one in inside if _moves(play, one)]

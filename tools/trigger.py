@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
-from memory import arrivals, campaigns, enrolments
+from memory import arrivals, campaigns, enrolments, workspace
 from memory.arrivals import Arrival
 from memory.campaigns import Campaign, CampaignVersion
+from memory.canonical import bucket
 from memory.enrolments import Enrolment
 from memory.journal import append
 from memory.play import Play, RecordKind
@@ -21,6 +22,7 @@ from memory.trigger import DateTrigger, Reentry, SegmentTrigger
 from tools.anniversaries import due_today
 from tools.audience import Entrant, choose, features_for
 from tools.enrol import enrol
+from tools.failure import Guard, aloud
 from tools.workplace import Workplace
 
 if TYPE_CHECKING:
@@ -41,29 +43,39 @@ class _Caller:
     bindings: Mapping[RecordKind, str]
 
 
-def let_in(place: Workplace) -> int:
-    """Let in everybody who waits at a door or came into a segment or to a date; returns how many entered."""
-    return _answer_arrivals(place) + _look_around(place)
+def let_in(place: Workplace, guard: Guard = aloud) -> int:
+    """Let in everybody who waits at a door or came into a segment or to a date; returns how many entered.
+
+    Campaigns fail apart: one whose door cannot be answered keeps nobody from another's.
+    """
+    return _answer_arrivals(place, guard) + _look_around(place, guard)
 
 
-def _answer_arrivals(place: Workplace) -> int:
+def _answer_arrivals(place: Workplace, guard: Guard) -> int:
+    with place.store.read() as connection:
+        doors = arrivals.doors(connection)
     entered = 0
+    for campaign_id in doors:
+        with guard(f"door of {campaign_id}"):
+            entered += _answer(place, campaign_id)
+    return entered
+
+
+def _answer(place: Workplace, campaign_id: str) -> int:
+    """Answer everybody at one door, those who came first before the others."""
+    entered, after = 0, 0
     while True:
         with place.store.read() as connection:
-            waiting = arrivals.waiting(connection, limit=_CHUNK)
+            waiting = arrivals.waiting(connection, campaign_id, after=after, limit=_CHUNK)
         if not waiting:
             return entered
-        by_campaign: dict[str, list[Arrival]] = {}
-        for one in waiting:
-            by_campaign.setdefault(one.campaign_id, []).append(one)
-        for campaign_id, those in sorted(by_campaign.items()):
-            callers: dict[int, _Caller] = {}
-            for one in those:
-                callers[one.contact_id] = _Caller(one.at, one.bindings)
-            entered += _admit(place, campaign_id, callers, those)
+        after = waiting[-1].arrival_id
+        # Of two calls of one contact the later one counts: it names what they did last.
+        callers = {one.contact_id: _Caller(one.at, one.bindings) for one in waiting}
+        entered += _admit(place, campaign_id, callers, waiting)
 
 
-def _look_around(place: Workplace) -> int:
+def _look_around(place: Workplace, guard: Guard) -> int:
     """Segments and dates, once a day each: what they are made of counts in days."""
     at = place.clock.now()
     with place.store.read() as connection:
@@ -83,12 +95,14 @@ def _look_around(place: Workplace) -> int:
     features = place.features.at(place.lake, at, {name for play in sound.values() for name in features_for(play)})
     entered = 0
     for campaign in live:
-        play = sound.get(campaign.campaign_id)
-        if play is not None:
-            named = _named(place, play, features, at)
-            entered += _admit(place, campaign.campaign_id, dict.fromkeys(named, _Caller(at, {})), features=features)
-        with place.store.write() as connection:
-            campaigns.checked(connection, campaign.campaign_id, at)
+        with guard(f"door of {campaign.campaign_id}"):
+            play = sound.get(campaign.campaign_id)
+            if play is not None:
+                named = _named(place, play, features, at)
+                callers = dict.fromkeys(named, _Caller(at, {}))
+                entered += _admit(place, campaign.campaign_id, callers, features=features)
+            with place.store.write() as connection:
+                campaigns.checked(connection, campaign.campaign_id, at)
     return entered
 
 
@@ -136,12 +150,17 @@ def _admit(
         )
         entrants = selection.entrants
     with place.store.write() as connection:
+        # One worker at a time at each door: how many may still come in is counted and used up here.
+        now = campaigns.lock(connection, campaign_id)
+        if now.version != campaign.version:
+            # Changed a moment ago: whoever waits is answered in the next round, by the new version.
+            return 0
         if waiting:
             # What another worker took is that worker's to let in.
             taken = arrivals.take(connection, [one.arrival_id for one in waiting])
             mine = {one.contact_id for one in waiting if one.arrival_id in taken}
             entrants = tuple(one for one in entrants if one.contact_id in mine)
-        if play is None or campaigns.get(connection, campaign_id).status != "live":
+        if play is None or now.status != "live":
             return 0
         return _enter(connection, place, campaign, version, entrants, callers, at)
 
@@ -158,8 +177,13 @@ def _enter(
     play = version.play
     # Asked again under the lock: another worker may have let somebody in since.
     allowed = _may_enter(connection, campaign, play, {one.contact_id: callers[one.contact_id] for one in entrants}, at)
-    room = _room(connection, campaign, play, at)
-    entering = [(one, callers[one.contact_id].at) for one in entrants if one.contact_id in allowed][:room]
+    salt = workspace.salt(connection)
+    # First come, first served, and among those of one moment an order that nobody chose.
+    coming = sorted(
+        ((one, callers[one.contact_id].at) for one in entrants if one.contact_id in allowed),
+        key=lambda pair: (pair[1], bucket(salt, "entry", campaign.campaign_id, pair[0].contact_id)),
+    )
+    entering = coming[: _room(connection, campaign, play, at)]
     entered = enrol(connection, place, campaign, play, entering, allowed)
     if entered:
         append(

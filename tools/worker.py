@@ -45,7 +45,7 @@ def tick(place: Workplace, guard: Guard = aloud) -> Tick:
     with guard("stale claims"):
         done.lost = give_up_stale(place)
     with guard("triggers"):
-        done.entered = let_in(place)
+        done.entered = let_in(place, guard)
     moved = True
     while moved:
         moved = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,10 @@ from memory.trigger import ApiTrigger, DateTrigger, EventTrigger, Reentry, Segme
 from memory.workspace import turn_switch
 from tests.tools.scene import DAY, NOW, add_contacts, address, approve, counts, play, step, workplace
 from tools.call import call_in
+from tools.failure import Failures
 from tools.intake import Incoming, receive
 from tools.launch import launch
+from tools.trigger import let_in
 from tools.worker import tick
 from tools.workplace import Workplace
 
@@ -336,3 +339,49 @@ def test_a_call_for_a_stranger_or_another_kind_of_campaign_does_nothing(place: W
         call_in(connection, other, ["1"], "r2", NOW)
     tick(place)
     assert inside(place, called) == inside(place, other) == []
+
+
+def test_two_workers_at_one_door_let_in_no_more_than_one_would(any_store: Store, tmp_path: Path) -> None:
+    clock = ManualClock(NOW)
+    place = workplace(any_store, clock, tmp_path)
+    add_contacts(any_store, range(1, 61))
+    campaign_id = run(place, cart_play(limits=Limits(contacts_per_day=10)))
+    for contact in range(1, 61):
+        left_cart(place, contact)
+    workers = [threading.Thread(target=let_in, args=(place,)) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert len(inside(place, campaign_id)) == 10
+    with any_store.read() as connection:
+        assert connection.execute(arrivals.select()).all() == []
+
+
+def test_who_comes_first_is_let_in_first(place: Workplace, clock: ManualClock) -> None:
+    add_contacts(place.store, range(1, 6))
+    campaign_id = run(place, cart_play(limits=Limits(contacts_per_day=2)))
+    for contact in (5, 4, 3, 2, 1):
+        left_cart(place, contact)
+        clock.advance(MINUTE)
+    tick(place)
+    assert {one.contact_id for one in inside(place, campaign_id)} == {4, 5}
+
+
+def test_a_door_that_cannot_be_answered_keeps_nobody_from_another(place: Workplace) -> None:
+    add_contacts(place.store, [1])
+    names = ("p1", "p2")
+    running = [run(place, cart_play(), proposal_id=name) for name in names]
+    left_cart(place)
+    broken = min(running)
+    with place.store.write() as connection:
+        touched = {"trigger": {"kind": "event", "event": "cart"}, "goal": {"window_days": 3}, "exits": []}
+        connection.execute(
+            update(campaign_versions)
+            .where(campaign_versions.c.campaign_id == broken)
+            .values(body=touched, digest=digest(touched))
+        )
+    failures = Failures()
+    tick(place, failures)
+    assert [failure.part for failure in failures.found][:1] == [f"door of {broken}"]
+    assert [one.contact_id for one in inside(place, max(running))] == [1]
