@@ -160,7 +160,7 @@ def _admit(
             taken = arrivals.take(connection, [one.arrival_id for one in waiting])
             mine = {one.contact_id for one in waiting if one.arrival_id in taken}
             entrants = tuple(one for one in entrants if one.contact_id in mine)
-        if play is None or now.status != "live":
+        if play is None or not entrants or now.status != "live":
             return 0
         return _enter(connection, place, campaign, version, entrants, callers, at)
 

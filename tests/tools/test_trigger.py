@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from memory.store import Store
 from memory.trigger import ApiTrigger, DateTrigger, EventTrigger, Reentry, SegmentTrigger
 from memory.workspace import turn_switch
 from tests.tools.scene import DAY, NOW, add_contacts, address, approve, counts, play, step, workplace
+from tools import trigger
 from tools.call import call_in
 from tools.failure import Failures
 from tools.intake import Incoming, receive
@@ -341,9 +343,21 @@ def test_a_call_for_a_stranger_or_another_kind_of_campaign_does_nothing(place: W
     assert inside(place, called) == inside(place, other) == []
 
 
-def test_two_workers_at_one_door_let_in_no_more_than_one_would(any_store: Store, tmp_path: Path) -> None:
-    clock = ManualClock(NOW)
-    place = workplace(any_store, clock, tmp_path)
+def test_four_workers_at_one_door_let_in_no_more_than_one_would(
+    any_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Each worker has others before it, and two of them would count the room at the same moment if they could.
+    monkeypatch.setattr(trigger, "_CHUNK", 8)
+    counted, both = trigger._room, threading.Barrier(2)
+
+    def room(*told: Any) -> int:
+        found = counted(*told)
+        with suppress(threading.BrokenBarrierError):
+            both.wait(timeout=2)
+        return found
+
+    monkeypatch.setattr(trigger, "_room", room)
+    place = workplace(any_store, ManualClock(NOW), tmp_path)
     add_contacts(any_store, range(1, 61))
     campaign_id = run(place, cart_play(limits=Limits(contacts_per_day=10)))
     for contact in range(1, 61):
