@@ -304,9 +304,11 @@ class Workspace:
         return load_secrets(self.folder, self._environment, self._secret_names)
 
     def close(self) -> None:
-        """Hang up on every server and let go of the store, as far as they were used."""
+        """Hang up on every server and let go of the store and the vector memory, as far as they were used."""
         for channel in self.__dict__.get("channels", {}).values():
             channel.close()
+        if "vectors" in self.__dict__:
+            self.vectors.close()
         if "store" in self.__dict__:
             self.store.close()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from memory.errors import NoriaError
 
 if TYPE_CHECKING:
+    from chromadb.api.client import Client
     from chromadb.api.models.Collection import Collection
 
 Kind = Literal["lesson", "campaign"]
@@ -81,6 +82,7 @@ class VectorMemory:
     def __init__(self, folder: Path, embedder: Embedder) -> None:
         self._folder = folder
         self._embedder = embedder
+        self._connected: Client | None = None
         self._opened: Collection | None = None
 
     def index(self, documents: Sequence[Document]) -> None:
@@ -134,6 +136,12 @@ class VectorMemory:
         self._opened = None
         self.index(documents)
 
+    def close(self) -> None:
+        """Let go of the folder; a deleted one can then be opened anew in the same process."""
+        if self._connected is not None:
+            self._connected.close()
+        self._connected = self._opened = None
+
     @contextmanager
     def _readable(self) -> Iterator[None]:
         try:
@@ -153,12 +161,16 @@ class VectorMemory:
             )
         return self._opened
 
-    def _client(self) -> Any:
-        import chromadb
-        from chromadb.config import Settings
+    def _client(self) -> Client:
+        if self._connected is None:
+            import chromadb
+            from chromadb.config import Settings
 
-        self._folder.mkdir(parents=True, exist_ok=True)
-        return chromadb.PersistentClient(str(self._folder), settings=Settings(anonymized_telemetry=False))
+            self._folder.mkdir(parents=True, exist_ok=True)
+            opened = chromadb.PersistentClient(str(self._folder), settings=Settings(anonymized_telemetry=False))
+            # Declared as the interface of every client, which cannot be closed.
+            self._connected = cast("Client", opened)
+        return self._connected
 
 
 def _match(name: str, words: str, similarity: float) -> Match:

@@ -122,6 +122,7 @@ def choose(
     shares = shares or {sequence.key: sequence.share for sequence in play.sequences}
     taken_out: Counter[str] = Counter()
     entrants: list[Entrant] = []
+    languages: dict[int, str] = {}
     with store.read() as connection:
         salt = workspace.get_value(connection, "salt") or ""
     for start in range(0, len(ids), _CHUNK):
@@ -159,8 +160,11 @@ def choose(
                         taken_out[rule] += 1
                     else:
                         entrants.append(entrant)
+                        languages[entrant.contact_id] = case.bindings.language if case.bindings else ""
     entrants.sort(key=lambda one: one.contact_id)
-    return Selection(_audience(len(ids), taken_out, entrants, pack, salt, campaign_id), tuple(entrants))
+    treated = [one.contact_id for one in entrants if not one.in_holdout]
+    sample = _sample(sorted(treated, key=lambda one: bucket(salt, "sample", campaign_id, one)), languages)
+    return Selection(_audience(len(ids), taken_out, entrants, pack, sample), tuple(entrants))
 
 
 def records_of(play: Play, values: Mapping[str, Any]) -> dict[RecordKind, str]:
@@ -224,10 +228,9 @@ def _against(review: Review) -> str:
 
 
 def _audience(
-    selected: int, taken_out: Counter[str], entrants: Sequence[Entrant], pack: Pack, salt: str, campaign_id: str
+    selected: int, taken_out: Counter[str], entrants: Sequence[Entrant], pack: Pack, sample: Sequence[int]
 ) -> Audience:
-    treated = [one.contact_id for one in entrants if not one.in_holdout]
-    sample = sorted(treated, key=lambda one: bucket(salt, "sample", campaign_id, one))[:_SAMPLE]
+    held_out = sum(one.in_holdout for one in entrants)
     return Audience(
         selected=selected,
         subtractions=tuple(
@@ -235,10 +238,16 @@ def _audience(
             for rule, contacts in sorted(taken_out.items(), key=lambda item: (-item[1], item[0]))
         ),
         reachable=len(entrants),
-        holdout=len(entrants) - len(treated),
-        treated=len(treated),
+        holdout=held_out,
+        treated=len(entrants) - held_out,
         sample=tuple(sorted(sample)),
     )
+
+
+def _sample(drawn: Sequence[int], languages: Mapping[int, str]) -> list[int]:
+    """The first few of a random order, and among them one reader of every language."""
+    firsts = {languages[one]: one for one in reversed(drawn)}
+    return sorted(drawn, key=lambda one: firsts[languages[one]] != one)[:_SAMPLE]
 
 
 def _sentence(rule: str, pack: Pack) -> str:

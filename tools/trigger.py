@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from memory.features.table import Features
 
 _CHUNK = 500
-LOOK_EVERY = timedelta(days=1)
-"""How often segments and dates are looked at."""
+_LOOK_EVERY = {"segment": timedelta(days=1), "date": timedelta(hours=6)}
+"""How often who is in a segment, and whose day has come, is looked at: from midnight on, so that a day that begins
+anywhere is seen before its morning."""
 TOO_LATE = timedelta(days=1)
 """An event that could not be acted on for so long is let go: it answers a moment that has passed."""
 
@@ -76,14 +77,14 @@ def _answer(place: Workplace, campaign_id: str) -> int:
 
 
 def _look_around(place: Workplace, guard: Guard) -> int:
-    """Segments and dates, once a day each: what they are made of counts in days."""
+    """Segments and dates, a few times a day: what they are made of counts in days."""
     at = place.clock.now()
     with place.store.read() as connection:
         live = [
             one
             for one in campaigns.list_campaigns(connection, ["live"])
-            if one.trigger_kind in {"segment", "date"}
-            and (one.checked_at is None or one.checked_at <= at - LOOK_EVERY)
+            if (every := _LOOK_EVERY.get(one.trigger_kind)) is not None
+            and (one.checked_at is None or one.checked_at < _turn(at, every))
             and one.starts_at <= at
         ]
         versions = [campaigns.get_version(connection, one.campaign_id, one.version) for one in live]
@@ -104,6 +105,12 @@ def _look_around(place: Workplace, guard: Guard) -> int:
             with place.store.write() as connection:
                 campaigns.checked(connection, campaign.campaign_id, at)
     return entered
+
+
+def _turn(at: datetime, every: timedelta) -> datetime:
+    """When the present part of the day began, in UTC."""
+    midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight + (at - midnight) // every * every
 
 
 def _named(place: Workplace, play: Play, features: Features, at: datetime) -> list[int]:

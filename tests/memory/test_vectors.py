@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,14 @@ def test_the_index_outlives_the_process(tmp_path: Path, encoder: SentenceEncoder
 
 def test_an_empty_memory_finds_nothing(tmp_path: Path, encoder: SentenceEncoder) -> None:
     assert VectorMemory(tmp_path / "empty", encoder).search("anything") == []
+
+
+def test_a_folder_that_was_deleted_after_closing_is_opened_anew(
+    tmp_path: Path, encoder: SentenceEncoder, vectors: VectorMemory
+) -> None:
+    vectors.close()
+    shutil.rmtree(tmp_path / "vectors")
+    again = VectorMemory(tmp_path / "vectors", encoder)
+    assert again.ids("lesson") == set()
+    again.index(DOCUMENTS[:1])
+    assert again.ids("lesson") == {"win-back"}
