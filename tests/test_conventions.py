@@ -16,7 +16,6 @@ ROOT = Path(__file__).parents[1]
 CODE = ("memory", "policies", "tools", "agents", "evals", "console", "noria")
 LINES = 500
 LONGER = {
-    "memory/schema.py": "one table after the other, read as a page",
     "memory/migrations/versions/0001_create_the_store.py": "written by Alembic",
     "tests/policies/tables.py": "a table of facts and verdicts",
     "tests/tools/test_deliver.py": "one behaviour after the other",

@@ -1,0 +1,83 @@
+"""The tables of the store: everything that must be transactional, one truth per datum.
+
+Timestamps are integer UTC microseconds in storage and aware datetimes in code. Money is integer minor units with a
+currency. Facts about the past (events, orders, lines, products, exported sends) live in the lake, not here.
+"""
+
+from __future__ import annotations
+
+from memory.schema.campaigns import (
+    alerts,
+    arrivals,
+    campaign_versions,
+    campaigns,
+    enrolments,
+    link_targets,
+    messages,
+    sequences,
+    steps,
+)
+from memory.schema.columns import EPOCH, Moment, RowId, from_micros, metadata, to_micros
+from memory.schema.intake import import_mappings, imports, intake, quarantine
+from memory.schema.learning import lessons, readouts
+from memory.schema.offers import facts, offer_codes, offers
+from memory.schema.people import (
+    accounts,
+    cap_slots,
+    consent_current,
+    consents,
+    contact_aliases,
+    contacts,
+    deals,
+    pace,
+    preferences,
+    suppressions,
+)
+from memory.schema.proposals import briefs, decisions, forecast_scores, forecasts, lookups, proposal_versions, proposals
+from memory.schema.workspace import journal, workspace
+
+__all__ = [
+    "EPOCH",
+    "Moment",
+    "RowId",
+    "accounts",
+    "alerts",
+    "arrivals",
+    "briefs",
+    "campaign_versions",
+    "campaigns",
+    "cap_slots",
+    "consent_current",
+    "consents",
+    "contact_aliases",
+    "contacts",
+    "deals",
+    "decisions",
+    "enrolments",
+    "facts",
+    "forecast_scores",
+    "forecasts",
+    "from_micros",
+    "import_mappings",
+    "imports",
+    "intake",
+    "journal",
+    "lessons",
+    "link_targets",
+    "lookups",
+    "messages",
+    "metadata",
+    "offer_codes",
+    "offers",
+    "pace",
+    "preferences",
+    "proposal_versions",
+    "proposals",
+    "quarantine",
+    "readouts",
+    "sequences",
+    "steps",
+    "suppressions",
+    "to_micros",
+    "workspace",
+]
