@@ -15,11 +15,11 @@ from agents.resume import Threads
 from console.cli.output import moment, number, plain, quote, say
 from console.cli.proposals import print_proposal
 from console.report.facts import read_facts
-from console.report.page import Chapter, write_report
 from console.work import work_once
 from evals.demo.operator import Operator, ScriptedOperator, decide
 from evals.demo.result import DemoResult, promises
 from evals.demo.stage import SHOP, Stage, shop_stage
+from evals.demo.story import report_on, tell_promises
 from evals.market.event import Delivered
 from evals.market.handover import contact_ids, incoming
 from evals.market.history import read_histories
@@ -239,22 +239,10 @@ def _result(
         taught = lessons.every(connection)
         looks = connection.execute(select(readouts).order_by(readouts.c.read_at, readouts.c.readout_id)).all()
     kept = promises(workspace, emails)
-    report = write_report(
-        facts,
-        workspace.folder / "report.html",
-        title="Noria: once around the loop",
-        simulated=True,
-        chapters=(
-            Chapter(
-                title="What must always be true",
-                paragraphs=tuple(f"{'Held' if one.held else 'BROKEN'}: {one.sentence}" for one in kept),
-            ),
-        ),
-    )
+    report = report_on(workspace, facts, kept, "Noria: once around the loop")
     say()
     say("[bold]7. What must always be true[/bold]")
-    for one in kept:
-        say(f"  {'[green]held[/green]' if one.held else '[red]BROKEN[/red]'} {quote(one.sentence)}")
+    tell_promises(kept)
     say()
     say(f"Report: {quote(report)}")
     say(f"Mail:   {quote(emails)}")

@@ -11,13 +11,12 @@ from agents.planning import plan
 from agents.resume import Threads
 from console.cli.output import number, quote, say
 from console.report.facts import CampaignLine, read_facts
-from console.report.page import Chapter, write_report
 from console.work import work_once
 from evals.demo.loop import BRIEF, WorldKind, deliveries_between, market_of
 from evals.demo.operator import Wish, decide
 from evals.demo.result import promises
 from evals.demo.stage import SHOP, Stage, shop_stage
-from evals.demo.story import ActResult
+from evals.demo.story import ActResult, report_on, tell_promises
 from evals.market.browsing import Browsing
 from evals.market.handover import contact_ids, incoming
 from evals.market.market import Market
@@ -112,22 +111,10 @@ def _result(stage: Stage, months: int, world: WorldKind, started: float) -> Mont
     say("[bold]What ran[/bold] [yellow](reactions simulated)[/yellow]")
     for line in facts.campaigns:
         _tell(line)
-    report = write_report(
-        facts,
-        workspace.folder / "report.html",
-        title=f"Noria: {months} months of a shop",
-        simulated=True,
-        chapters=(
-            Chapter(
-                title="What must always be true",
-                paragraphs=tuple(f"{'Held' if one.held else 'BROKEN'}: {one.sentence}" for one in kept),
-            ),
-        ),
-    )
+    report = report_on(workspace, facts, kept, f"Noria: {months} months of a shop")
     say()
     say("[bold]What must always be true[/bold]")
-    for one in kept:
-        say(f"  {'[green]held[/green]' if one.held else '[red]BROKEN[/red]'} {quote(one.sentence)}")
+    tell_promises(kept)
     say()
     say(f"Report: {quote(report)}")
     seconds = round(time.monotonic() - started, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict
 from agents.planning import plan
 from agents.resume import Threads
 from console.cli.output import quote, say
+from console.report.facts import ReportFacts
+from console.report.page import Chapter, write_report
 from console.wiring import Workspace
 from evals.demo.result import Promise
 from evals.demo.small_shop import brief
@@ -60,10 +62,24 @@ class Watch:
 def conclude(watch: Watch, promises: list[Promise], folder: Path) -> None:
     """Print what must be true, whether it was, and where to look further."""
     watch.step("What must be true")
-    for one in promises:
-        say(f"  {'[green]held[/green]' if one.held else '[red]BROKEN[/red]'} {quote(one.sentence)}")
+    tell_promises(promises)
     say()
     say(f"[dim]{watch.seconds:.0f} seconds. Look further: .venv/bin/noria journal show -w {quote(folder)}[/dim]")
+
+
+def tell_promises(promises: Sequence[Promise]) -> None:
+    """Print each, and whether it was held."""
+    for one in promises:
+        say(f"  {'[green]held[/green]' if one.held else '[red]BROKEN[/red]'} {quote(one.sentence)}")
+
+
+def report_on(workspace: Workspace, facts: ReportFacts, kept: Sequence[Promise], title: str) -> Path:
+    """Write the report of a simulated story into its workspace, with what must always be true as its last chapter."""
+    chapter = Chapter(
+        title="What must always be true",
+        paragraphs=tuple(f"{'Held' if one.held else 'BROKEN'}: {one.sentence}" for one in kept),
+    )
+    return write_report(facts, workspace.folder / "report.html", title=title, simulated=True, chapters=(chapter,))
 
 
 @contextmanager
