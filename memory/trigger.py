@@ -78,7 +78,7 @@ class DateTrigger(_Running):
 
 
 class ApiTrigger(_Running):
-    """Another system names a contact: by ``noria enrol`` or the HTTP API."""
+    """Another system names a contact: by ``noria campaigns enrol``."""
 
     kind: Literal["api"] = "api"
 

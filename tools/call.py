@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from memory import arrivals, campaigns
 from memory import contacts as people
 from memory.arrivals import Arrival
-from memory.errors import ConflictError, InvalidInputError
+from memory.errors import ConflictError, InvalidInputError, NotFoundError
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +40,20 @@ def call_in(connection: Connection, campaign_id: str, names: Sequence[str], requ
         )
     if not request_id:
         raise InvalidInputError("The request has no id.", where="request", remedy="Give one, so that it counts once.")
-    found = [people.find(connection, name).contact_id for name in dict.fromkeys(names)]
     rows = [
         Arrival(campaign_id=campaign.campaign_id, contact_id=one, event_id=f"call:{request_id}:{one}", at=at)
-        for one in dict.fromkeys(found)
+        for one in dict.fromkeys(_found(connection, names))
     ]
     announced = arrivals.announce(connection, rows)
     return Called(campaign.campaign_id, announced, len(rows) - announced)
+
+
+def _found(connection: Connection, names: Sequence[str]) -> Iterator[int]:
+    for place, name in enumerate(names, start=1):
+        try:
+            yield people.find(connection, name).contact_id
+        except NotFoundError as error:
+            # Its place, not its name: an error may be written down where no address belongs.
+            raise NotFoundError(
+                f"Nobody was called. {error.what}", where=f"contact {place} of {len(names)}", remedy=error.remedy
+            ) from error

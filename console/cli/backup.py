@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.cli.output import AsJson, answer, number, quote, say
+from console.cli.output import AsJson, answer, number, plain, quote, say
 from console.cli.place import InWorkspace, operator
 from console.settings import SECRETS_FILE
 from console.wiring import Workspace, find_workspace, open_workspace
@@ -74,7 +73,7 @@ def restore(
         )
         say("Before `noria resume`: import the sends, unsubscribes and bounces since the backup from your provider.")
 
-    answer({"workspace": str(target), **asdict(done)}, as_json=as_json, show=show)
+    answer({"workspace": str(target), **plain(done)}, as_json=as_json, show=show)
 
 
 def _made_safe(folder: Path) -> Restored:

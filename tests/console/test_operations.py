@@ -1,4 +1,4 @@
-"""What an operator does when something has to stop, or went wrong: pause, stop, back up, restore, settle."""
+"""What an operator does to what runs: pause, stop, call in, edit, back up, restore, settle."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ import pytest
 from sqlalchemy import select, update
 
 from console.wiring import open_workspace
-from memory.errors import BackupError, ConflictError
+from memory import campaigns
+from memory.errors import BackupError, ConflictError, InvalidInputError, NotFoundError
+from memory.play import Limits, Schedule
 from memory.schema import messages
+from memory.steps import AlertStep, ExitStep, Sequence
+from memory.trigger import ApiTrigger
 from tests.console.conftest import BRIEF, Run, run_in
+from tests.tools.scene import approve, play, step
 
 
 @pytest.mark.slow
@@ -58,3 +63,79 @@ def test_a_restore_must_say_what_to_restore_and_where(run: Run, shop: Path, tmp_
         with pytest.raises(BackupError, match="not clear"):
             run("restore", *words)
     assert run("restore", "--here")["workspace"] == str(shop)
+
+
+@pytest.fixture
+def called(shop: Path, run: Run) -> str:
+    """A running campaign that other systems call contacts into: a mail to each, and a task for a person."""
+    steps = (step("thanks"), AlertStep(key="phone", task={"en": "Ring them up"}), ExitStep(key="end"))
+    with open_workspace(shop) as opened:
+        now = opened.clock.now()
+        wanted = play(
+            audience={"type": "all", "of": []},
+            trigger=ApiTrigger(runs_days=30),
+            limits=Limits(contacts_per_day=5),
+            sequences=(Sequence(key="one", title="One", steps=steps, share=1),),
+            schedule=Schedule(starts_at=now, send_from_hour=8, send_until_hour=20, fallback_zone="Europe/Paris"),
+            policy_version=opened.pack.version,
+        )
+        approve(opened.store, wanted, at=now)
+    run("work", "--once")
+    return str(run("campaigns")["campaigns"][0]["campaign_id"])
+
+
+def test_contacts_called_in_get_their_mail_and_a_person_a_task(shop: Path, run: Run, called: str) -> None:
+    first = run("campaigns", "enrol", called, "person2@example.com", "person3@example.com", "--request-id", "r1")
+    assert (first["announced"], first["repeated"]) == (2, 0)
+    again = run("campaigns", "enrol", called, "person2@example.com", "--request-id", "r1")
+    assert (again["announced"], again["repeated"]) == (0, 1)
+    run("work", "--once")
+    run("work", "--once")
+    assert len(list((shop / "outbox").glob("*.eml"))) == 2
+    first, second = run("alerts")
+    assert {first["task"]["en"], second["task"]["en"]} == {"Ring them up"}
+    done = run("alerts", "done", str(first["alert_id"]), "--note", "spoke to them")
+    assert done["done_by"].startswith("cli:")
+    assert [one["alert_id"] for one in run("alerts")] == [second["alert_id"]]
+    assert len(run("alerts", "--all")) == 2
+    with pytest.raises(ConflictError):
+        run("alerts", "done", str(first["alert_id"]))
+    assert run("journal", "verify")["intact"]
+
+
+def test_a_call_with_a_strangers_name_calls_nobody(run: Run, called: str) -> None:
+    with pytest.raises(NotFoundError, match="contact 2 of 2"):
+        run("campaigns", "enrol", called, "person2@example.com", "nobody@example.com")
+    run("work", "--once")
+    assert run("campaigns")["campaigns"][0]["treated"] == 0
+
+
+@pytest.mark.slow
+def test_a_running_campaign_is_edited_by_a_proposal_that_people_approve(shop: Path, run: Run) -> None:
+    made = next(one for one in run("plan", *BRIEF)["proposals"] if one["playbook"] == "win_back")
+    run("proposals", "approve", made["proposal_id"])
+    run("work", "--once")
+    [campaign] = run("campaigns")["campaigns"]
+    edited = run("campaigns", "edit", campaign["campaign_id"], "--set", "reminder.en.subject=One last word", "--move")
+    assert edited["play"]["replaces"] == {"campaign_id": campaign["campaign_id"], "version": 1, "in_flight": "move"}
+    assert version(shop, campaign["campaign_id"]) == 1
+    run("proposals", "approve", edited["proposal_id"])
+    run("work", "--once")
+    assert version(shop, campaign["campaign_id"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [((), "Nothing to change"), (("--set", "nothing.en.subject=Hello"), "There is no message nothing")],
+)
+def test_an_edit_of_a_campaign_that_says_nothing_is_refused(
+    run: Run, called: str, words: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(InvalidInputError, match=message):
+        run("campaigns", "edit", called, *words)
+    assert run("proposals", "list") == []
+
+
+def version(shop: Path, campaign_id: str) -> int:
+    with open_workspace(shop) as opened, opened.store.read() as connection:
+        return campaigns.get(connection, campaign_id).version

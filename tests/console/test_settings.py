@@ -210,3 +210,16 @@ def test_a_key_for_events_is_long_enough_not_to_be_guessed(tmp_path: Path) -> No
     with pytest.raises(ConfigurationError, match="fewer than 32"):
         _ = Workspace(folder, {"NORIA_EVENTS_KEY": "guess"}).events_key
     assert Workspace(folder, {"NORIA_EVENTS_KEY": "k" * 32}).events_key is not None
+
+
+def test_only_the_playbooks_of_the_settings_are_proposed(tmp_path: Path) -> None:
+    workspace = Workspace(write(tmp_path, 'playbooks = ["win_back", "sunset"]\n' + GOOD), {})
+    assert set(workspace.playbooks) == {"win_back", "sunset"}
+    assert len(Workspace(write(tmp_path, GOOD), {}).playbooks) > 10
+
+
+def test_a_playbook_that_nobody_wrote_is_named(tmp_path: Path) -> None:
+    workspace = Workspace(write(tmp_path, 'playbooks = ["win_back", "winback"]\n' + GOOD), {})
+    with pytest.raises(ConfigurationError, match="There is no playbook winback") as caught:
+        _ = workspace.playbooks
+    assert "cross_sell" in caught.value.remedy
