@@ -26,6 +26,8 @@ _OVERLAP = timedelta(days=1)
 # Each batch is a commit to three tables: worth it for many events, or when the lake would fall a day behind.
 WORTH_ROWS = 1000
 WORTH_WAIT = timedelta(days=1)
+# An export writes the whole overlap again.
+_EXPORT_EVERY = timedelta(minutes=10)
 
 
 def drain(store: Store, lake: Lake) -> int:
@@ -61,19 +63,27 @@ def is_worth_draining(store: Store, at: datetime) -> bool:
     return begun or found.events >= WORTH_ROWS or (found.oldest is not None and found.oldest <= at - WORTH_WAIT)
 
 
-def export_sends(store: Store, lake: Lake) -> int:
-    """Write messages that left since the last time to the lake; returns how many were looked at."""
+def is_worth_exporting(store: Store, at: datetime) -> bool:
+    """Whether messages left since the last export, and that was a while ago."""
+    newest = select(func.max(messages.c.sent_at)).where(messages.c.state == "sent")
     with store.read() as connection:
         last = workspace.get_value(connection, _EXPORTED)
-        since = from_micros(last) - _OVERLAP if last is not None else None
-        wanted = messages.c.state == "sent"
-        newest = _export(connection, lake, wanted if since is None else wanted & (messages.c.sent_at >= since), {})
-    if newest is None:
-        return 0
-    count, latest = newest
+        if last is not None and at < from_micros(last) + _EXPORT_EVERY:
+            return False
+        sent_at = connection.execute(newest).scalar_one()
+    return sent_at is not None and (last is None or sent_at >= from_micros(last))
+
+
+def export_sends(store: Store, lake: Lake, at: datetime) -> int:
+    """Write messages that left since the last time to the lake; returns how many were looked at."""
+    wanted = messages.c.state == "sent"
+    with store.read() as connection:
+        last = workspace.get_value(connection, _EXPORTED)
+        if last is not None:
+            wanted &= messages.c.sent_at >= from_micros(last) - _OVERLAP
+        count = _export(connection, lake, wanted, {})
     with store.write() as connection:
-        before = workspace.get_value(connection, _EXPORTED)
-        workspace.set_value(connection, _EXPORTED, max(to_micros(latest), before or 0))
+        workspace.set_value(connection, _EXPORTED, max(to_micros(at), workspace.get_value(connection, _EXPORTED) or 0))
     return count
 
 
@@ -161,11 +171,11 @@ def _bounced(rows: Sequence[Row[Any]]) -> dict[str, str]:
     }
 
 
-def _export(connection: Connection, lake: Lake, where: Any, bounced: Mapping[str, str]) -> tuple[int, datetime] | None:
+def _export(connection: Connection, lake: Lake, where: Any, bounced: Mapping[str, str]) -> int:
     query = select(messages).where(messages.c.sent_at.is_not(None), where).order_by(messages.c.message_id)
     rows = connection.execute(query).all()
     if not rows:
-        return None
+        return 0
     already = {} if bounced else _known_bounces(connection, [row.message_key for row in rows])
     bounces = {**already, **bounced}
     lake.upsert(
@@ -187,7 +197,7 @@ def _export(connection: Connection, lake: Lake, where: Any, bounced: Mapping[str
             ],
         ),
     )
-    return len(rows), max(row.sent_at for row in rows)
+    return len(rows)
 
 
 def _known_bounces(connection: Connection, keys: Sequence[str]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -18,7 +18,7 @@ from memory.features.registry import REGISTRY
 from memory.features.table import Features
 from memory.lake import Lake
 from memory.play import Play
-from memory.schema import campaigns, consent_current, contacts, readouts, to_micros
+from memory.schema import campaigns, consent_current, contacts, from_micros, readouts, to_micros
 from memory.segments.grammar import fields, parse
 from memory.store import Store
 from memory.trigger import DateTrigger, EventTrigger
@@ -188,10 +188,8 @@ class Measures:
         for call in past_calls(known, trigger, until - timedelta(days=trigger.runs_days), until):
             first.setdefault(call.contact_id, call.at)
         goals: dict[int, list[datetime]] = {}
-        wanted = EventTrigger(event=play.goal.event, where=play.goal.where)
-        since = min(first.values(), default=until)
-        for call in past_calls(known, wanted, since, self.now):
-            goals.setdefault(call.contact_id, []).append(call.at)
+        for contact_id, at in self._goals(known, play, min(first.values(), default=until)):
+            goals.setdefault(contact_id, []).append(at)
         reached = sum(any(at < goal < at + window for goal in goals.get(one, ())) for one, at in first.items())
         return {
             "contacts": len(first),
@@ -200,6 +198,14 @@ class Measures:
             "window_days": play.goal.window_days,
             "basis": "segment",
         }
+
+    def _goals(self, known: Features, play: Play, since: datetime) -> Iterator[tuple[int, datetime]]:
+        """Who reached the goal, and when."""
+        if play.goal.category:
+            yield from self._purchases(since, self.now, play.goal.category)
+        else:
+            wanted = EventTrigger(event=play.goal.event, where=play.goal.where)
+            yield from ((call.contact_id, call.at) for call in past_calls(known, wanted, since, self.now))
 
     def _order_value(self, asked: OfPlaybook) -> JsonObject:
         """Orders of the segment in the last year: their average, and the margin where enough costs are known."""
@@ -320,13 +326,18 @@ class Measures:
         }
 
     def _buyers(self, since: datetime, until: datetime, category: str) -> set[int]:
+        return {contact_id for contact_id, _ in self._purchases(since, until, category)}
+
+    def _purchases(self, since: datetime, until: datetime, category: str) -> Iterator[tuple[int, datetime]]:
         table = self._table("lines" if category else "orders")
         inside = (table.at >= to_micros(since)) & (table.at < to_micros(until)) & table.contact_id.notnull()
         paid = (table.amount_cents if category else table.total_cents) > 0
         found = table.filter(inside & paid)
         if category:
             found = found.filter(found.category == category)
-        return set(found.select("contact_id").distinct().to_pyarrow()["contact_id"].to_pylist())
+        rows = found.select("contact_id", "at").to_pyarrow()
+        for contact_id, at in zip(rows["contact_id"].to_pylist(), rows["at"].to_pylist(), strict=True):
+            yield contact_id, from_micros(at)
 
     def _known_buyers(self, before: datetime) -> list[int]:
         orders = self._table("orders")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from tools.advance import advance, finish
 from tools.deliver import Delivered, deliver
-from tools.drain import drain, export_sends, is_worth_draining
+from tools.drain import drain, export_sends, is_worth_draining, is_worth_exporting
 from tools.failure import Guard, aloud
 from tools.gate import close_overdue, give_up_stale
 from tools.launch import Launch, launch_approved
@@ -63,7 +63,7 @@ def tick(place: Workplace, guard: Guard = aloud) -> Tick:
         done.overdue = close_overdue(place)
     with guard("finish"):
         done.finished = finish(place)
-    if done.delivered.states["sent"] or done.drained:
-        with guard("export"):
-            export_sends(place.store, place.lake)
+    with guard("export"):
+        if is_worth_exporting(place.store, place.clock.now()):
+            export_sends(place.store, place.lake, place.clock.now())
     return done

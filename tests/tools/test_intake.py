@@ -19,7 +19,7 @@ from memory.store import Store
 from tests.tools.mail_server import MailServer
 from tests.tools.scene import DAY, NOW, add_contacts, address, counts, play, reasons, start, workplace
 from tools.channels.smtp import SmtpChannel, SmtpServer
-from tools.drain import WORTH_ROWS, WORTH_WAIT, drain, export_sends, is_worth_draining
+from tools.drain import WORTH_ROWS, WORTH_WAIT, drain, export_sends, is_worth_draining, is_worth_exporting
 from tools.intake import Incoming, receive
 from tools.worker import tick
 from tools.workplace import Workplace
@@ -226,7 +226,7 @@ def test_messages_that_left_reach_the_lake_once_and_bounces_are_marked(place: Wo
     add_contacts(place.store, [1, 2])
     start(place, play(), [1, 2])
     tick(place)
-    export_sends(place.store, place.lake)
+    export_sends(place.store, place.lake, NOW)
     found = rows(place, LakeTable.SENDS)
     assert sorted(row["contact_id"] for row in found) == [1, 2]
     assert all(row["delivered"] for row in found)
@@ -235,8 +235,29 @@ def test_messages_that_left_reach_the_lake_once_and_bounces_are_marked(place: Wo
     drain(place.store, place.lake)
     assert {row["contact_id"]: row["delivered"] for row in rows(place, LakeTable.SENDS)} == {1: True, 2: False}
     clock.advance(HOUR)
-    export_sends(place.store, place.lake)
+    export_sends(place.store, place.lake, NOW)
     assert {row["contact_id"]: row["bounced"] for row in rows(place, LakeTable.SENDS)} == {1: "", 2: "soft"}
+
+
+def test_what_left_is_exported_a_while_later_and_not_again(place: Workplace, clock: ManualClock) -> None:
+    add_contacts(place.store, [1])
+    assert not is_worth_exporting(place.store, clock.now())
+    start(place, play(sends=2, wait_days=1), [1])
+    tick(place)
+    assert len(rows(place, LakeTable.SENDS)) == 1
+    add_contacts(place.store, [2])
+    start(place, play(), [2], proposal_id="p2")
+    tick(place)
+    # At the same moment as the export: not at once, but with the next one.
+    assert (len(rows(place, LakeTable.SENDS)), is_worth_exporting(place.store, clock.now())) == (1, False)
+    clock.advance(HOUR)
+    tick(place)
+    assert len(rows(place, LakeTable.SENDS)) == 2
+    clock.advance(HOUR)
+    assert not is_worth_exporting(place.store, clock.now())
+    clock.advance(DAY)
+    tick(place)
+    assert len(rows(place, LakeTable.SENDS)) == 3
 
 
 def test_few_fresh_events_wait_before_the_lake_is_written(place: Workplace, clock: ManualClock) -> None:
