@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from agents.desk import Desk
 from evals.outcome import PlantedResult, SeenProposal
 from evals.scenario import Planted, Scenario
@@ -49,7 +51,14 @@ def spoiled(proposal: Proposal, planted: Planted) -> Play:
     if planted.language not in step.copies:
         raise InvalidInputError(f"The message is not written in {planted.language!r}.", where="planted")
     copies = {**step.copies, planted.language: planted.spoil(step.copies[planted.language])}
-    changed = step.model_copy(update={"copies": copies, "link": planted.link or step.link})
+    changed = step.model_copy(
+        update={
+            "copies": copies,
+            "link": planted.link or step.link,
+            "channel": planted.channel,
+            "purpose": planted.purpose,
+        }
+    )
     steps = (*sequence.steps[:place], changed, *sequence.steps[place + 1 :])
     updates: dict[str, object] = {"sequences": (sequence.model_copy(update={"steps": steps}), *play.sequences[1:])}
     if planted.offer:
@@ -58,8 +67,13 @@ def spoiled(proposal: Proposal, planted: Planted) -> Play:
         updates["offer"] = play.offer.model_copy(update=planted.offer)
     if planted.holdout_share is not None:
         updates["holdout_share"] = planted.holdout_share
+    schedule: dict[str, object] = {}
     if planted.send_from_hour is not None:
-        updates["schedule"] = play.schedule.model_copy(update={"send_from_hour": planted.send_from_hour})
+        schedule["send_from_hour"] = planted.send_from_hour
+    if planted.starts_in_days is not None:
+        schedule["starts_at"] = proposal.created_at + timedelta(days=planted.starts_in_days)
+    if schedule:
+        updates["schedule"] = play.schedule.model_copy(update=schedule)
     return play.model_copy(update=updates)
 
 
@@ -81,6 +95,7 @@ def _objections(original: SeenProposal, play: Play, desk: Desk, quality: dict[st
             approved_facts=tuple(approved_facts(connection, now)),
             reference_price_cents=int(worth[0]["average_order_cents"]) if worth else None,
             cost_cents=proposal.cost_cents,
+            channels=desk.settings.channels,
             times_run=0,
             harmed_before=False,
         )

@@ -188,6 +188,9 @@ class Planted(_Part):
     """Values of the play's offer that are not those of its record."""
     holdout_share: float | None = None
     send_from_hour: int | None = None
+    starts_in_days: int | None = None
+    channel: Literal["email", "sms"] = "email"
+    purpose: Literal["marketing", "transactional"] = "marketing"
     violates: tuple[str, ...] = ()
     """Rules of which at least one must object; empty for a harmless variant, to which none may."""
 
