@@ -63,7 +63,7 @@ def read_campaign(desk: Desk, campaign_id: str, look: int | None = None) -> Read
             where=f"campaign {campaign.campaign_id}",
             remedy="Propose it again with a holdout.",
         )
-    if version.digest_found != version.digest:
+    if not version.is_untouched:
         raise MeasurementError(
             "What is stored is not what was approved, so nobody can say what was tested.",
             where=f"campaign {campaign.campaign_id}",

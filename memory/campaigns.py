@@ -72,6 +72,11 @@ class CampaignVersion:
         return hashlib.sha256(self._written.encode()).hexdigest()
 
     @property
+    def is_untouched(self) -> bool:
+        """Whether the play as it is stored now is the one that was approved."""
+        return self.digest_found == self.digest
+
+    @property
     def play(self) -> Play:
         """What was approved."""
         return _read(self._written)

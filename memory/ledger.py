@@ -31,6 +31,7 @@ from sqlalchemy import (
 from memory.canonical import digest
 from memory.journal import append, entries
 from memory.schema import Moment, campaigns, enrolments, messages
+from memory.steps import OFF
 from memory.store import upsert
 
 State = Literal["planned", "claimed", "sent", "suppressed", "failed", "unknown", "withheld"]
@@ -141,7 +142,7 @@ def plan(connection: Connection, rows: Iterable[Message], *, actor: str, at: dat
 
 
 def due(connection: Connection, *, channels: Collection[str], at: datetime, limit: int) -> list[Message]:
-    """Planned messages of live campaigns whose time has come, locked; rows that another worker holds are left out.
+    """Planned messages of live campaigns, and removals of any, whose time has come, locked; another worker's left out.
 
     At most one per contact, so that a verdict on one of them can never rest on facts that another just changed: of
     those among the oldest that of the campaign with the highest priority, then with the highest value.
@@ -150,7 +151,7 @@ def due(connection: Connection, *, channels: Collection[str], at: datetime, limi
         select(messages, campaigns.c.priority, campaigns.c.value_per_message_cents)
         .join(campaigns, campaigns.c.campaign_id == messages.c.campaign_id)
         .where(messages.c.state == "planned", messages.c.due_at <= at, messages.c.channel.in_(sorted(channels)))
-        .where(campaigns.c.status == "live")
+        .where(or_(campaigns.c.status == "live", _takes_off()))
         .order_by(messages.c.due_at, messages.c.message_id)
         .limit(limit)
         .with_for_update(of=messages, skip_locked=True)
@@ -159,7 +160,7 @@ def due(connection: Connection, *, channels: Collection[str], at: datetime, limi
     for row in connection.execute(query):
         worth = (row.priority, row.value_per_message_cents)
         if row.contact_id not in best or worth > best[row.contact_id][:2]:
-            best[row.contact_id] = (*worth, _message(row))
+            best[row.contact_id] = (*worth, message_of(row))
     return [message for _, _, message in best.values()]
 
 
@@ -218,7 +219,7 @@ def stale(
     )
     first: dict[int, Message] = {}
     for row in connection.execute(query):
-        first.setdefault(row.contact_id, _message(row))
+        first.setdefault(row.contact_id, message_of(row))
     return list(first.values())
 
 
@@ -305,7 +306,7 @@ def record(connection: Connection, results: Sequence[Result], *, token: str) -> 
             .order_by(messages.c.message_id)
             .with_for_update()
         )
-        mine |= {row.message_id: _message(row) for row in connection.execute(query)}
+        mine |= {row.message_id: message_of(row) for row in connection.execute(query)}
     rows: list[dict[str, Any]] = [
         {
             "of": message_id,
@@ -353,7 +354,7 @@ def unknown(connection: Connection, key: str = "", *, limit: int | None = None) 
         .order_by(messages.c.claimed_at, messages.c.message_id)
         .limit(limit)
     )
-    return [_message(row) for row in connection.execute(query)]
+    return [message_of(row) for row in connection.execute(query)]
 
 
 def count_unknown(connection: Connection) -> int:
@@ -373,9 +374,10 @@ def settle_unknown(connection: Connection, key: str, *, sent_at: datetime | None
 
 
 def cancel(connection: Connection, where: ColumnElement[bool], reason: str) -> list[Message]:
-    """Suppress everything planned that matches; what is already claimed is in flight and stays."""
-    query = select(messages).where(messages.c.state == "planned", where).order_by(messages.c.message_id)
-    found = [_message(row) for row in connection.execute(query.with_for_update())]
+    """Suppress everything planned that matches, but no removal; what is already claimed is in flight and stays."""
+    wanted = and_(messages.c.state == "planned", where, ~_takes_off())
+    query = select(messages).where(wanted).order_by(messages.c.message_id)
+    found = [message_of(row) for row in connection.execute(query.with_for_update())]
     for chunk in _chunks([row.message_id for row in found]):
         connection.execute(
             update(messages)
@@ -411,7 +413,7 @@ def give_up(connection: Connection, *, at: datetime, reason: str) -> list[Messag
     """
     open_now = or_(messages.c.state == "claimed", and_(messages.c.state == "planned", messages.c.due_at <= at))
     query = select(messages).where(open_now).order_by(messages.c.message_id)
-    found = [_message(row) for row in connection.execute(query.with_for_update())]
+    found = [message_of(row) for row in connection.execute(query.with_for_update())]
     ghosts = set(connection.execute(select(messages.c.message_id).where(open_now, _held_out())).scalars())
     lost = [row for row in found if row.message_id not in ghosts]
     for state, why, ids in (
@@ -429,12 +431,8 @@ def give_up(connection: Connection, *, at: datetime, reason: str) -> list[Messag
 
 def hold_campaign(connection: Connection, campaign_id: str, finding: Mapping[str, Any], reason: str) -> int:
     """Write on every planned message of a paused campaign why it waits; its deadline keeps running."""
-    changed = connection.execute(
-        update(messages)
-        .where(messages.c.campaign_id == campaign_id, messages.c.state == "planned")
-        .values(reason=reason, findings=[dict(finding)])
-    )
-    return changed.rowcount
+    waiting = update(messages).where(messages.c.campaign_id == campaign_id, messages.c.state == "planned")
+    return connection.execute(waiting.values(reason=reason, findings=[dict(finding)])).rowcount
 
 
 def overdue(connection: Connection, *, at: datetime, limit: int) -> list[Message]:
@@ -446,13 +444,13 @@ def overdue(connection: Connection, *, at: datetime, limit: int) -> list[Message
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    return [_message(row) for row in connection.execute(query)]
+    return [message_of(row) for row in connection.execute(query)]
 
 
 def of_campaign(connection: Connection, campaign_id: str) -> list[Message]:
     """Every message of a campaign, oldest first."""
     query = select(messages).where(messages.c.campaign_id == campaign_id).order_by(messages.c.message_id)
-    return [_message(row) for row in connection.execute(query)]
+    return [message_of(row) for row in connection.execute(query)]
 
 
 def reconcile(connection: Connection, campaign_id: str | None = None) -> Reconciliation:
@@ -481,11 +479,16 @@ def _held_out() -> ColumnElement[bool]:
     return messages.c.enrolment_id.in_(held)
 
 
+def _takes_off() -> ColumnElement[bool]:
+    return messages.c.step_key.endswith(OFF)
+
+
 def _undecided() -> ColumnElement[bool]:
     return or_(messages.c.state == "planned", messages.c.state == "claimed")
 
 
-def _message(row: Row[Any]) -> Message:
+def message_of(row: Row[Any]) -> Message:
+    """A row of the table as a message."""
     values = row._asdict()
     return Message(**{name: values[name] for name in Message.__dataclass_fields__})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
@@ -15,6 +15,8 @@ Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")]
 Key = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 EventName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.]{0,63}$")]
 Channel = Literal["email", "sms", "audience"]
+OFF: Final = "/off"
+"""What follows the key of a step in the ledger where it is taken back."""
 Purpose = Literal["marketing", "transactional"]
 Plain = str | int | bool
 LONGEST = timedelta(days=365)
@@ -221,6 +223,12 @@ class SendStep(_Onward):
     def reaches_contact(self) -> bool:
         """Whether the contact gets a message; an audience is told of them behind their back."""
         return self.channel != "audience"
+
+    def taken_back(self) -> SendStep:
+        """The step by which somebody who was put on its audience is taken off it again."""
+        assert self.listing is not None
+        listing = self.listing.model_copy(update={"action": "remove"})
+        return self.model_copy(update={"key": self.key + OFF, "purpose": "transactional", "listing": listing})
 
     @property
     def takes_off(self) -> bool:

@@ -118,7 +118,7 @@ def _move(connection: Connection, due: Sequence[Enrolment], members: Members, at
 
 
 def _untouched(version: CampaignVersion) -> Play | None:
-    return version.play if version.digest_found == version.digest else None
+    return version.play if version.is_untouched else None
 
 
 def _note(moves: _Moves, one: Enrolment, stand: Stand, play: Play, at: datetime) -> None:

@@ -24,7 +24,7 @@ from memory.ledger import Message, Verdict
 from memory.play import Play
 from memory.schema import campaigns as campaign_rows
 from memory.schema import messages as message_rows
-from memory.steps import SendStep
+from memory.steps import OFF, SendStep
 from memory.workspace import read_switch, salt
 from policies.guardian import Review, gate_message
 from tools.channels.channel import Channel
@@ -149,12 +149,17 @@ def _claim(
         campaign = campaigns.get(connection, group[0].campaign_id)
         version = campaigns.get_version(connection, campaign.campaign_id, group[0].version)
         approval = approval_facts(connection, campaign, version)
-        if has_drifted(approval):
+        removing = group[0].step_key.endswith(OFF)
+        if removing and not version.is_untouched:
+            verdicts += [_kept(one, "approval", at + HOLD, findings=one.findings) for one in group]
+            continue
+        if has_drifted(approval) and not removing:
             finding = stop_drifted(connection, campaign, version, at)
             drifted.append(finding.sentence)
             verdicts += [_kept(one, "approval", findings=[finding.model_dump(mode="json")]) for one in group]
             continue
-        play = version.play
+        # What only takes somebody off promises nothing, so it does not fall with the offer either.
+        play = version.play.model_copy(update={"offer": None}) if removing else version.play
         step = _step(play, group[0])
         if step is None:
             verdicts += [_ended(one, "no such step") for one in group]
@@ -175,7 +180,7 @@ def _claim(
             currency=place.currency,
             example_brand=place.example_brand,
         )
-        gone = {one.message_id: why for one in group if (why := _gone(one, inside[one.enrolment_id]))}
+        gone = {one.message_id: why for one in group if (why := _gone(one, inside[one.enrolment_id], stays=removing))}
         verdicts += [_ended(one, gone[one.message_id]) for one in group if one.message_id in gone]
         staying = [one for one in group if one.message_id not in gone]
         for shown, part in by_tier(connection, play, staying, lambda one: one.contact_id):
@@ -323,9 +328,9 @@ def _verdict(message: Message, case: Case, review: Review, at: datetime) -> Verd
     return Verdict(message_id=message.message_id, state="planned", reason=against[0].rule, findings=shown, due_at=again)
 
 
-def _gone(message: Message, enrolment: Enrolment) -> str:
-    """Why a message is over before any rule is asked; empty when it is not."""
-    if enrolment.state == "exited":
+def _gone(message: Message, enrolment: Enrolment, *, stays: bool) -> str:
+    """Why a message is over before any rule is asked; empty when it is not. What ``stays`` outlives its enrolment."""
+    if enrolment.state == "exited" and not stays:
         return enrolment.exit_reason or "exited"
     # A message on which one worker after the other dies must not take the next one with it.
     poisoned = message.state == "claimed" and message.attempts >= _ATTEMPTS
@@ -371,8 +376,9 @@ def _by_step(found: Iterable[Message]) -> list[list[Message]]:
 
 
 def _step(play: Play, message: Message) -> SendStep | None:
-    wanted = (message.sequence_key, message.step_key)
-    return next((step for sequence, step in play.sends() if (sequence.key, step.key) == wanted), None)
+    wanted = (message.sequence_key, message.step_key.removesuffix(OFF))
+    step = next((step for sequence, step in play.sends() if (sequence.key, step.key) == wanted), None)
+    return step.taken_back() if step is not None and message.step_key.endswith(OFF) else step
 
 
 def _has_other_channels(play: Play, message: Message) -> bool:
@@ -395,7 +401,7 @@ def look_up(place: Workplace, channel: Channel, records: LakeRecords) -> None:
         )
         versions = [campaigns.get_version(connection, *row) for row in connection.execute(query).all()]
     # A body that somebody touched may not even be a play; the claim deals with it.
-    for play in [version.play for version in versions if version.digest_found == version.digest]:
+    for play in [version.play for version in versions if version.is_untouched]:
         days = recent_days(play, place.pack)
         if days:
             records.last_purchases(play.goal.category, recent_since(at, days))

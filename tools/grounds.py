@@ -143,7 +143,7 @@ def asked_kinds(versions: Iterable[CampaignVersion]) -> set[str]:
     return {
         step.condition.event
         for version in versions
-        if version.digest_found == version.digest
+        if version.is_untouched
         for sequence in version.play.sequences
         for step in sequence.steps
         if isinstance(step, BranchStep) and isinstance(step.condition, HasDone)
@@ -152,13 +152,13 @@ def asked_kinds(versions: Iterable[CampaignVersion]) -> set[str]:
 
 def _record_features(version: CampaignVersion) -> set[str]:
     """The features from which steps of a campaign read records anew."""
-    if version.digest_found != version.digest:
+    if not version.is_untouched:
         return set()
     return {name for _, step in version.play.sends() for name in step.records.values()}
 
 
 def _expressions(version: CampaignVersion) -> list[dict[str, Any]]:
-    if version.digest_found != version.digest:
+    if not version.is_untouched:
         # Somebody touched it, so it may not even be a play; nothing of it moves.
         return []
     return [

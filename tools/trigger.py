@@ -88,7 +88,7 @@ def _look_around(place: Workplace, guard: Guard) -> int:
             and one.starts_at <= at
         ]
         versions = [campaigns.get_version(connection, one.campaign_id, one.version) for one in live]
-    sound = {one.campaign_id: one.play for one in versions if one.digest_found == one.digest}
+    sound = {one.campaign_id: one.play for one in versions if one.is_untouched}
     if not live:
         return 0
     # Who consented or arrived since must be seen now; one computation serves every campaign.
@@ -136,7 +136,7 @@ def _admit(
     with place.store.read() as connection:
         campaign = campaigns.get(connection, campaign_id)
         version = campaigns.get_version(connection, campaign_id, campaign.version)
-        play = version.play if version.digest_found == version.digest else None
+        play = version.play if version.is_untouched else None
         free = {} if play is None else _may_enter(connection, campaign, play, callers, at)
         shares = campaigns.shares(connection, campaign_id, campaign.version)
     entrants: tuple[Entrant, ...] = ()

@@ -10,6 +10,7 @@ from tools.drain import drain, export_sends, is_worth_draining, is_worth_exporti
 from tools.failure import Guard, aloud
 from tools.gate import close_overdue, give_up_stale
 from tools.launch import Launch, launch_approved
+from tools.take_off import take_off
 from tools.trigger import let_in
 from tools.workplace import Workplace
 
@@ -46,6 +47,8 @@ def tick(place: Workplace, guard: Guard = aloud) -> Tick:
         done.lost = give_up_stale(place)
     with guard("triggers"):
         done.entered = let_in(place, guard)
+    with guard("audiences"):
+        take_off(place)
     moved = True
     while moved:
         moved = False

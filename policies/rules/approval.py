@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from policies.facts import MessageFacts, need
+from policies.facts import MessageFacts, is_marketing, need
 from policies.rule import Context, Parameters, Rule, Ruling, hold, refuse
 
 
@@ -23,6 +23,9 @@ class ApprovalLimits(Parameters):
 
 
 def gate(facts: MessageFacts, limits: ApprovalLimits, context: Context) -> Ruling | None:
+    if facts.takes_off and not is_marketing(facts):
+        # Taken off an audience because they left: what was approved put them there.
+        return None
     found = facts.approval
     if found is None or found.approved is None or not found.approved:
         return refuse("Nobody approved this message's campaign.", fact="no approval", limit="an approval in force")
