@@ -90,9 +90,10 @@ class _Teller:
                 return words["wait"].format(time=self._lasts(step))
             case WaitWindowStep():
                 days = self._days(step.weekdays)
+                hours = words["hours_of_day"].format(start=step.from_hour, end=step.until_hour)
                 return words["wait_window"].format(
                     days=words["days_of_week"].format(days=days) if days else "",
-                    hours=words["hours_of_day"].format(start=step.from_hour, end=step.until_hour),
+                    hours=words[step.at].format(hours=hours) if step.at else hours,
                 )
             case BranchStep():
                 return words["branch"].format(

@@ -190,6 +190,9 @@ class SendStep(_Onward):
     records: dict[Literal["product", "category"], str] = Field(default_factory=dict)
     """Feature that names the record of this message, read as the contact comes to it, in place of the play's."""
 
+    unbought_days: int = Field(default=0, ge=0, le=365)
+    """A record that the contact bought within so many days, or anything of its category, counts as missing."""
+
     @field_validator("records")
     @classmethod
     def _features_name_records(cls, value: dict[str, str]) -> dict[str, str]:
@@ -263,6 +266,8 @@ class WaitWindowStep(_Onward):
     until_hour: int = Field(ge=1, le=24)
     weekdays: tuple[Annotated[int, Field(ge=0, le=6)], ...] = (0, 1, 2, 3, 4, 5, 6)
     """0 is Monday."""
+    at: Literal["favourite_hour"] | None = None
+    """The feature that names the contact's own hour: within the window the hour nearest to it, any if it is unknown."""
 
     @model_validator(mode="after")
     def _opens(self) -> WaitWindowStep:

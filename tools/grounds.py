@@ -19,7 +19,7 @@ from memory.schema import campaigns as campaign_rows
 from memory.schema import contacts, intake
 from memory.schema import enrolments as enrolment_rows
 from memory.segments.grammar import fields, parse
-from memory.steps import BranchStep, Condition, HasAttribute, HasDone, InSegment, SendStep, ShowsLife
+from memory.steps import BranchStep, Condition, HasAttribute, HasDone, InSegment, SendStep, ShowsLife, WaitWindowStep
 from tools.gather import zone_of
 from tools.workplace import Workplace
 
@@ -37,12 +37,12 @@ class Members:
     by_expression: Mapping[str, frozenset[int]] = field(default_factory=dict)
     """Digest of a segment's expression → the contacts in it."""
     records: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
-    """Contact → the features that steps read records from, for everybody who was due when it was looked up."""
+    """Contact → the features that steps read, for everybody who was due when it was looked up."""
 
     def covers(self, enrolment: Enrolment) -> bool:
         """Whether everything was looked up that the enrolment's next steps may ask."""
         version = self.versions.get((enrolment.campaign_id, enrolment.version))
-        return version is not None and (not _record_features(version) or enrolment.contact_id in self.records)
+        return version is not None and (not _features(version) or enrolment.contact_id in self.records)
 
 
 def look_up_members(place: Workplace) -> Members:
@@ -61,7 +61,7 @@ def look_up_members(place: Workplace) -> Members:
             for row in connection.execute(query).all()
         }
     asked = {digest(one): one for version in versions.values() for one in _expressions(version)}
-    read = {name for version in versions.values() for name in _record_features(version)}
+    read = {name for version in versions.values() for name in _features(version)}
     if not asked and not read:
         return Members(versions)
     parsed = {name: parse(expression) for name, expression in asked.items()}
@@ -74,7 +74,7 @@ def look_up_members(place: Workplace) -> Members:
 def _records(
     place: Workplace, known: Features, versions: Iterable[_Version], names: Sequence[str], at: datetime
 ) -> dict[int, Mapping[str, Any]]:
-    """The features that steps read records from, for everybody who is due."""
+    """The features that steps read, for everybody who is due."""
     campaign_ids = sorted({campaign_id for campaign_id, _ in versions})
     query = select(enrolment_rows.c.contact_id).where(
         enrolment_rows.c.state == "active",
@@ -114,6 +114,11 @@ class Grounds:
         kept = {kind: record for kind, record in enrolment.bindings.items() if kind not in step.records}
         return kept | {kind: str(values[name]) for kind, name in step.records.items() if values.get(name) is not None}
 
+    def hour(self, name: str, enrolment: Enrolment) -> int | None:
+        """The hour of the contact's own day that a feature names; None where it is unknown."""
+        found = self._members.records.get(enrolment.contact_id, {}).get(name)
+        return None if found is None else int(found)
+
     def holds(self, condition: Condition, enrolment: Enrolment) -> bool:
         """Whether a condition is true of the contact now; what nobody knows is not."""
         person = self._people.get(enrolment.contact_id)
@@ -150,11 +155,17 @@ def asked_kinds(versions: Iterable[CampaignVersion]) -> set[str]:
     }
 
 
-def _record_features(version: CampaignVersion) -> set[str]:
-    """The features from which steps of a campaign read records anew."""
+def _features(version: CampaignVersion) -> set[str]:
+    """The features that steps of a campaign read anew: those that name records, and the contact's own hour."""
     if version.digest_found != version.digest:
         return set()
-    return {name for _, step in version.play.sends() for name in step.records.values()}
+    found: set[str] = set()
+    for step in (step for sequence in version.play.sequences for step in sequence.steps):
+        if isinstance(step, SendStep):
+            found |= set(step.records.values())
+        elif isinstance(step, WaitWindowStep) and step.at:
+            found.add(step.at)
+    return found
 
 
 def _expressions(version: CampaignVersion) -> list[dict[str, Any]]:

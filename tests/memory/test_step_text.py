@@ -57,6 +57,11 @@ CONDITION: TypeAdapter[Condition] = TypeAdapter(Condition)
             "attendre lundi, mardi, jeudi et dimanche, 9 h–12 h, heure locale",
         ),
         (
+            {"kind": "wait_window", "key": "a", "from_hour": 9, "until_hour": 12, "at": "favourite_hour"},
+            "wait until the favourite hour (9:00–12:00) local time",
+            "attendre l’heure préférée (9 h–12 h), heure locale",
+        ),
+        (
             {"kind": "wait_window", "key": "a", "from_hour": 9, "until_hour": 12},
             "wait until 9:00–12:00 local time",
             "attendre 9 h–12 h, heure locale",
