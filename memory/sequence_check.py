@@ -6,7 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from memory.steps import AlertStep, SendStep, Sequence, Step, UpdateStep, WaitEventStep, WaitStep, WaitWindowStep
+from memory.steps import (
+    AlertStep,
+    Channel,
+    SendStep,
+    Sequence,
+    Step,
+    UpdateStep,
+    WaitEventStep,
+    WaitStep,
+    WaitWindowStep,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +48,18 @@ def longest_wait(sequence: Sequence) -> dict[str, timedelta]:
 def shortest_wait(sequence: Sequence) -> dict[str, timedelta]:
     """For each send, the shortest that the steps before it can last: events come at once, windows are open."""
     return _lasting(sequence, longest=False)
+
+
+def channels_from(sequence: Sequence, key: str | None) -> set[Channel]:
+    """The channels of the messages that may still come at or after a step; None stands for the door."""
+    ahead: set[str] = set()
+    open_steps = [sequence.steps[0].key if key is None else key]
+    while open_steps:
+        one = open_steps.pop()
+        if one not in ahead:
+            ahead.add(one)
+            open_steps += [after for after in sequence.followers(one) if after is not None]
+    return {step.channel for step in sequence.steps if step.key in ahead and isinstance(step, SendStep)}
 
 
 def most_sends(sequence: Sequence) -> int:
