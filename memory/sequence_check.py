@@ -37,7 +37,7 @@ def defects(sequence: Sequence) -> list[Defect]:
     circle = _circle(sequence)
     if circle:
         return [Defect(circle, "The way leads back to this step.", "Let it lead on to a later step or to an exit.")]
-    return [*_ends(sequence), *_unreached(sequence), *_vain_waits(sequence)]
+    return [*_ends(sequence), *_unreached(sequence), *_waits(sequence)]
 
 
 def longest_wait(sequence: Sequence) -> dict[str, timedelta]:
@@ -138,19 +138,30 @@ def _ends(sequence: Sequence) -> Iterator[Defect]:
 
 
 def _unreached(sequence: Sequence) -> Iterator[Defect]:
-    reached = set(_in_order(sequence))
+    known = reached(sequence)
     for step in sequence.steps:
-        if step.key not in reached:
+        if step.key not in known:
             yield Defect(step.key, "This step is never reached.", "Lead some step to it, or remove it.")
 
 
-def _vain_waits(sequence: Sequence) -> Iterator[Defect]:
+def _waits(sequence: Sequence) -> Iterator[Defect]:
+    for key in vain_waits(sequence):
+        yield Defect(key, "Nothing is done after this wait.", "Remove it.")
+
+
+def reached(sequence: Sequence) -> set[str]:
+    """The steps to which some way leads."""
+    return set(_in_order(sequence))
+
+
+def vain_waits(sequence: Sequence) -> Iterator[str]:
+    """The waits after which nothing is done."""
     acts: dict[str | None, bool] = {None: False}
     for key in reversed(_in_order(sequence)):
         step = sequence.step(key)
         after = any(acts[one] for one in sequence.followers(key))
         if isinstance(step, WaitStep | WaitWindowStep | WaitEventStep) and not after:
-            yield Defect(key, "Nothing is done after this wait.", "Remove it.")
+            yield key
         acts[key] = after or isinstance(step, SendStep | UpdateStep | AlertStep)
 
 

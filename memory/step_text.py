@@ -16,6 +16,7 @@ from memory.steps import (
     Condition,
     EventPattern,
     ExitStep,
+    HasAgreed,
     HasAttribute,
     HasDone,
     InSegment,
@@ -121,7 +122,9 @@ class _Teller:
                 values = self._values(condition.one_of)
                 return told.format(attribute=self._quote(condition.attribute), values=values)
             case ShowsLife():
-                return self.words["signal"]
+                return self.words[f"signal_since_{condition.since}"]
+            case HasAgreed():
+                return self.words[f"agreed_{condition.channel}"]
         assert_never(condition)
 
     def trigger(self, trigger: Trigger, later: str = "") -> str:

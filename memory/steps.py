@@ -119,12 +119,21 @@ class HasAttribute(_Frozen):
 
 
 class ShowsLife(_Frozen):
-    """True of a contact who clicked, replied, came by or ordered since entering, whatever it was."""
+    """True of a contact who clicked, replied, came by or ordered, whatever it was."""
 
     type: Literal["signal"] = "signal"
+    since: Literal["entry", "message"] = "entry"
+    """Since entering, or since the campaign's last message left; before the first one since entering."""
 
 
-Condition = Annotated[InSegment | HasDone | HasAttribute | ShowsLife, Field(discriminator="type")]
+class HasAgreed(_Frozen):
+    """True of a contact who agreed to marketing on a channel and has an address for it."""
+
+    type: Literal["consent"] = "consent"
+    channel: Channel
+
+
+Condition = Annotated[InSegment | HasDone | HasAttribute | ShowsLife | HasAgreed, Field(discriminator="type")]
 
 
 class _Step(_Frozen):

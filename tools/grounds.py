@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 
 from memory import campaigns, preferences
+from memory.address import address_on
 from memory.campaigns import CampaignVersion
 from memory.canonical import digest
 from memory.enrolments import Enrolment
 from memory.play import RecordKind
 from memory.schema import campaigns as campaign_rows
-from memory.schema import contacts, intake
+from memory.schema import consent_current, contacts, intake, messages
 from memory.schema import enrolments as enrolment_rows
 from memory.segments.grammar import fields, parse
-from memory.steps import BranchStep, Condition, HasAttribute, HasDone, InSegment, SendStep, ShowsLife, WaitWindowStep
+from memory.steps import (
+    BranchStep,
+    Condition,
+    HasAgreed,
+    HasAttribute,
+    HasDone,
+    InSegment,
+    SendStep,
+    ShowsLife,
+    WaitWindowStep,
+)
 from tools.gather import zone_of
 from tools.workplace import Workplace
 
@@ -38,6 +49,12 @@ class Members:
     """Digest of a segment's expression → the contacts in it."""
     records: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     """Contact → the features that steps read, for everybody who was due when it was looked up."""
+
+    def conditions(self) -> Iterator[Condition]:
+        """Everything that branches of these campaigns ask."""
+        for version in self.versions.values():
+            if version.digest_found == version.digest:
+                yield from _conditions(version)
 
     def covers(self, enrolment: Enrolment) -> bool:
         """Whether everything was looked up that the enrolment's next steps may ask."""
@@ -103,6 +120,10 @@ class Grounds:
         self._chosen = preferences.read(connection, {one.contact_id for one in self._people.values()})
         self._done = _done(connection, self._people.values(), due, sorted(set(kinds)))
 
+        asked = {type(one) for one in members.conditions()}
+        self._agreed = _agreed(connection, self._people.values()) if HasAgreed in asked else frozenset()
+        self._written = _written(connection, due) if ShowsLife in asked else {}
+
     def zone(self, contact_id: int, fallback: str) -> ZoneInfo:
         """The contact's own time zone, or the fallback."""
         person = self._people.get(contact_id)
@@ -139,19 +160,24 @@ class Grounds:
                 said = {**person.attributes, **(own.answers if own else {})}
                 return condition.accepts(said.get(condition.attribute))
             case ShowsLife():
+                since = enrolment.entered_at
+                if condition.since == "message":
+                    since = self._written.get(enrolment.enrolment_id, since)
                 signal_at = person.last_human_signal_at
-                return signal_at is not None and signal_at >= enrolment.entered_at
+                return signal_at is not None and signal_at >= since
+            case HasAgreed():
+                agreed = (person.contact_id, condition.channel) in self._agreed
+                return agreed and bool(address_on(condition.channel, email=person.email, phone=person.phone))
 
 
 def asked_kinds(versions: Iterable[CampaignVersion]) -> set[str]:
     """The kinds of event that branches of some campaigns ask about."""
     return {
-        step.condition.event
+        one.event
         for version in versions
         if version.digest_found == version.digest
-        for sequence in version.play.sequences
-        for step in sequence.steps
-        if isinstance(step, BranchStep) and isinstance(step.condition, HasDone)
+        for one in _conditions(version)
+        if isinstance(one, HasDone)
     }
 
 
@@ -172,12 +198,32 @@ def _expressions(version: CampaignVersion) -> list[dict[str, Any]]:
     if version.digest_found != version.digest:
         # Somebody touched it, so it may not even be a play; nothing of it moves.
         return []
-    return [
-        step.condition.expression
-        for sequence in version.play.sequences
-        for step in sequence.steps
-        if isinstance(step, BranchStep) and isinstance(step.condition, InSegment)
-    ]
+    return [one.expression for one in _conditions(version) if isinstance(one, InSegment)]
+
+
+def _conditions(version: CampaignVersion) -> Iterator[Condition]:
+    for sequence in version.play.sequences:
+        yield from (step.condition for step in sequence.steps if isinstance(step, BranchStep))
+
+
+def _agreed(connection: Connection, people: Iterable[Row[Any]]) -> frozenset[tuple[int, str]]:
+    """Each contact with the channels on which they agreed to marketing."""
+    query = select(consent_current.c.contact_id, consent_current.c.channel).where(
+        consent_current.c.contact_id.in_(sorted({one.contact_id for one in people})),
+        consent_current.c.purpose == "marketing",
+        consent_current.c.state == "granted",
+    )
+    return frozenset((row.contact_id, row.channel) for row in connection.execute(query))
+
+
+def _written(connection: Connection, due: Sequence[Enrolment]) -> dict[int, datetime]:
+    """When the last message of each enrolment left."""
+    query = (
+        select(messages.c.enrolment_id, func.max(messages.c.sent_at).label("at"))
+        .where(messages.c.enrolment_id.in_(sorted(one.enrolment_id for one in due)), messages.c.sent_at.is_not(None))
+        .group_by(messages.c.enrolment_id)
+    )
+    return {row.enrolment_id: row.at for row in connection.execute(query)}
 
 
 def _people(connection: Connection, ids: set[int]) -> dict[int, Row[Any]]:
@@ -186,6 +232,8 @@ def _people(connection: Connection, ids: set[int]) -> dict[int, Row[Any]]:
         contacts.c.contact_id,
         contacts.c.time_zone,
         contacts.c.attributes,
+        contacts.c.email,
+        contacts.c.phone,
         contacts.c.last_human_signal_at,
         contacts.c.merged_into,
     )
