@@ -124,6 +124,23 @@ def test_every_step_is_told_in_both_languages(step: dict[str, object], en: str, 
             "« size » vaut 38, « small » ou non",
         ),
         (
+            {"type": "signal"},
+            "clicked, replied, came by or ordered since entering",
+            "le contact a cliqué, répondu, est passé ou a commandé depuis l’entrée",
+        ),
+        (
+            {"type": "signal", "since": "message"},
+            "clicked, replied, came by or ordered since the last message",
+            "le contact a cliqué, répondu, est passé ou a commandé depuis le dernier message",
+        ),
+        ({"type": "consent", "channel": "email"}, "agreed to e-mails", "le contact a accepté les e-mails"),
+        ({"type": "consent", "channel": "sms"}, "agreed to text messages", "le contact a accepté les SMS"),
+        (
+            {"type": "consent", "channel": "audience"},
+            "agreed to advertising audiences",
+            "le contact a accepté les audiences publicitaires",
+        ),
+        (
             {
                 "type": "segment",
                 "expression": {"type": "compare", "field": "recency_days", "operator": ">=", "value": 60},
