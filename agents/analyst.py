@@ -94,7 +94,7 @@ def size(task: Task) -> Opportunity:
     )
     share = choose_holdout(audience.reachable, rate, prior, playbook.holdout_share)
     audience = split(audience, share)
-    messages = round(audience.treated * messages_per_contact(usable_sequences(playbook)))
+    messages = round(audience.treated * messages_per_contact(usable_sequences(task.desk, playbook)))
     cost_cents = round(messages * task.desk.settings.message_cost_micros / 1_000_000)
     kind: Literal["margin", "revenue"] = "margin" if value.result["value_kind"] == "margin" else "revenue"
     forecast = make_forecast(

@@ -34,7 +34,7 @@ def write(state: ProposalState, desk: Desk) -> ProposalState:
 def write_by_rules(task: Task, analysis: Analysis, *, note: str = "") -> Writing:
     """The playbook's copies, with the cheapest approved offer where the play uses one."""
     offer = choose_offer(task, analysis)
-    sequences = task.playbook.tellings(offer)
+    sequences = task.playbook.tellings(offer, task.desk.settings.channels)
     return Writing(
         sequences=tuple(_in_languages(sequence, task.desk.settings.languages) for sequence in sequences),
         offer=offer if any(task.playbook.needs_offer(one) for one in sequences) else None,

@@ -27,11 +27,11 @@ def audience_sentence(playbook: Playbook) -> str:
     return describe(parse(playbook.segment), "en")
 
 
-def usable_sequences(playbook: Playbook) -> tuple[Sequence, ...]:
-    """The sequences that need no offer, or all where every one needs one."""
+def usable_sequences(desk: Desk, playbook: Playbook) -> tuple[Sequence, ...]:
+    """The sequences that need no offer, or all where every one needs one, as they run on the workspace's channels."""
     if all(playbook.needs_offer(sequence) for sequence in playbook.sequences):
         return playbook.sequences
-    return playbook.tellings(None)
+    return playbook.tellings(None, desk.settings.channels)
 
 
 def send_hours(desk: Desk) -> tuple[int, int]:
@@ -64,7 +64,7 @@ def plain_play(desk: Desk, playbook: Playbook) -> Play:
         audience_sentence=audience_sentence(playbook),
         records=playbook.records,
         size_band=(0, 10**9),
-        sequences=usable_sequences(playbook),
+        sequences=usable_sequences(desk, playbook),
         templates=playbook.templates,
         goal=playbook.goal,
         topic=playbook.topic,

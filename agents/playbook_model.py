@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -12,6 +12,7 @@ from memory.errors import ConflictError, InvalidInputError
 from memory.play import Goal, Limits, Offer, RecordKind
 from memory.segments.grammar import json_schema as expression_schema
 from memory.segments.grammar import parse
+from memory.sequence_fit import fit, shape
 from memory.slots import layout_needs, parse_slot
 from memory.steps import Copy, Key, Language, SendStep, Sequence
 from memory.trigger import OnceTrigger, Reentry, Trigger
@@ -101,9 +102,13 @@ class Playbook(_Part):
             raise ValueError(error.what.rstrip(".")) from error
         return value
 
-    def tellings(self, offer: Offer | None) -> tuple[Sequence, ...]:
-        """The sequences that can run with this offer, or without one, their shares adding up to 1."""
+    def tellings(self, offer: Offer | None, channels: Collection[str]) -> tuple[Sequence, ...]:
+        """The sequences that can run with this offer, or without one, on these channels; their shares add up to 1.
+
+        Messages on other channels are left out; so is a sequence that has nothing else, or now does what another does.
+        """
         usable = [sequence for sequence in self.sequences if offer is not None or not self.needs_offer(sequence)]
+        usable = _on(channels, usable)
         if not usable:
             raise ConflictError(
                 "This play needs an offer, and none was given.",
@@ -134,6 +139,21 @@ class Playbook(_Part):
     def sends(self) -> list[SendStep]:
         """Every message of every sequence."""
         return [step for sequence in self.sequences for step in sends_of(sequence)]
+
+
+def _on(channels: Collection[str], sequences: list[Sequence]) -> list[Sequence]:
+    """The sequences as they run on these channels; as they are where none could run, so that the guardian says why."""
+    served = [one for one in sequences if any(step.channel in channels for step in sends_of(one))]
+    fitted = {one.key: fit(one, channels) for one in served}
+    shapes = [shape(one) for one in served if fitted[one.key] is one]
+    kept = []
+    for one in served:
+        if fitted[one.key] is not one:
+            if shape(fitted[one.key]) in shapes:
+                continue
+            shapes.append(shape(fitted[one.key]))
+        kept.append(fitted[one.key])
+    return kept or sequences
 
 
 def sends_of(sequence: Sequence) -> list[SendStep]:

@@ -103,10 +103,12 @@ def members_of(playbook: str, people: Mapping[int, Person], at: datetime) -> fro
             and rhythms[one].orders >= 3
             and _stage(rhythms[one], rhythms.values()) == "active"
         ),
+        "newsletter": lambda one: people[one].group.consent == "granted",
         "post_purchase": lambda one: any(at - 90 * _DAY <= order.at < at for order in people[one].orders),
         # The worlds hold orders and no other events.
     }.get(playbook, lambda one: False)
-    return frozenset(one for one in rhythms if found(one))
+    # Who never ordered may still have agreed to hear from the shop.
+    return frozenset(one for one in (people if playbook == "newsletter" else rhythms) if found(one))
 
 
 def callers_of(playbook: str, people: Mapping[int, Person], at: datetime) -> frozenset[int]:

@@ -6,7 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from memory.steps import AlertStep, SendStep, Sequence, Step, UpdateStep, WaitEventStep, WaitStep, WaitWindowStep
+from memory.steps import (
+    AlertStep,
+    Channel,
+    SendStep,
+    Sequence,
+    Step,
+    UpdateStep,
+    WaitEventStep,
+    WaitStep,
+    WaitWindowStep,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +37,7 @@ def defects(sequence: Sequence) -> list[Defect]:
     circle = _circle(sequence)
     if circle:
         return [Defect(circle, "The way leads back to this step.", "Let it lead on to a later step or to an exit.")]
-    return [*_ends(sequence), *_unreached(sequence), *_vain_waits(sequence)]
+    return [*_ends(sequence), *_unreached(sequence), *_waits(sequence)]
 
 
 def longest_wait(sequence: Sequence) -> dict[str, timedelta]:
@@ -38,6 +48,18 @@ def longest_wait(sequence: Sequence) -> dict[str, timedelta]:
 def shortest_wait(sequence: Sequence) -> dict[str, timedelta]:
     """For each send, the shortest that the steps before it can last: events come at once, windows are open."""
     return _lasting(sequence, longest=False)
+
+
+def channels_from(sequence: Sequence, key: str | None) -> set[Channel]:
+    """The channels of the messages that may still come at or after a step; None stands for the door."""
+    ahead: set[str] = set()
+    open_steps = [sequence.steps[0].key if key is None else key]
+    while open_steps:
+        one = open_steps.pop()
+        if one not in ahead:
+            ahead.add(one)
+            open_steps += [after for after in sequence.followers(one) if after is not None]
+    return {step.channel for step in sequence.steps if step.key in ahead and isinstance(step, SendStep)}
 
 
 def most_sends(sequence: Sequence) -> int:
@@ -116,19 +138,39 @@ def _ends(sequence: Sequence) -> Iterator[Defect]:
 
 
 def _unreached(sequence: Sequence) -> Iterator[Defect]:
-    reached = set(_in_order(sequence))
+    known = reached(sequence)
     for step in sequence.steps:
-        if step.key not in reached:
+        if step.key not in known:
             yield Defect(step.key, "This step is never reached.", "Lead some step to it, or remove it.")
 
 
-def _vain_waits(sequence: Sequence) -> Iterator[Defect]:
+def _waits(sequence: Sequence) -> Iterator[Defect]:
+    for key in vain_waits(sequence):
+        yield Defect(key, "Nothing is done after this wait.", "Remove it.")
+
+
+def reached(sequence: Sequence) -> set[str]:
+    """The steps to which some way leads."""
+    return set(_in_order(sequence))
+
+
+def vain_waits(sequence: Sequence) -> Iterator[str]:
+    """The waits after which nothing is done, and in which nobody stands on an audience either.
+
+    Whoever is put on one is taken off it as they leave.
+    """
+    order = _in_order(sequence)
+    listed: set[str | None] = set()
+    for key in order:
+        step = sequence.step(key)
+        if key in listed or (isinstance(step, SendStep) and step.listing is not None and not step.takes_off):
+            listed |= set(sequence.followers(key))
     acts: dict[str | None, bool] = {None: False}
-    for key in reversed(_in_order(sequence)):
+    for key in reversed(order):
         step = sequence.step(key)
         after = any(acts[one] for one in sequence.followers(key))
-        if isinstance(step, WaitStep | WaitWindowStep | WaitEventStep) and not after:
-            yield Defect(key, "Nothing is done after this wait.", "Remove it.")
+        if isinstance(step, WaitStep | WaitWindowStep | WaitEventStep) and not after and key not in listed:
+            yield key
         acts[key] = after or isinstance(step, SendStep | UpdateStep | AlertStep)
 
 

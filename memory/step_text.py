@@ -16,6 +16,7 @@ from memory.steps import (
     Condition,
     EventPattern,
     ExitStep,
+    HasAgreed,
     HasAttribute,
     HasDone,
     InSegment,
@@ -90,9 +91,10 @@ class _Teller:
                 return words["wait"].format(time=self._lasts(step))
             case WaitWindowStep():
                 days = self._days(step.weekdays)
+                hours = words["hours_of_day"].format(start=step.from_hour, end=step.until_hour)
                 return words["wait_window"].format(
                     days=words["days_of_week"].format(days=days) if days else "",
-                    hours=words["hours_of_day"].format(start=step.from_hour, end=step.until_hour),
+                    hours=words[step.at].format(hours=hours) if step.at else hours,
                 )
             case BranchStep():
                 return words["branch"].format(
@@ -120,7 +122,9 @@ class _Teller:
                 values = self._values(condition.one_of)
                 return told.format(attribute=self._quote(condition.attribute), values=values)
             case ShowsLife():
-                return self.words["signal"]
+                return self.words[f"signal_since_{condition.since}"]
+            case HasAgreed():
+                return self.words[f"agreed_{condition.channel}"]
         assert_never(condition)
 
     def trigger(self, trigger: Trigger, later: str = "") -> str:

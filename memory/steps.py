@@ -121,12 +121,21 @@ class HasAttribute(_Frozen):
 
 
 class ShowsLife(_Frozen):
-    """True of a contact who clicked, replied, came by or ordered since entering, whatever it was."""
+    """True of a contact who clicked, replied, came by or ordered, whatever it was."""
 
     type: Literal["signal"] = "signal"
+    since: Literal["entry", "message"] = "entry"
+    """Since entering, or since the campaign's last message left; before the first one since entering."""
 
 
-Condition = Annotated[InSegment | HasDone | HasAttribute | ShowsLife, Field(discriminator="type")]
+class HasAgreed(_Frozen):
+    """True of a contact who agreed to marketing on a channel and has an address for it."""
+
+    type: Literal["consent"] = "consent"
+    channel: Channel
+
+
+Condition = Annotated[InSegment | HasDone | HasAttribute | ShowsLife | HasAgreed, Field(discriminator="type")]
 
 
 class _Step(_Frozen):
@@ -191,6 +200,9 @@ class SendStep(_Onward):
     """Buttons of an e-mail to choose between, beside that one."""
     records: dict[Literal["product", "category"], str] = Field(default_factory=dict)
     """Feature that names the record of this message, read as the contact comes to it, in place of the play's."""
+
+    unbought_days: int = Field(default=0, ge=0, le=365)
+    """A record that the contact bought within so many days, or anything of its category, counts as missing."""
 
     @field_validator("records")
     @classmethod
@@ -271,6 +283,8 @@ class WaitWindowStep(_Onward):
     until_hour: int = Field(ge=1, le=24)
     weekdays: tuple[Annotated[int, Field(ge=0, le=6)], ...] = (0, 1, 2, 3, 4, 5, 6)
     """0 is Monday."""
+    at: Literal["favourite_hour"] | None = None
+    """The feature that names the contact's own hour: within the window the hour nearest to it, any if it is unknown."""
 
     @model_validator(mode="after")
     def _opens(self) -> WaitWindowStep:

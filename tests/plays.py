@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
@@ -35,8 +36,9 @@ def offer_for(playbook: Playbook, *, code: str = "BACK10") -> Offer | None:
 
 
 def play_of(playbook: Playbook, **changes: Any) -> Play:
-    """The play that the playbook describes, with an offer where it can use one."""
+    """The play that the playbook describes on some channels, with an offer where it can use one."""
     offer = changes.pop("offer", offer_for(playbook))
+    channels: Collection[str] = changes.pop("channels", ("email",))
     values: dict[str, Any] = {
         "playbook": playbook.id,
         "name": playbook.name,
@@ -46,7 +48,7 @@ def play_of(playbook: Playbook, **changes: Any) -> Play:
         "reentry": playbook.reentry,
         "records": playbook.records,
         "size_band": (1, 1000),
-        "sequences": playbook.tellings(offer),
+        "sequences": playbook.tellings(offer, channels),
         "templates": playbook.templates,
         "offer": offer,
         "goal": playbook.goal,
@@ -63,13 +65,13 @@ def play_of(playbook: Playbook, **changes: Any) -> Play:
 
 
 def messages() -> list[tuple[str, str, str, str]]:
-    """Every (playbook, sequence, step, language) there is."""
+    """Every e-mail there is, as (playbook, sequence, step, language)."""
     return [
         (name, sequence.key, step.key, language)
         for name, playbook in PLAYBOOKS.items()
         for sequence in playbook.sequences
         for step in sequence.steps
-        if isinstance(step, SendStep)
+        if isinstance(step, SendStep) and step.channel == "email"
         for language in step.copies
     ]
 

@@ -109,6 +109,8 @@ def _move(connection: Connection, due: Sequence[Enrolment], members: Members, at
             at,
             holds=lambda condition, whose=one: grounds.holds(condition, whose),  # type: ignore[misc]  # bound per turn
             zone=grounds.zone(one.contact_id, play.schedule.fallback_zone),
+            own_hour=lambda name, whose=one: grounds.hour(name, whose),  # type: ignore[misc]  # bound per turn
+            schedule=play.schedule,
         )
         _note(moves, one, stand, play, at)
         step = sequence_of(play, one.sequence_key).step(stand.step_key or "")

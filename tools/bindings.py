@@ -131,6 +131,12 @@ def shows_code(play: Play, step: SendStep) -> bool:
     return any("offer.code" in _names(copy, step.link, layout)[0] for copy in step.copies.values())
 
 
+def needed_by(play: Play, step: SendStep, language: str) -> frozenset[str]:
+    """The values without which a message cannot be written."""
+    choices = (*step.labels(language), *step.links[1:])
+    return frozenset(_names(step.copies[language], step.link, play.layout(step), choices)[1])
+
+
 def format_money(cents: int, currency: str, *, language: str, country: str = "") -> str:
     """An amount in minor units as the reader writes it, for example `12,50 €`."""
     amount = Decimal(cents).scaleb(-get_currency_precision(currency))

@@ -407,3 +407,5 @@ def look_up(place: Workplace, channel: Channel, records: LakeRecords) -> None:
             records.last_purchases(play.goal.category, recent_since(at, days))
         if play.reads_records:
             records.products()
+        for days in {step.unbought_days for _, step in play.sends()} - {0}:
+            records.bought(recent_since(at, days))

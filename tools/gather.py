@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -37,8 +37,8 @@ from policies.pack import Pack
 from policies.rules.pressure import PressureLimits
 from policies.rules.recent_purchase import RecentPurchaseLimits
 from tools import opt_in
-from tools.bindings import Bindings, Recipient, resolve_many, shows_code
-from tools.records import LakeRecords
+from tools.bindings import Bindings, Product, Recipient, resolve_many, shows_code
+from tools.records import Bought, LakeRecords
 from tools.unsubscribe import WayOut, link, preferences_link, sign
 
 _CHUNK = 500
@@ -145,6 +145,7 @@ def _gather(
     suppressed = _suppressions(connection, people, ground)
     chosen = preferences.read(connection, ids)
     bought = _purchases(connection, ids, people, ground, records)
+    shown = _unbought(connection, candidates, ground, records)
     exempt = _exempt_sends(connection, ids, people) if play.limits.hibernation_exempt else {}
     ways_out = {candidate.contact_id: _ways_out(ground, candidate) for candidate in candidates}
     resolution = resolve_many(
@@ -154,7 +155,7 @@ def _gather(
         [
             Recipient(
                 one.contact_id,
-                one.records,
+                shown.get(one.contact_id, one.records),
                 ways_out[one.contact_id].unsubscribe,
                 ways_out[one.contact_id].preferences,
                 ways_out[one.contact_id].confirm,
@@ -282,6 +283,40 @@ def _purchases(
     for contact_id, at in live:
         found[contact_id] = max(at, found.get(contact_id, at))
     return found
+
+
+def _unbought(
+    connection: Connection, candidates: Sequence[Candidate], ground: Ground, records: LakeRecords
+) -> dict[int, dict[RecordKind, str]]:
+    """The records that may be shown, without those bought lately, where the step asks for that."""
+    if not ground.step.unbought_days:
+        return {}
+    since = recent_since(ground.at, ground.step.unbought_days)
+    ids = [one.contact_id for one in candidates]
+    past, catalogue = records.bought(since), records.products()
+    bought = {one: set(past.get(one, ())) for one in ids}
+    query = select(intake.c.contact_id, intake.c.properties).where(
+        intake.c.contact_id.in_(ids), intake.c.kind == ORDER, intake.c.at >= since
+    )
+    for row in connection.execute(query):
+        for line in row.properties.get("lines") or []:
+            bought[row.contact_id].add((str(line.get("product_id") or ""), str(line.get("category") or "")))
+    return {one.contact_id: _without(one.records, bought[one.contact_id], catalogue) for one in candidates}
+
+
+def _without(
+    shown: Mapping[RecordKind, str], bought: Collection[Bought], catalogue: Mapping[str, Product]
+) -> dict[RecordKind, str]:
+    products = {product for product, _ in bought}
+    known = {catalogue[product].category for product in products if product in catalogue}
+    categories = ({category for _, category in bought} | known) - {""}
+
+    def is_bought(kind: RecordKind, record: str) -> bool:
+        if kind == "category":
+            return record in categories
+        return record in products or (record in catalogue and catalogue[record].category in categories)
+
+    return {kind: record for kind, record in shown.items() if not is_bought(kind, record)}
 
 
 def recent_days(play: Play, pack: Pack) -> int:

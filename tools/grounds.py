@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 
 from memory import campaigns, preferences
+from memory.address import address_on
 from memory.campaigns import CampaignVersion
 from memory.canonical import digest
 from memory.enrolments import Enrolment
 from memory.play import RecordKind
 from memory.schema import campaigns as campaign_rows
-from memory.schema import contacts, intake
+from memory.schema import consent_current, contacts, intake, messages
 from memory.schema import enrolments as enrolment_rows
 from memory.segments.grammar import fields, parse
-from memory.steps import BranchStep, Condition, HasAttribute, HasDone, InSegment, SendStep, ShowsLife
+from memory.steps import (
+    BranchStep,
+    Condition,
+    HasAgreed,
+    HasAttribute,
+    HasDone,
+    InSegment,
+    SendStep,
+    ShowsLife,
+    WaitWindowStep,
+)
 from tools.gather import zone_of
 from tools.workplace import Workplace
 
@@ -37,12 +48,18 @@ class Members:
     by_expression: Mapping[str, frozenset[int]] = field(default_factory=dict)
     """Digest of a segment's expression → the contacts in it."""
     records: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
-    """Contact → the features that steps read records from, for everybody who was due when it was looked up."""
+    """Contact → the features that steps read, for everybody who was due when it was looked up."""
+
+    def conditions(self) -> Iterator[Condition]:
+        """Everything that branches of these campaigns ask."""
+        for version in self.versions.values():
+            if version.is_untouched:
+                yield from _conditions(version)
 
     def covers(self, enrolment: Enrolment) -> bool:
         """Whether everything was looked up that the enrolment's next steps may ask."""
         version = self.versions.get((enrolment.campaign_id, enrolment.version))
-        return version is not None and (not _record_features(version) or enrolment.contact_id in self.records)
+        return version is not None and (not _features(version) or enrolment.contact_id in self.records)
 
 
 def look_up_members(place: Workplace) -> Members:
@@ -61,7 +78,7 @@ def look_up_members(place: Workplace) -> Members:
             for row in connection.execute(query).all()
         }
     asked = {digest(one): one for version in versions.values() for one in _expressions(version)}
-    read = {name for version in versions.values() for name in _record_features(version)}
+    read = {name for version in versions.values() for name in _features(version)}
     if not asked and not read:
         return Members(versions)
     parsed = {name: parse(expression) for name, expression in asked.items()}
@@ -74,7 +91,7 @@ def look_up_members(place: Workplace) -> Members:
 def _records(
     place: Workplace, known: Features, versions: Iterable[_Version], names: Sequence[str], at: datetime
 ) -> dict[int, Mapping[str, Any]]:
-    """The features that steps read records from, for everybody who is due."""
+    """The features that steps read, for everybody who is due."""
     campaign_ids = sorted({campaign_id for campaign_id, _ in versions})
     query = select(enrolment_rows.c.contact_id).where(
         enrolment_rows.c.state == "active",
@@ -103,6 +120,10 @@ class Grounds:
         self._chosen = preferences.read(connection, {one.contact_id for one in self._people.values()})
         self._done = _done(connection, self._people.values(), due, sorted(set(kinds)))
 
+        asked = {type(one) for one in members.conditions()}
+        self._agreed = _agreed(connection, self._people.values()) if HasAgreed in asked else frozenset()
+        self._written = _written(connection, due) if ShowsLife in asked else {}
+
     def zone(self, contact_id: int, fallback: str) -> ZoneInfo:
         """The contact's own time zone, or the fallback."""
         person = self._people.get(contact_id)
@@ -113,6 +134,11 @@ class Grounds:
         values = self._members.records.get(enrolment.contact_id, {})
         kept = {kind: record for kind, record in enrolment.bindings.items() if kind not in step.records}
         return kept | {kind: str(values[name]) for kind, name in step.records.items() if values.get(name) is not None}
+
+    def hour(self, name: str, enrolment: Enrolment) -> int | None:
+        """The hour of the contact's own day that a feature names; None where it is unknown."""
+        found = self._members.records.get(enrolment.contact_id, {}).get(name)
+        return None if found is None else int(found)
 
     def holds(self, condition: Condition, enrolment: Enrolment) -> bool:
         """Whether a condition is true of the contact now; what nobody knows is not."""
@@ -134,39 +160,70 @@ class Grounds:
                 said = {**person.attributes, **(own.answers if own else {})}
                 return condition.accepts(said.get(condition.attribute))
             case ShowsLife():
+                since = enrolment.entered_at
+                if condition.since == "message":
+                    since = self._written.get(enrolment.enrolment_id, since)
                 signal_at = person.last_human_signal_at
-                return signal_at is not None and signal_at >= enrolment.entered_at
+                return signal_at is not None and signal_at >= since
+            case HasAgreed():
+                agreed = (person.contact_id, condition.channel) in self._agreed
+                return agreed and bool(address_on(condition.channel, email=person.email, phone=person.phone))
 
 
 def asked_kinds(versions: Iterable[CampaignVersion]) -> set[str]:
     """The kinds of event that branches of some campaigns ask about."""
     return {
-        step.condition.event
+        one.event
         for version in versions
         if version.is_untouched
-        for sequence in version.play.sequences
-        for step in sequence.steps
-        if isinstance(step, BranchStep) and isinstance(step.condition, HasDone)
+        for one in _conditions(version)
+        if isinstance(one, HasDone)
     }
 
 
-def _record_features(version: CampaignVersion) -> set[str]:
-    """The features from which steps of a campaign read records anew."""
+def _features(version: CampaignVersion) -> set[str]:
+    """The features that steps of a campaign read anew: those that name records, and the contact's own hour."""
     if not version.is_untouched:
         return set()
-    return {name for _, step in version.play.sends() for name in step.records.values()}
+    found: set[str] = set()
+    for step in (step for sequence in version.play.sequences for step in sequence.steps):
+        if isinstance(step, SendStep):
+            found |= set(step.records.values())
+        elif isinstance(step, WaitWindowStep) and step.at:
+            found.add(step.at)
+    return found
 
 
 def _expressions(version: CampaignVersion) -> list[dict[str, Any]]:
     if not version.is_untouched:
         # Somebody touched it, so it may not even be a play; nothing of it moves.
         return []
-    return [
-        step.condition.expression
-        for sequence in version.play.sequences
-        for step in sequence.steps
-        if isinstance(step, BranchStep) and isinstance(step.condition, InSegment)
-    ]
+    return [one.expression for one in _conditions(version) if isinstance(one, InSegment)]
+
+
+def _conditions(version: CampaignVersion) -> Iterator[Condition]:
+    for sequence in version.play.sequences:
+        yield from (step.condition for step in sequence.steps if isinstance(step, BranchStep))
+
+
+def _agreed(connection: Connection, people: Iterable[Row[Any]]) -> frozenset[tuple[int, str]]:
+    """Each contact with the channels on which they agreed to marketing."""
+    query = select(consent_current.c.contact_id, consent_current.c.channel).where(
+        consent_current.c.contact_id.in_(sorted({one.contact_id for one in people})),
+        consent_current.c.purpose == "marketing",
+        consent_current.c.state == "granted",
+    )
+    return frozenset((row.contact_id, row.channel) for row in connection.execute(query))
+
+
+def _written(connection: Connection, due: Sequence[Enrolment]) -> dict[int, datetime]:
+    """When the last message of each enrolment left."""
+    query = (
+        select(messages.c.enrolment_id, func.max(messages.c.sent_at).label("at"))
+        .where(messages.c.enrolment_id.in_(sorted(one.enrolment_id for one in due)), messages.c.sent_at.is_not(None))
+        .group_by(messages.c.enrolment_id)
+    )
+    return {row.enrolment_id: row.at for row in connection.execute(query)}
 
 
 def _people(connection: Connection, ids: set[int]) -> dict[int, Row[Any]]:
@@ -175,6 +232,8 @@ def _people(connection: Connection, ids: set[int]) -> dict[int, Row[Any]]:
         contacts.c.contact_id,
         contacts.c.time_zone,
         contacts.c.attributes,
+        contacts.c.email,
+        contacts.c.phone,
         contacts.c.last_human_signal_at,
         contacts.c.merged_into,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -18,7 +18,7 @@ from memory.bindings import BINDINGS, binding
 from memory.brand import Brand, Colours, stays_on
 from memory.errors import InvalidInputError
 from memory.play import Play
-from memory.slots import Slot, binding_slot, nested, parse_layout, parse_slot
+from memory.slots import Slot, binding_slot, layout_names, layout_needs, nested, parse_layout, parse_slot
 from memory.steps import Copy, SendStep
 from tools.plain_text import words
 
@@ -48,7 +48,7 @@ OWN_PAGES: Final = frozenset({"links.unsubscribe", "links.preferences", "links.c
 """Links that lead to this installation itself."""
 _NO_ADDRESS: Final = re.compile(r'[\x00-\x20\\<>"]')
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-# What belongs to one contact and is certain to be there, so that a layout may place it by itself.
+# What belongs to one contact, so that a layout may place it by itself: surely, or after asking for it.
 _PLACEABLE: Final = frozenset({"product", "category", "last_order", "offer", "links"})
 
 
@@ -98,17 +98,23 @@ class Mould:
                 )
 
 
-def make_mould(play: Play, step: SendStep, language: str) -> Mould:
-    """The mould of a step in one language, kept for the next contact. Raises RenderError or SlotError."""
+def make_mould(play: Play, step: SendStep, language: str, values: Collection[str] = tuple(BINDINGS)) -> Mould:
+    """The mould of a step in one language, kept for the next contact. Raises RenderError or SlotError.
+
+    What the layout asks for with `{% if … %}` and is not among the names in ``values`` is left out.
+    """
+    layout = play.layout(step)
+    optional = set(layout_names(layout)) - set(layout_needs(layout))
     offer = "none" if play.offer is None else "code" if play.offer.code or play.offer.single_use else "label"
     return _make(
-        play.layout(step),
+        layout,
         _Looks.of(play.brand),
         step.copies[language],
         step.link,
         tuple((choice.key, choice.labels[language], choice.link) for choice in step.choices),
         language,
         offer,
+        frozenset(name for name in optional.difference(values) if _is_placeable(name)),
     )
 
 
@@ -165,8 +171,17 @@ class _Marks:
 
 
 @lru_cache(maxsize=512)
-def _make(source: str, looks: _Looks, copy: Copy, link: str, choices: _Choices, language: str, offer: str) -> Mould:
-    slots = dict(_slots(copy, link, choices, offer))
+def _make(
+    source: str,
+    looks: _Looks,
+    copy: Copy,
+    link: str,
+    choices: _Choices,
+    language: str,
+    offer: str,
+    without: frozenset[str],
+) -> Mould:
+    slots = {name: slot for name, slot in _slots(copy, link, choices, offer) if name not in without}
     marks = _Marks(repr((source, looks, copy, link, choices)), iter(slots))
     placed: dict[str, object] = {name: mark for name, mark in marks.marks.items() if not name.startswith("copy.body.")}
     body = [mark for name, mark in marks.marks.items() if name.startswith("copy.body.")]
@@ -196,8 +211,12 @@ def _slots(copy: Copy, link: str, choices: _Choices, offer: str) -> Iterator[tup
     for name in BINDINGS:
         root = name.split(".", 1)[0]
         absent = (root == "offer" and offer == "none") or (name == "offer.code" and offer == "label")
-        if root in _PLACEABLE and not absent:
+        if _is_placeable(name) and not absent:
             yield name, binding_slot(name)
+
+
+def _is_placeable(name: str) -> bool:
+    return name.split(".", 1)[0] in _PLACEABLE
 
 
 def _convert(source: str, tree: Mapping[str, object]) -> str:

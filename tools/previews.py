@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from memory.errors import NoriaError
 from memory.lake import Lake
@@ -14,7 +15,7 @@ from memory.store import Store
 from tools.audience import PREVIEW_URL, records_of
 from tools.bindings import Bindings, Recipient, resolve_many
 from tools.records import LakeRecords
-from tools.render import EXAMPLE_CODE, Rendered, example, may_be_missing, render
+from tools.render import EXAMPLE_CODE, Rendered, example, render, without_optional
 
 MADE_UP = "a made-up contact"
 """Stands in where no contact of the sample reads a language."""
@@ -39,10 +40,11 @@ def preview_messages(
     store: Store, lake: Lake, play: Play, sample: Sequence[int], *, at: datetime, currency: str = ""
 ) -> list[Preview]:
     """Every message of a play in each language, for a contact of the sample and for one of whom less is known."""
-    recipients = _recipients(lake, play, sample, at)
-    products = LakeRecords(lake).products() if play.records else {}
+    features = _features(lake, play, sample, at)
+    products = LakeRecords(lake).products() if features else {}
     found: list[Preview] = []
     for names, step in _different(play):
+        recipients = [_recipient(one, play, step, features.get(one, {})) for one in sample]
         with store.read() as connection:
             ready = resolve_many(connection, play, step, recipients, products=products, currency=currency).ready
         for language in sorted(step.copies):
@@ -50,42 +52,35 @@ def preview_messages(
             # Whoever is known best shows most of what the text can say.
             made_up = (MADE_UP, example(play, language))
             reader, values = max(readers, key=lambda one: len(one[1].values), default=made_up)
-            less = Bindings(language, {name: its for name, its in values.values.items() if not may_be_missing(name)})
+            less = without_optional(play, step, values)
             whole = _preview(play, step, names, reader, values, bare=False)
             bare = _preview(play, step, names, reader, less, bare=True)
             found += [whole] if (whole.message, whole.problem) == (bare.message, bare.problem) else [whole, bare]
     return found
 
 
-def _recipients(lake: Lake, play: Play, sample: Sequence[int], at: datetime) -> list[Recipient]:
-    if not (play.records and sample):
-        return [
-            Recipient(
-                one,
-                {},
-                unsubscribe_url=PREVIEW_URL,
-                preferences_url=PREVIEW_URL,
-                confirm_url=PREVIEW_URL,
-                code=EXAMPLE_CODE,
-            )
-            for one in sample
-        ]
+def _features(lake: Lake, play: Play, sample: Sequence[int], at: datetime) -> Mapping[int, Mapping[str, Any]]:
+    """The features that name records, for each contact of the sample; empty where no message reads any."""
+    names = sorted({*play.records.values(), *(name for _, step in play.sends() for name in step.records.values())})
+    if not (names and sample):
+        return {}
     # Loads ibis and DuckDB, which most plays do not need here.
     from memory.features.table import compute
 
-    names = sorted(set(play.records.values()))
-    values = compute(lake, at, names=names).rows(sample, names)
-    return [
-        Recipient(
-            one,
-            records_of(play, values.get(one, {})),
-            unsubscribe_url=PREVIEW_URL,
-            preferences_url=PREVIEW_URL,
-            confirm_url=PREVIEW_URL,
-            code=EXAMPLE_CODE,
-        )
-        for one in sample
-    ]
+    return compute(lake, at, names=names).rows(sample, names)
+
+
+def _recipient(contact_id: int, play: Play, step: SendStep, values: Mapping[str, Any]) -> Recipient:
+    own = {kind: str(values[name]) for kind, name in step.records.items() if values.get(name) is not None}
+    kept = {kind: record for kind, record in records_of(play, values).items() if kind not in step.records}
+    return Recipient(
+        contact_id,
+        {**kept, **own},
+        unsubscribe_url=PREVIEW_URL,
+        preferences_url=PREVIEW_URL,
+        confirm_url=PREVIEW_URL,
+        code=EXAMPLE_CODE,
+    )
 
 
 def _different(play: Play) -> list[tuple[tuple[str, ...], SendStep]]:

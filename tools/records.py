@@ -10,6 +10,9 @@ from memory.lake import Lake, LakeTable
 from memory.schema import from_micros, to_micros
 from tools.bindings import Product
 
+Bought = tuple[str, str]
+"""Product id and category of something that was bought; either may be empty."""
+
 
 class LakeRecords:
     """Reads each part of the lake once, when it is first asked for; make a new one for each pass."""
@@ -18,6 +21,7 @@ class LakeRecords:
         self._lake = lake
         self._products: dict[str, Product] | None = None
         self._purchases: dict[tuple[str, datetime], dict[int, datetime]] = {}
+        self._lines: dict[datetime, dict[int, set[Bought]]] = {}
 
     def products(self) -> dict[str, Product]:
         """The catalogue by product id."""
@@ -39,6 +43,20 @@ class LakeRecords:
             pairs = zip(last.column("contact_id").to_pylist(), last.column("at").to_pylist(), strict=True)
             self._purchases[known] = {contact_id: from_micros(at) for contact_id, at in pairs}
         return self._purchases[known]
+
+    def bought(self, since: datetime) -> dict[int, set[Bought]]:
+        """What each contact bought since a moment."""
+        if since not in self._lines:
+            engine = self._lake.connect()
+            rows = engine.table("lines")
+            rows = rows.filter(rows.contact_id.notnull() & (rows.quantity > 0) & (rows.at >= to_micros(since)))
+            found = rows.select("contact_id", "product_id", "category").distinct().to_pyarrow().to_pylist()
+            engine.disconnect()
+            lines: dict[int, set[Bought]] = {}
+            for row in found:
+                lines.setdefault(row["contact_id"], set()).add((row["product_id"], row["category"]))
+            self._lines[since] = lines
+        return self._lines[since]
 
 
 @lru_cache(maxsize=2)

@@ -16,13 +16,14 @@ from memory.errors import NoriaError
 from memory.play import Play
 from memory.slots import nested, parse_slot
 from memory.steps import SendStep
-from tools.bindings import Bindings, format_day, format_money
+from tools.bindings import Bindings, format_day, format_money, needed_by
 from tools.mould import OWN_PAGES, RenderError, make_mould
 
 Counted = Callable[[str, str], str]
 """Name and target of a link → the address that stands in the message."""
 EXAMPLE_CODE: Final = "EXAMPLE"
 _EXAMPLES: Final = {"code": EXAMPLE_CODE, "text": "Example"}
+_RECORDS: Final = ("product.", "category.")
 _MAY_BE_MISSING: Final = frozenset({"contact.first_name", "last_order.date"})
 _CONTROLS: Final = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
 
@@ -46,7 +47,7 @@ def render(play: Play, step: SendStep, language: str, values: Bindings, counted:
     """
     if step.channel == "sms":
         return _text_message(step, language, values)
-    mould = make_mould(play, step, language)
+    mould = make_mould(play, step, language, values.values)
     mould.check_links(values.values, play.brand)
     tree = nested(values.values)
     links = nested(_counted(values.values, counted)) if counted else tree
@@ -93,9 +94,10 @@ def rehearse(play: Play) -> list[str]:
     shown = [play.model_copy(update={"offer": offer, "tiers": ()}) for offer in play.offers or (None,)]
     for (sequence, step), one in product(play.sends(), shown):
         for language in step.copies:
-            for bare in (False, True):
+            full = example(one, language)
+            for values in (full, without_optional(one, step, full)):
                 try:
-                    render(one, step, language, example(one, language, bare=bare))
+                    render(one, step, language, values)
                 except NoriaError as error:
                     found.append(f"{sequence.key}, {step.key}, {language}: {error}")
     return list(dict.fromkeys(found))
@@ -121,7 +123,7 @@ def example(play: Play, language: str, *, bare: bool = False) -> Bindings:
             "offer.label": play.offer.labels.get(language, ""),
             "offer.code": EXAMPLE_CODE if play.offer.single_use else play.offer.code,
         }
-    absent = {name for name, value in values.items() if not value or (bare and may_be_missing(name))}
+    absent = {name for name, value in values.items() if not value or (bare and _may_be_missing(name))}
     return Bindings(language, {name: value for name, value in values.items() if name not in absent})
 
 
@@ -137,7 +139,18 @@ def _counted(values: Mapping[str, str], counted: Counted) -> dict[str, str]:
     }
 
 
-def may_be_missing(name: str) -> bool:
+def without_optional(play: Play, step: SendStep, values: Bindings) -> Bindings:
+    """The values that a message has for a contact of whom only the necessary is known."""
+    needed = needed_by(play, step, values.language)
+    kept = {
+        name: value
+        for name, value in values.values.items()
+        if not (_may_be_missing(name) or (name.startswith(_RECORDS) and name not in needed))
+    }
+    return Bindings(values.language, kept)
+
+
+def _may_be_missing(name: str) -> bool:
     """Whether some contacts of one audience have a value of that name and others lack it."""
     return name in _MAY_BE_MISSING or name.startswith(ANSWER)
 

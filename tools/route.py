@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
+from memory.play import Schedule
 from memory.steps import (
     AlertStep,
     BranchStep,
@@ -42,10 +43,13 @@ def walk(
     *,
     holds: Callable[[Condition], bool],
     zone: tzinfo,
+    own_hour: Callable[[str], int | None] = lambda _: None,
+    schedule: Schedule | None = None,
 ) -> Stand:
     """Go on from the step at which a contact stood (None: from the door) until one that takes time, or out.
 
-    ``holds`` decides branches, ``zone`` is the contact's own. A step that is gone ends the way.
+    ``holds`` decides branches, ``zone`` is the contact's own, ``own_hour`` their value of a feature that names an hour;
+    it is kept within the play's ``schedule``. A step that is gone ends the way.
     """
     key = sequence.steps[0].key if after is None else next(iter(sequence.followers(after)), None)
     passed: list[UpdateStep | AlertStep] = []
@@ -60,7 +64,8 @@ def walk(
             case WaitStep() | WaitEventStep():
                 return Stand(step.key, at + step.duration, passed=tuple(passed))
             case WaitWindowStep():
-                opens_at = _opening(step, at, zone)
+                hour = own_hour(step.at) if step.at else None
+                opens_at = _opening(step if hour is None else _narrowed(step, hour, schedule), at, zone)
                 if opens_at > at:
                     return Stand(step.key, opens_at, passed=tuple(passed))
                 key = sequence.followers(step.key)[0]
@@ -80,3 +85,15 @@ def _opening(step: WaitWindowStep, at: datetime, zone: tzinfo) -> datetime:
         return at
     opens_at = next_opening(local, step.from_hour, step.until_hour, frozenset(step.weekdays))
     return opens_at or at + timedelta(days=7)
+
+
+def _narrowed(step: WaitWindowStep, hour: int, schedule: Schedule | None) -> WaitWindowStep:
+    """The window of one hour that is nearest to the contact's own, where messages may leave; else the whole window."""
+    first, last, days = step.from_hour, step.until_hour, set(step.weekdays)
+    if schedule is not None:
+        first, last = max(first, schedule.send_from_hour), min(last, schedule.send_until_hour)
+        days &= set(schedule.weekdays)
+    if first >= last or not days:
+        return step
+    nearest = min(max(hour, first), last - 1)
+    return step.model_copy(update={"from_hour": nearest, "until_hour": nearest + 1, "weekdays": tuple(sorted(days))})

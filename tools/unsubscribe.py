@@ -5,14 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from pydantic import ValidationError
 from sqlalchemy import Connection, select
 
-from memory import consents, enrolments, ledger
+from memory import campaigns, consents, enrolments, ledger
 from memory import contacts as people
 from memory.address import phone_hash
+from memory.enrolments import Enrolment
 from memory.events import UNSUBSCRIBE
 from memory.journal import append
 from memory.schema import contacts, intake, messages
+from memory.sequence_check import channels_from
+from memory.steps import Sequence
 from memory.store import Store, upsert
 from memory.workspace import salt
 from tools.token import seal, unseal
@@ -72,7 +76,7 @@ def has_left(store: Store, token: str) -> bool:
 
 
 def unsubscribe(store: Store, token: str, at: datetime) -> Unsubscribed:
-    """Withdraw consent, suppress the address, leave every campaign and cancel what is planned: all or nothing.
+    """Withdraw consent, suppress the address, cancel what is planned, leave what needs the channel: all or nothing.
 
     Effective before the next claim. The same link twice changes nothing more. Raises InvalidInputError.
     """
@@ -135,7 +139,10 @@ def suppress_address(
 
 
 def stop_contact(connection: Connection, contact_id: int, channel: str, reason: str, at: datetime) -> tuple[int, int]:
-    """Cancel what is planned for a contact on a channel, and leave the campaigns: (exits, cancelled messages)."""
+    """Cancel what is planned for a contact on a channel, and leave the campaigns that need it: (exits, cancelled).
+
+    Whoever may still be reached by another channel goes on without this one.
+    """
     everyone = select(contacts.c.contact_id).where(contacts.c.merged_into == contact_id)
     names = [contact_id, *connection.execute(everyone).scalars()]
     cancelled = ledger.cancel(
@@ -143,5 +150,22 @@ def stop_contact(connection: Connection, contact_id: int, channel: str, reason: 
         messages.c.contact_id.in_(names) & (messages.c.channel == channel) & (messages.c.purpose == _PURPOSE),
         reason,
     )
-    inside = {one.enrolment_id: reason for one in enrolments.active(connection, names)}
-    return enrolments.leave(connection, inside, at), len(cancelled)
+    inside = enrolments.active(connection, names)
+    leaving = {one.enrolment_id: reason for one in inside if _needs(connection, one, channel)}
+    exits = enrolments.leave(connection, leaving, at)
+    # Those who stay wait for a message that is over now.
+    enrolments.wake(connection, [one.enrolment_id for one in cancelled], at)
+    return exits, len(cancelled)
+
+
+def _needs(connection: Connection, enrolment: Enrolment, channel: str) -> bool:
+    """Whether a campaign has nothing left for a contact without this channel; not so if it never used it."""
+    body = campaigns.get_version(connection, enrolment.campaign_id, enrolment.version).body
+    found = next((one for one in body.get("sequences", []) if one.get("key") == enrolment.sequence_key), None)
+    try:
+        sequence = Sequence.model_validate(found)
+    except ValidationError:
+        # Somebody touched it: nobody is kept in by what nobody approved.
+        return True
+    ahead = channels_from(sequence, enrolment.step_key)
+    return channel in channels_from(sequence, None) and not ahead - {channel}

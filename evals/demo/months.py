@@ -27,7 +27,7 @@ from memory.proposal import ProposalStatus
 from tools.intake import receive
 from tools.records import LakeRecords
 
-STEP = timedelta(hours=3)
+STEP = timedelta(hours=6)
 DAYS_A_MONTH = 30
 PLAN_EVERY = timedelta(days=15)
 _PRODUCTS = 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
@@ -47,14 +48,14 @@ def _check_window(checks: Checks, scenario: Scenario, seen: SeenProposal) -> Non
     inside = _EARLIEST <= schedule.send_from_hour < schedule.send_until_hour <= _LATEST
     checks.check(inside, f"{name}: writes from {schedule.send_from_hour}:00 to {schedule.send_until_hour}:00")
     if proposal.play.offer is not None:
-        last = schedule.starts_at + timedelta(days=max(_send_days(one)[-1] for one in proposal.play.sequences))
+        last = schedule.starts_at + timedelta(days=max(_last_days(proposal.play.sequences)))
         checks.check(proposal.play.offer.ends_at > last, f"{name}: the offer ends before the last message")
 
 
 def _check_room(checks: Checks, seen: SeenProposal) -> None:
     for sequence in seen.proposal.play.sequences:
-        days = _send_days(sequence)
-        most = max(sum(1 for other in days if 0 <= other - day < CAP_DAYS) for day in days)
+        ways = _send_days(sequence)
+        most = max(sum(1 for other in days if 0 <= other - day < CAP_DAYS) for days in ways for day in days)
         checks.check(most <= CAP_MESSAGES, f"{sequence.key}: {most} messages in {CAP_DAYS} days")
 
 
@@ -83,11 +84,23 @@ def _check_experiment(checks: Checks, seen: SeenProposal) -> None:
     checks.check(bool(limit.sentence), f"{name}: does not say what the list can prove")
 
 
-def _send_days(sequence: Sequence) -> list[int]:
-    day, days = 0, []
-    for step in sequence.steps:
+def _last_days(sequences: Iterable[Sequence]) -> list[int]:
+    return [days[-1] for sequence in sequences for days in _send_days(sequence) if days]
+
+
+def _send_days(sequence: Sequence) -> list[list[int]]:
+    """The days of the messages on each way through a sequence."""
+    ways = []
+    open_ways: list[tuple[str | None, int, list[int]]] = [(sequence.steps[0].key, 0, [])]
+    while open_ways:
+        key, day, days = open_ways.pop()
+        step = None if key is None else sequence.step(key)
+        if key is None or step is None or step.kind == "exit":
+            ways.append(days)
+            continue
         if isinstance(step, WaitStep):
             day += step.duration.days
         elif step.kind == "send":
-            days.append(day)
-    return days
+            days = [*days, day]
+        open_ways += [(one, day, days) for one in sequence.followers(key)]
+    return ways

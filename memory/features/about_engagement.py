@@ -39,6 +39,21 @@ ENGAGEMENT: tuple[Feature, ...] = (
         ),
     ),
     define(
+        "viewed_product_id",
+        "text",
+        "",
+        Source.VIEWED,
+        column("viewed_product_id"),
+        (
+            "product looked at last",
+            "Product that the contact looked at or put in the cart last, within 30 days, and has not bought since.",
+        ),
+        (
+            "dernier produit consulté",
+            "Dernier produit consulté ou mis au panier, sur 30 jours, et pas acheté depuis.",
+        ),
+    ),
+    define(
         "last_signal_at",
         "moment",
         "moment",

@@ -29,6 +29,8 @@ FOLLOWERS = 20
 """Of each category, those that are kept."""
 NEXT = ("next_category", "second_next_category", "third_next_category")
 """The features that name what is likely next, likeliest first."""
+VIEWED_DAYS = 30
+"""What was looked at longer ago is forgotten."""
 RECENT_CATEGORIES = 5
 """Of each contact, those whose followers are looked at."""
 
@@ -150,6 +152,19 @@ def _pairs(history: History, owned: Table) -> Table:
     place = ibis.row_number().over(ibis.window(group_by=lifted.before, order_by=order))
     kept = lifted.mutate(place=place)
     return kept.filter(kept.place < FOLLOWERS).select("before", "after", "support", "excess")
+
+
+def viewed(history: History) -> Table:
+    """The product looked at or put in the cart last, unless it was bought since."""
+    events = history.events.filter(history.events.kind.isin(("view", "cart")) & (history.events.product_id != ""))
+    looks = events.filter(events.at >= history.period.ago(VIEWED_DAYS)).select("contact_id", "product_id", "at")
+    bought = history.lines.filter(history.lines.quantity > 0)
+    open_ = looks.anti_join(
+        bought,
+        [looks.contact_id == bought.contact_id, looks.product_id == bought.product_id, looks.at <= bought.at],
+    )
+    last = first(open_, [open_.at.desc(), open_.product_id])
+    return last.select("contact_id", viewed_product_id=last.product_id)
 
 
 def first(table: Table, order: Sequence[Column]) -> Table:

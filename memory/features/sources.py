@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import ibis  # type: ignore[import-untyped]  # it ships no types
 
 from memory.events import SIGNALS
-from memory.features.categories import category_days, favourites, next_category, replenishment
+from memory.features.categories import category_days, favourites, next_category, replenishment, viewed
 from memory.features.feature import DAY_MICROS, Feature, Source, Table
 from memory.features.history import History
 from memory.features.hours import favourite_hours
@@ -39,6 +39,7 @@ class Sources:
             Source.FAVOURITES: lambda: favourites(history, self._category_days()),
             Source.REPLENISHMENT: lambda: replenishment(history, self._category_days()),
             Source.NEXT: lambda: next_category(history, self._category_days()),
+            Source.VIEWED: lambda: viewed(history),
             Source.HOURS: lambda: favourite_hours(history, self._fallback_zone),
         }
         if source in aggregated:

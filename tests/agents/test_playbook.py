@@ -27,7 +27,7 @@ from memory.errors import ConflictError
 from memory.finding import Verdict
 from memory.play import Play
 from memory.sequence_check import defects
-from memory.steps import Sequence
+from memory.steps import Copy, SendStep, Sequence
 from memory.trigger import Reentry, Trigger
 from policies.facts import ProposalFacts
 from policies.guardian import read_copy
@@ -113,8 +113,8 @@ def test_only_win_back_and_sunset_ask_for_the_hibernation_exemption() -> None:
 
 def test_without_an_offer_only_the_sequences_that_need_none_are_left() -> None:
     playbook = PLAYBOOKS["win_back"]
-    assert [(sequence.key, sequence.share) for sequence in playbook.tellings(None)] == [("reminder", 1.0)]
-    assert len(playbook.tellings(offer_for(playbook))) == 2
+    assert [(sequence.key, sequence.share) for sequence in playbook.tellings(None, ["email"])] == [("reminder", 1.0)]
+    assert len(playbook.tellings(offer_for(playbook), ["email"])) == 2
 
 
 def test_a_play_that_requires_an_offer_cannot_be_told_without_one(own: Path) -> None:
@@ -126,7 +126,22 @@ def test_a_play_that_requires_an_offer_cannot_be_told_without_one(own: Path) -> 
     path.write_text(yaml.safe_dump(data, allow_unicode=True), encoding="utf-8")
     playbook = load_playbook(own / "win_back")
     with pytest.raises(ConflictError, match="needs an offer"):
-        playbook.tellings(None)
+        playbook.tellings(None, ["email"])
+
+
+def test_a_variant_that_a_missing_channel_makes_the_same_as_another_or_empty_is_left_out() -> None:
+    playbook = PLAYBOOKS["win_back"]
+    mail = next(one for one in playbook.sequences if one.key == "reminder")
+    text = SendStep(key="text", channel="sms", copies={"en": Copy(body=("We kept your place. STOP",))})
+    added = mail.model_copy(update={"key": "and_text", "steps": (*mail.steps[:-1], text, mail.steps[-1])})
+    alone = mail.model_copy(update={"key": "text", "steps": (text, mail.steps[-1])})
+    three = playbook.model_copy(update={"sequences": (mail, added, alone)})
+    told = three.tellings(None, ["email"])
+    assert [(one.key, one.share) for one in told] == [("reminder", 1.0)]
+    assert [one.key for one in three.tellings(None, ["email", "sms"])] == ["reminder", "and_text", "text"]
+    # Where nothing could be sent, the guardian says which channel is missing.
+    texts = playbook.model_copy(update={"sequences": (alone,)})
+    assert [one.key for one in texts.tellings(None, ["email"])] == ["text"]
 
 
 def test_why_now_carries_the_numbers_of_the_analyst() -> None:

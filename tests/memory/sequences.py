@@ -61,7 +61,9 @@ def any_sequence(draw: st.DrawFn, *, forward: bool = False) -> Sequence:
             one["hours"] = draw(st.integers(1, 72))
         if kind == "send":
             purpose = draw(st.sampled_from(["marketing", "transactional"]))
-            one = send(key, purpose=purpose, next=one["next"])
+            action = draw(st.sampled_from(["", "", "add", "remove"]))
+            listed = {"channel": "audience", "listing": {"audience": "carts", "action": action}}
+            one = one | listed if action else send(key, purpose=purpose, next=one["next"])
         one |= NEEDED.get(kind, {})
         steps.append(one)
     return sequence(*steps)

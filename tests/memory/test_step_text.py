@@ -57,6 +57,11 @@ CONDITION: TypeAdapter[Condition] = TypeAdapter(Condition)
             "attendre lundi, mardi, jeudi et dimanche, 9 h–12 h, heure locale",
         ),
         (
+            {"kind": "wait_window", "key": "a", "from_hour": 9, "until_hour": 12, "at": "favourite_hour"},
+            "wait until the favourite hour (9:00–12:00) local time",
+            "attendre l’heure préférée (9 h–12 h), heure locale",
+        ),
+        (
             {"kind": "wait_window", "key": "a", "from_hour": 9, "until_hour": 12},
             "wait until 9:00–12:00 local time",
             "attendre 9 h–12 h, heure locale",
@@ -117,6 +122,23 @@ def test_every_step_is_told_in_both_languages(step: dict[str, object], en: str, 
             {"type": "attribute", "attribute": "size", "one_of": [38, "small", False]},
             "“size” is 38, “small” or no",
             "« size » vaut 38, « small » ou non",
+        ),
+        (
+            {"type": "signal"},
+            "clicked, replied, came by or ordered since entering",
+            "le contact a cliqué, répondu, est passé ou a commandé depuis l’entrée",
+        ),
+        (
+            {"type": "signal", "since": "message"},
+            "clicked, replied, came by or ordered since the last message",
+            "le contact a cliqué, répondu, est passé ou a commandé depuis le dernier message",
+        ),
+        ({"type": "consent", "channel": "email"}, "agreed to e-mails", "le contact a accepté les e-mails"),
+        ({"type": "consent", "channel": "sms"}, "agreed to text messages", "le contact a accepté les SMS"),
+        (
+            {"type": "consent", "channel": "audience"},
+            "agreed to advertising audiences",
+            "le contact a accepté les audiences publicitaires",
         ),
         (
             {

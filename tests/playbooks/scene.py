@@ -19,6 +19,7 @@ from memory.enrolments import Enrolment
 from memory.lake import LakeTable
 from memory.play import Play, Schedule
 from memory.schema import messages, offers
+from memory.steps import Channel as ChannelName
 from memory.store import Store
 from tests.memory.builders import as_rows
 from tests.plays import PLAYBOOKS, play_of
@@ -65,6 +66,7 @@ class Shop:
             "policy_version": base_pack().version,
             "holdout_share": 0.0,
             "size_band": (0, 100_000),
+            "channels": tuple(self.place.channels),
             **changes,
         }
         wanted = play_of(known, **values)
@@ -102,13 +104,22 @@ class Shop:
             self.clock.advance(min(every, until - self.clock.now()))
             tick(self.place)
 
+    def left(self, contact: int) -> list[tuple[str, str, timedelta]]:
+        """What left for a contact on any channel, oldest first: channel, step, and how long after the start."""
+        query = select(messages.c.channel, messages.c.step_key, messages.c.sent_at).where(
+            messages.c.state == "sent", messages.c.contact_id == contact
+        )
+        with self.place.store.read() as connection:
+            rows = connection.execute(query.order_by(messages.c.sent_at, messages.c.message_id)).all()
+        return [(row.channel, row.step_key, row.sent_at - NOW) for row in rows]
+
     def mails(self, contact: int | None = None) -> list[Mail]:
-        """What left, oldest first."""
+        """The e-mails that left, oldest first."""
         parser = BytesParser(policy=policy.default)
         with self.place.store.read() as connection:
             query = (
                 select(messages.c.message_key, messages.c.step_key, messages.c.contact_id, messages.c.sent_at)
-                .where(messages.c.state == "sent")
+                .where(messages.c.state == "sent", messages.c.channel == "email")
                 .order_by(messages.c.sent_at, messages.c.message_id)
             )
             rows = connection.execute(query).all()
@@ -139,8 +150,8 @@ class Shop:
         return found.states
 
 
-def open_shop(store: Store, clock: ManualClock, folder: Path) -> Shop:
-    """An empty shop with two products in its catalogue."""
+def open_shop(store: Store, clock: ManualClock, folder: Path, *also: ChannelName) -> Shop:
+    """An empty shop with two products in its catalogue, and channels that write files: e-mail, and others if named."""
     from memory.lake import Lake
 
     lake = Lake(folder / "lake")
@@ -156,7 +167,7 @@ def open_shop(store: Store, clock: ManualClock, folder: Path) -> Shop:
         lake=lake,
         pack=base_pack(),
         clock=clock,
-        channels={"email": SandboxChannel(folder / "outbox")},
+        channels={name: SandboxChannel(folder / "outbox", name) for name in ("email", *also)},
         public_url=URL,
         currency="EUR",
     )

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memory import alerts, contacts, enrolments, preferences
+from memory import alerts, consents, contacts, enrolments, preferences
 from memory.clock import ManualClock
 from memory.enrolments import Enrolment
 from memory.errors import ConflictError, NotFoundError
@@ -22,10 +22,12 @@ from memory.steps import (
     AlertStep,
     BranchStep,
     ExitStep,
+    HasAgreed,
     HasAttribute,
     HasDone,
     InSegment,
     PropertyFilter,
+    ShowsLife,
     Step,
     UpdateStep,
     WaitEventStep,
@@ -158,6 +160,36 @@ def test_an_answer_that_a_contact_gave_chooses_the_way(place: Workplace, answer:
     start(place, of_steps(branch, step("tea").model_copy(update={"next": "end"}), step("other"), END), [1])
     tick(place)
     assert steps_sent(place) == [sent]
+
+
+@pytest.mark.parametrize(("said", "sent"), [(["granted"], "asked"), (["granted", "withdrawn"], "other"), ([], "other")])
+def test_consent_to_a_channel_as_it_stands_now_chooses_the_way(place: Workplace, said: list[str], sent: str) -> None:
+    add_contacts(place.store, [1])
+    with place.store.write() as connection:
+        for number, state in enumerate(said):
+            entry: Any = {"contact_id": 1, "channel": "sms", "purpose": "marketing", "state": state, "proof": "a form"}
+            consents.record(connection, [consents.Consent(**entry, at=NOW - (9 - number) * DAY)])
+    branch = BranchStep(key="which", condition=HasAgreed(channel="sms"), then="asked", otherwise="other")
+    start(place, of_steps(branch, step("asked").model_copy(update={"next": "end"}), step("other"), END), [1])
+    tick(place)
+    assert steps_sent(place) == [sent]
+
+
+@pytest.mark.parametrize(("hour_of_sign", "sent"), [(1, "calm"), (30, "asked")])
+def test_a_sign_since_the_last_message_chooses_the_way(
+    place: Workplace, clock: ManualClock, hour_of_sign: int, sent: str
+) -> None:
+    add_contacts(place.store, [1])
+    branch = BranchStep(key="which", condition=ShowsLife(since="message"), then="asked", otherwise="calm")
+    wait, later = WaitStep(key="a_day", days=1), WaitStep(key="another", days=1)
+    steps = (wait, step("first"), later, branch, step("asked").model_copy(update={"next": "end"}), step("calm"), END)
+    start(place, of_steps(*steps), [1])
+    for hour in range(60):
+        tick(place)
+        if hour == hour_of_sign:
+            did(place, "visit")
+        clock.advance(HOUR)
+    assert steps_sent(place) == ["first", sent]
 
 
 def test_a_wait_for_an_event_ends_with_it(place: Workplace, clock: ManualClock) -> None:

@@ -16,7 +16,7 @@ from memory.schema import campaign_versions
 from memory.steps import ExitStep, Listing, SendStep, Sequence, WaitStep
 from memory.store import Store
 from memory.workspace import turn_switch
-from tests.tools.scene import DAY, NOW, add_contacts, address, counts, play, reasons, start, workplace
+from tests.tools.scene import DAY, add_contacts, counts, play, reasons, start, workplace
 from tools import campaign
 from tools.channels.sandbox import SandboxChannel
 from tools.intake import Incoming, receive
@@ -153,24 +153,22 @@ def test_a_play_that_somebody_touched_names_no_audience_to_leave(
     start(place, on_a_list(), [1])
     tick(place)
     orders(place, 1)
-    tick(place)
     with place.store.write() as connection:
         body = connection.execute(campaign_versions.select()).one().body
         body["sequences"][0]["steps"][0]["listing"]["audience"] = "another"
         connection.execute(update(campaign_versions).values(body=body))
     clock.advance(MINUTE)
     tick(place)
+    tick(place)
     assert said(tmp_path) == ["add"]
 
 
-def test_whoever_was_never_put_on_is_never_taken_off(place: Workplace, clock: ManualClock, tmp_path: Path) -> None:
+def test_whoever_was_never_put_on_is_never_taken_off(place: Workplace, tmp_path: Path) -> None:
     add_contacts(place.store, [3])
     start(place, on_a_list(), [1, 3])
     tick(place)
     orders(place, 1)
     tick(place)
     tick(place)
-    assert address(1)
-    assert clock.now() == NOW
     assert said(tmp_path) == ["add", "remove"]
     assert reasons(place.store)["sent"] == {"": 2}

@@ -20,6 +20,7 @@ from memory.store import Store
 from tests.tools.scene import DAY, NOW, PROOF, add_contacts, play, start, step, workplace
 from tools.channels.channel import Capabilities
 from tools.channels.sandbox import SandboxChannel
+from tools.unsubscribe import opt_out
 from tools.worker import tick
 from tools.workplace import Workplace
 
@@ -39,6 +40,21 @@ def place(any_store: Store, clock: ManualClock, tmp_path: Path) -> Workplace:
     add_contacts(any_store, [1], phone="+33612345678")
     found = workplace(any_store, clock, tmp_path)
     return replace(found, channels={**found.channels, "sms": Texts(tmp_path / "texts")})
+
+
+def agree_to_texts(place: Workplace) -> None:
+    entry = consents.Consent(
+        contact_id=1, channel="sms", purpose="marketing", state="granted", at=NOW - DAY, proof=PROOF
+    )
+    with place.store.write() as connection:
+        consents.record(connection, [entry])
+
+
+def leave_channel(place: Workplace, clock: ManualClock, channel: str) -> tuple[int, int]:
+    with place.store.write() as connection:
+        _, *ended = opt_out(connection, 1, channel, "the page", clock.now())
+    exits, cancelled = ended
+    return exits, cancelled
 
 
 def text(key: str) -> SendStep:
@@ -74,11 +90,7 @@ def test_without_consent_to_texts_only_the_text_is_left_out(place: Workplace, cl
 
 
 def test_with_consent_to_texts_the_text_leaves_too(place: Workplace, clock: ManualClock) -> None:
-    entry = consents.Consent(
-        contact_id=1, channel="sms", purpose="marketing", state="granted", at=NOW - DAY, proof=PROOF
-    )
-    with place.store.write() as connection:
-        consents.record(connection, [entry])
+    agree_to_texts(place)
     _, ended = follow(place, clock, of([step("mail"), text("text"), step("last")]))
     assert {state for state, _ in ended.values()} == {"sent"}
 
@@ -95,3 +107,53 @@ def test_without_consent_to_its_only_channel_a_contact_leaves(place: Workplace, 
     with place.store.read() as connection:
         [one] = enrolments.of_campaign(connection, campaign_id)
     assert one.exit_reason == "consent_withdrawn"
+
+
+@pytest.mark.parametrize(
+    ("sends", "leaves", "stays"),
+    [
+        ((step("mail"), step("last")), "sms", True),
+        ((step("mail"), step("last")), "email", False),
+        ((step("mail"), text("text"), step("last")), "sms", True),
+        ((step("mail"), text("text")), "email", True),
+        ((text("text"), step("mail"), step("last")), "email", False),
+        ((text("text"), text("second")), "sms", False),
+        ((text("text"), text("second")), "email", True),
+        ((step("mail"), text("text"), text("second")), "sms", False),
+    ],
+    ids=["mails, no texts", "mails, no mails", "a text between", "a text ahead", "a text behind", "texts, no texts",
+         "texts, no mails", "only texts ahead"],
+)  # fmt: skip
+def test_who_leaves_a_channel_leaves_what_has_nothing_more_for_them_without_it(
+    place: Workplace, clock: ManualClock, sends: tuple[SendStep, ...], leaves: str, stays: bool
+) -> None:
+    agree_to_texts(place)
+    campaign_id = start(place, of(sends), [1]).campaign_id
+    # The first message has left; where a text comes before two mails, the first mail too.
+    for _ in range(3 if sends[0].channel == "sms" and len(sends) == 3 else 1):
+        tick(place)
+        tick(place)
+        clock.advance(DAY / 2)
+    exits, _ = leave_channel(place, clock, leaves)
+    with place.store.read() as connection:
+        [one] = enrolments.of_campaign(connection, campaign_id)
+    assert (one.state, exits) == (("active", 0) if stays else ("exited", 1))
+    assert one.exit_reason == ("" if stays else "consent_withdrawn")
+
+
+def test_a_text_that_was_planned_is_over_at_once_and_the_mails_go_on(place: Workplace, clock: ManualClock) -> None:
+    agree_to_texts(place)
+    # It is late for texts, so that the text waits for the morning.
+    clock.advance_to(NOW.replace(hour=19, minute=30))
+    campaign_id = start(place, of([text("text"), step("mail"), step("last")]), [1]).campaign_id
+    tick(place)
+    assert leave_channel(place, clock, "sms") == (0, 1)
+    for _ in range(8):
+        tick(place)
+        clock.advance(DAY / 2)
+    query = select(messages.c.step_key, messages.c.state, messages.c.reason)
+    with place.store.read() as connection:
+        ended = {row.step_key: (row.state, row.reason) for row in connection.execute(query)}
+        [one] = enrolments.of_campaign(connection, campaign_id)
+    assert ended == {"text": ("suppressed", "consent_withdrawn"), "mail": ("sent", ""), "last": ("sent", "")}
+    assert one.exit_reason == "completed"

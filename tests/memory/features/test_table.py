@@ -330,3 +330,23 @@ def test_every_feature_has_its_words_in_both_languages() -> None:
             assert all(words.values())
         assert all(needed in REGISTRY for needed in feature.needs)
         assert feature.label["en"] != feature.sentence["en"]
+
+
+def test_what_was_looked_at_last_counts_for_a_month_and_until_it_is_bought(tmp_path: Path) -> None:
+    def look(who: int, product: str, days: float, kind: str = "view") -> Row:
+        return {"contact_id": who, "kind": kind, "product_id": product, "at": _ago(days)}
+
+    events = [
+        look(1, "product-tea", 5),
+        look(1, "product-coffee", 3, "cart"),
+        look(2, "product-tea", 31),
+        look(3, "product-tea", 5),
+        look(3, "product-coffee", 3),
+        look(4, "", 3),
+        look(5, "product-tea", 5),
+    ]
+    bought = [purchase("o3", 3, _ago(1), ("coffee", 500)), purchase("o5", 5, _ago(9), ("tea", 500))]
+    rows = _features(tmp_path, bought, 5, events=events).rows([1, 2, 3, 4, 5], ["viewed_product_id"])
+    seen = [row["viewed_product_id"] for row in rows.values()]
+    # The third bought what they looked at last, the fifth had bought it before they looked.
+    assert seen == ["product-coffee", None, "product-tea", None, "product-tea"]
