@@ -11,13 +11,14 @@ from agents.measures import plain_plays
 from agents.provider import Analysis, Opportunity, Scheduling, Task, Writing
 from agents.state import ProposalState
 from agents.tasks import playbook_of, task_of
-from memory import codes
+from memory import codes, reputation
 from memory.finding import Finding, Verdict, strongest
 from memory.journal import append
 from memory.offers import approved_facts, open_offers
 from memory.proposal import Audience, Authorship, Proposal
 from memory.quality import assess
 from memory.schema import campaigns, lessons
+from memory.standing import domain_of
 from policies.approval import approvals_needed
 from policies.facts import ProposalFacts
 from policies.guardian import review_proposal
@@ -118,6 +119,7 @@ def _facts(desk: Desk, proposal: Proposal, average_order_cents: int | None) -> P
             approved_facts=tuple(approved_facts(connection, now)),
             reference_price_cents=average_order_cents,
             cost_cents=proposal.cost_cents,
+            standings=tuple(reputation.standings(connection, domain_of(proposal.play.brand.sender_address)).values()),
             times_run=_times_run(connection, proposal.play.playbook),
             harmed_before=_harmed_before(connection, proposal.play.playbook),
         )

@@ -7,13 +7,14 @@ from datetime import timedelta
 from agents.desk import Desk
 from evals.outcome import PlantedResult, SeenProposal
 from evals.scenario import Planted, Scenario
-from memory import codes
+from memory import codes, reputation
 from memory.errors import InvalidInputError
 from memory.finding import Verdict
 from memory.offers import approved_facts, open_offers
 from memory.play import Play
 from memory.proposal import Proposal
 from memory.quality import assess
+from memory.standing import domain_of
 from memory.steps import SendStep
 from policies.facts import ProposalFacts
 from policies.guardian import review_proposal
@@ -96,6 +97,7 @@ def _objections(original: SeenProposal, play: Play, desk: Desk, quality: dict[st
             reference_price_cents=int(worth[0]["average_order_cents"]) if worth else None,
             cost_cents=proposal.cost_cents,
             channels=desk.settings.channels,
+            standings=tuple(reputation.standings(connection, domain_of(play.brand.sender_address)).values()),
             times_run=0,
             harmed_before=False,
         )

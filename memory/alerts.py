@@ -1,4 +1,4 @@
-"""Alerts: something for a person to do about a contact, raised by a step of a campaign."""
+"""Alerts: something for a person to do, raised by a step of a campaign about a contact, or about the workspace."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from memory.store import upsert
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """One task, about one contact, for whoever answers for the campaign."""
+    """One task, about one contact for whoever answers for the campaign, or about no contact for whoever reads it."""
 
     alert_id: int = 0
-    campaign_id: str
-    contact_id: int
-    enrolment_id: int
+    campaign_id: str | None = None
+    contact_id: int | None = None
+    enrolment_id: int | None = None
     step_key: str
-    owner: str
+    owner: str = ""
     task: dict[str, str] = field(default_factory=dict)
     """What to do, by language."""
     raised_at: datetime

@@ -25,6 +25,7 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    true,
     update,
 )
 
@@ -387,12 +388,11 @@ def cancel(connection: Connection, where: ColumnElement[bool], reason: str) -> l
     return found
 
 
-def ask_again(connection: Connection, contact_id: int, *, rule: str, at: datetime) -> None:
-    """Let messages that one rule held for a contact come before the gate at once."""
+def ask_again(connection: Connection, contact_id: int | None, *, rule: str, at: datetime) -> None:
+    """Let messages that one rule held for a contact, or with None for anybody, come before the gate at once."""
+    mine = true() if contact_id is None else messages.c.contact_id == contact_id
     connection.execute(
-        update(messages)
-        .where(messages.c.contact_id == contact_id, messages.c.state == "planned", messages.c.reason == rule)
-        .values(due_at=at)
+        update(messages).where(mine, messages.c.state == "planned", messages.c.reason == rule).values(due_at=at)
     )
 
 

@@ -15,6 +15,7 @@ from typing import Final, Literal, TypeVar
 from memory.play import Fact, Offer, Play
 from memory.proposal import Audience
 from memory.sequence_check import longest_wait
+from memory.standing import Standing
 from memory.steps import Channel, Sequence
 
 NEVER: Final = datetime.min.replace(tzinfo=UTC)
@@ -152,6 +153,9 @@ class MessageFacts:
 
     offer: OfferFacts | None = None
     """NO_OFFER for a play without one."""
+    standing: Standing | None = None
+    """How the sender stands with the contact's domain; FINE where that is no matter of the channel."""
+
     bindings_missing: tuple[str, ...] | None = None
     """Names in the copy and template that no record could fill for this contact."""
 
@@ -198,6 +202,8 @@ class ProposalFacts:
     """Expected cost of messages and offer."""
     times_run: int | None = None
     """Campaigns of this playbook that ran before."""
+    standings: tuple[Standing, ...] | None = None
+    """How the play's sender stands with receiving domains, those that were ever slowed or stopped."""
     harmed_before: bool | None = None
     """True when a read-out of this playbook said "harms" and nothing since contradicted it."""
 

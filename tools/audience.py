@@ -32,7 +32,7 @@ from tools.tiers import by_tier
 if TYPE_CHECKING:
     from memory.features.table import Features
 
-NOT_COUNTED: Final = frozenset({"approval", "deadline", "identity", "offer", "send_window", "switch"})
+NOT_COUNTED: Final = frozenset({"approval", "deadline", "identity", "offer", "reputation", "send_window", "switch"})
 """Rules that speak of the play or of the hour, not of a contact: they are asked when a message is about to leave."""
 PROGRAMME: Final = "programme_holdout"
 _CHUNK = 2000

@@ -14,7 +14,7 @@ from functools import partial
 
 from sqlalchemy import Connection, bindparam, update
 
-from memory import cap, enrolments, ledger
+from memory import cap, enrolments, ledger, reputation
 from memory.canonical import digest
 from memory.errors import NoriaError, StoreError
 from memory.journal import append
@@ -28,6 +28,7 @@ from tools.failure import failure_of
 from tools.gate import Ready, claim, counts, look_up
 from tools.records import LakeRecords
 from tools.render import render
+from tools.reputation import fate_of, watch
 from tools.unsubscribe import stop_contact, suppress_address
 from tools.workplace import Workplace
 
@@ -37,6 +38,8 @@ _DOUBLINGS = 6
 _RECORD_ATTEMPTS = 6
 # What is left of the lease when sending stops, for recording the outcomes.
 _MARGIN = 0.5
+# So long a large send goes on before it looks again at what became of its first messages.
+_WATCH_SECONDS = 30
 
 
 @dataclass
@@ -59,9 +62,13 @@ def deliver(place: Workplace, *, most: int | None = None) -> Delivered:
     """Send what is due on every channel, batch by batch, until nothing is left or ``most`` were looked at."""
     done = Delivered()
     records = LakeRecords(place.lake)
+    looked_at = time.monotonic()
     for channel in place.channels.values():
         look_up(place, channel, records)
         while most is None or done.moved < most:
+            if time.monotonic() - looked_at > _WATCH_SECONDS:
+                watch(place.store, place.pack, place.clock.now(), place.actor)
+                looked_at = time.monotonic()
             token = uuid.uuid4().hex
             limit = None if most is None else most - done.moved
             taken = claim(place, channel, token=token, records=records, limit=limit)
@@ -253,7 +260,19 @@ def _settle(connection: Connection, place: Workplace, handed: _Handed, token: st
             subject=token,
             payload={**states, "outcomes": digest(sorted([one.message_key, one.state] for one in changed))},
         )
+    _count_fates(connection, handed, changed, at)
     return states
+
+
+def _count_fates(connection: Connection, handed: _Handed, changed: Sequence[Message], at: datetime) -> None:
+    """What the receiving side made of each e-mail; what could not even be written says nothing of it."""
+    known = {one.message_key for one in changed}
+    fates = [
+        fate_of(handed.outcomes[key], one.play.brand.sender_address, one.case.address, at)
+        for one in handed.part
+        if (key := one.message.message_key) in known and key in handed.outgoing and one.message.channel == "email"
+    ]
+    reputation.count(connection, [one for one in fates if one is not None])
 
 
 def _count_unanswered(connection: Connection, sent: Sequence[Message]) -> None:

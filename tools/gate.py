@@ -24,6 +24,7 @@ from memory.ledger import Message, Verdict
 from memory.play import Play
 from memory.schema import campaigns as campaign_rows
 from memory.schema import messages as message_rows
+from memory.standing import Standing
 from memory.steps import OFF, SendStep
 from memory.workspace import read_switch, salt
 from policies.guardian import Review, gate_message
@@ -31,7 +32,7 @@ from tools.channels.channel import Channel
 from tools.code_draw import CodeDraw
 from tools.drift import approval_facts, has_drifted, stop_drifted
 from tools.gather import Candidate, Case, Ground, gather, recent_days, recent_since
-from tools.pace import HELD, wait_for
+from tools.pace import HELD, Pace, wait_for
 from tools.records import LakeRecords
 from tools.tiers import by_tier
 from tools.workplace import Workplace
@@ -217,25 +218,37 @@ def _in_turn(
 ) -> list[Verdict]:
     """Take out of ``room`` whom the channel cannot take yet, each with the moment of its turn."""
     carries = channel.capabilities.carries
-    pace = place.paces.get(carries)
-    if pace is None:
-        return []
     wanted = [
         (message, one.case.address.rpartition("@")[2].lower() if carries == "email" else "")
         for message, one in sorted(room.values(), key=lambda pair: (pair[0].due_at, pair[0].message_id))
         # What an earlier claim already counted goes out under the same key.
         if message.state == "planned"
     ]
-    until = wait_for(connection, pace, carries, wanted, at)
+    slowed = {
+        message.message_id: one.case.facts.standing
+        for message, one in room.values()
+        if one.case.facts.standing is not None and one.case.facts.standing.room is not None
+    }
+    rooms = {one: (_room_name(its), its.room) for one, its in slowed.items() if its.room is not None}
+    until = wait_for(connection, place.paces.get(carries, Pace()), carries, wanted, at, rooms)
     held = []
     for message, _ in wanted:
         if message.message_id in until:
             del room[message.contact_id]
             sentence = "The channel takes only so many messages at a time, and others came first."
-            finding = Finding(rule=HELD, verdict=Says.HOLD, sentence=sentence, limit="the pace in noria.toml")
+            limit = "the pace in noria.toml"
+            if message.message_id in slowed:
+                its = slowed[message.message_id]
+                limit = f"{its.room} messages a day to {its.where}, slowed: {its.reason}"
+            finding = Finding(rule=HELD, verdict=Says.HOLD, sentence=sentence, limit=limit)
             shown = [finding.model_dump(mode="json")]
             held.append(_kept(message, HELD, until[message.message_id], findings=shown))
     return held
+
+
+def _room_name(standing: Standing) -> str:
+    """Short enough for any two domains."""
+    return f"slow {digest([standing.sender, standing.domain])[:32]}"
 
 
 def counts(message: Message) -> bool:

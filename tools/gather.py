@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, func, select
 
-from memory import ledger, preferences
+from memory import ledger, preferences, reputation
 from memory.address import address_on, phone_hash
 from memory.assignment import in_programme_holdout
 from memory.brand import Brand
@@ -22,6 +22,7 @@ from memory.offers import read_offer
 from memory.play import Play, RecordKind
 from memory.preferences import Preferences
 from memory.schema import campaign_versions, consent_current, contacts, intake, messages, suppressions
+from memory.standing import FINE, Standing, domain_of, standing_with
 from memory.steps import SendStep
 from policies.facts import (
     ANY_TOPIC,
@@ -120,8 +121,11 @@ def gather(
     """
     cases: list[Case] = []
     offer = _offer(connection, ground.play)
+    standings: Mapping[str, Standing] = {}
+    if ground.step.channel == "email":
+        standings = reputation.standings_of(connection, domain_of(ground.play.brand.sender_address))
     for start in range(0, len(candidates), _CHUNK):
-        cases += _gather(connection, candidates[start : start + _CHUNK], ground, slots, records, offer)
+        cases += _gather(connection, candidates[start : start + _CHUNK], ground, slots, records, offer, standings)
     return cases
 
 
@@ -132,6 +136,7 @@ def _gather(
     slots: Mapping[int, Sequence[Slot]],
     records: LakeRecords,
     offer: OfferFacts,
+    standings: Mapping[str, Standing],
 ) -> list[Case]:
     play, step, at = ground.play, ground.step, ground.at
     ids = [candidate.contact_id for candidate in candidates]
@@ -220,6 +225,7 @@ def _gather(
             in_holdout=candidate.in_holdout,
             in_programme_holdout=in_programme_holdout(ground.salt, contact_id, ground.programme_share, at),
             offer=replace(offer, pool_empty=needs_code and not candidate.code),
+            standing=standing_with(standings, domain_of(addresses.get(contact_id, ""))) if standings else FINE,
             bindings_missing=(lacking.where,) if lacking else (),
             example_parts=play.brand.left_from(ground.example_brand) if ground.example_brand is not None else (),
             sender_address=play.brand.sender_address,

@@ -17,6 +17,7 @@ from memory import contacts as people
 from memory.address import channel_named
 from memory.errors import NotFoundError
 from memory.events import BOUNCE, COMPLAINT, CONFIRM, ORDER, SENT, SIGNALS, SIGNUP_PENDING, UNSUBSCRIBE
+from memory.reputation import Said, count_said
 from memory.schema import contacts, intake, messages
 from memory.store import Store, upsert
 from tools import opt_in
@@ -143,6 +144,13 @@ def _act(connection: Connection, new: Sequence[tuple[int | None, Incoming]], at:
     _ordered(connection, [one for one in done if one.event.kind == ORDER])
     deeds = [Deed(one.contact_id, one.event.event_id, one.event.kind, one.event.properties, one.at) for one in done]
     react(connection, deeds, at)
+    count_said(connection, [_said(one) for one in done if _channel(one.event) == "email"])
+
+
+def _said(one: _Done) -> Said:
+    key = one.event.properties.get("message_key")
+    hard = one.event.properties.get("bounce") == "hard"
+    return Said(one.contact_id, one.event.kind, one.at, key if isinstance(key, str) else "", hard)
 
 
 def _newest(done: Sequence[_Done]) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from math import floor
+from types import MappingProxyType
 from typing import Any, Final
 
 from sqlalchemy import Connection, select
@@ -75,19 +76,33 @@ class _Meter:
 
 
 def wait_for(
-    connection: Connection, pace: Pace, channel: str, wanted: Sequence[tuple[Message, str]], at: datetime
+    connection: Connection,
+    pace: Pace,
+    channel: str,
+    wanted: Sequence[tuple[Message, str]],
+    at: datetime,
+    rooms: Mapping[int, tuple[str, int]] = MappingProxyType({}),
 ) -> dict[int, datetime]:
-    """Which messages (each with its receiving domain) must wait, and until when; the others are counted as sent now."""
+    """Which messages (each with its receiving domain) must wait, and until when; the others are counted as sent now.
+
+    ``rooms`` are further limits of single messages: a name that messages share, and how many of them a day.
+    """
     rates = {scope: rate for _, domain in wanted for scope, rate in _scopes(pace, domain)}
     day = at.astimezone(UTC).date()
     most = pace.warm_up.limit_on(day) if pace.warm_up else None
-    if not wanted or not (rates or most is not None):
+    everybody = [] if most is None else [(_DAY, most)]
+    days = {
+        message.message_id: [*everybody, *([rooms[message.message_id]] if message.message_id in rooms else [])]
+        for message, _ in wanted
+    }
+    daily = {scope for its in days.values() for scope, _ in its}
+    if not (rates or daily):
         return {}
-    meters = _lock(connection, channel, sorted({*rates, _DAY} if most is not None else rates))
-    today = meters.get(_DAY)
+    meters = _lock(connection, channel, sorted({*rates, *daily}))
     midnight = datetime.combine(day, time(), UTC)
-    if today is not None and today.taken_until != midnight:
-        today.taken_until, today.used = midnight, 0
+    for today in (meters[scope] for scope in daily):
+        if today.taken_until != midnight:
+            today.taken_until, today.used = midnight, 0
     waiting: dict[int, datetime] = {}
     for message, domain in wanted:
         mine = [(meters[scope], timedelta(seconds=1 / rate)) for scope, rate in _scopes(pace, domain)]
@@ -96,15 +111,15 @@ def wait_for(
             for meter, each in mine
             if not _has_room(meter, each, at, queued=message.reason == HELD)
         ]
-        if today is not None and most is not None and today.used >= most:
+        if any(meters[scope].used >= limit for scope, limit in days[message.message_id]):
             turns.append(midnight + timedelta(days=1))
         if turns:
             waiting[message.message_id] = max(turns)
             continue
         for meter, each in mine:
             meter.taken_until = max(meter.taken_until, at) + each
-        if today is not None:
-            today.used += 1
+        for scope, _ in days[message.message_id]:
+            meters[scope].used += 1
     _keep(connection, channel, meters)
     return waiting
 

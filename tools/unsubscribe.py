@@ -14,6 +14,7 @@ from memory.address import phone_hash
 from memory.enrolments import Enrolment
 from memory.events import UNSUBSCRIBE
 from memory.journal import append
+from memory.reputation import Said, count_said
 from memory.schema import contacts, intake, messages
 from memory.sequence_check import channels_from
 from memory.steps import Sequence
@@ -90,7 +91,7 @@ def leave(connection: Connection, way_out: WayOut, at: datetime) -> Unsubscribed
     contact = people.get(connection, way_out.contact_id)
     source = f"unsubscribe link of message {way_out.message_key[:12]}"
     changed, exits, cancelled = opt_out(connection, contact.contact_id, way_out.channel, source, at)
-    upsert(
+    new = upsert(
         connection,
         intake,
         [
@@ -116,6 +117,8 @@ def leave(connection: Connection, way_out: WayOut, at: datetime) -> Unsubscribed
             subject=f"contact {contact.contact_id}",
             payload={"channel": way_out.channel, "campaign": way_out.campaign_id, "cancelled": cancelled},
         )
+    if new and way_out.channel == "email":
+        count_said(connection, [Said(contact.contact_id, UNSUBSCRIBE, at, way_out.message_key)])
     return Unsubscribed(way_out, changed, exits, cancelled)
 
 

@@ -10,6 +10,7 @@ from tools.drain import drain, export_sends, is_worth_draining, is_worth_exporti
 from tools.failure import Guard, aloud
 from tools.gate import close_overdue, give_up_stale
 from tools.launch import Launch, launch_approved
+from tools.reputation import watch
 from tools.take_off import take_off
 from tools.trigger import let_in
 from tools.workplace import Workplace
@@ -45,6 +46,8 @@ def tick(place: Workplace, guard: Guard = aloud) -> Tick:
         done.launched = launch_approved(place)
     with guard("stale claims"):
         done.lost = give_up_stale(place)
+    with guard("reputation"):
+        watch(place.store, place.pack, place.clock.now(), place.actor)
     with guard("triggers"):
         done.entered = let_in(place, guard)
     with guard("audiences"):

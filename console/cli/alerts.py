@@ -1,4 +1,4 @@
-"""`noria alerts`: what campaigns ask a person to do, and your word that it is done."""
+"""`noria alerts`: what campaigns and senders in trouble ask a person to do, and your word that it is done."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from console.cli.place import InWorkspace, operator
 from console.wiring import open_workspace
 from memory import alerts as alert_rows
 
-commands = typer.Typer(help="Print what campaigns ask a person to do, or say that it is done.")
+commands = typer.Typer(help="Print what a person is asked to do, or say that it is done.")
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -35,7 +35,7 @@ def listing(
         [
             str(one.alert_id),
             moment(one.raised_at),
-            str(one.contact_id),
+            one.contact_id or "–",
             one.owner,
             one.task.get("en") or next(iter(one.task.values()), ""),
             f"{moment(one.done_at)} by {one.done_by}" if one.done_at else "",

@@ -16,7 +16,7 @@ from console.doctor.diagnosis import Diagnosis, failure, warning, well
 from console.doctor.sender import check_sender
 from console.settings import SmtpSettings, is_loopback
 from console.wiring import Workspace
-from memory import codes, contacts, journal
+from memory import codes, contacts, journal, reputation
 from memory.consents import count_current
 from memory.errors import NoriaError
 from memory.store import Store
@@ -70,6 +70,7 @@ def _store(workspace: Workspace) -> Iterator[Diagnosis]:
         chain = journal.verify(connection)
         switch = read_switch(connection)
         troubles = read_troubles(connection)
+        troubled = [one for one in reputation.standings(connection).values() if one.state != "fine"]
         low = [pool for pool in codes.pools(connection) if pool.is_low]
     yield well("store", f"{store.safe_url}: readable, writable, {people} contacts.")
     if people and not allowed:
@@ -91,6 +92,10 @@ def _store(workspace: Workspace) -> Iterator[Diagnosis]:
         yield well("journal", f"{chain.entries} lines, intact.")
     if switch.stopped:
         yield warning("switch", "All sending is stopped.", "`noria resume` allows it again.")
+    for mail in troubled:
+        sentence = f"Mail of {mail.sender} to {mail.where} is {mail.state} since {mail.since:%d %B %Y}: {mail.reason}."
+        remedy = f"Find out why; then `noria reputation resume {mail.sender} --reason …`."
+        yield (failure if mail.state == "stopped" else warning)("reputation", sentence, remedy)
     for one in troubles:
         said = " ".join(filter(None, (f"({one.error})", one.where, one.what)))
         sentence = f"“{one.part}” failed in its last {one.rounds} rounds, since {one.since:%d %B %Y %H:%M} UTC: {said}"

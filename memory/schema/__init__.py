@@ -34,6 +34,7 @@ from memory.schema.people import (
     suppressions,
 )
 from memory.schema.proposals import briefs, decisions, forecast_scores, forecasts, lookups, proposal_versions, proposals
+from memory.schema.reputation import reputation_counts, reputation_reports, reputation_standings
 from memory.schema.workspace import journal, workspace
 
 __all__ = [
@@ -75,6 +76,9 @@ __all__ = [
     "proposals",
     "quarantine",
     "readouts",
+    "reputation_counts",
+    "reputation_reports",
+    "reputation_standings",
     "sequences",
     "steps",
     "suppressions",

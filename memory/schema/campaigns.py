@@ -102,11 +102,11 @@ arrivals = Table(
 alerts = Table(
     "alerts",
     metadata,
-    # Something for a person to do about a contact.
+    # Something for a person to do: about a contact in a campaign, or about the workspace, which names neither.
     Column("alert_id", RowId, primary_key=True),
-    Column("campaign_id", ForeignKey("campaigns.campaign_id"), nullable=False),
-    Column("contact_id", ForeignKey("contacts.contact_id"), nullable=False),
-    Column("enrolment_id", ForeignKey("enrolments.enrolment_id"), nullable=False),
+    Column("campaign_id", ForeignKey("campaigns.campaign_id")),
+    Column("contact_id", ForeignKey("contacts.contact_id")),
+    Column("enrolment_id", ForeignKey("enrolments.enrolment_id")),
     Column("step_key", String(64), nullable=False),
     text("owner"),
     # {"en": …}: what to do.

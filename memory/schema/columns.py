@@ -66,8 +66,8 @@ def text(name: str, *, null: bool = False, default: str | None = None) -> Column
     return Column(name, Text, nullable=null, server_default=default)
 
 
-def moment(name: str, *, null: bool = False) -> Column[Any]:
-    return Column(name, Moment, nullable=null)
+def moment(name: str, *, null: bool = False, key: bool = False) -> Column[Any]:
+    return Column(name, Moment, nullable=null, primary_key=key)
 
 
 def one_of(column: str, *values: str) -> CheckConstraint:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from memory.finding import Verdict
 from memory.play import Limits, Offer, Schedule
 from memory.proposal import Audience
+from memory.standing import OTHERS, Standing, State
 from memory.steps import Copy, Listing, Sequence
 from policies.facts import NEVER, NO_ADDRESS, OfferFacts
 from tests import examples
@@ -58,6 +59,10 @@ def audience(reachable: int) -> Audience:
 
 def offer(**changes: Any) -> Offer:
     return OFFER.model_copy(update=changes)
+
+
+def standing(state: State, domain: str = "mail.example") -> Standing:
+    return Standing(sender="shop.example.com", domain=domain, state=state, reason="0.31% complaints", room=9)
 
 
 def pool(left: int) -> dict[str, Any]:
@@ -182,6 +187,10 @@ MESSAGES = [
     row("recent_purchase", ALLOW, "buyers leave an audience", **LIST, takes_off=True, last_purchase_at=ago(1)),
     row("recent_purchase", REFUSE, "buyers join no audience", **LIST, last_purchase_at=ago(1)),
     row("send_window", HOLD, "no common hour", send_from_hour=22, send_until_hour=23),
+    row("reputation", ALLOW, "never in trouble"),
+    row("reputation", ALLOW, "slowed, and it has its turn", standing=standing("slowed")),
+    row("reputation", HOLD, "the domain is stopped", standing=standing("stopped")),
+    row("reputation", HOLD, "stopped for services too", standing=standing("stopped"), purpose="transactional"),
     row("holdout", ALLOW, "not held out"),
     row("holdout", REFUSE, "held out of the campaign", in_holdout=True),
     row("holdout", REFUSE, "held out of everything", in_programme_holdout=True),
@@ -260,6 +269,17 @@ PROPOSALS = [
     row("send_window", REFUSE, "from six", play_changes={"schedule": schedule(send_from_hour=6)}),
     row("send_window", REFUSE, "on no day", play_changes={"schedule": schedule(weekdays=())}),
     row("send_window", REFUSE, "no fallback zone", play_changes={"schedule": schedule(fallback_zone="")}),
+    row("reputation", ALLOW, "a sender never in trouble"),
+    row("reputation", ALLOW, "one domain is stopped, the others are not", standings=(standing("stopped"),)),
+    row("reputation", HOLD, "the whole sender is stopped", standings=(standing("stopped", OTHERS),)),
+    row("reputation", ALLOW, "slowed everywhere", standings=(standing("slowed", OTHERS),)),
+    row(
+        "reputation",
+        ALLOW,
+        "a stopped sender sends no text message",
+        standings=(standing("stopped", OTHERS),),
+        play_changes={"sequences": one_text("New prices. STOP")},
+    ),
     row("holdout", ALLOW, "a tenth"),
     row("holdout", REFUSE, "nobody", play_changes={"holdout_share": 0.0}),
     row("holdout", REFUSE, "nearly everybody", play_changes={"holdout_share": 0.6}),

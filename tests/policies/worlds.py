@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from memory.play import Fact, Offer, Play
 from memory.proposal import Audience
+from memory.standing import FINE
 from memory.steps import Copy, ExitStep, Purpose, SendStep, Sequence
 from policies.facts import ANY_TOPIC, NEVER, NO_OFFER, ApprovalFacts, MessageFacts, ProposalFacts
 from policies.pack import Pack, parse_pack
@@ -102,6 +103,7 @@ def message(**changes: Any) -> MessageFacts:
         "in_holdout": False,
         "in_programme_holdout": False,
         "offer": NO_OFFER,
+        "standing": FINE,
         "bindings_missing": (),
         "example_parts": (),
         "sender_address": "hello@shop.example.com",
@@ -154,6 +156,7 @@ def proposal(**changes: Any) -> ProposalFacts:
         "reference_price_cents": 5000,
         "cost_cents": 900,
         "times_run": 1,
+        "standings": (),
         "harmed_before": False,
         **changes,
     }

@@ -54,6 +54,8 @@ class Transient:
     """True when the other side cannot be reached at all, so that nothing else need be tried now."""
     pause_seconds: float = 0.0
     """How long the other side asks to be left alone; 0 when it did not say."""
+    deferred: bool = False
+    """True when the receiving side put it off; False where the trouble is on our side."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -244,7 +244,7 @@ class HttpChannel:
                 found = said.get("id")
                 return Sent(key, provider_id=str(found)[:100] if found is not None else None)
             case "transient":
-                return Transient(key, code)
+                return Transient(key, code, deferred=True)
             case "failed":
                 return Failed(key, code)
             case "hard_bounce":

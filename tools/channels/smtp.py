@@ -198,7 +198,7 @@ def _check(server: SmtpServer, public_url: str) -> None:
 
 def _refusal(key: str, error: SMTPResponseException) -> Outcome:
     if error.code < 500:
-        return Transient(key, _said(error))
+        return Transient(key, _said(error), deferred=True)
     found = _ENHANCED.search(error.message)
     about_mailbox = (
         found[1].startswith("5.1.") if found else isinstance(error, SMTPRecipientRefused) and error.code in _BAD_MAILBOX
