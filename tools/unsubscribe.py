@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from pydantic import ValidationError
 from sqlalchemy import Connection, select
 
 from memory import campaigns, consents, enrolments, ledger
@@ -17,7 +16,6 @@ from memory.journal import append
 from memory.reputation import Said, count_said
 from memory.schema import contacts, intake, messages
 from memory.sequence_check import channels_from
-from memory.steps import Sequence
 from memory.store import Store, upsert
 from memory.workspace import salt
 from tools.token import seal, unseal
@@ -163,12 +161,10 @@ def stop_contact(connection: Connection, contact_id: int, channel: str, reason: 
 
 def _needs(connection: Connection, enrolment: Enrolment, channel: str) -> bool:
     """Whether a campaign has nothing left for a contact without this channel; not so if it never used it."""
-    body = campaigns.get_version(connection, enrolment.campaign_id, enrolment.version).body
-    found = next((one for one in body.get("sequences", []) if one.get("key") == enrolment.sequence_key), None)
-    try:
-        sequence = Sequence.model_validate(found)
-    except ValidationError:
-        # Somebody touched it: nobody is kept in by what nobody approved.
+    version = campaigns.get_version(connection, enrolment.campaign_id, enrolment.version)
+    if not version.is_untouched:
+        # Nobody is kept in by what nobody approved.
         return True
+    sequence = next(one for one in version.play.sequences if one.key == enrolment.sequence_key)
     ahead = channels_from(sequence, enrolment.step_key)
     return channel in channels_from(sequence, None) and not ahead - {channel}
