@@ -23,6 +23,7 @@ from policies.facts import ProposalFacts
 from policies.guardian import review_proposal
 from tools.audience import preview
 from tools.measures import features_of
+from tools.render import largest_html_bytes
 
 REVISIONS = 2
 AUTHOR = "noria"
@@ -117,6 +118,7 @@ def _facts(desk: Desk, proposal: Proposal, average_order_cents: int | None) -> P
             codes_left={pool.offer_id: pool.left for pool in codes.pools(connection)},
             approved_facts=tuple(approved_facts(connection, now)),
             reference_price_cents=average_order_cents,
+            html_bytes=largest_html_bytes(proposal.play),
             cost_cents=proposal.cost_cents,
             times_run=times_run(connection, proposal.play.playbook),
             harmed_before=harmed_before(connection, proposal.play.playbook),
