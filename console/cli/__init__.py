@@ -6,6 +6,7 @@ import typer
 
 from console.cli import (
     alerts,
+    audit,
     backup,
     briefs,
     campaigns,
@@ -16,6 +17,7 @@ from console.cli import (
     lessons,
     messages,
     playbooks,
+    policies,
     proposals,
     reputation,
     serve,
@@ -36,6 +38,7 @@ app = typer.Typer(
 for module in (
     setup,
     importing,
+    audit,
     briefs,
     proposals,
     work,
@@ -46,6 +49,7 @@ for module in (
     lessons,
     contacts,
     playbooks,
+    policies,
     journal,
     switch,
     doctor,
