@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from hashlib import sha256
 from typing import Any, Final, Literal
 
 from sqlalchemy import (
@@ -29,7 +30,7 @@ from sqlalchemy import (
     update,
 )
 
-from memory.canonical import digest
+from memory.canonical import canonical_json, digest
 from memory.journal import append, entries
 from memory.schema import Moment, campaigns, enrolments, messages
 from memory.steps import OFF
@@ -124,11 +125,15 @@ def message_key(campaign_id: str, contact_id: int, step_key: str, occurrence: in
     return digest([campaign_id, contact_id, step_key, occurrence])
 
 
-def plan(connection: Connection, rows: Iterable[Message], *, actor: str, at: datetime) -> int:
-    """Enter intended sends; one that is already there stays as it is. Returns how many were new.
+def message_keys(campaign_id: str, step_key: str, whose: Iterable[tuple[int, int]]) -> list[str]:
+    """``message_key`` for one step of many (contact, occurrence)."""
+    # Written out as canonical JSON writes it: as a function call for each, it would be most of a launch.
+    begun, then = f"[{canonical_json(campaign_id)},", f",{canonical_json(step_key)},"
+    return [sha256(f"{begun}{contact_id}{then}{occurrence}]".encode()).hexdigest() for contact_id, occurrence in whose]
 
-    The journal keeps the number, so that a row that vanishes later is missed.
-    """
+
+def plan(connection: Connection, rows: Iterable[Message], *, actor: str, at: datetime) -> int:
+    """Enter intended sends; one that is already there stays as it is. Returns how many were new."""
     names = [column.name for column in messages.c if column.name != "message_id"]
     planned: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
@@ -136,10 +141,15 @@ def plan(connection: Connection, rows: Iterable[Message], *, actor: str, at: dat
     written = 0
     for campaign_id, values in sorted(planned.items()):
         new = upsert(connection, messages, values, keys=["message_key"])
-        if new:
-            append(connection, at=at, actor=actor, action=PLANNED, subject=campaign_id, payload={"messages": new})
+        note_planned(connection, campaign_id, new, actor=actor, at=at)
         written += new
     return written
+
+
+def note_planned(connection: Connection, campaign_id: str, number: int, *, actor: str, at: datetime) -> None:
+    """Say in the journal how many sends were entered, so that a row that vanishes later is missed."""
+    if number:
+        append(connection, at=at, actor=actor, action=PLANNED, subject=campaign_id, payload={"messages": number})
 
 
 def due(connection: Connection, *, channels: Collection[str], at: datetime, limit: int) -> list[Message]:
