@@ -33,7 +33,7 @@ from tools.workplace import Workplace
 if TYPE_CHECKING:
     from memory.features.table import Features
 
-_CHUNK = 10_000
+_CHUNK = 20_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,11 +81,14 @@ class Measured:
         return self.noria * TARGET_CONTACTS / self.contacts
 
 
-def measure(number: int) -> Measured:
-    """Launch a campaign on a shop of ``number`` contacts. Raises NoriaError if the ways found different contacts."""
+def measure(number: int, *, url: str = "") -> Measured:
+    """Launch a campaign on a shop of ``number`` contacts. Raises NoriaError if the ways found different contacts.
+
+    ``url`` is that of an empty database; without it, SQLite.
+    """
     with tempfile.TemporaryDirectory(prefix="noria-bench-") as name:
         folder = Path(name)
-        store, lake = Store(f"sqlite:///{folder / 'store.db'}"), Lake(folder / "lake")
+        store, lake = Store(url or f"sqlite:///{folder / 'store.db'}"), Lake(folder / "lake")
         store.migrate()
         shop.fill_store(store, number)
         shop.fill_lake(lake, number)
@@ -173,9 +176,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print what was measured; whether it meets the target is for the reader, since machines differ."""
     parser = argparse.ArgumentParser(description="Measure a launch against the bare query and a plain loop.")
     parser.add_argument("--contacts", type=int, default=100_000)
+    parser.add_argument("--postgres", action="store_true", help="on a PostgreSQL of its own instead of SQLite")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args(arguments)
-    found = measure(chosen.contacts)
+    if chosen.postgres:
+        with tempfile.TemporaryDirectory(prefix="noria-bench-") as name, shop.postgres(Path(name)) as server:
+            found = measure(chosen.contacts, url=shop.new_database(server, "bench"))
+    else:
+        found = measure(chosen.contacts)
     if chosen.json:
         json.dump({**asdict(found), "at_target_size": found.at_target_size}, sys.stdout, indent=2)
         return 0
