@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import (
@@ -29,6 +30,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from memory import ledger
+from memory.canonical import canonical_json
 from memory.columns import stage
 from memory.play import RecordKind
 from memory.schema import RowId, enrolments, messages, to_micros
@@ -104,13 +106,19 @@ def enter(connection: Connection, threshold: Threshold, entries: Entries, *, act
 
 def _rows(threshold: Threshold, entries: Entries) -> Iterator[tuple[Any, ...]]:
     bindings = [json.dumps(entries.records.get(one, {})) if entries.records else "{}" for one in entries.contact_ids]
-    keys: Sequence[str | None] = [None] * len(bindings)
-    if threshold.channel and threshold.step_key is not None:
-        whose = zip(entries.contact_ids, entries.occurrences, strict=True)
-        keys = ledger.message_keys(threshold.campaign_id, threshold.step_key, whose)
+    keys = _message_keys(threshold, entries) if threshold.channel else [None] * len(bindings)
     return zip(
         entries.contact_ids, entries.occurrences, entries.in_holdout, entries.entered_at, bindings, keys, strict=True
     )
+
+
+def _message_keys(threshold: Threshold, entries: Entries) -> list[str]:
+    """``ledger.message_key`` of each, written out as canonical JSON writes it: a call for each takes far longer."""
+    begun, then = f"[{canonical_json(threshold.campaign_id)},", f",{canonical_json(threshold.step_key)},"
+    return [
+        sha256(f"{begun}{contact_id}{then}{occurrence}]".encode()).hexdigest()
+        for contact_id, occurrence in zip(entries.contact_ids, entries.occurrences, strict=True)
+    ]
 
 
 def _enrolment(threshold: Threshold) -> dict[str, Any]:
@@ -164,7 +172,7 @@ def _insert(
     insert = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
     rows = found.add_columns(*values.values())
     statement = insert(table).from_select(list(values), rows).on_conflict_do_nothing(index_elements=list(keys))
-    return max(connection.execute(statement).rowcount, 0)
+    return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount
 
 
 def _micros(of: timedelta) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from hashlib import sha256
 from typing import Any, Final, Literal
 
 from sqlalchemy import (
@@ -30,7 +29,7 @@ from sqlalchemy import (
     update,
 )
 
-from memory.canonical import canonical_json, digest
+from memory.canonical import digest
 from memory.journal import append, entries
 from memory.schema import Moment, campaigns, enrolments, messages
 from memory.steps import OFF
@@ -123,13 +122,6 @@ class Reconciliation:
 def message_key(campaign_id: str, contact_id: int, step_key: str, occurrence: int) -> str:
     """The name of one intended send: the same for every attempt, and the idempotency key at a provider."""
     return digest([campaign_id, contact_id, step_key, occurrence])
-
-
-def message_keys(campaign_id: str, step_key: str, whose: Iterable[tuple[int, int]]) -> list[str]:
-    """``message_key`` for one step of many (contact, occurrence)."""
-    # Written out as canonical JSON writes it: as a function call for each, it would be most of a launch.
-    begun, then = f"[{canonical_json(campaign_id)},", f",{canonical_json(step_key)},"
-    return [sha256(f"{begun}{contact_id}{then}{occurrence}]".encode()).hexdigest() for contact_id, occurrence in whose]
 
 
 def plan(connection: Connection, rows: Iterable[Message], *, actor: str, at: datetime) -> int:
