@@ -32,12 +32,14 @@ from tools.gather import (
     offer_facts,
     recent_days,
     recent_since,
+    unbought,
     zone_of,
 )
 from tools.records import LakeRecords
 from tools.render import EXAMPLE_CODE
 
 _NEVER = to_micros(NEVER)
+_ASKED = 500
 _Ids = NDArray[np.int64]
 
 
@@ -65,6 +67,7 @@ def survey(
     people = _people(connection, ids, ground)
     used, newest = _taken(connection, ids, ground)
     chosen = _chosen(connection, ids)
+    named = _shown(connection, ids, ground, named, records)
     languages, missing = _values(ids, people, ground, named, chosen, records)
     programme = all_in_programme_holdout(ground.salt, ids, ground.programme_share, at)
     offer = offer_facts(connection, play)
@@ -265,6 +268,24 @@ def _exempt_sends(connection: Connection, ids: _Ids, ground: Ground) -> _Ids:
             at, wanted = places(ids, _plain(part["contact_id"]))
             sent[at[wanted]] = _plain(part["sent"])[wanted]
     return sent
+
+
+def _shown(
+    connection: Connection,
+    ids: _Ids,
+    ground: Ground,
+    named: Mapping[int, Mapping[RecordKind, str]],
+    records: LakeRecords,
+) -> Mapping[int, Mapping[RecordKind, str]]:
+    """The records that may be shown: without those bought lately, where the step asks for that."""
+    if not ground.step.unbought_days:
+        return named
+    having = [one for one in ids.tolist() if named.get(one)]
+    found: dict[int, Mapping[RecordKind, str]] = {}
+    for start in range(0, len(having), _ASKED):
+        some = having[start : start + _ASKED]
+        found |= unbought(connection, {one: named[one] for one in some}, ground, records)
+    return found
 
 
 def _values(
