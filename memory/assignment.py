@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from itertools import accumulate
 
-from memory.canonical import bucket
+import numpy as np
+from numpy.typing import NDArray
+
+from memory.canonical import bucket, buckets
 
 
 def in_holdout(salt: str, campaign_id: str, contact_id: int, share: float) -> bool:
@@ -22,6 +26,36 @@ def quarter(at: datetime) -> str:
     """The calendar quarter of a moment in UTC, for example "2025Q1"."""
     moment = at.astimezone(UTC)
     return f"{moment.year}Q{(moment.month + 2) // 3}"
+
+
+def all_in_holdout(salt: str, campaign_id: str, contact_ids: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
+    """``in_holdout`` for many contacts at once."""
+    return _below(salt, ("holdout", campaign_id), contact_ids, share)
+
+
+def all_in_programme_holdout(
+    salt: str, contact_ids: NDArray[np.int64], share: float, at: datetime
+) -> NDArray[np.bool_]:
+    """``in_programme_holdout`` for many contacts at once."""
+    return _below(salt, ("programme", quarter(at)), contact_ids, share)
+
+
+def _below(salt: str, name: tuple[str, ...], contact_ids: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
+    if share <= 0:
+        return np.zeros(len(contact_ids), bool)
+    return buckets(salt, name, contact_ids.tolist()) < share
+
+
+def draw_sequences(
+    salt: str, campaign_id: str, contact_ids: NDArray[np.int64], shares: Mapping[str, float]
+) -> NDArray[np.intp]:
+    """``draw_sequence`` of a first entry for many contacts at once, as places in ``sorted(shares)``."""
+    keys = sorted(shares)
+    if len(keys) == 1:
+        return np.zeros(len(contact_ids), np.intp)
+    points = buckets(salt, ("sequence", campaign_id), contact_ids.tolist(), 1) * sum(shares.values())
+    ends = list(accumulate((shares[key] for key in keys), initial=0.0))[1:]
+    return np.minimum(np.searchsorted(ends, points, side="right"), len(keys) - 1)
 
 
 def draw_sequence(

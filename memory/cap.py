@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, func, select, update
 
 from memory.canonical import digest
 from memory.schema import EPOCH, cap_slots, messages
@@ -63,6 +63,21 @@ def read(connection: Connection, contact_ids: Collection[int]) -> dict[int, list
         query = select(cap_slots).where(cap_slots.c.contact_id.in_(chunk))
         _collect(connection, query, found)
     return found
+
+
+def taken(among: ColumnElement[bool], *, cap: Cap, at: datetime) -> Select[Any]:
+    """(contact_id, used, newest): what ``Cap.used`` and ``newest`` say of contacts, besides no message, unlocked."""
+    since = at - timedelta(days=cap.window_days)
+    held = func.coalesce(cap_slots.c.message_key, "") != ""
+    return (
+        select(
+            cap_slots.c.contact_id,
+            func.sum(case((cap_slots.c.reserved_at > since, 1), else_=0)).label("used"),
+            func.max(cap_slots.c.reserved_at).label("newest"),
+        )
+        .where(among, held, cap_slots.c.reserved_at > _NEVER)
+        .group_by(cap_slots.c.contact_id)
+    )
 
 
 def lock(connection: Connection, contact_ids: Collection[int], limit: int) -> dict[int, list[Slot]]:

@@ -47,22 +47,6 @@ def enter(connection: Connection, rows: Sequence[Enrolment]) -> int:
     return upsert(connection, enrolments, values, keys=["campaign_id", "contact_id", "occurrence"])
 
 
-def of_entries(connection: Connection, campaign_id: str, entries: Collection[tuple[int, int]]) -> list[Enrolment]:
-    """Enrolments of one campaign by (contact, occurrence), in order of entry."""
-    numbers = dict(entries)
-    found: list[Enrolment] = []
-    for chunk in _chunks(sorted(numbers)):
-        query = (
-            select(enrolments)
-            .where(enrolments.c.campaign_id == campaign_id, enrolments.c.contact_id.in_(chunk))
-            .order_by(enrolments.c.enrolment_id)
-        )
-        found += [
-            _enrolment(row) for row in connection.execute(query).all() if row.occurrence == numbers[row.contact_id]
-        ]
-    return found
-
-
 def last_entries(connection: Connection, campaign_id: str, contact_ids: Collection[int]) -> dict[int, Enrolment]:
     """The latest enrolment of each of some contacts in one campaign."""
     found: dict[int, Enrolment] = {}

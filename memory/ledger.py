@@ -125,10 +125,7 @@ def message_key(campaign_id: str, contact_id: int, step_key: str, occurrence: in
 
 
 def plan(connection: Connection, rows: Iterable[Message], *, actor: str, at: datetime) -> int:
-    """Enter intended sends; one that is already there stays as it is. Returns how many were new.
-
-    The journal keeps the number, so that a row that vanishes later is missed.
-    """
+    """Enter intended sends; one that is already there stays as it is. Returns how many were new."""
     names = [column.name for column in messages.c if column.name != "message_id"]
     planned: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
@@ -136,10 +133,15 @@ def plan(connection: Connection, rows: Iterable[Message], *, actor: str, at: dat
     written = 0
     for campaign_id, values in sorted(planned.items()):
         new = upsert(connection, messages, values, keys=["message_key"])
-        if new:
-            append(connection, at=at, actor=actor, action=PLANNED, subject=campaign_id, payload={"messages": new})
+        note_planned(connection, campaign_id, new, actor=actor, at=at)
         written += new
     return written
+
+
+def note_planned(connection: Connection, campaign_id: str, number: int, *, actor: str, at: datetime) -> None:
+    """Say in the journal how many sends were entered, so that a row that vanishes later is missed."""
+    if number:
+        append(connection, at=at, actor=actor, action=PLANNED, subject=campaign_id, payload={"messages": number})
 
 
 def due(connection: Connection, *, channels: Collection[str], at: datetime, limit: int) -> list[Message]:

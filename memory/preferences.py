@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import ColumnElement, Connection, delete, select
 
 from memory.journal import append
 from memory.schema import preferences
@@ -36,9 +36,15 @@ def read(connection: Connection, contact_ids: Collection[int]) -> dict[int, Pref
     found: dict[int, Preferences] = {}
     wanted = sorted(set(contact_ids))
     for start in range(0, len(wanted), _CHUNK):
-        query = select(preferences).where(preferences.c.contact_id.in_(wanted[start : start + _CHUNK]))
-        found |= {row.contact_id: Preferences.model_validate(row._asdict()) for row in connection.execute(query)}
+        some = preferences.c.contact_id.in_(wanted[start : start + _CHUNK])
+        found |= {one.contact_id: one for one in read_where(connection, some)}
     return found
+
+
+def read_where(connection: Connection, some: ColumnElement[bool]) -> list[Preferences]:
+    """The choices of some contacts, by a condition on their rows."""
+    rows = connection.execute(select(preferences).where(some))
+    return [Preferences.model_validate(row._asdict()) for row in rows]
 
 
 def of_contact(connection: Connection, contact_id: int) -> Preferences:

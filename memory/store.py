@@ -149,6 +149,9 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     # FULL: losing the last claims to a power cut would mean sending them again.
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
+    # 64 MB: a launch writes keys in random order, and with the default of 2 MB each page would be written many times.
+    cursor.execute("PRAGMA cache_size = -65536")
+    cursor.execute("PRAGMA temp_store = MEMORY")
     cursor.close()
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
+from numpy.typing import NDArray
+
 from memory.finding import Finding, Verdict, strongest
 from policies.facts import MessageFacts, MissingFactError, ProposalFacts
-from policies.pack import Pack, RuleSetting
-from policies.rule import Rule, Ruling, Wording
+from policies.pack import Gate, Pack, RuleSetting
+from policies.rule import Context, Parameters, Rule, Ruling, Wording
+from policies.table import STRENGTH, Mask, MessageTable, Verdicts
 from policies.wording import wordings
 
 
@@ -34,21 +39,71 @@ class Review:
         return bool(against) and all(finding.rule == "holdout" for finding in against)
 
 
+@dataclass(frozen=True, slots=True)
+class Sieve:
+    """What first stands in the way of each of many messages."""
+
+    rules: tuple[str, ...]
+    """The rules that were asked, in the pack's order."""
+    first: NDArray[np.int16]
+    """Which of ``rules`` is the first that holds or refuses the message; -1 for none."""
+    verdicts: Verdicts
+    """What that rule says."""
+
+
 def gate_message(facts: MessageFacts, pack: Pack) -> Review:
     """May this message leave now? Runs at preview and again in the transaction that claims the send."""
     context = pack.context
     said: list[tuple[RuleSetting, Ruling]] = []
     for gate, limits, setting in pack.gates:
-        try:
-            ruling = gate(facts, limits, context)
-        except Exception as error:  # noqa: BLE001 - whatever breaks inside a rule must hold, never pass
-            said.append((setting, _broken(error)))
-            continue
+        ruling = _asked(gate, limits, setting, facts, context)
         if ruling is not None:
-            said.append((setting, _softened(ruling, setting)))
+            said.append((setting, ruling))
     if not said:
         return Review((), Verdict.ALLOW, None, context.pack_version)
     return _review(said, pack)
+
+
+def sift_messages(table: MessageTable, pack: Pack, *, besides: Collection[str] = ()) -> Sieve:
+    """The first rule against each message, as ``gate_message`` would name it; those in ``besides`` are not asked.
+
+    A rule that has no set form, or whose set form breaks down, is asked about each message that passed so far.
+    """
+    asked = [(rule, setting) for rule, setting in pack.active if rule.gate and setting.id not in besides]
+    first = np.full(table.size, -1, np.int16)
+    verdicts = table.allow()
+    for number, (rule, setting) in enumerate(asked):
+        said = _sifted(rule, setting, table, first < 0, pack)
+        stopped = (first < 0) & (said > 0)
+        first[stopped] = number
+        verdicts[stopped] = said[stopped]
+    return Sieve(tuple(setting.id for _, setting in asked), first, verdicts)
+
+
+def _sifted(rule: Rule, setting: RuleSetting, table: MessageTable, passed: Mask, pack: Pack) -> Verdicts:
+    if rule.sift is not None:
+        try:
+            said = rule.sift(table, setting.parameters, pack.context)
+            return table.allow() if setting.severity == "advisory" else said
+        except Exception:  # noqa: BLE001, S110 - what cannot be said of all at once, each is asked about below
+            pass
+    assert rule.gate is not None
+    said = table.allow()
+    for row in np.flatnonzero(passed).tolist():
+        ruling = _asked(rule.gate, setting.parameters, setting, table.row(row), pack.context)
+        if ruling is not None:
+            said[row] = STRENGTH[ruling.verdict]
+    return said
+
+
+def _asked(
+    gate: Gate, limits: Parameters, setting: RuleSetting, facts: MessageFacts, context: Context
+) -> Ruling | None:
+    try:
+        ruling = gate(facts, limits, context)
+    except Exception as error:  # noqa: BLE001 - whatever breaks inside a rule must hold, never pass
+        return _broken(error)
+    return None if ruling is None else _softened(ruling, setting)
 
 
 def review_proposal(facts: ProposalFacts, pack: Pack) -> Review:

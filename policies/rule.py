@@ -14,6 +14,7 @@ from memory.finding import Verdict
 from memory.play import Fact, Offer
 from memory.steps import Channel, Copy, Purpose
 from policies.facts import MessageFacts, ProposalFacts
+from policies.table import MessageTable, Verdicts
 
 Stage = Literal["message", "proposal", "both"]
 
@@ -85,6 +86,8 @@ class Rule:
     parameters: type[Parameters]
     gate: Callable[[MessageFacts, Any, Context], Ruling | None] | None = None
     """Judges one message at the moment of its send."""
+    sift: Callable[[MessageTable, Any, Context], Verdicts] | None = None
+    """Says of many messages at once what ``gate`` says of each; where there is none, each is asked."""
     review: Callable[[ProposalFacts, Any, Context], list[Ruling]] | None = None
     """Judges a whole proposal."""
     read: Callable[[Wording, Any], list[Ruling]] | None = None

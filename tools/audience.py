@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from memory import cap, workspace
-from memory.assignment import draw_sequence, in_holdout
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
+from memory import workspace
+from memory.assignment import all_in_holdout, draw_sequences
 from memory.campaigns import campaign_id_of
-from memory.canonical import bucket
-from memory.finding import Verdict
+from memory.canonical import buckets
 from memory.lake import Lake
 from memory.play import Play, RecordKind
 from memory.proposal import Audience, Subtraction
@@ -21,12 +24,13 @@ from memory.steps import SendStep
 from memory.store import Store
 from memory.trigger import DateTrigger
 from policies.facts import ApprovalFacts
-from policies.guardian import Review, gate_message
+from policies.guardian import sift_messages
 from policies.pack import Pack
+from policies.table import MessageTable
 from tools.callers import expected_callers
-from tools.gather import Candidate, Ground, gather
+from tools.gather import Ground
 from tools.records import LakeRecords
-from tools.render import EXAMPLE_CODE
+from tools.survey import survey
 from tools.tiers import by_tier
 
 if TYPE_CHECKING:
@@ -35,21 +39,39 @@ if TYPE_CHECKING:
 NOT_COUNTED: Final = frozenset({"approval", "deadline", "identity", "offer", "reputation", "send_window", "switch"})
 """Rules that speak of the play or of the hour, not of a contact: they are asked when a message is about to leave."""
 PROGRAMME: Final = "programme_holdout"
-_CHUNK = 2000
+_CHUNK = 50_000
 _SAMPLE = 10
 PREVIEW_URL: Final = "https://unsubscribe.invalid"
 """Stands for the way out where nothing is sent."""
 
 
 @dataclass(frozen=True, slots=True)
-class Entrant:
-    """One contact who may enter, with what is fixed at the entry."""
+class Entrants:
+    """Contacts who may enter, as columns of one order, with what is fixed at the entry."""
 
-    contact_id: int
-    in_holdout: bool
-    sequence_key: str
-    probability: float
-    records: Mapping[RecordKind, str]
+    contact_ids: NDArray[np.int64]
+    in_holdout: NDArray[np.bool_]
+    drawn: NDArray[np.intp]
+    """The sequence of each, as its place in ``sorted(shares)``."""
+    shares: Mapping[str, float]
+    """Probability with which each sequence was drawn."""
+    records: Mapping[int, Mapping[RecordKind, str]]
+    """By contact, the records that personal values are read from; a contact without any may be left out."""
+
+    def __len__(self) -> int:
+        return len(self.contact_ids)
+
+    def drew(self, sequence_key: str) -> NDArray[np.bool_]:
+        """Who drew a sequence."""
+        if sequence_key not in self.shares:
+            return np.zeros(len(self), bool)
+        return np.equal(self.drawn, sorted(self.shares).index(sequence_key))
+
+    def take(self, rows: NDArray[Any] | slice) -> Entrants:
+        """Some of them, by a mask or by their places, in that order."""
+        return replace(
+            self, contact_ids=self.contact_ids[rows], in_holdout=self.in_holdout[rows], drawn=self.drawn[rows]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +79,7 @@ class Selection:
     """The audience in numbers, and who is in it."""
 
     audience: Audience
-    entrants: tuple[Entrant, ...]
+    entrants: Entrants
 
 
 def preview(
@@ -115,30 +137,28 @@ def choose(
     asks_nothing = only is not None and not fields(parse(play.audience)) and not play.records
     # Whoever came a moment ago is not in the lake yet, and need not be where nothing of it is asked.
     known = None if asks_nothing else features or _computed(lake, at, play)
-    ids = sorted(only or ()) if known is None else known.select(parse(play.audience))
+    ids = np.asarray(sorted(only or ()) if known is None else known.select(parse(play.audience)), np.int64)
     if known is not None and only is not None:
-        ids = sorted(set(ids).intersection(only))
-    records = LakeRecords(lake)
+        ids = np.intersect1d(ids, np.asarray(sorted(only), np.int64))
     shares = shares or {sequence.key: sequence.share for sequence in play.sequences}
-    taken_out: Counter[str] = Counter()
-    entrants: list[Entrant] = []
-    languages: dict[int, str] = {}
     with store.read() as connection:
         salt = workspace.get_value(connection, "salt") or ""
+    found = Entrants(
+        contact_ids=ids,
+        in_holdout=all_in_holdout(salt, campaign_id, ids, play.holdout_share),
+        drawn=draw_sequences(salt, campaign_id, ids, shares),
+        shares=shares,
+        records=_records(known, ids, play, named or {}),
+    )
+    records = LakeRecords(lake)
+    taken_out: Counter[str] = Counter()
+    may_enter = np.zeros(len(ids), bool)
+    spoken: dict[str, int] = {}
+    languages = np.zeros(len(ids), np.int32)
     for start in range(0, len(ids), _CHUNK):
-        chunk = ids[start : start + _CHUNK]
-        values = known.rows(chunk, sorted(play.records.values())) if known is not None and play.records else {}
-        drawn = [
-            _entrant(salt, campaign_id, one, play, shares, values.get(one, {}), (named or {}).get(one, {}))
-            for one in chunk
-        ]
+        rows = np.arange(start, min(start + _CHUNK, len(ids)))
         with store.read() as connection:
-            slots = cap.read(connection, chunk)
-            for shown, step, group in (
-                (shown, step, part)
-                for step, whole in _by_first_send(play, drawn)
-                for shown, part in by_tier(connection, play, whole, lambda one: one.contact_id)
-            ):
+            for shown, step, group in _by_first_message(connection, play, found, rows):
                 ground = Ground(
                     campaign_id=campaign_id,
                     play=shown,
@@ -152,19 +172,15 @@ def choose(
                     public_url=PREVIEW_URL,
                     currency=currency,
                 )
-                candidates = [_candidate(one, at) for one in group]
-                cases = gather(connection, candidates, ground=ground, slots=slots, records=records)
-                for entrant, case in zip(group, cases, strict=True):
-                    rule = PROGRAMME if case.facts.in_programme_holdout else _against(gate_message(case.facts, pack))
-                    if rule:
-                        taken_out[rule] += 1
-                    else:
-                        entrants.append(entrant)
-                        languages[entrant.contact_id] = case.bindings.language if case.bindings else ""
-    entrants.sort(key=lambda one: one.contact_id)
-    treated = [one.contact_id for one in entrants if not one.in_holdout]
-    sample = _sample(sorted(treated, key=lambda one: bucket(salt, "sample", campaign_id, one)), languages)
-    return Selection(_audience(len(ids), taken_out, entrants, pack, sample), tuple(entrants))
+                seen = survey(connection, ids[group], ground=ground, named=found.records, records=records)
+                taken_out += _taken_out(seen.table, pack, group, may_enter)
+                codes = [spoken.setdefault(one, len(spoken)) for one in seen.languages.values]
+                languages[group] = np.asarray(codes, np.int32)[seen.languages.codes]
+    entrants = found.take(may_enter)
+    treated = ~entrants.in_holdout
+    order = np.argsort(buckets(salt, ("sample", campaign_id), entrants.contact_ids[treated].tolist()), kind="stable")
+    sample = _sample(entrants.contact_ids[treated][order], languages[may_enter][treated][order])
+    return Selection(_audience(len(ids), taken_out, entrants, pack, sample), entrants)
 
 
 def records_of(play: Play, values: Mapping[str, Any]) -> dict[RecordKind, str]:
@@ -185,52 +201,53 @@ def features_for(play: Play) -> set[str]:
     return {*fields(parse(play.audience)), *play.records.values(), *dated}
 
 
-def _entrant(
-    salt: str,
-    campaign_id: str,
-    contact_id: int,
+def _records(
+    known: Features | None,
+    ids: NDArray[np.int64],
     play: Play,
-    shares: Mapping[str, float],
-    values: Mapping[str, Any],
-    named: Mapping[RecordKind, str],
-) -> Entrant:
-    key, probability = draw_sequence(salt, campaign_id, contact_id, 1, shares)
-    held_out = in_holdout(salt, campaign_id, contact_id, play.holdout_share)
-    return Entrant(contact_id, held_out, key, probability, {**records_of(play, values), **named})
+    named: Mapping[int, Mapping[RecordKind, str]],
+) -> dict[int, Mapping[RecordKind, str]]:
+    found: dict[int, Mapping[RecordKind, str]] = {}
+    for start in range(0, len(ids) if known is not None and play.records else 0, _CHUNK):
+        assert known is not None
+        rows = known.rows(ids[start : start + _CHUNK].tolist(), sorted(play.records.values()))
+        found |= {one: records_of(play, values) for one, values in rows.items()}
+    for one, given in named.items():
+        found[one] = {**found.get(one, {}), **given}
+    return found
 
 
-def _candidate(entrant: Entrant, at: datetime) -> Candidate:
-    # The holdout is no reason not to enter, so nobody is held out while the audience is counted.
-    return Candidate(
-        contact_id=entrant.contact_id,
-        message_key="",
-        in_holdout=False,
-        deadline_at=at + timedelta(days=1),
-        records=entrant.records,
-        # Whether the pool is large enough for all of them is the guardian's question.
-        code=EXAMPLE_CODE,
-    )
-
-
-def _by_first_send(play: Play, drawn: Sequence[Entrant]) -> Iterator[tuple[SendStep, list[Entrant]]]:
+def _by_first_message(
+    connection: Connection, play: Play, found: Entrants, rows: NDArray[np.intp]
+) -> Iterator[tuple[Play, SendStep, NDArray[np.intp]]]:
+    """Rows of contacts by the message that they would get first: its step, and the play with the offer it shows."""
     for sequence in play.sequences:
         step = next((one for one in sequence.steps if isinstance(one, SendStep)), None)
-        group = [one for one in drawn if one.sequence_key == sequence.key]
-        if step is not None and group:
-            yield step, group
+        group = rows[found.drew(sequence.key)[rows]]
+        if step is None or not len(group):
+            continue
+        if not play.tiers:
+            yield play, step, group
+            continue
+        for shown, part in by_tier(connection, play, group.tolist(), lambda row: int(found.contact_ids[row])):
+            yield shown, step, np.asarray(part)
 
 
-def _against(review: Review) -> str:
-    """The first rule that stands in a contact's way; empty for none."""
-    return next(
-        (one.rule for one in review.findings if one.verdict is not Verdict.ALLOW and one.rule not in NOT_COUNTED), ""
-    )
+def _taken_out(table: MessageTable, pack: Pack, group: NDArray[np.intp], may_enter: NDArray[np.bool_]) -> Counter[str]:
+    """How many each rule takes out, as the first in their way; the others of the group are marked as entering."""
+    sieve = sift_messages(table, pack, besides=NOT_COUNTED)
+    outside = table.column("in_programme_holdout")
+    may_enter[group] = (sieve.first < 0) & ~outside
+    counts = np.bincount(sieve.first[(sieve.first >= 0) & ~outside], minlength=len(sieve.rules)).tolist()
+    found = Counter({rule: count for rule, count in zip(sieve.rules, counts, strict=True) if count})
+    found[PROGRAMME] = int(outside.sum())
+    return +found
 
 
 def _audience(
-    selected: int, taken_out: Counter[str], entrants: Sequence[Entrant], pack: Pack, sample: Sequence[int]
+    selected: int, taken_out: Counter[str], entrants: Entrants, pack: Pack, sample: Sequence[int]
 ) -> Audience:
-    held_out = sum(one.in_holdout for one in entrants)
+    held_out = int(entrants.in_holdout.sum())
     return Audience(
         selected=selected,
         subtractions=tuple(
@@ -244,10 +261,11 @@ def _audience(
     )
 
 
-def _sample(drawn: Sequence[int], languages: Mapping[int, str]) -> list[int]:
+def _sample(drawn: NDArray[np.int64], languages: NDArray[np.int32]) -> list[int]:
     """The first few of a random order, and among them one reader of every language."""
-    firsts = {languages[one]: one for one in reversed(drawn)}
-    return sorted(drawn, key=lambda one: firsts[languages[one]] != one)[:_SAMPLE]
+    firsts = np.sort(np.unique(languages, return_index=True)[1])
+    rest = np.setdiff1d(np.arange(min(len(drawn), _SAMPLE)), firsts)
+    return [int(one) for one in drawn[np.concatenate([firsts, rest])[:_SAMPLE]]]
 
 
 def _sentence(rule: str, pack: Pack) -> str:

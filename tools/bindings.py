@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from types import MappingProxyType
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
@@ -70,7 +71,9 @@ class Resolution:
 
 
 @dataclass(frozen=True, slots=True)
-class _Person:
+class Person:
+    """What the record says of a reader."""
+
     first_name: str
     language: str
     country: str
@@ -100,21 +103,50 @@ def resolve_many(
         if person is None:
             missing[recipient.contact_id] = _without("contact.first_name", "There is no such contact any more.")
             continue
-        language = language_of(person.language, step, play)
-        if not step.copies:
-            ready[recipient.contact_id] = Bindings(language, {})
-            continue
-        product = products.get(recipient.records.get("product", ""))
-        source = _Source(play, language, person, recipient, product, currency)
-        choices = (*step.labels(language), *step.links[1:])
-        named, needed = _names(step.copies[language], step.link, play.layout(step), choices)
-        values = {name: value for name in named if (value := source.value(name)) is not None}
-        lacking = [name for name in needed if name not in values]
-        if lacking:
-            missing[recipient.contact_id] = _without(lacking[0])
+        found = resolve(play, step, person, recipient, products=products, currency=currency)
+        if isinstance(found, Bindings):
+            ready[recipient.contact_id] = found
         else:
-            ready[recipient.contact_id] = Bindings(language, values)
+            missing[recipient.contact_id] = found
     return Resolution(ready, missing)
+
+
+def resolve(
+    play: Play,
+    step: SendStep,
+    person: Person,
+    recipient: Recipient,
+    *,
+    products: Mapping[str, Product],
+    currency: str,
+) -> Bindings | MissingValueError:
+    """The values for one recipient, or the first that the text needs and the record lacks."""
+    language = language_of(person.language, step, play)
+    if not step.copies:
+        return Bindings(language, {})
+    product = products.get(recipient.records.get("product", ""))
+    source = _Source(play, language, person, recipient, product, currency)
+    named, needed = _names_of(play, step, language)
+    values = {name: value for name in named if (value := source.value(name)) is not None}
+    lacking = [name for name in needed if name not in values]
+    return _without(lacking[0]) if lacking else Bindings(language, values)
+
+
+Ingredient = Literal["first_name", "last_order", "records", "answers"]
+
+
+def ingredients(play: Play, step: SendStep) -> set[Ingredient]:
+    """What of a contact decides, besides the language, whether all values that a message needs are there."""
+    needed = {name for language in step.copies for name in _names_of(play, step, language)[1]}
+    found: set[Ingredient] = {"answers"} if any(name.startswith(ANSWER) for name in needed) else set()
+    for name in needed:
+        found.update(_INGREDIENTS.get(name, ()))
+    return found
+
+
+def _names_of(play: Play, step: SendStep, language: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    choices = (*step.labels(language), *step.links[1:])
+    return _names(step.copies[language], step.link, play.layout(step), choices)
 
 
 def language_of(wanted: str, step: SendStep, play: Play) -> str:
@@ -155,7 +187,7 @@ class _Source:
         self,
         play: Play,
         language: str,
-        person: _Person,
+        person: Person,
         recipient: Recipient,
         product: Product | None,
         currency: str,
@@ -276,6 +308,19 @@ _LOOK_UPS: Mapping[str, Callable[[_Source], str | None]] = {
 }
 
 
+_INGREDIENTS: Mapping[str, tuple[Ingredient, ...]] = {
+    "contact.first_name": ("first_name",),
+    "last_order.date": ("last_order",),
+    "last_order.product_name": ("records",),
+    "product.name": ("records",),
+    "product.price": ("records",),
+    "product.category": ("records",),
+    "product.image": ("records",),
+    "category.name": ("records",),
+    "links.product": ("records",),
+}
+
+
 @lru_cache(maxsize=1024)
 def _names(
     copy: Copy, link: str, layout: str, choices: tuple[str, ...] = ()
@@ -305,8 +350,8 @@ _PEOPLE = select(
 )
 
 
-def _people(connection: Connection, contact_ids: Iterable[int]) -> dict[int, _Person]:
-    found: dict[int, _Person] = {}
+def _people(connection: Connection, contact_ids: Iterable[int]) -> dict[int, Person]:
+    found: dict[int, Person] = {}
     asked = {contact_id: contact_id for contact_id in contact_ids}
     while asked:
         heirs: dict[int, int] = {}
@@ -322,7 +367,7 @@ def _people(connection: Connection, contact_ids: Iterable[int]) -> dict[int, _Pe
             if row.merged_into is not None:
                 heirs[contact_id] = row.merged_into
                 continue
-            found[contact_id] = _Person(row.first_name, row.language, row.country, row.time_zone, row.last_order_at)
+            found[contact_id] = Person(row.first_name, row.language, row.country, row.time_zone, row.last_order_at)
         asked = heirs
     return found
 

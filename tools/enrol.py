@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import timedelta
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from memory import enrolments, ledger
+from memory import entrance
 from memory.campaigns import Campaign
-from memory.enrolments import Enrolment
+from memory.entrance import Entries, Threshold
 from memory.play import Play
-from memory.steps import SendStep, Step, WaitStep
-from tools.advance import message_at, sequence_of
-from tools.audience import Entrant
+from memory.steps import SendStep, WaitStep
+from memory.steps import Sequence as PlaySequence
+from tools.audience import Entrants
 from tools.workplace import Workplace
 
 
@@ -22,49 +24,47 @@ def enrol(
     place: Workplace,
     campaign: Campaign,
     play: Play,
-    entering: Sequence[tuple[Entrant, datetime]],
+    entering: Entrants,
+    enters_at: NDArray[np.datetime64],
     occurrences: Mapping[int, int] | None = None,
 ) -> int:
     """Write enrolments and first messages: both are there, or neither. Returns how many entered.
 
-    Each contact comes with the moment at which they enter; ``occurrences`` numbers the entries of those who were in
-    before. One who is in already stays as they are.
+    ``enters_at`` says when each contact enters; ``occurrences`` numbers the entries of those who were in before. One
+    who is in already stays as they are.
     """
     at = place.clock.now()
     numbers = occurrences or {}
-    rows = []
-    for entrant, enters_at in sorted(entering, key=lambda one: one[0].contact_id):
-        step_key, due_at = _first_place(sequence_of(play, entrant.sequence_key).steps[0], enters_at)
-        rows.append(
-            Enrolment(
-                campaign_id=campaign.campaign_id,
-                contact_id=entrant.contact_id,
-                occurrence=numbers.get(entrant.contact_id, 1),
-                version=campaign.version,
-                in_holdout=entrant.in_holdout,
-                sequence_key=entrant.sequence_key,
-                probability=entrant.probability,
-                step_key=step_key,
-                due_at=due_at,
-                entered_at=enters_at,
-                bindings=dict(entrant.records),
-            )
+    entered = 0
+    for sequence in play.sequences:
+        rows = np.flatnonzero(entering.drew(sequence.key))
+        if not len(rows):
+            continue
+        ids = entering.contact_ids[rows].tolist()
+        entries = Entries(
+            contact_ids=ids,
+            occurrences=[numbers.get(one, 1) for one in ids],
+            in_holdout=entering.in_holdout[rows].tolist(),
+            entered_at=enters_at[rows].view(np.int64).tolist(),
+            records=entering.records,
         )
-    new = enrolments.enter(connection, rows)
-    inside = enrolments.of_entries(connection, campaign.campaign_id, [(one.contact_id, one.occurrence) for one in rows])
-    first = [
-        message
-        for one in inside
-        if one.state == "active" and (message := message_at(one, play, at, one.entered_at)) is not None
-    ]
-    ledger.plan(connection, first, actor=place.actor, at=at)
-    return new
+        threshold = _threshold(campaign, play, sequence, entering.shares[sequence.key])
+        entered += entrance.enter(connection, threshold, entries, actor=place.actor, at=at)
+    return entered
 
 
-def _first_place(step: Step, enters_at: datetime) -> tuple[str | None, datetime | None]:
-    """Where an enrolment stands as it enters, and when it goes on; (None, …) is the door, where nothing was done."""
-    if isinstance(step, SendStep) and not step.records:
-        return step.key, None
-    if isinstance(step, WaitStep):
-        return step.key, enters_at + step.duration
-    return None, enters_at
+def _threshold(campaign: Campaign, play: Play, sequence: PlaySequence, probability: float) -> Threshold:
+    """Where an enrolment stands as it enters, and when it goes on; step None is the door, where nothing was done."""
+    step = sequence.steps[0]
+    sends = isinstance(step, SendStep) and not step.records
+    return Threshold(
+        campaign_id=campaign.campaign_id,
+        version=campaign.version,
+        sequence_key=sequence.key,
+        probability=probability,
+        step_key=step.key if sends or isinstance(step, WaitStep) else None,
+        wait=None if sends else step.duration if isinstance(step, WaitStep) else timedelta(),
+        channel=step.channel if isinstance(step, SendStep) and sends else "",
+        purpose=step.purpose if isinstance(step, SendStep) and sends else "",
+        deadline=timedelta(days=play.schedule.deadline_days),
+    )

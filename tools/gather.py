@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from memory import ledger, preferences, reputation
 from memory.address import address_on, phone_hash
@@ -120,7 +120,7 @@ def gather(
     ``slots`` come from ``cap.lock`` where a claim depends on them, from ``cap.read`` for a preview.
     """
     cases: list[Case] = []
-    offer = _offer(connection, ground.play)
+    offer = offer_facts(connection, ground.play)
     standings: Mapping[str, Standing] = {}
     if ground.step.channel == "email":
         standings = reputation.standings_of(connection, domain_of(ground.play.brand.sender_address))
@@ -150,7 +150,7 @@ def _gather(
     suppressed = _suppressions(connection, people, ground)
     chosen = preferences.read(connection, ids)
     bought = _purchases(connection, ids, people, ground, records)
-    shown = _unbought(connection, candidates, ground, records)
+    shown = unbought(connection, {one.contact_id: one.records for one in candidates}, ground, records)
     exempt = _exempt_sends(connection, ids, people) if play.limits.hibernation_exempt else {}
     ways_out = {candidate.contact_id: _ways_out(ground, candidate) for candidate in candidates}
     resolution = resolve_many(
@@ -276,14 +276,7 @@ def _purchases(
     past = records.last_purchases(category, since)
     found = {contact_id: past[contact_id] for contact_id in ids if contact_id in past}
     if category:
-        query = select(intake.c.contact_id, intake.c.at, intake.c.properties).where(
-            intake.c.contact_id.in_(ids), intake.c.kind == ORDER, intake.c.at >= since
-        )
-        live = [
-            (row.contact_id, row.at)
-            for row in connection.execute(query)
-            if any(line.get("category") == category for line in row.properties.get("lines") or [])
-        ]
+        live = bought_live(connection, intake.c.contact_id.in_(ids), category, since)
     else:
         live = [(one, row.last_order_at) for one, row in people.items() if row.last_order_at is not None]
     for contact_id, at in live:
@@ -291,14 +284,28 @@ def _purchases(
     return found
 
 
-def _unbought(
-    connection: Connection, candidates: Sequence[Candidate], ground: Ground, records: LakeRecords
+def bought_live(
+    connection: Connection, among: ColumnElement[bool], category: str, since: datetime
+) -> list[tuple[int, datetime]]:
+    """Orders of a category, by contact, that came in since a moment and may not have reached the lake yet."""
+    query = select(intake.c.contact_id, intake.c.at, intake.c.properties).where(
+        among, intake.c.kind == ORDER, intake.c.at >= since
+    )
+    return [
+        (row.contact_id, row.at)
+        for row in connection.execute(query)
+        if any(line.get("category") == category for line in row.properties.get("lines") or [])
+    ]
+
+
+def unbought(
+    connection: Connection, named: Mapping[int, Mapping[RecordKind, str]], ground: Ground, records: LakeRecords
 ) -> dict[int, dict[RecordKind, str]]:
     """The records that may be shown, without those bought lately, where the step asks for that."""
     if not ground.step.unbought_days:
         return {}
     since = recent_since(ground.at, ground.step.unbought_days)
-    ids = [one.contact_id for one in candidates]
+    ids = list(named)
     past, catalogue = records.bought(since), records.products()
     bought = {one: set(past.get(one, ())) for one in ids}
     query = select(intake.c.contact_id, intake.c.properties).where(
@@ -307,7 +314,7 @@ def _unbought(
     for row in connection.execute(query):
         for line in row.properties.get("lines") or []:
             bought[row.contact_id].add((str(line.get("product_id") or ""), str(line.get("category") or "")))
-    return {one.contact_id: _without(one.records, bought[one.contact_id], catalogue) for one in candidates}
+    return {one: _without(shown, bought[one], catalogue) for one, shown in named.items()}
 
 
 def _without(
@@ -335,16 +342,20 @@ def recent_since(at: datetime, days: int) -> datetime:
     return (at - timedelta(days=days)).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def _exempt_sends(connection: Connection, ids: Sequence[int], people: Mapping[int, Any]) -> dict[int, list[str]]:
-    """Keys of what each contact got under a hibernation exemption since the last sign of life."""
+def left_under_exemption() -> ColumnElement[bool]:
+    """The messages of plays that declare the win-back exemption which left, or may have."""
     declared = select(campaign_versions.c.campaign_id).where(
         campaign_versions.c.body["limits"]["hibernation_exempt"].as_boolean()
     )
+    return messages.c.campaign_id.in_(declared) & messages.c.state.in_(["claimed", "sent", "unknown"])
+
+
+def _exempt_sends(connection: Connection, ids: Sequence[int], people: Mapping[int, Any]) -> dict[int, list[str]]:
+    """Keys of what each contact got under a hibernation exemption since the last sign of life."""
     left_at = func.coalesce(messages.c.sent_at, messages.c.claimed_at)
     query = select(messages.c.contact_id, messages.c.message_key, messages.c.sent_at, messages.c.claimed_at).where(
         messages.c.contact_id.in_(ids),
-        messages.c.campaign_id.in_(declared),
-        messages.c.state.in_(["claimed", "sent", "unknown"]),
+        left_under_exemption(),
         left_at.is_not(None),
     )
     found: dict[int, list[str]] = {}
@@ -356,7 +367,8 @@ def _exempt_sends(connection: Connection, ids: Sequence[int], people: Mapping[in
     return found
 
 
-def _offer(connection: Connection, play: Play) -> OfferFacts:
+def offer_facts(connection: Connection, play: Play) -> OfferFacts:
+    """The offer of a play, and its record as it stands."""
     if play.offer is None:
         return NO_OFFER
     try:

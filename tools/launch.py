@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from memory import campaigns, enrolments, proposals, workspace
 from memory.campaigns import Campaign, CampaignVersion
-from memory.canonical import bucket
+from memory.canonical import buckets
 from memory.errors import ConflictError, InvalidInputError, NotFoundError
 from memory.journal import append
 from memory.offers import read_offer
@@ -21,7 +22,8 @@ from memory.proposals import StoredProposal
 from memory.snapshot import refresh
 from memory.trigger import EventTrigger
 from policies.facts import last_planned_send
-from tools.audience import Entrant, Selection, choose
+from policies.table import moment
+from tools.audience import Entrants, Selection, choose
 from tools.campaign import end
 from tools.drift import changed_parts
 from tools.enrol import enrol
@@ -31,7 +33,7 @@ from tools.workplace import Workplace
 if TYPE_CHECKING:
     from memory.features.table import Features
 
-_CHUNK = 500
+_CHUNK = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +122,12 @@ def launch(place: Workplace, proposal_id: str, *, features: Features | None = No
         campaigns.create(connection, *_campaign(proposal, campaign_id, at))
         campaign = campaigns.get(connection, campaign_id)
     # A trigger lets nobody in yet: who comes is enrolled as they come.
-    entering = selection if not proposal.play.trigger.runs_days else replace(selection, entrants=())
-    for chunk in _in_entry_order(place, campaign, proposal.play, entering):
-        with place.store.write() as connection:
-            enrol(connection, place, campaign, proposal.play, chunk)
+    if not proposal.play.trigger.runs_days:
+        entrants, enters_at = _in_entry_order(place, campaign, proposal.play, selection.entrants)
+        for start in range(0, len(entrants), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            with place.store.write() as connection:
+                enrol(connection, place, campaign, proposal.play, entrants.take(part), enters_at[part])
     return _open(place, proposal, campaign, selection)
 
 
@@ -250,20 +254,18 @@ def _campaign(proposal: Proposal, campaign_id: str, at: datetime) -> tuple[Campa
 
 
 def _in_entry_order(
-    place: Workplace, campaign: Campaign, play: Play, selection: Selection
-) -> list[list[tuple[Entrant, datetime]]]:
+    place: Workplace, campaign: Campaign, play: Play, entrants: Entrants
+) -> tuple[Entrants, NDArray[np.datetime64]]:
     """Who enters when: all at once, or so many a day in an order that nobody chose."""
+    per_day = play.limits.contacts_per_day
+    starts_at = moment(campaign.starts_at)
+    if not per_day:
+        return entrants, np.full(len(entrants), starts_at)
     with place.store.read() as connection:
         salt = workspace.get_value(connection, "salt") or ""
-    per_day = play.limits.contacts_per_day
-    ordered: Sequence[Entrant] = selection.entrants
-    if per_day:
-        ordered = sorted(ordered, key=lambda one: bucket(salt, "entry", campaign.campaign_id, one.contact_id))
-    timed = [
-        (one, campaign.starts_at + timedelta(days=place_in_line // per_day if per_day else 0))
-        for place_in_line, one in enumerate(ordered)
-    ]
-    return [timed[start : start + _CHUNK] for start in range(0, len(timed), _CHUNK)]
+    turns = buckets(salt, ("entry", campaign.campaign_id), entrants.contact_ids.tolist())
+    days = np.arange(len(entrants)) // per_day
+    return entrants.take(np.argsort(turns, kind="stable")), starts_at + days.astype("timedelta64[D]")
 
 
 def _open(place: Workplace, proposal: Proposal, campaign: Campaign, selection: Selection) -> Launch:

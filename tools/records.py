@@ -6,6 +6,8 @@ from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
+import pyarrow as pa
+
 from memory.lake import Lake, LakeTable
 from memory.schema import from_micros, to_micros
 from tools.bindings import Product
@@ -20,7 +22,8 @@ class LakeRecords:
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
         self._products: dict[str, Product] | None = None
-        self._purchases: dict[tuple[str, datetime], dict[int, datetime]] = {}
+        self._purchases: dict[tuple[str, datetime], pa.Table] = {}
+        self._moments: dict[tuple[str, datetime], dict[int, datetime]] = {}
         self._lines: dict[datetime, dict[int, set[Bought]]] = {}
 
     def products(self) -> dict[str, Product]:
@@ -31,6 +34,14 @@ class LakeRecords:
 
     def last_purchases(self, category: str, since: datetime) -> dict[int, datetime]:
         """Last order of each contact since a moment, optionally only orders with a line of one category."""
+        if (category, since) not in self._moments:
+            last = self.purchases(category, since)
+            pairs = zip(last["contact_id"].to_pylist(), last["at"].to_pylist(), strict=True)
+            self._moments[category, since] = {contact_id: from_micros(at) for contact_id, at in pairs}
+        return self._moments[category, since]
+
+    def purchases(self, category: str, since: datetime) -> pa.Table:
+        """The same as columns: (contact_id, at), in integer microseconds."""
         known = (category, since)
         if known not in self._purchases:
             engine = self._lake.connect()
@@ -40,8 +51,7 @@ class LakeRecords:
                 rows = rows.filter(rows.category == category)
             last = rows.group_by("contact_id").aggregate(at=rows.at.max()).to_pyarrow()
             engine.disconnect()
-            pairs = zip(last.column("contact_id").to_pylist(), last.column("at").to_pylist(), strict=True)
-            self._purchases[known] = {contact_id: from_micros(at) for contact_id, at in pairs}
+            self._purchases[known] = last
         return self._purchases[known]
 
     def bought(self, since: datetime) -> dict[int, set[Bought]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+import numpy as np
 from sqlalchemy import Connection
 
 from memory import arrivals, campaigns, enrolments, workspace
@@ -19,8 +20,9 @@ from memory.play import Play, RecordKind
 from memory.segments.grammar import fields, parse
 from memory.snapshot import refresh
 from memory.trigger import DateTrigger, Reentry, SegmentTrigger
+from policies.table import moment
 from tools.anniversaries import due_today
-from tools.audience import Entrant, choose, features_for
+from tools.audience import Entrants, choose, features_for
 from tools.enrol import enrol
 from tools.failure import Guard, aloud
 from tools.workplace import Workplace
@@ -139,7 +141,7 @@ def _admit(
         play = version.play if version.is_untouched else None
         free = {} if play is None else _may_enter(connection, campaign, play, callers, at)
         shares = campaigns.shares(connection, campaign_id, campaign.version)
-    entrants: tuple[Entrant, ...] = ()
+    entrants: Entrants | None = None
     if play is not None and free:
         selection = choose(
             place.store,
@@ -166,7 +168,7 @@ def _admit(
             # What another worker took is that worker's to let in.
             taken = arrivals.take(connection, [one.arrival_id for one in waiting])
             mine = {one.contact_id for one in waiting if one.arrival_id in taken}
-            entrants = tuple(one for one in entrants if one.contact_id in mine)
+            entrants = entrants and entrants.take(np.isin(entrants.contact_ids, sorted(mine)))
         if play is None or not entrants or now.status != "live":
             return 0
         return _enter(connection, place, campaign, version, entrants, callers, at)
@@ -177,21 +179,24 @@ def _enter(
     place: Workplace,
     campaign: Campaign,
     version: CampaignVersion,
-    entrants: Sequence[Entrant],
+    entrants: Entrants,
     callers: Mapping[int, _Caller],
     at: datetime,
 ) -> int:
     play = version.play
     # Asked again under the lock: another worker may have let somebody in since.
-    allowed = _may_enter(connection, campaign, play, {one.contact_id: callers[one.contact_id] for one in entrants}, at)
+    ids = entrants.contact_ids.tolist()
+    allowed = _may_enter(connection, campaign, play, {one: callers[one] for one in ids}, at)
     salt = workspace.salt(connection)
     # First come, first served, and among those of one moment an order that nobody chose.
     coming = sorted(
-        ((one, callers[one.contact_id].at) for one in entrants if one.contact_id in allowed),
-        key=lambda pair: (pair[1], bucket(salt, "entry", campaign.campaign_id, pair[0].contact_id)),
+        (row for row, one in enumerate(ids) if one in allowed),
+        key=lambda row: (callers[ids[row]].at, bucket(salt, "entry", campaign.campaign_id, ids[row])),
     )
-    entering = coming[: _room(connection, campaign, play, at)]
-    entered = enrol(connection, place, campaign, play, entering, allowed)
+    rows = np.asarray(coming[: _room(connection, campaign, play, at)], np.intp)
+    entering = entrants.take(rows)
+    enters_at = np.asarray([moment(callers[ids[row]].at) for row in rows], "datetime64[us]")
+    entered = enrol(connection, place, campaign, play, entering, enters_at, allowed)
     if entered:
         append(
             connection,
@@ -201,7 +206,7 @@ def _enter(
             subject=campaign.campaign_id,
             payload={
                 "entered": entered,
-                "holdout": sum(one.in_holdout for one, _ in entering),
+                "holdout": int(entering.in_holdout.sum()),
             },
         )
     return entered

@@ -8,6 +8,7 @@ from memory.bindings import ANSWER
 from memory.slots import SlotError, layout_needs, parse_slot
 from policies.facts import MessageFacts, ProposalFacts, need
 from policies.rule import Context, Parameters, Rule, Ruling, Wording, hold, refuse
+from policies.table import MessageTable, Verdicts, hold_where
 from policies.wording import MOST_CONDITIONS
 
 _NO_OFFER: Final = "It speaks of an offer that the play does not carry."
@@ -26,6 +27,10 @@ def gate(facts: MessageFacts, limits: BindingLimits, context: Context) -> Ruling
         fact=", ".join(missing),
         limit="every binding filled from a record",
     )
+
+
+def sift(table: MessageTable, limits: BindingLimits, context: Context) -> Verdicts:
+    return hold_where(table.which("bindings_missing", bool))
 
 
 def read(wording: Wording, limits: BindingLimits) -> list[Ruling]:
@@ -67,4 +72,4 @@ def _against(place: str, problem: str) -> Ruling:
     )
 
 
-RULE = Rule(id="bindings", parameters=BindingLimits, gate=gate, review=review, read=read, locked=True)
+RULE = Rule(id="bindings", parameters=BindingLimits, gate=gate, sift=sift, review=review, read=read, locked=True)

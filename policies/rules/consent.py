@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from policies.facts import MessageFacts, need
 from policies.rule import Context, Parameters, Rule, Ruling, refuse
+from policies.table import MessageTable, Verdicts, refuse_where
 
 
 class ConsentLimits(Parameters):
@@ -28,4 +29,13 @@ def gate(facts: MessageFacts, limits: ConsentLimits, context: Context) -> Ruling
     return refuse(f"No consent to {what} was ever recorded.", fact="no consent", limit="consent in force")
 
 
-RULE = Rule(id="consent", parameters=ConsentLimits, gate=gate, locked=True)
+def sift(table: MessageTable, limits: ConsentLimits, context: Context) -> Verdicts:
+    if table.common.takes_off:
+        return table.allow()
+    need(table.common.purpose, "purpose")
+    need(table.common.channel, "channel")
+    granted = table.which("consent_state", lambda state: state == "granted")
+    return refuse_where(~(granted & (table.column("consent_has_proof") | (not limits.proof_required))))
+
+
+RULE = Rule(id="consent", parameters=ConsentLimits, gate=gate, sift=sift, locked=True)

@@ -9,6 +9,7 @@ from pydantic import Field
 from memory.sequence_check import densest
 from policies.facts import MessageFacts, ProposalFacts, is_marketing, need
 from policies.rule import Context, Parameters, Rule, Ruling, hold, refuse
+from policies.table import MessageTable, Verdicts, hold_where
 
 
 class FrequencyLimits(Parameters):
@@ -36,6 +37,12 @@ def gate(facts: MessageFacts, limits: FrequencyLimits, context: Context) -> Ruli
     )
 
 
+def sift(table: MessageTable, limits: FrequencyLimits, context: Context) -> Verdicts:
+    if not (table.common.reaches_contact and is_marketing(table.common)):
+        return table.allow()
+    return hold_where(table.column("sent_in_window") >= limits.messages)
+
+
 def review(facts: ProposalFacts, limits: FrequencyLimits, context: Context) -> list[Ruling]:
     said = []
     for sequence in facts.play.sequences:
@@ -52,4 +59,4 @@ def review(facts: ProposalFacts, limits: FrequencyLimits, context: Context) -> l
     return said
 
 
-RULE = Rule(id="frequency", parameters=FrequencyLimits, gate=gate, review=review, locked=True)
+RULE = Rule(id="frequency", parameters=FrequencyLimits, gate=gate, sift=sift, review=review, locked=True)

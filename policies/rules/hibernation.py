@@ -9,6 +9,7 @@ from pydantic import Field
 from memory.sequence_check import most_sends
 from policies.facts import NEVER, MessageFacts, ProposalFacts, is_marketing, need
 from policies.rule import Context, Parameters, Rule, Ruling, note, refuse
+from policies.table import NEVER64, MessageTable, Verdicts, days, refuse_where
 
 
 class HibernationLimits(Parameters):
@@ -50,6 +51,19 @@ def gate(facts: MessageFacts, limits: HibernationLimits, context: Context) -> Ru
     return note("The contact hibernates; the approved exemption applies.", fact=fact, limit=allowed)
 
 
+def sift(table: MessageTable, limits: HibernationLimits, context: Context) -> Verdicts:
+    if not (table.common.reaches_contact and is_marketing(table.common)):
+        return table.allow()
+    signal_at = table.column("last_human_signal_at")
+    silent = (signal_at == NEVER64) | (table.now - signal_at >= days(limits.silent_days))
+    hibernates = (
+        table.column("tracking_known") & silent & (table.column("sent_since_signal") >= limits.messages_unanswered)
+    )
+    if table.common.hibernation_exempt:
+        hibernates &= table.column("exempt_sent_in_lapse") >= limits.exempt_messages_per_lapse
+    return refuse_where(hibernates)
+
+
 def review(facts: ProposalFacts, limits: HibernationLimits, context: Context) -> list[Ruling]:
     play = facts.play
     if not play.limits.hibernation_exempt:
@@ -82,4 +96,4 @@ def _limit(limits: HibernationLimits) -> str:
     return f"a human signal in {limits.silent_days} days, or fewer than {limits.messages_unanswered} messages since"
 
 
-RULE = Rule(id="hibernation", parameters=HibernationLimits, gate=gate, review=review, locked=True)
+RULE = Rule(id="hibernation", parameters=HibernationLimits, gate=gate, sift=sift, review=review, locked=True)

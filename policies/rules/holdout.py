@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from policies.facts import MessageFacts, ProposalFacts, is_marketing, need
 from policies.rule import Context, Parameters, Rule, Ruling, refuse
+from policies.table import MessageTable, Verdicts, refuse_where
 
 
 class HoldoutLimits(Parameters):
@@ -30,6 +31,13 @@ def gate(facts: MessageFacts, limits: HoldoutLimits, context: Context) -> Ruling
     return None
 
 
+def sift(table: MessageTable, limits: HoldoutLimits, context: Context) -> Verdicts:
+    held_out = table.column("in_holdout")
+    if is_marketing(table.common):
+        held_out = held_out | table.column("in_programme_holdout")
+    return refuse_where(held_out)
+
+
 def review(facts: ProposalFacts, limits: HoldoutLimits, context: Context) -> list[Ruling]:
     share = facts.play.holdout_share
     if share == 0 and all(step.purpose == "transactional" for _, step in facts.play.sends()):
@@ -46,4 +54,4 @@ def review(facts: ProposalFacts, limits: HoldoutLimits, context: Context) -> lis
     ]
 
 
-RULE = Rule(id="holdout", parameters=HoldoutLimits, gate=gate, review=review, locked=True)
+RULE = Rule(id="holdout", parameters=HoldoutLimits, gate=gate, sift=sift, review=review, locked=True)

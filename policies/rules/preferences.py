@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import numpy as np
+
 from policies.facts import ANY_TOPIC, NEVER, MessageFacts, ProposalFacts, need
 from policies.rule import Context, Parameters, Rule, Ruling, hold, refuse
+from policies.table import NEVER64, MessageTable, Verdicts, hold_where, refuse_where
 
 
 class PreferenceLimits(Parameters):
@@ -48,6 +51,19 @@ def gate(facts: MessageFacts, limits: PreferenceLimits, context: Context) -> Rul
     return None
 
 
+def sift(table: MessageTable, limits: PreferenceLimits, context: Context) -> Verdicts:
+    if table.common.takes_off or need(table.common.purpose, "purpose") != "marketing":
+        return table.allow()
+    topic = need(table.common.topic, "topic")
+    free = limits.general_to_choosers and not topic
+    unwanted = table.which("topics_wanted", lambda wanted: wanted != ANY_TOPIC and topic not in wanted and not free)
+    last = table.column("last_sent_at")
+    spaced = last + table.column("at_most_days").astype("timedelta64[D]")
+    too_soon = (last != NEVER64) & (table.now < spaced)
+    waiting = (table.now < table.column("paused_until")) | too_soon
+    return np.maximum(refuse_where(unwanted), hold_where(waiting))
+
+
 def review(facts: ProposalFacts, limits: PreferenceLimits, context: Context) -> list[Ruling]:
     play = facts.play
     known = [one.id for one in play.brand.topics]
@@ -63,4 +79,4 @@ def review(facts: ProposalFacts, limits: PreferenceLimits, context: Context) -> 
     ]
 
 
-RULE = Rule(id="preferences", parameters=PreferenceLimits, gate=gate, review=review, locked=True)
+RULE = Rule(id="preferences", parameters=PreferenceLimits, gate=gate, sift=sift, review=review, locked=True)

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from policies.facts import MessageFacts, is_marketing, need
 from policies.rule import Context, Parameters, Rule, Ruling, hold
+from policies.table import MessageTable, Verdicts, hold_where
 
 _ASK_AGAIN = timedelta(minutes=15)
 
@@ -33,4 +34,13 @@ def gate(facts: MessageFacts, limits: PressureLimits, context: Context) -> Rulin
     )
 
 
-RULE = Rule(id="pressure", parameters=PressureLimits, gate=gate)
+def sift(table: MessageTable, limits: PressureLimits, context: Context) -> Verdicts:
+    if not (table.common.reaches_contact and is_marketing(table.common)):
+        return table.allow()
+    until = table.common.now + timedelta(hours=limits.look_ahead_hours)
+    ahead = table.count("rivals", lambda rivals: sum(due_at <= until for due_at in rivals))
+    room = table.column("room_left")
+    return hold_where((room >= 1) & (ahead >= room))
+
+
+RULE = Rule(id="pressure", parameters=PressureLimits, gate=gate, sift=sift)

@@ -8,6 +8,8 @@ from pydantic import Field
 
 from policies.facts import NEVER, MessageFacts, is_marketing, need
 from policies.rule import Context, Parameters, Rule, Ruling, refuse
+from policies.table import NEVER64, MessageTable, Verdicts, refuse_where
+from policies.table import days as so_many
 
 
 class RecentPurchaseLimits(Parameters):
@@ -30,4 +32,12 @@ def gate(facts: MessageFacts, limits: RecentPurchaseLimits, context: Context) ->
     )
 
 
-RULE = Rule(id="recent_purchase", parameters=RecentPurchaseLimits, gate=gate)
+def sift(table: MessageTable, limits: RecentPurchaseLimits, context: Context) -> Verdicts:
+    if table.common.takes_off or not is_marketing(table.common):
+        return table.allow()
+    days = max(need(table.common.recent_purchase_days, "recent_purchase_days"), limits.minimum_days)
+    bought_at = table.column("last_purchase_at")
+    return refuse_where((bought_at != NEVER64) & (table.now - bought_at < so_many(days)) & (days > 0))
+
+
+RULE = Rule(id="recent_purchase", parameters=RecentPurchaseLimits, gate=gate, sift=sift)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from policies.facts import NO_ADDRESS, MessageFacts, need
 from policies.rule import Context, Parameters, Rule, Ruling, refuse
+from policies.table import MessageTable, Verdicts, refuse_where
 
 
 class SuppressionLimits(Parameters):
@@ -21,4 +22,10 @@ def gate(facts: MessageFacts, limits: SuppressionLimits, context: Context) -> Ru
     return None
 
 
-RULE = Rule(id="suppression", parameters=SuppressionLimits, gate=gate, locked=True)
+def sift(table: MessageTable, limits: SuppressionLimits, context: Context) -> Verdicts:
+    takes_off = table.common.takes_off
+    barred = table.which("suppressed_reason", lambda why: why == NO_ADDRESS or (why != "" and not takes_off))
+    return refuse_where(table.column("contact_erased") | barred)
+
+
+RULE = Rule(id="suppression", parameters=SuppressionLimits, gate=gate, sift=sift, locked=True)

@@ -255,8 +255,9 @@ def tick_without_launch(place: Workplace) -> dict[str, int]:
 
 
 def test_an_interrupted_launch_whose_audience_outgrew_the_approval_is_undone(
-    place: Workplace, clock: ManualClock, tmp_path: Path
+    place: Workplace, clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("tools.launch._CHUNK", 500)
     add_contacts(place.store, range(1, 1001))
     approve(place.store, play(size_band=(500, 900)))
     mortal = MortalStore(place.store.url, 4)
