@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from console.packs import Shelf
 from console.settings import (
     CHANNEL_SECRETS,
     SECRET_NAMES,
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 
 _SHORTEST_KEY = 32
 _ROOT = Path(__file__).parents[1]
-PACKAGED_PACKS = _ROOT / "policies" / "packs"
 PACKAGED_PLAYBOOKS = _ROOT / "agents" / "playbooks"
 EXAMPLE_BRAND = PACKAGED_PLAYBOOKS / "brand.example.yaml"
 
@@ -118,22 +118,18 @@ class Workspace:
 
     def read_pack(self, name: str) -> Pack:
         """A pack by name; a team's own packs may extend the packaged ones."""
-        from policies.pack import parse_pack
-
-        texts = self._pack_texts
-        if name not in texts:
+        if name not in self.packs.files:
             raise ConfigurationError(
                 f"There is no policy pack {name}.",
                 where=SETTINGS_FILE,
-                remedy=f"Set policy_pack to one of {', '.join(sorted(texts))}, or write packs/{name}.yaml.",
+                remedy=f"Set policy_pack to one of {', '.join(sorted(self.packs.files))}, or write packs/{name}.yaml.",
             )
-        path, text = texts[name]
-        return parse_pack(text, where=str(path), parents={key: body for key, (_, body) in texts.items()})
+        return self.packs.read(name)
 
     @cached_property
-    def _pack_texts(self) -> dict[str, tuple[Path, str]]:
-        paths = [*sorted(PACKAGED_PACKS.glob("*.yaml")), *sorted((self.folder / "packs").glob("*.yaml"))]
-        return {path.stem: (path, path.read_text(encoding="utf-8")) for path in paths}
+    def packs(self) -> Shelf:
+        """The packs that come with Noria and the team's own."""
+        return Shelf((self.folder / "packs",))
 
     @cached_property
     def playbooks(self) -> dict[str, Playbook]:
@@ -335,12 +331,17 @@ def find_workspace(folder: Path | None) -> Path:
     """The folder that holds `noria.toml`. Raises ConfigurationError when there is none."""
     if folder is not None:
         return folder.resolve()
-    here = Path.cwd()
-    for candidate in (here, *here.parents):
-        if (candidate / SETTINGS_FILE).is_file():
-            return candidate
+    nearest = nearest_workspace()
+    if nearest is not None:
+        return nearest
     raise ConfigurationError(
         "There is no workspace here or in a folder above.",
-        where=str(here),
+        where=str(Path.cwd()),
         remedy="Go to one, name it with --workspace, or make one with `noria init FOLDER`.",
     )
+
+
+def nearest_workspace() -> Path | None:
+    """The current folder or the nearest one above it that holds `noria.toml`; None when there is none."""
+    here = Path.cwd()
+    return next((one for one in (here, *here.parents) if (one / SETTINGS_FILE).is_file()), None)

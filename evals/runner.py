@@ -20,7 +20,7 @@ from agents.model import Model
 from agents.planning import PlanResult, answer_questions, plan
 from agents.playbook import PACKAGED, Playbook, load_playbooks
 from agents.resume import Threads
-from console.wiring import PACKAGED_PACKS
+from console.packs import PACKAGED_PACKS
 from evals import reading
 from evals.bad_models import Contender, provider_for
 from evals.outcome import Outcome

@@ -128,20 +128,27 @@ def parse_pack(text: str, *, where: str, parents: Mapping[str, str] | None = Non
 
     Raises PackError naming file, line and remedy for the first problem, and the lines of all others.
     """
+    pack, document = read_pack(text, where=where, parents=parents)
+    if pack is not None:
+        return pack
+    first, *others = document.sorted_problems()
+    also = "".join(f"\n{other}" for other in others)
+    raise PackError(first.what, where=f"{first.file}, line {first.line}", remedy=first.remedy + also)
+
+
+def read_pack(text: str, *, where: str, parents: Mapping[str, str] | None = None) -> tuple[Pack | None, Document]:
+    """Read a pack with the document it came from; None where the document holds problems."""
     document = load_document(text, where, parents or {})
     settings = _settings(document)
-    if not document.problems:
-        try:
-            return Pack(
-                name=document.value.get("name", ""),
-                sentence=document.value.get("sentence"),
-                rules=tuple(settings),
-            )
-        except ValidationError as error:
-            document.blame(error, ())
-    first, *others = sorted(document.problems, key=lambda problem: (problem.depth, problem.line))
-    also = "".join(f"\n{other.file}, line {other.line}: {other.what} {other.remedy}" for other in others)
-    raise PackError(first.what, where=f"{first.file}, line {first.line}", remedy=first.remedy + also)
+    if document.problems:
+        return None, document
+    try:
+        value = document.value
+        pack = Pack(name=value.get("name", ""), sentence=value.get("sentence"), rules=tuple(settings))
+    except ValidationError as error:
+        document.blame(error, ())
+        return None, document
+    return pack, document
 
 
 def pack_schema() -> dict[str, Any]:

@@ -35,6 +35,9 @@ class Problem:
     what: str
     remedy: str
 
+    def __str__(self) -> str:
+        return f"{self.file}, line {self.line}: {self.what} {self.remedy}"
+
 
 @dataclass(slots=True)
 class Document:
@@ -43,6 +46,20 @@ class Document:
     value: dict[str, Any]
     layers: list[tuple[str, Marked]]
     problems: list[Problem] = field(default_factory=list)
+
+    def sorted_problems(self) -> list[Problem]:
+        """The problems of the file itself first, then those of the files that it extends, each from the top."""
+        return sorted(self.problems, key=lambda problem: (problem.depth, problem.line))
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """The rules as the file itself sets them, without those of the packs that it extends."""
+        rules = self.layers[0][1].data.get("rules")
+        return rules if isinstance(rules, dict) else {}
+
+    def sets(self, path: Path) -> bool:
+        """Whether the file itself says something at a path."""
+        return _has(self.layers[0][1].data, path)
 
     def complain(self, path: Path, what: str, remedy: str) -> None:
         """Note a problem at the deepest part of a path that a file has."""

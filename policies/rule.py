@@ -21,7 +21,7 @@ Stage = Literal["message", "proposal", "both"]
 class Parameters(BaseModel):
     """Limits of one rule; every name carries its unit."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 @dataclass(frozen=True, slots=True)

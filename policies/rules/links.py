@@ -91,14 +91,15 @@ def link_problem(url: str, allowed: set[str], shorteners: frozenset[str] = froze
         return "is not https"
     if odd or "\\" in url or "{" in host or not host.isascii() or "xn--" in host:
         return "disguises where it leads"
-    if any(_within(host, domain) for domain in shorteners):
+    if any(within(host, domain) for domain in shorteners):
         return "hides its target behind a shortener"
-    if not any(_within(host, domain) for domain in allowed):
+    if not any(within(host, domain) for domain in allowed):
         return "leads to a domain that is not the brand's"
     return ""
 
 
-def _within(host: str, domain: str) -> bool:
+def within(host: str, domain: str) -> bool:
+    """Whether a host is a domain or below it."""
     return host == domain or host.endswith("." + domain)
 
 
