@@ -110,7 +110,7 @@ def _facts(desk: Desk, proposal: Proposal, average_order_cents: int | None) -> P
             now=now,
             channels=desk.settings.channels,
             audience=proposal.audience,
-            consent_coverage=_consent_coverage(proposal.audience),
+            consent_coverage=consent_coverage(proposal.audience),
             quality={name: measure.value for name, measure in quality.measures.items()},
             cleaning={name: measure.remedy for name, measure in quality.measures.items()},
             requirements=playbook_of(proposal.play.playbook, desk).requires,
@@ -120,8 +120,8 @@ def _facts(desk: Desk, proposal: Proposal, average_order_cents: int | None) -> P
             reference_price_cents=average_order_cents,
             cost_cents=proposal.cost_cents,
             standings=tuple(reputation.standings(connection, domain_of(proposal.play.brand.sender_address)).values()),
-            times_run=_times_run(connection, proposal.play.playbook),
-            harmed_before=_harmed_before(connection, proposal.play.playbook),
+            times_run=times_run(connection, proposal.play.playbook),
+            harmed_before=harmed_before(connection, proposal.play.playbook),
         )
 
 
@@ -145,17 +145,19 @@ def _persons_draft(state: ProposalState, desk: Desk) -> Draft | None:
     return draft if draft.author != AUTHOR else None
 
 
-def _consent_coverage(audience: Audience) -> float:
+def consent_coverage(audience: Audience) -> float:
+    """Share of the selected contacts with consent and proof of it."""
     without = sum(one.contacts for one in audience.subtractions if one.rule == _NO_CONSENT)
     return 1 - without / audience.selected if audience.selected else 0.0
 
 
-def _times_run(connection: Connection, playbook: str) -> int:
+def times_run(connection: Connection, playbook: str) -> int:
+    """Campaigns of a playbook that ran before."""
     query = select(func.count()).select_from(campaigns).where(campaigns.c.playbook == playbook)
     return int(connection.execute(query).scalar_one())
 
 
-def _harmed_before(connection: Connection, playbook: str) -> bool:
+def harmed_before(connection: Connection, playbook: str) -> bool:
     """Whether the newest lesson with a clear verdict said that it harms."""
     query = (
         select(lessons.c.verdict)

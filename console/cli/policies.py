@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.cli.output import AsJson, answer, plain, quote, say, table
+from console.cli.output import AsJson, answer, moment, number, plain, quote, say, table
 from console.cli.place import InWorkspace
 from console.packs import Shelf
 from console.wiring import PACKAGED_PLAYBOOKS, Workspace, nearest_workspace, open_workspace
 from memory.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from console.backtest import Backtest
     from policies.comparison import Change
     from policies.explanation import Explanation
     from policies.pack import Pack
@@ -181,6 +183,21 @@ def diff(
     answer(value, as_json=as_json, show=show)
 
 
+@commands.command("backtest")
+def run_backtest(
+    pack: Annotated[str, typer.Argument(help="Name or file of a pack.")],
+    since: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day to look at, as 2026-01-31.")],
+    workspace: InWorkspace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Replay the messages and proposals of this workspace under a pack: what it would have stopped, asked and sent."""
+    from console.backtest import backtest
+
+    with open_workspace(workspace) as opened:
+        found = backtest(opened, opened.packs.read(pack), since.replace(tzinfo=UTC))
+    answer(found, as_json=as_json, show=lambda: _show_backtest(found))
+
+
 def try_pack(shelf: Shelf, name: str) -> tuple[list[Tried], list[str]]:
     """What came of a pack's tests, and the rules that it sets without a test that they allow and one that they do not.
 
@@ -302,6 +319,20 @@ def _told(old: object, new: object) -> str:
         return f"{_shown(old)} → {_shown(new)}"
     comes, goes = [one for one in new if one not in old], [one for one in old if one not in new]
     return "; ".join(f"{word} {_shown(part)}" for word, part in (("with", comes), ("without", goes)) if part)
+
+
+def _show_backtest(found: Backtest) -> None:
+    for what, replay in (("messages", found.messages), ("proposals", found.proposals)):
+        say(f"[bold]{number(replay.looked_at)} {what} under {quote(found.pack)}[/bold]")
+        table("", ["what it was → would have been", what], list(replay.changes.items()), numbers=[1])
+        if replay.rules:
+            rows = [[one.rule, one.held, one.refused] for one in replay.rules]
+            table("Stopped by", ["rule", "held", "refused"], rows, numbers=[1, 2])
+        for rule in replay.rules:
+            for one in rule.examples:
+                say(f"  {quote(rule.rule)}: {quote(one.subject)}, {moment(one.at)}: {quote(one.said)}")
+    for one_assumption in found.assumptions:
+        say(f"[dim]{quote(one_assumption)}[/dim]")
 
 
 def _shown(value: object) -> str:

@@ -1,0 +1,273 @@
+"""The past under another policy: which of a workspace's messages and proposals a pack would have let pass."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+from sqlalchemy import Connection, select
+
+from agents.review import consent_coverage, harmed_before, times_run
+from console.wiring import Workspace
+from memory import campaigns, proposals
+from memory.assignment import in_programme_holdout
+from memory.finding import Finding, Verdict, strongest
+from memory.offers import approved_facts
+from memory.play import Play
+from memory.proposals import StoredProposal
+from memory.quality import Quality, assess
+from memory.schema import enrolments, messages
+from memory.workspace import salt
+from policies.approval import approvals_needed
+from policies.facts import MessageFacts, ProposalFacts
+from policies.guardian import gate_message, review_proposal
+from policies.pack import Pack
+from tools.past import Past
+
+REPLAYED: Final = ("suppression", "consent", "hibernation", "recent_purchase", "frequency", "send_window", "holdout")
+"""Rules whose facts can be told of any past moment; what the others said then is taken over."""
+_EXAMPLES: Final = 3
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Example(_Frozen):
+    """One message or proposal, and what the pack would have said."""
+
+    subject: str
+    """contact 12 in campaign c1, step mail-1; or the id of a proposal."""
+    at: AwareDatetime
+    was: str
+    would_be: str
+    said: str
+
+
+class ByRule(_Frozen):
+    """What one rule would have stopped."""
+
+    rule: str
+    held: int = 0
+    refused: int = 0
+    examples: tuple[Example, ...] = ()
+
+
+class Replay(_Frozen):
+    """Messages or proposals replayed."""
+
+    looked_at: int = 0
+    changes: dict[str, int] = {}
+    """How many were one thing and would have been another, for example {"sent → held": 12}; the same is counted too."""
+    rules: tuple[ByRule, ...] = ()
+
+
+class Backtest(_Frozen):
+    """What a pack would have made of a workspace's past."""
+
+    pack: str
+    since: AwareDatetime
+    messages: Replay
+    proposals: Replay
+    assumptions: tuple[str, ...]
+
+
+ASSUMPTIONS: Final = (
+    f"Judged again on the facts of that moment: {', '.join(REPLAYED)}. What the other rules said then is taken over.",
+    "A message that would have been held counts as held: whether it could have left later is not followed.",
+    "Messages that would not have left take no place under the cap.",
+    "Measures of the data, and what an approved fact says, are those of today.",
+)
+
+
+class _Tally:
+    """Counts what changes, and keeps a few examples of each rule."""
+
+    def __init__(self) -> None:
+        self.looked_at = 0
+        self._changes: Counter[str] = Counter()
+        self._stopped: dict[str, Counter[Verdict]] = defaultdict(Counter)
+        self._examples: dict[str, list[Example]] = defaultdict(list)
+
+    def add(self, subject: str, at: datetime, was: str, would_be: str, findings: Iterable[Finding]) -> None:
+        self.looked_at += 1
+        self._changes[was if was == would_be else f"{was} → {would_be}"] += 1
+        for finding in findings:
+            if finding.verdict is Verdict.ALLOW:
+                continue
+            self._stopped[finding.rule][finding.verdict] += 1
+            kept = self._examples[finding.rule]
+            if len(kept) < _EXAMPLES:
+                fact = f" ({finding.fact})" if finding.fact else ""
+                said = f"{finding.sentence}{fact}"
+                kept.append(Example(subject=subject, at=at, was=was, would_be=would_be, said=said))
+
+    def result(self) -> Replay:
+        rules = [
+            ByRule(
+                rule=rule,
+                held=counts[Verdict.HOLD],
+                refused=counts[Verdict.REFUSE],
+                examples=tuple(self._examples[rule]),
+            )
+            for rule, counts in self._stopped.items()
+        ]
+        return Replay(
+            looked_at=self.looked_at,
+            changes=dict(self._changes.most_common()),
+            rules=tuple(sorted(rules, key=lambda one: (-one.held - one.refused, one.rule))),
+        )
+
+
+def backtest(opened: Workspace, pack: Pack, since: datetime) -> Backtest:
+    """Replay every message planned and every proposal made since a moment under a pack; nothing is written or sent."""
+    quality = assess(opened.store, opened.lake, opened.clock.now())
+    past = Past(opened.store, opened.lake, fallback_zone=opened.settings.fallback_zone)
+    with opened.store.read() as connection:
+        sent = _replay_messages(connection, past, pack, since, opened.settings.review.programme_holdout_share)
+        proposed = _replay_proposals(connection, opened, pack, since, quality)
+    return Backtest(pack=pack.version, since=since, messages=sent, proposals=proposed, assumptions=ASSUMPTIONS)
+
+
+def _replay_messages(connection: Connection, past: Past, pack: Pack, since: datetime, programme_share: float) -> Replay:
+    key = salt(connection)
+    plays: dict[tuple[str, int], Play] = {}
+    left: dict[int, list[datetime]] = defaultdict(list)
+    tally = _Tally()
+    query = (
+        select(messages, enrolments.c.in_holdout)
+        .join(enrolments, enrolments.c.enrolment_id == messages.c.enrolment_id)
+        .where(messages.c.state != "planned")
+    )
+    rows = sorted(connection.execute(query).mappings(), key=lambda row: (_tried_at(row), row["message_id"]))
+    for row in rows:
+        at, contact_id = _tried_at(row), row["contact_id"]
+        if at < since:
+            # What left before has its places under the cap.
+            if _left(row):
+                left[contact_id].append(at)
+            continue
+        recorded = [one for one in map(Finding.model_validate, row["findings"]) if one.verdict is not Verdict.ALLOW]
+        subject = f"contact {contact_id} in campaign {row['campaign_id']}, step {row['step_key']}"
+        if row["state"] == "suppressed" and not recorded:
+            # Its contact had left the campaign: no policy would have sent it.
+            tally.add(subject, at, "suppressed", "suppressed", ())
+            continue
+        version = (row["campaign_id"], row["version"])
+        if version not in plays:
+            plays[version] = campaigns.get_version(connection, *version).play
+        facts = past.facts(
+            contact_id,
+            at,
+            channel=row["channel"],
+            purpose=row["purpose"],
+            category=plays[version].goal.category,
+            also_sent=left[contact_id],
+            window_days=pack.cap.window_days,
+        )
+        facts = _with_play(facts, plays[version], in_holdout=row["in_holdout"])
+        outside = in_programme_holdout(key, contact_id, programme_share, at)
+        review = gate_message(replace(facts, in_programme_holdout=outside), pack)
+        said = [one for one in review.findings if one.rule in REPLAYED]
+        said += [one for one in recorded if one.rule not in REPLAYED and not _left(row)]
+        verdict = strongest(said)
+        if verdict is Verdict.ALLOW and row["purpose"] == "marketing" and row["channel"] != "audience":
+            left[contact_id].append(at)
+        tally.add(subject, at, _was(row), _told(verdict, row), said)
+    return tally.result()
+
+
+def _with_play(facts: MessageFacts, play: Play, *, in_holdout: bool) -> MessageFacts:
+    schedule = play.schedule
+    return replace(
+        facts,
+        recent_purchase_days=play.limits.recent_purchase_days,
+        hibernation_exempt=play.limits.hibernation_exempt,
+        send_from_hour=schedule.send_from_hour,
+        send_until_hour=schedule.send_until_hour,
+        weekdays=schedule.weekdays,
+        in_holdout=in_holdout,
+    )
+
+
+def _tried_at(row: Any) -> datetime:
+    found: datetime = row["sent_at"] or row["claimed_at"] or row["due_at"]
+    return found
+
+
+def _left(row: Any) -> bool:
+    return row["state"] in ("sent", "unknown", "claimed")
+
+
+def _was(row: Any) -> str:
+    return "sent" if _left(row) else str(row["state"])
+
+
+def _told(verdict: Verdict, row: Any) -> str:
+    """The end that a message would have come to; a failure at the provider is no matter of a policy."""
+    if verdict is Verdict.ALLOW:
+        return "failed" if row["state"] == "failed" else "sent"
+    if verdict is Verdict.HOLD:
+        return "held"
+    return "withheld" if row["state"] == "withheld" else "suppressed"
+
+
+def _replay_proposals(
+    connection: Connection, opened: Workspace, pack: Pack, since: datetime, quality: Quality
+) -> Replay:
+    tally = _Tally()
+    for stored in proposals.list_proposals(connection):
+        proposal = stored.proposal
+        if proposal.created_at < since:
+            continue
+        facts = _proposal_facts(connection, opened, stored, quality)
+        review = review_proposal(facts, pack)
+        people = approvals_needed(facts, pack, review).people
+        tally.add(
+            proposal.proposal_id,
+            proposal.created_at,
+            _ask(proposal.verdict, proposal.approvals.people),
+            _ask(review.verdict, people),
+            review.findings,
+        )
+    return tally.result()
+
+
+def _proposal_facts(
+    connection: Connection, opened: Workspace, stored: StoredProposal, quality: Quality
+) -> ProposalFacts:
+    proposal, play = stored.proposal, stored.proposal.play
+    playbook = opened.playbooks.get(play.playbook)
+    own = [one for one in campaigns.list_campaigns(connection) if one.proposal_id == proposal.proposal_id]
+    return ProposalFacts(
+        play=play,
+        now=proposal.created_at,
+        channels={name: way.http.max_length for name, way in opened.settings.ways.items()},
+        audience=proposal.audience,
+        consent_coverage=consent_coverage(proposal.audience),
+        quality={name: measure.value for name, measure in quality.measures.items()},
+        requirements=playbook.requires if playbook is not None else {},
+        offers=play.offers,
+        codes_left={offer.offer_id: proposal.audience.treated for offer in play.offers},
+        approved_facts=tuple(approved_facts(connection, proposal.created_at)),
+        reference_price_cents=_average_order(opened),
+        cost_cents=proposal.cost_cents,
+        times_run=times_run(connection, play.playbook) - len(own),
+        harmed_before=harmed_before(connection, play.playbook),
+    )
+
+
+def _average_order(opened: Workspace) -> int | None:
+    average = opened.lake.connect().con.execute("SELECT avg(total_cents) FROM orders WHERE total_cents > 0").fetchall()
+    return round(average[0][0]) if average[0][0] is not None else None
+
+
+def _ask(verdict: Verdict, people: int) -> str:
+    if verdict is Verdict.REFUSE:
+        return "refused"
+    asked = "one person asked" if people == 1 else "two people asked"
+    return f"held, {asked}" if verdict is Verdict.HOLD else asked

@@ -1,0 +1,102 @@
+"""A workspace's own past under other policies: really sent, into the sandbox, and replayed without a trace."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from console.cli.policies import run_backtest
+from console.wiring import Workspace
+from memory.errors import NotFoundError
+from memory.workspace import StoreClock
+from tests.console.conftest import BRIEF, run_in
+
+HEAD = "schema_version: 1\nname: own\nextends: base\nrules:\n"
+SINCE = ("--since", "2025-01-01")
+
+
+@pytest.fixture(scope="module")
+def _sent_workspace(tmp_path_factory: pytest.TempPathFactory, _shop_workspace: Path) -> Path:
+    folder = Path(shutil.copytree(_shop_workspace, tmp_path_factory.mktemp("sent") / "shop"))
+    run = run_in(folder)
+    for proposal in run("plan", *BRIEF)["proposals"]:
+        run("proposals", "approve", proposal["proposal_id"], "--seen", proposal["digest"][:12])
+    for _ in range(4):
+        run("work", "--once")
+        workspace = Workspace(folder, {})
+        StoreClock(workspace.store).advance(timedelta(hours=8))
+        workspace.close()
+    return folder
+
+
+@pytest.fixture
+def sent(tmp_path: Path, _sent_workspace: Path) -> Path:
+    """A workspace some of whose proposals were approved, launched and sent."""
+    return Path(shutil.copytree(_sent_workspace, tmp_path / "sent"))
+
+
+def own(folder: Path, body: str) -> None:
+    (folder / "packs" / "own.yaml").write_text(HEAD + body, encoding="utf-8")
+
+
+def rules(replay: dict[str, Any]) -> dict[str, tuple[int, int]]:
+    return {one["rule"]: (one["held"], one["refused"]) for one in replay["rules"]}
+
+
+def test_under_the_pack_that_was_in_force_nothing_changes(sent: Path) -> None:
+    found = run_in(sent)("policy", "backtest", "base", *SINCE)
+    outbox = len(list((sent / "outbox").glob("*.eml")))
+    assert found["messages"]["changes"]["sent"] == outbox > 0
+    assert not [change for change in found["messages"]["changes"] if "→" in change]
+    assert not [change for change in found["proposals"]["changes"] if "→" in change]
+    assert found["messages"]["looked_at"] == sum(found["messages"]["changes"].values())
+
+
+def test_a_stricter_pack_tells_what_it_would_have_stopped_and_names_nobody(sent: Path) -> None:
+    own(
+        sent,
+        "  send_window: {parameters: {weekdays: [5, 6]}}\n  audience_size: {parameters: {minimum_contacts: 200}}\n",
+    )
+    found = run_in(sent)("policy", "backtest", "own", *SINCE)
+    outbox = len(list((sent / "outbox").glob("*.eml")))
+    assert found["messages"]["changes"]["sent → held"] == outbox
+    assert rules(found["messages"])["send_window"][0] >= outbox
+    example = next(one for one in found["messages"]["rules"] if one["rule"] == "send_window")["examples"][0]
+    assert example["subject"].startswith("contact ")
+    assert "outside the send window" in example["said"]
+    assert "@" not in str(found["messages"])
+    assert rules(found["proposals"])["audience_size"][0] == found["proposals"]["looked_at"]
+
+
+def test_a_pack_that_asks_more_people_is_told_apart_from_one_that_refuses(sent: Path) -> None:
+    own(sent, "  approval: {parameters: {two_people_from_contacts: 20, two_people_when_new_from_contacts: 10}}\n")
+    found = run_in(sent)("policy", "backtest", "own", *SINCE)["proposals"]
+    assert found["changes"] == {"one person asked → two people asked": found["looked_at"]}
+    assert found["rules"] == []
+    own(sent, "  review_date: {parameters: {maximum_days: 1}}\n")
+    assert run_in(sent)("policy", "backtest", "own", *SINCE)["proposals"]["changes"] == {
+        "one person asked → refused": found["looked_at"]
+    }
+
+
+def test_only_what_came_after_the_day_is_looked_at_and_nothing_is_written(sent: Path) -> None:
+    before = sorted(path.name for path in (sent / "outbox").iterdir())
+    intact = run_in(sent)("journal", "verify")
+    found = run_in(sent)("policy", "backtest", "bulk-sender", "--since", "2026-01-01")
+    assert (found["messages"]["looked_at"], found["proposals"]["looked_at"]) == (0, 0)
+    run_in(sent)("policy", "backtest", "bulk-sender", *SINCE)
+    assert sorted(path.name for path in (sent / "outbox").iterdir()) == before
+    assert run_in(sent)("journal", "verify") == intact
+    with pytest.raises(NotFoundError, match="no policy pack swiss"):
+        run_in(sent)("policy", "backtest", "swiss", *SINCE)
+
+
+def test_people_read_it_as_tables(sent: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_backtest("base", datetime(2025, 1, 1, tzinfo=UTC), workspace=sent)
+    told = capsys.readouterr().out
+    assert "messages under base@" in told
+    assert "would have been" in told
