@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -48,8 +48,19 @@ class _Timeline:
 class Past:
     """Every contact's consents, suppressions, signals, purchases and imported sends, read once."""
 
-    def __init__(self, store: Store, lake: Lake, *, undated_from: datetime | None = None, fallback_zone: str) -> None:
-        """``undated_from``: consents dated from this moment on came without a date, and count as always given."""
+    def __init__(
+        self,
+        store: Store,
+        lake: Lake,
+        *,
+        fallback_zone: str,
+        undated_from: datetime | None = None,
+        is_service: Callable[[str], bool] = lambda _campaign: False,
+    ) -> None:
+        """``undated_from``: consents dated from this moment on came without a date, and count as always given.
+
+        ``is_service`` tells by the name of its campaign which imported message is no marketing, and counts nowhere.
+        """
         self._people: dict[int, _Timeline] = defaultdict(_Timeline)
         self._fallback_zone = fallback_zone
         self.tracked_from: datetime | None = None
@@ -61,7 +72,7 @@ class Past:
             self._read_consents(connection, undated)
             self._read_live(connection)
             mine = set(connection.execute(select(messages.c.message_key)).scalars())
-        self._read_lake(lake, mine)
+        self._read_lake(lake, mine, is_service)
         for person in self._people.values():
             person.purchases.sort()
             for moments in (person.signals, person.sends, *person.bought.values()):
@@ -184,7 +195,7 @@ class Past:
             if line.get("category"):
                 person.bought[line["category"]].append(at)
 
-    def _read_lake(self, lake: Lake, mine: set[str]) -> None:
+    def _read_lake(self, lake: Lake, mine: set[str], is_service: Callable[[str], bool]) -> None:
         engine = lake.connect()
         sql = engine.con
         kinds = ", ".join(f"'{kind}'" for kind in SIGNALS)
@@ -202,10 +213,10 @@ class Past:
             """SELECT contact_id, "at", category FROM lines WHERE contact_id IS NOT NULL AND category <> ''"""
         ).fetchall():
             self._person(contact_id).bought[category].append(at)
-        for contact_id, at, key in sql.execute(
-            """SELECT contact_id, "at", message_key FROM sends WHERE bounced <> 'hard'"""
+        for contact_id, at, key, campaign in sql.execute(
+            """SELECT contact_id, "at", message_key, campaign FROM sends WHERE bounced <> 'hard'"""
         ).fetchall():
-            if key not in mine:
+            if key not in mine and not is_service(campaign):
                 self._person(contact_id).sends.append(at)
         engine.disconnect()
 

@@ -6,6 +6,7 @@ import typer
 
 from console.cli import (
     alerts,
+    audit,
     backup,
     briefs,
     campaigns,
@@ -37,6 +38,7 @@ app = typer.Typer(
 for module in (
     setup,
     importing,
+    audit,
     briefs,
     proposals,
     work,

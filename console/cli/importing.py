@@ -58,7 +58,7 @@ def import_command(
             mappings = _mappings(opened, path, kind, corrections, settings)
             answer(plain(mappings), as_json=as_json, show=lambda: _show_mappings(mappings))
             return
-        with _bar(as_json) as progress:
+        with progress_bar(as_json) as progress:
             found = run_import(opened, path, settings, kind=kind, corrections=corrections or None, progress=progress)
         quality = assess(opened.store, opened.lake, opened.clock.now())
     value = {**plain(found), "quality": plain(quality)}
@@ -154,7 +154,8 @@ def _assignment(text: str) -> tuple[str, str]:
 
 
 @contextmanager
-def _bar(as_json: bool) -> Iterator[Progress]:
+def progress_bar(as_json: bool) -> Iterator[Progress]:
+    """Shows how far a long work has come, where somebody is looking."""
     if as_json or not sys.stderr.isatty():
         yield no_progress
         return

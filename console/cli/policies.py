@@ -41,7 +41,7 @@ def listing(workspace: InWorkspace = None, as_json: AsJson = False) -> None:
     """Print the policy packs: those that come with Noria and the team's own."""
     from memory.marked_yaml import read_yaml
 
-    with _shelf(workspace) as (shelf, opened):
+    with open_shelf(workspace) as (shelf, opened):
         found, sentences = [], []
         for name, file in shelf.files.items():
             pack = shelf.read(name)
@@ -71,7 +71,7 @@ def check(pack: Named = None, workspace: InWorkspace = None, as_json: AsJson = F
     """Check a pack: unknown keys, limits that contradict each other, rules that can never fire; status 1 if any."""
     from policies.soundness import inspect_pack
 
-    with _shelf(workspace) as (shelf, opened):
+    with open_shelf(workspace) as (shelf, opened):
         name = _named(pack, opened)
         file = shelf.find(name)
         problems = inspect_pack(file.text, where=str(file.path), parents=shelf.beside(name).texts, known=_known(opened))
@@ -104,7 +104,7 @@ def explain(
 
     if rule not in RULES:
         raise NotFoundError(f"There is no rule {rule}.", remedy=f"There are: {', '.join(RULES)}.")
-    with _shelf(workspace) as (shelf, opened):
+    with open_shelf(workspace) as (shelf, opened):
         name = _named(pack, opened)
         found = shelf.read(name)
         beside = shelf.beside(name)
@@ -116,7 +116,7 @@ def explain(
 @commands.command("test")
 def run_tests(pack: Named = None, workspace: InWorkspace = None, as_json: AsJson = False) -> None:
     """Ask a pack its tests, and those of the packs it extends for rules it leaves alone; status 1 if one fails."""
-    with _shelf(workspace) as (shelf, opened):
+    with open_shelf(workspace) as (shelf, opened):
         name = _named(pack, opened)
         tried, unpaired = try_pack(shelf, name)
     failed = [one for one in tried if not one.passed]
@@ -169,7 +169,7 @@ def diff(
     """Print what becomes stricter and looser, and, in a workspace, which approvals the new pack would void."""
     from policies.comparison import compare
 
-    with _shelf(workspace) as (shelf, opened):
+    with open_shelf(workspace) as (shelf, opened):
         before, after = shelf.read(old), shelf.read(new)
         voided = voided_by(opened, after) if opened is not None else None
     changes = compare(before, after)
@@ -244,7 +244,7 @@ def voided_by(opened: Workspace, pack: Pack) -> dict[str, list[str]]:
 
 
 @contextmanager
-def _shelf(workspace: Path | None) -> Iterator[tuple[Shelf, Workspace | None]]:
+def open_shelf(workspace: Path | None) -> Iterator[tuple[Shelf, Workspace | None]]:
     """The packs of the workspace, or outside of any those that come with Noria."""
     if workspace is None and nearest_workspace() is None:
         yield Shelf(), None

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from policies.rule import Parameters, Rule, Ruling, Wording, refuse
-from policies.wording import bare, unapproved, written
+from policies.wording import bare, plain, unapproved, written
 
 _HARMLESS: Final = re.compile(
     r"\b(?:feel|set|gluten|sugar|dairy|cruelty|fat|lactose) free\b|\bfree (?:to|time|of|range)\b|\bfor sale\b|"
@@ -85,6 +85,12 @@ def read(wording: Wording, limits: PromiseLimits) -> list[Ruling]:
         if sale and "discount" not in covered:
             said.append(_against(wording, slot, sale[0]))
     return said
+
+
+def promises_something(text: str) -> bool:
+    """Whether a text, English or French, speaks of what only an offer gives: a discount, a gift, free delivery."""
+    rest = _HARMLESS.sub(" ", bare(plain(text)))
+    return any(pattern.search(rest) for pattern in (*_PATTERNS.values(), _ENGLISH_SALE, _FRENCH_SALE))
 
 
 def _against(wording: Wording, slot: str, found: str) -> Ruling:
