@@ -24,6 +24,7 @@ from policies.facts import ProposalFacts
 from policies.guardian import review_proposal
 from tools.audience import preview
 from tools.measures import features_of
+from tools.render import largest_html_bytes
 
 REVISIONS = 2
 AUTHOR = "noria"
@@ -118,6 +119,7 @@ def _facts(desk: Desk, proposal: Proposal, average_order_cents: int | None) -> P
             codes_left={pool.offer_id: pool.left for pool in codes.pools(connection)},
             approved_facts=tuple(approved_facts(connection, now)),
             reference_price_cents=average_order_cents,
+            html_bytes=largest_html_bytes(proposal.play),
             cost_cents=proposal.cost_cents,
             standings=tuple(reputation.standings(connection, domain_of(proposal.play.brand.sender_address)).values()),
             times_run=times_run(connection, proposal.play.playbook),

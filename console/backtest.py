@@ -27,6 +27,7 @@ from policies.facts import MessageFacts, ProposalFacts
 from policies.guardian import gate_message, review_proposal
 from policies.pack import Pack
 from tools.past import Past
+from tools.render import largest_html_bytes
 
 REPLAYED: Final = ("suppression", "consent", "hibernation", "recent_purchase", "frequency", "send_window", "holdout")
 """Rules whose facts can be told of any past moment; what the others said then is taken over."""
@@ -255,6 +256,7 @@ def _proposal_facts(
         codes_left={offer.offer_id: proposal.audience.treated for offer in play.offers},
         approved_facts=tuple(approved_facts(connection, proposal.created_at)),
         reference_price_cents=_average_order(opened),
+        html_bytes=largest_html_bytes(play),
         cost_cents=proposal.cost_cents,
         times_run=times_run(connection, play.playbook) - len(own),
         harmed_before=harmed_before(connection, play.playbook),

@@ -18,6 +18,7 @@ from memory.standing import domain_of
 from memory.steps import SendStep
 from policies.facts import ProposalFacts
 from policies.guardian import review_proposal
+from tools.render import largest_html_bytes
 
 
 def judge_planted(scenario: Scenario, desk: Desk, seen: tuple[SeenProposal, ...]) -> tuple[PlantedResult, ...]:
@@ -95,6 +96,7 @@ def _objections(original: SeenProposal, play: Play, desk: Desk, quality: dict[st
             codes_left={pool.offer_id: pool.left for pool in codes.pools(connection)},
             approved_facts=tuple(approved_facts(connection, now)),
             reference_price_cents=int(worth[0]["average_order_cents"]) if worth else None,
+            html_bytes=largest_html_bytes(play),
             cost_cents=proposal.cost_cents,
             channels=desk.settings.channels,
             standings=tuple(reputation.standings(connection, domain_of(play.brand.sender_address)).values()),

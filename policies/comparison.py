@@ -83,6 +83,8 @@ STRICTER: Final[Mapping[str, Mapping[str, Direction]]] = {
     },
     "text_message": {"maximum_segments": "less", "opt_out_words": "less"},
     "links": {"extra_domains": "less", "shorteners": "more"},
+    "accessibility": {"minimum_contrast_ratio": "more"},
+    "message_size": {"maximum_html_bytes": "less"},
     "discount": {"maximum_basis_points": "less"},
     "audience_size": {"minimum_contacts": "more", "maximum_contacts": "less"},
     "consent_coverage": {"minimum_share": "more"},

@@ -16,6 +16,8 @@ _UNITS: Final = (
     ("_basis_points", "basis points (100 are 1 %)"),
     ("_characters", "characters"),
     ("_contacts", "contacts"),
+    ("_ratio", "contrast ratio, from 1 to 21"),
+    ("_bytes", "bytes"),
     ("_segments", "parts of a text message"),
     ("_weekdays", "days of the week, 0 is Monday"),
     ("_playbooks", "names of playbooks"),

@@ -198,6 +198,8 @@ class ProposalFacts:
     """Claims that copy may make, all languages."""
     reference_price_cents: int | None = None
     """Average order in minor units; turns an amount off into a share. Needed only for such offers."""
+    html_bytes: int | None = None
+    """Size of its largest e-mail as HTML, filled with example values; 0 without any."""
     cost_cents: int | None = None
     """Expected cost of messages and offer."""
     times_run: int | None = None

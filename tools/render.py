@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -101,6 +102,18 @@ def rehearse(play: Play) -> list[str]:
                 except NoriaError as error:
                     found.append(f"{sequence.key}, {step.key}, {language}: {error}")
     return list(dict.fromkeys(found))
+
+
+def largest_html_bytes(play: Play) -> int:
+    """Size of a play's largest e-mail as HTML, filled with example values; 0 where none can be made."""
+    sizes = [0]
+    shown = [play.model_copy(update={"offer": offer, "tiers": ()}) for offer in play.offers or (None,)]
+    for (_, step), one in product(play.sends(), shown):
+        for language in step.copies:
+            # What cannot be rendered at all is for other rules, and for the rehearsal, to say.
+            with suppress(NoriaError):
+                sizes.append(len(render(one, step, language, example(one, language)).html.encode()))
+    return max(sizes)
 
 
 def example(play: Play, language: str, *, bare: bool = False) -> Bindings:

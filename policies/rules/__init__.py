@@ -6,6 +6,7 @@ from typing import Final
 
 from policies.rule import Rule
 from policies.rules import (
+    accessibility,
     approval,
     audience_size,
     bindings,
@@ -25,6 +26,7 @@ from policies.rules import (
     language,
     length,
     links,
+    message_size,
     offer,
     plain_text,
     preferences,
@@ -72,6 +74,8 @@ RULES: Final[dict[str, Rule]] = {
         text_message,
         links,
         templates,
+        accessibility,
+        message_size,
         channel,
         discount,
         audience_size,

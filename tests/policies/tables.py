@@ -398,6 +398,38 @@ PROPOSALS = [
             "<p style='opacity: 0.0'>",
         )
     ),
+    row("accessibility", ALLOW, "plain MJML"),
+    *(
+        row("accessibility", ALLOW, f"a template with {part!r}", play_changes={"templates": {"letter": LETTER + part}})
+        for part in (
+            '<mj-image src="https://img.shop.example.com/a.png" alt="A jar" />',
+            '<mj-image src="https://img.shop.example.com/line.png" alt="" />',
+            "<h1>One</h1><h2>Two</h2><h3>Three</h3><h2>Two again</h2>",
+            '<mj-text color="#595959">Hello</mj-text>',
+            '<mj-text color="{{ brand.colours.text }}">Hello</mj-text>',
+            '<mj-section background-color="#000"><mj-text color="white">Hello</mj-text></mj-section>',
+            '<mj-section background-url="x"><mj-text color="white">Hello</mj-text></mj-section>',
+            '<mj-text color="rgb(1, 2, 3)">Hello</mj-text>',
+        )
+    ),
+    *(
+        row("accessibility", REFUSE, f"a template with {part!r}", play_changes={"templates": {"letter": LETTER + part}})
+        for part in (
+            '<mj-image src="https://img.shop.example.com/a.png" />',
+            "<img src='https://img.shop.example.com/a.png'>",
+            "<h2>Two first</h2>",
+            "<h1>One</h1><h3>Three</h3>",
+            '<mj-text color="#999">Hello</mj-text>',
+            '<mj-text color="#ffffff">Hidden</mj-text>',
+            "<p style='color: white'>Hidden</p>",
+            '<mj-section background-color="#000000"><mj-text color="#222222">Hello</mj-text></mj-section>',
+            '<mj-button background-color="#ffee00" color="white">Buy</mj-button>',
+            '<mj-text color="{{ brand.colours.surface }}">Hello</mj-text>',
+        )
+    ),
+    row("message_size", ALLOW, "a hundred thousand bytes", html_bytes=100_000),
+    row("message_size", REFUSE, "one more", html_bytes=100_001),
+    row("message_size", HOLD, "nobody rendered it", html_bytes=None),
     row("offer", ALLOW, "a code for each", **pool(100), audience=audience(100)),
     row("offer", HOLD, "a code too few", **pool(99), audience=audience(100)),
     row("offer", HOLD, "no pool at all", **{**pool(1), "codes_left": {}}, audience=audience(100)),

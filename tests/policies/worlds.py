@@ -154,6 +154,7 @@ def proposal(**changes: Any) -> ProposalFacts:
         "codes_left": {},
         "approved_facts": (FACT,),
         "reference_price_cents": 5000,
+        "html_bytes": 12_000,
         "cost_cents": 900,
         "times_run": 1,
         "standings": (),
