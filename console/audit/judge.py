@@ -135,11 +135,11 @@ class _Judge:
     def audit(self) -> Audit:
         sends = self._sends()
         judged = self._judgeable(sends)
-        at_once = 0
+        at_once, before = 0, None
         for number, send in enumerate(sends):
-            before = sends[number - 1] if number else None
-            same = before is not None and (before.contact_id, before.at) == (send.contact_id, send.at)
-            at_once = at_once + 1 if same else 0
+            if not names_a_service(send.campaign):
+                at_once = at_once + 1 if before == (send.contact_id, send.at) else 0
+                before = (send.contact_id, send.at)
             self._judge(send, at_once, judged)
             if number % 10_000 == 0:
                 self._progress("judging", number, len(sends))
@@ -215,6 +215,10 @@ class _Judge:
             self._not_judged.append(
                 "Promotions after a purchase, and claims of effect: there is no export of orders. Export order_id, "
                 "email, ordered_at, total and discount."
+            )
+        elif not self._sql.execute("SELECT count(*) FROM orders WHERE discount_cents > 0").fetchall()[0][0]:
+            self._not_judged.append(
+                "Which purchases were at full price: no order has a discount, so all count as such. Export discounts."
             )
         return judged
 

@@ -25,7 +25,7 @@ fallback_zone = "{zone}"      # for contacts whose time zone is unknown
 day_first = true              # how to read 03/04/2025 where a whole column leaves it open
 sandbox = true                # set to false before real customers are written to
 public_url = ""               # where contacts reach their pages, e.g. "https://news.example.com"
-policy_pack = "base"          # or the name of a file in packs/ without .yaml
+policy_pack = "base"          # or eu, france, us, bulk-sender, or the name of a file in packs/ without .yaml
 
 [channel]
 kind = "sandbox"              # writes each message as a file into outbox/; "smtp" sends

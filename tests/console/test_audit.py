@@ -147,6 +147,10 @@ def test_a_promotion_after_a_purchase_at_full_price_is_found_and_one_after_a_bar
     found = audit(exports(folder, sends, orders))
     assert counts(found)["full_price"] == 1
     assert rows(found, "full_price") == [("sends.csv", 2)]
+    assert found["not_judged"] == []
+    bare = audit(exports(folder, sends, [(*one[:3], "0.00") for one in orders]))
+    assert counts(bare)["full_price"] == 2
+    assert any("no order has a discount" in one for one in bare["not_judged"])
 
 
 def test_no_campaign_may_claim_what_nobody_was_held_out_for(folder: Path) -> None:
