@@ -16,6 +16,8 @@ _UNITS: Final = (
     ("_basis_points", "basis points (100 are 1 %)"),
     ("_characters", "characters"),
     ("_contacts", "contacts"),
+    ("_messages", "messages"),
+    ("_reports", "people or addresses"),
     ("_ratio", "contrast ratio, from 1 to 21"),
     ("_bytes", "bytes"),
     ("_segments", "parts of a text message"),

@@ -303,7 +303,10 @@ def _dated_json(value: Any) -> Any:
 
 def _typed(kind: Any, value: Any) -> Any:
     # Strict, so that "three" is an error and not a fact; lists stand for tuples, as YAML has no others.
-    return _adapter(kind).validate_python(tuple(value) if isinstance(value, list) else value, strict=True)
+    items = tuple(value) if isinstance(value, list) else value
+    # A mapping stands for a record of its own, which strict reading would not take.
+    nested = isinstance(value, dict) or (isinstance(items, tuple) and any(isinstance(one, dict) for one in items))
+    return _adapter(kind).validate_python(items, strict=not nested)
 
 
 def _adapter(kind: Any) -> TypeAdapter[Any]:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from memory.brand import Brand
 from memory.play import Fact, Goal, Offer, Play, Schedule
 from memory.proposal import Audience
+from memory.standing import FINE
 from memory.steps import Copy, ExitStep, SendStep, Sequence, WaitStep
 from policies.facts import ANY_TOPIC, NEVER, NO_OFFER, ApprovalFacts, MessageFacts, ProposalFacts
 from policies.rule import Wording
@@ -102,6 +103,7 @@ def message(pack_version: str, **changes: Any) -> MessageFacts:
         "sender_address": BRAND.sender_address,
         "postal_address": BRAND.postal_address,
         "unsubscribe_url": "https://shop.example.com/u/abc",
+        "standing": FINE,
     }
     return MessageFacts(**{**values, **changes})
 
@@ -154,6 +156,7 @@ def proposal(**changes: Any) -> ProposalFacts:
         "codes_left": {},
         "approved_facts": (FACT,),
         "reference_price_cents": 5000,
+        "standings": (),
         "html_bytes": 12_000,
         "cost_cents": 900,
         "times_run": 1,
