@@ -81,7 +81,7 @@ ASSUMPTIONS: Final = (
     f"Judged again on the facts of that moment: {', '.join(REPLAYED)}. What the other rules said then is taken over.",
     "A message that would have been held counts as held: whether it could have left later is not followed.",
     "Messages that would not have left take no place under the cap.",
-    "Measures of the data, and what an approved fact says, are those of today.",
+    "Measures of the data, and what an approved fact says, are those of today; a sender counts as in good standing.",
 )
 
 
@@ -256,6 +256,7 @@ def _proposal_facts(
         codes_left={offer.offer_id: proposal.audience.treated for offer in play.offers},
         approved_facts=tuple(approved_facts(connection, proposal.created_at)),
         reference_price_cents=_average_order(opened),
+        standings=(),
         html_bytes=largest_html_bytes(play),
         cost_cents=proposal.cost_cents,
         times_run=times_run(connection, play.playbook) - len(own),

@@ -23,8 +23,10 @@ SINCE = ("--since", "2025-01-01")
 def _sent_workspace(tmp_path_factory: pytest.TempPathFactory, _shop_workspace: Path) -> Path:
     folder = Path(shutil.copytree(_shop_workspace, tmp_path_factory.mktemp("sent") / "shop"))
     run = run_in(folder)
-    for proposal in run("plan", *BRIEF)["proposals"]:
-        run("proposals", "approve", proposal["proposal_id"], "--seen", proposal["digest"][:12])
+    run("plan", *BRIEF)
+    for proposal in run("proposals", "list"):
+        if proposal["status"] == "open":
+            run("proposals", "approve", proposal["proposal_id"], "--seen", proposal["digest"][:12])
     for _ in range(4):
         run("work", "--once")
         workspace = Workspace(folder, {})
