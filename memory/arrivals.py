@@ -69,10 +69,13 @@ def send_away(connection: Connection, arrival_ids: Collection[int]) -> None:
         connection.execute(delete(arrivals).where(arrivals.c.arrival_id.in_(sorted(arrival_ids))))
 
 
-def take(connection: Connection, arrival_ids: Collection[int]) -> set[int]:
-    """Take contacts from the door, locked: only those that no other worker took."""
-    query = select(arrivals.c.arrival_id).where(arrivals.c.arrival_id.in_(sorted(arrival_ids)))
-    mine = set(connection.execute(query.with_for_update(skip_locked=True)).scalars())
+def take(connection: Connection, wanted: Collection[Arrival]) -> set[int]:
+    """Take contacts from the door, locked: only those that no other worker took; returns the ids of their arrivals."""
+    read = {one.arrival_id: (one.campaign_id, one.event_id) for one in wanted}
+    query = select(arrivals).where(arrivals.c.arrival_id.in_(sorted(read)))
+    found = connection.execute(query.with_for_update(skip_locked=True))
+    # SQLite gives the number of a row that is gone to a later one, which is somebody else's arrival.
+    mine = {row.arrival_id for row in found if read[row.arrival_id] == (row.campaign_id, row.event_id)}
     connection.execute(delete(arrivals).where(arrivals.c.arrival_id.in_(sorted(mine))))
     return mine
 

@@ -166,7 +166,7 @@ def _admit(
             return 0
         if waiting:
             # What another worker took is that worker's to let in.
-            taken = arrivals.take(connection, [one.arrival_id for one in waiting])
+            taken = arrivals.take(connection, waiting)
             mine = {one.contact_id for one in waiting if one.arrival_id in taken}
             entrants = entrants and entrants.take(np.isin(entrants.contact_ids, sorted(mine)))
         if play is None or not entrants or now.status != "live":

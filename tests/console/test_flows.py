@@ -54,7 +54,7 @@ def test_a_flow_that_cannot_be_shown_says_why(run: Run, tmp_path: Path) -> None:
 
 def test_a_running_campaign_shows_how_many_stand_where(proposed: Path) -> None:
     run = run_in(proposed)
-    first = run("proposals", "list")[0]["proposal_id"]
+    first = next(one for one in run("proposals", "list") if one["playbook"] == "win_back")["proposal_id"]
     assert "once, for everybody in the audience: send the e-mail" in said(proposed, "proposals", "show", first)
     run("proposals", "approve", first)
     run("work", "--once")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -18,9 +19,17 @@ from tests.console.conftest import BRIEF, Run, run_in
 from tests.tools.scene import approve, play, step
 
 
+def planned(shop: Path, run: Run) -> dict[str, Any]:
+    """The proposal of a workspace that proposes win-backs only."""
+    settings = shop / "noria.toml"
+    settings.write_text('playbooks = ["win_back"]\n' + settings.read_text("utf-8"), encoding="utf-8")
+    [made] = run("plan", *BRIEF)["proposals"]
+    return dict(made)
+
+
 @pytest.mark.slow
 def test_a_campaign_is_paused_backed_up_restored_and_sends_nothing_more(shop: Path, run: Run, tmp_path: Path) -> None:
-    made = run("plan", *BRIEF)["proposals"][0]
+    made = planned(shop, run)
     run("proposals", "approve", made["proposal_id"], "--seen", made["digest"][:12])
     run("work", "--once")
     [campaign] = run("campaigns")["campaigns"]
@@ -112,7 +121,7 @@ def test_a_call_with_a_strangers_name_calls_nobody(run: Run, called: str) -> Non
 
 @pytest.mark.slow
 def test_a_running_campaign_is_edited_by_a_proposal_that_people_approve(shop: Path, run: Run) -> None:
-    made = next(one for one in run("plan", *BRIEF)["proposals"] if one["playbook"] == "win_back")
+    made = planned(shop, run)
     run("proposals", "approve", made["proposal_id"])
     run("work", "--once")
     [campaign] = run("campaigns")["campaigns"]

@@ -164,7 +164,7 @@ def test_an_own_pack_may_extend_a_packaged_one_and_an_unknown_one_is_named(tmp_p
     )
     workspace = Workspace(write(tmp_path, GOOD.replace('"base"', '"ours"')), {})
     assert workspace.pack.cap.messages == 2
-    with pytest.raises(ConfigurationError, match="base, ours"):
+    with pytest.raises(ConfigurationError, match="base, bulk-sender, eu, france, ours, us"):
         workspace.read_pack("theirs")
 
 

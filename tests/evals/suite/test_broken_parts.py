@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 import agents.rules
@@ -20,7 +21,8 @@ from evals.scenario import load_cases
 from evals.suite import run_suite
 from memory.finding import Verdict
 from memory.steps import SendStep
-from policies.guardian import Review
+from policies.guardian import Review, Sieve
+from policies.table import MessageTable
 
 pytestmark = pytest.mark.slow
 
@@ -34,9 +36,14 @@ def allow(*_facts: Any) -> Review:
     return Review((), Verdict.ALLOW)
 
 
+def allow_all(table: MessageTable, *_: Any, **__: Any) -> Sieve:
+    """The same for a whole audience."""
+    return Sieve((), np.full(table.size, -1, np.int16), table.allow())
+
+
 def test_a_guardian_that_lets_everybody_through_is_a_hard_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not played("suppressed_addresses").hard_failures
-    monkeypatch.setattr(tools.audience, "gate_message", allow)
+    monkeypatch.setattr(tools.audience, "sift_messages", allow_all)
     monkeypatch.setattr(tools.gate, "gate_message", allow)
     broken = played("suppressed_addresses")
     assert "suppressed address" in broken.hard_failures[0]
