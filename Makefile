@@ -28,12 +28,13 @@ format: setup
 
 setup: .venv/.ready
 
-# The environment is exactly the lock: every distribution by version and hash.
+# The environment is exactly the lock: every distribution by version and hash. Compiled here, on all processors at once,
+# or the first command would compile as it goes.
 .venv/.ready: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Noria needs Python 3.11, 3.12 or 3.13. Install one, or set PYTHON=/path/to/it."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@grep -A 200 '^uv==' requirements.lock | awk 'NR>1 && !/^    /{exit} {print}' > .venv/uv.lock.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.lock.txt
-	@$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements.lock
+	@$(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes --python $(BIN)/python requirements.lock
 	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
 	@touch $@
