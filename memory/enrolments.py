@@ -11,7 +11,6 @@ from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, select, 
 
 from memory.play import RecordKind
 from memory.schema import campaigns, enrolments
-from memory.store import upsert
 
 _CHUNK = 1000
 
@@ -38,13 +37,6 @@ class Enrolment:
     exit_reason: str = ""
     bindings: dict[RecordKind, str] = field(default_factory=dict)
     """Records that personal values are read from at the send: fixed at the entry, or as a step reads them anew."""
-
-
-def enter(connection: Connection, rows: Sequence[Enrolment]) -> int:
-    """Enrol contacts; one who is in already stays as they are. Returns how many were new."""
-    names = [name for name in Enrolment.__dataclass_fields__ if name != "enrolment_id"]
-    values = [{name: getattr(row, name) for name in names} for row in rows]
-    return upsert(connection, enrolments, values, keys=["campaign_id", "contact_id", "occurrence"])
 
 
 def last_entries(connection: Connection, campaign_id: str, contact_ids: Collection[int]) -> dict[int, Enrolment]:

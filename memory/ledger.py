@@ -74,6 +74,11 @@ class Message:
     content_digest: str | None = None
     attempts: int = 0
 
+    @property
+    def is_removal(self) -> bool:
+        """Whether it only takes the contact off the audience that its step put them on; it outlives the enrolment."""
+        return self.step_key.endswith(OFF)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
@@ -188,7 +193,7 @@ def rivals(
         ),
     )
     found: dict[int, list[datetime]] = {}
-    for chunk in _chunks(sorted(contact_ids)):
+    for chunk in chunks(sorted(contact_ids)):
         query = (
             select(messages.c.contact_id, messages.c.due_at)
             .join(campaigns, campaigns.c.campaign_id == messages.c.campaign_id)
@@ -238,7 +243,7 @@ def judge(
 ) -> None:
     """Write the gate's verdicts on messages that this transaction has locked."""
     claimed = sorted(verdict.message_id for verdict in verdicts if verdict.state == "claimed")
-    for chunk in _chunks(claimed):
+    for chunk in chunks(claimed):
         connection.execute(
             update(messages)
             .where(messages.c.message_id.in_(chunk), _undecided())
@@ -287,7 +292,7 @@ def begin(connection: Connection, message_ids: Sequence[int], *, token: str) -> 
     """Mark claimed messages as in flight, before anything of them leaves; returns those that still carry the token."""
     claim = (messages.c.claim_token == token, messages.c.state == "claimed")
     mine: set[int] = set()
-    for chunk in _chunks(sorted(message_ids)):
+    for chunk in chunks(sorted(message_ids)):
         query = update(messages).where(messages.c.message_id.in_(chunk), *claim).values(in_flight=True)
         mine |= set(connection.execute(query.returning(messages.c.message_id)).scalars())
     return mine
@@ -301,7 +306,7 @@ def record(connection: Connection, results: Sequence[Result], *, token: str) -> 
     """
     wanted = {result.message_id: result for result in results}
     mine: dict[int, Message] = {}
-    for chunk in _chunks(sorted(wanted)):
+    for chunk in chunks(sorted(wanted)):
         query = (
             select(messages)
             .where(messages.c.message_id.in_(chunk), messages.c.claim_token == token)
@@ -349,39 +354,12 @@ def record(connection: Connection, results: Sequence[Result], *, token: str) -> 
     ]
 
 
-def unknown(connection: Connection, key: str = "", *, limit: int | None = None) -> list[Message]:
-    """Messages of which nobody knows whether they left, oldest first; optionally those whose key begins so."""
-    query = (
-        select(messages)
-        .where(messages.c.state == "unknown", messages.c.message_key.startswith(key, autoescape=True))
-        .order_by(messages.c.claimed_at, messages.c.message_id)
-        .limit(limit)
-    )
-    return [message_of(row) for row in connection.execute(query)]
-
-
-def count_unknown(connection: Connection) -> int:
-    """How many messages nobody knows to have left or not."""
-    query = select(func.count()).select_from(messages).where(messages.c.state == "unknown")
-    return connection.execute(query).scalar_one()
-
-
-def settle_unknown(connection: Connection, key: str, *, sent_at: datetime | None, reason: str) -> bool:
-    """Turn an ``unknown`` message into sent (``sent_at``) or failed, on the word of a provider or a person."""
-    changed = connection.execute(
-        update(messages)
-        .where(messages.c.message_key == key, messages.c.state == "unknown")
-        .values(state="failed" if sent_at is None else "sent", reason=reason, sent_at=sent_at)
-    )
-    return changed.rowcount == 1
-
-
 def cancel(connection: Connection, where: ColumnElement[bool], reason: str) -> list[Message]:
     """Suppress everything planned that matches, but no removal; what is already claimed is in flight and stays."""
     wanted = and_(messages.c.state == "planned", where, ~_takes_off())
     query = select(messages).where(wanted).order_by(messages.c.message_id)
     found = [message_of(row) for row in connection.execute(query.with_for_update())]
-    for chunk in _chunks([row.message_id for row in found]):
+    for chunk in chunks([row.message_id for row in found]):
         connection.execute(
             update(messages)
             .where(messages.c.message_id.in_(chunk), messages.c.state == "planned")
@@ -406,29 +384,6 @@ def postpone(connection: Connection, enrolment_id: int, until: datetime) -> bool
         return False
     connection.execute(update(messages).where(mine, messages.c.due_at < until).values(due_at=until))
     return True
-
-
-def give_up(connection: Connection, *, at: datetime, reason: str) -> list[Message]:
-    """Everything that was due, or already claimed, becomes ``unknown``: it may have left without a trace here.
-
-    Returns those. What was due to held-out contacts could never leave, and ends ``withheld``.
-    """
-    open_now = or_(messages.c.state == "claimed", and_(messages.c.state == "planned", messages.c.due_at <= at))
-    query = select(messages).where(open_now).order_by(messages.c.message_id)
-    found = [message_of(row) for row in connection.execute(query.with_for_update())]
-    ghosts = set(connection.execute(select(messages.c.message_id).where(open_now, _held_out())).scalars())
-    lost = [row for row in found if row.message_id not in ghosts]
-    for state, why, ids in (
-        ("withheld", "holdout", sorted(ghosts)),
-        ("unknown", reason, [one.message_id for one in lost]),
-    ):
-        for chunk in _chunks(ids):
-            connection.execute(
-                update(messages)
-                .where(messages.c.message_id.in_(chunk))
-                .values(state=state, reason=why, lease_until=None)
-            )
-    return lost
 
 
 def hold_campaign(connection: Connection, campaign_id: str, finding: Mapping[str, Any], reason: str) -> int:
@@ -476,7 +431,8 @@ def reasons(connection: Connection, campaign_id: str | None = None) -> dict[str,
     return found
 
 
-def _held_out() -> ColumnElement[bool]:
+def held_out() -> ColumnElement[bool]:
+    """Matches the rows of contacts in a campaign's holdout."""
     held = select(enrolments.c.enrolment_id).where(enrolments.c.in_holdout)
     return messages.c.enrolment_id.in_(held)
 
@@ -495,6 +451,7 @@ def message_of(row: Row[Any]) -> Message:
     return Message(**{name: values[name] for name in Message.__dataclass_fields__})
 
 
-def _chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+def chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Some ids at a time, few enough for one statement."""
     for start in range(0, len(ids), _CHUNK):
         yield ids[start : start + _CHUNK]

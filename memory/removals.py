@@ -8,10 +8,9 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, false, or_, select
 
-from memory import campaigns
+from memory.campaigns import CampaignVersion
 from memory.ledger import Message, message_of
-from memory.schema import campaign_versions, enrolments, messages
-from memory.schema import campaigns as campaign_rows
+from memory.schema import campaign_versions, campaigns, enrolments, messages
 from memory.steps import OFF, SendStep
 
 
@@ -45,16 +44,16 @@ class AudienceStep:
 def audience_steps(connection: Connection, since: datetime) -> list[AudienceStep]:
     """The steps on audiences of every campaign whose end is no further back than a moment, as they were approved."""
     query = (
-        select(campaign_versions.c.campaign_id, campaign_versions.c.version)
-        .join(campaign_rows, campaign_rows.c.campaign_id == campaign_versions.c.campaign_id)
-        .where(or_(campaign_rows.c.status.in_(("live", "paused")), campaign_rows.c.ends_at >= since))
+        select(campaign_versions)
+        .join(campaigns, campaigns.c.campaign_id == campaign_versions.c.campaign_id)
+        .where(or_(campaigns.c.status.in_(("live", "paused")), campaigns.c.ends_at >= since))
     )
     found = []
-    for campaign_id, number in connection.execute(query).all():
-        version = campaigns.get_version(connection, campaign_id, number)
+    for row in connection.execute(query):
+        version = CampaignVersion(**row._asdict())
         if version.is_untouched:
             found += [
-                AudienceStep(campaign_id, number, sequence.key, step)
+                AudienceStep(version.campaign_id, version.version, sequence.key, step)
                 for sequence, step in version.play.sends()
                 if step.listing is not None
             ]

@@ -42,12 +42,18 @@ def defects(sequence: Sequence) -> list[Defect]:
 
 def longest_wait(sequence: Sequence) -> dict[str, timedelta]:
     """For each send, the longest that the steps before it can last; a window of the day counts as a week."""
-    return _lasting(sequence, longest=True)
-
-
-def shortest_wait(sequence: Sequence) -> dict[str, timedelta]:
-    """For each send, the shortest that the steps before it can last: events come at once, windows are open."""
-    return _lasting(sequence, longest=False)
+    arrives: dict[str, timedelta] = {}
+    sends: dict[str, timedelta] = {}
+    for key in _in_order(sequence):
+        step = sequence.step(key)
+        here = arrives.get(key, timedelta())
+        if isinstance(step, SendStep):
+            sends[key] = here
+        leaves = here + _lasts(step, longest=True)
+        for one in sequence.followers(key):
+            if one is not None:
+                arrives[one] = max(arrives[one], leaves) if one in arrives else leaves
+    return sends
 
 
 def channels_from(sequence: Sequence, key: str | None) -> set[Channel]:
@@ -188,22 +194,6 @@ def _in_order(sequence: Sequence) -> list[str]:
             stack.append((key, True))
             stack += [(one, False) for one in sequence.followers(key) if one is not None]
     return order[::-1]
-
-
-def _lasting(sequence: Sequence, *, longest: bool) -> dict[str, timedelta]:
-    pick = max if longest else min
-    arrives: dict[str, timedelta] = {}
-    sends: dict[str, timedelta] = {}
-    for key in _in_order(sequence):
-        step = sequence.step(key)
-        here = arrives.get(key, timedelta())
-        if isinstance(step, SendStep):
-            sends[key] = here
-        leaves = here + _lasts(step, longest=longest)
-        for one in sequence.followers(key):
-            if one is not None:
-                arrives[one] = pick(arrives[one], leaves) if one in arrives else leaves
-    return sends
 
 
 def _lasts(step: Step | None, *, longest: bool) -> timedelta:

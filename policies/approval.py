@@ -39,11 +39,6 @@ def approvals_needed(facts: ProposalFacts, pack: Pack, review: Review | None = N
     return Approvals(people=2, second_person=True, reasons=tuple(reasons))
 
 
-def approved_by_enough(approvers: Iterable[str], needed: Approvals, last_editor: str | None) -> bool:
-    """Whether the people who said yes to one digest are enough."""
-    return not approval_missing(approvers, needed, last_editor)
-
-
 def approval_missing(approvers: Iterable[str], needed: Approvals, last_editor: str | None) -> str:
     """Who must still say yes to one digest, in a sentence; empty when it is enough.
 

@@ -150,7 +150,7 @@ def _claim(
         campaign = campaigns.get(connection, group[0].campaign_id)
         version = campaigns.get_version(connection, campaign.campaign_id, group[0].version)
         approval = approval_facts(connection, campaign, version)
-        removing = group[0].step_key.endswith(OFF)
+        removing = group[0].is_removal
         if removing and not version.is_untouched:
             verdicts += [_kept(one, "approval", at + HOLD, findings=one.findings) for one in group]
             continue
@@ -181,7 +181,7 @@ def _claim(
             currency=place.currency,
             example_brand=place.example_brand,
         )
-        gone = {one.message_id: why for one in group if (why := _gone(one, inside[one.enrolment_id], stays=removing))}
+        gone = {one.message_id: why for one in group if (why := _gone(one, inside[one.enrolment_id]))}
         verdicts += [_ended(one, gone[one.message_id]) for one in group if one.message_id in gone]
         staying = [one for one in group if one.message_id not in gone]
         for shown, part in by_tier(connection, play, staying, lambda one: one.contact_id):
@@ -341,9 +341,9 @@ def _verdict(message: Message, case: Case, review: Review, at: datetime) -> Verd
     return Verdict(message_id=message.message_id, state="planned", reason=against[0].rule, findings=shown, due_at=again)
 
 
-def _gone(message: Message, enrolment: Enrolment, *, stays: bool) -> str:
-    """Why a message is over before any rule is asked; empty when it is not. What ``stays`` outlives its enrolment."""
-    if enrolment.state == "exited" and not stays:
+def _gone(message: Message, enrolment: Enrolment) -> str:
+    """Why a message is over before any rule is asked; empty when it is not."""
+    if enrolment.state == "exited" and not message.is_removal:
         return enrolment.exit_reason or "exited"
     # A message on which one worker after the other dies must not take the next one with it.
     poisoned = message.state == "claimed" and message.attempts >= _ATTEMPTS
@@ -391,7 +391,7 @@ def _by_step(found: Iterable[Message]) -> list[list[Message]]:
 def _step(play: Play, message: Message) -> SendStep | None:
     wanted = (message.sequence_key, message.step_key.removesuffix(OFF))
     step = next((step for sequence, step in play.sends() if (sequence.key, step.key) == wanted), None)
-    return step.taken_back() if step is not None and message.step_key.endswith(OFF) else step
+    return step.taken_back() if step is not None and message.is_removal else step
 
 
 def _has_other_channels(play: Play, message: Message) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
 
-from memory import cap, ledger
+from memory import cap, unknown
 from memory import contacts as people
 from memory.address import channel_named
 from memory.errors import NotFoundError
@@ -223,7 +223,7 @@ def _complain(connection: Connection, contact_id: int, event: Incoming, happened
 def _bounce(connection: Connection, contact_id: int, event: Incoming, happened_at: datetime, at: datetime) -> None:
     key = event.properties.get("message_key")
     if isinstance(key, str):
-        ledger.settle_unknown(connection, key, sent_at=None, reason="the provider reported a bounce")
+        unknown.settle(connection, key, sent_at=None, reason="the provider reported a bounce")
     if event.properties.get("bounce") == "hard":
         suppress_address(connection, contact_id, _channel(event), "hard_bounce", at, event.source)
         stop_contact(connection, contact_id, _channel(event), "suppressed", at)
@@ -232,7 +232,7 @@ def _bounce(connection: Connection, contact_id: int, event: Incoming, happened_a
 def _delivered(connection: Connection, contact_id: int, event: Incoming, happened_at: datetime, at: datetime) -> None:
     key = event.properties.get("message_key")
     if isinstance(key, str):
-        ledger.settle_unknown(connection, key, sent_at=happened_at, reason="the provider reported the delivery")
+        unknown.settle(connection, key, sent_at=happened_at, reason="the provider reported the delivery")
 
 
 def _sent_elsewhere(

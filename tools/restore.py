@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from memory import campaigns, cap, ledger, proposals
+from memory import campaigns, cap, proposals, unknown
 from memory.cap import Cap
 from memory.proposal import ProposalStatus
 from memory.workspace import turn_switch
@@ -44,7 +44,7 @@ def make_safe(place: Workplace, *, actor: str) -> Restored:
     advance(place)
     at = place.clock.now()
     with place.store.write() as connection:
-        lost = ledger.give_up(connection, at=at, reason=_REASON)
+        lost = unknown.give_up(connection, at=at, reason=_REASON)
         limits = Cap(place.pack.cap.messages, place.pack.cap.window_days)
         uncounted = [one for one in lost if one.purpose == "marketing"]
         while uncounted:

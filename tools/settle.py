@@ -8,7 +8,7 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
-from memory import ledger
+from memory import unknown
 from memory.errors import NotFoundError
 from memory.journal import append
 from memory.ledger import Message
@@ -19,7 +19,7 @@ def settle(connection: Connection, key: str, *, sent: bool, at: datetime, actor:
 
     ``key`` may be shortened to an unambiguous beginning. Raises NotFoundError.
     """
-    found = ledger.unknown(connection, key)
+    found = unknown.list_unknown(connection, key)
     if len(found) != 1:
         what = (
             f"{len(found)} unknown messages have a key that begins so." if found else "No unknown message has that key."
@@ -27,7 +27,7 @@ def settle(connection: Connection, key: str, *, sent: bool, at: datetime, actor:
         raise NotFoundError(what, where=f"message {key}", remedy="`noria messages unknown` lists them with their keys.")
     message = found[0]
     sent_at = (message.claimed_at or message.due_at) if sent else None
-    ledger.settle_unknown(connection, message.message_key, sent_at=sent_at, reason=reason)
+    unknown.settle(connection, message.message_key, sent_at=sent_at, reason=reason)
     state: Literal["sent", "failed"] = "sent" if sent else "failed"
     append(
         connection,

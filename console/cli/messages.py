@@ -9,7 +9,7 @@ import typer
 from console.cli.output import AsJson, answer, moment, number, say, table
 from console.cli.place import InWorkspace, operator
 from console.wiring import open_workspace
-from memory import ledger
+from memory import unknown as unknown_rows
 
 _SHOWN = 16
 
@@ -28,8 +28,8 @@ def unknown(
 ) -> None:
     """List messages that were in flight when a worker or a connection died."""
     with open_workspace(workspace) as opened, opened.store.read() as connection:
-        found = ledger.unknown(connection, limit=limit)
-        total = ledger.count_unknown(connection)
+        found = unknown_rows.list_unknown(connection, limit=limit)
+        total = unknown_rows.count(connection)
     rows = [
         [one.message_key[:_SHOWN], one.campaign_id, one.contact_id, moment(one.claimed_at), one.reason] for one in found
     ]

@@ -94,9 +94,6 @@ class Identities:
         """The columns of a contact that is not written yet, to be filled; None for one that is in the store."""
         return self._new[-contact_id - 1] if contact_id < 0 else None
 
-    def is_new(self, contact_id: int) -> bool:
-        return contact_id < 0
-
     def write(self) -> int:
         """Write new contacts, names, addresses and merges; returns how many contacts were created."""
         changed = [

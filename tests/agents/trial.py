@@ -12,7 +12,7 @@ from agents.desk import Desk, DeskSettings
 from agents.forecasting import store_forecast
 from agents.playbook import PACKAGED, Playbook, load_playbooks
 from agents.rules import RulesProvider
-from memory import campaigns, enrolments, proposals
+from memory import campaigns, proposals
 from memory.campaigns import Campaign, CampaignVersion, campaign_id_of
 from memory.clock import ManualClock
 from memory.enrolments import Enrolment
@@ -23,7 +23,7 @@ from memory.workspace import salt
 from tests import examples
 from tests.memory.builders import Row, as_rows, purchase
 from tests.policies.worlds import base_pack
-from tests.tools.scene import add_contacts
+from tests.tools.scene import add_contacts, write_enrolments
 
 START = examples.NOW
 PERIOD_DAYS = 28
@@ -98,7 +98,7 @@ def launch(
                 activated_at=starts_at,
             ),
         )
-        enrolments.enter(
+        write_enrolments(
             connection,
             [
                 Enrolment(

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Connection, delete, insert, update
 
-from memory import ledger
+from memory import ledger, unknown
 from memory.ledger import Message, Result, Verdict, message_key
 from memory.schema import campaigns, contacts, enrolments, messages, proposals
 from memory.store import Store
@@ -166,10 +166,10 @@ def test_a_provider_or_a_person_settles_an_unknown_message(opened: Store, sent_a
     with opened.write() as connection:
         one = take(connection, 1)[0]
         key = one.message_key
-        assert not ledger.settle_unknown(connection, key, sent_at=sent_at, reason="said so")
+        assert not unknown.settle(connection, key, sent_at=sent_at, reason="said so")
         judge(connection, [Verdict(message_id=one.message_id, state="unknown", due_at=AT)])
-        assert ledger.settle_unknown(connection, key, sent_at=sent_at, reason="said so")
-        assert not ledger.settle_unknown(connection, key, sent_at=sent_at, reason="said so")
+        assert unknown.settle(connection, key, sent_at=sent_at, reason="said so")
+        assert not unknown.settle(connection, key, sent_at=sent_at, reason="said so")
     assert states(opened)[1] == state
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,12 @@ from sqlalchemy import Connection, insert, select
 from memory import consents, ledger, proposals
 from memory.canonical import address_hash
 from memory.clock import Clock
+from memory.enrolments import Enrolment
 from memory.lake import Lake
 from memory.ledger import Reconciliation
 from memory.play import Goal, Play, Schedule
 from memory.proposal import ProposalStatus
-from memory.schema import contacts, messages
+from memory.schema import contacts, enrolments, messages
 from memory.steps import Copy, ExitStep, SendStep, WaitStep
 from memory.steps import Sequence as PlaySequence
 from memory.store import Store
@@ -173,6 +174,14 @@ def start(place: Workplace, wanted: Play, ids: Collection[int], *, proposal_id: 
     approve(place.store, wanted, proposal_id=proposal_id, at=place.clock.now())
     chosen: Any = Chosen(ids)
     return launch(place, proposal_id, features=chosen)
+
+
+def write_enrolments(connection: Connection, rows: Iterable[Enrolment]) -> None:
+    """Put contacts into a campaign as they are, past every door."""
+    values = [asdict(row) for row in rows]
+    for row in values:
+        del row["enrolment_id"]
+    connection.execute(insert(enrolments), values)
 
 
 def outbox(tmp_path: Path) -> dict[str, bytes]:

@@ -37,6 +37,7 @@ from tests.tools.scene import (
     reasons,
     start,
     workplace,
+    write_enrolments,
 )
 from tools.channels.channel import Outcome, Outgoing
 from tools.channels.smtp import SmtpChannel, SmtpServer
@@ -657,7 +658,7 @@ def _enrol_anyway(place: Workplace, proposal_id: str, contact_id: int) -> None:
             due_at=None,
             entered_at=at,
         )
-        enrolments.enter(connection, [row])
+        write_enrolments(connection, [row])
         inside = enrolments.last_entries(connection, campaign_id, [contact_id])[contact_id]
         first = message_at(inside, proposal.play, at, at)
         assert first is not None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from memory import ledger
+from memory import unknown
 from memory.clock import ManualClock
 from memory.errors import NotFoundError
 from memory.journal import entries
@@ -24,13 +24,13 @@ def place(any_store: Store, clock: ManualClock, tmp_path: Path) -> Workplace:
     add_contacts(place.store, [1, 2])
     start(place, play(), [1, 2])
     with place.store.write() as connection:
-        ledger.give_up(connection, at=clock.now(), reason="the worker fell silent")
+        unknown.give_up(connection, at=clock.now(), reason="the worker fell silent")
     return place
 
 
 def _key(place: Workplace) -> str:
     with place.store.read() as connection:
-        return ledger.unknown(connection)[0].message_key
+        return unknown.list_unknown(connection)[0].message_key
 
 
 @pytest.mark.parametrize(("sent", "state"), [(True, "sent"), (False, "failed")])

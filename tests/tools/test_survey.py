@@ -198,6 +198,21 @@ def test_columns_hold_what_is_gathered_for_each_contact_alone(place: Any) -> Non
                     assert seen.languages.values[seen.languages.codes[row]] == case.bindings.language
 
 
+def test_the_columns_are_such_that_every_set_form_can_judge_them(place: Any) -> None:
+    """Where one could not, each contact would be asked alone: as right, and twenty times as slow."""
+    ids = np.asarray([*IDS, *range(201, 211)])
+    pack, asked = base_pack(), 0
+    for wanted in PLAYS.values():
+        with place.store.read() as connection:
+            on = ground(place.store, wanted)
+            seen = survey(connection, ids, ground=on, named=RECORDS, records=LakeRecords(place.lake))
+        for rule, setting in pack.active:
+            if rule.sift is not None:
+                rule.sift(seen.table, setting.parameters, pack.context)
+                asked += 1
+    assert asked == 9 * len(PLAYS)
+
+
 def test_an_audience_is_who_the_gate_lets_pass_and_every_other_has_the_first_reason(place: Any) -> None:
     ids = [*IDS, *range(201, 211)]
     several = Counter[str]()
