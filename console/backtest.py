@@ -170,7 +170,7 @@ def _replay_messages(connection: Connection, past: Past, pack: Pack, since: date
             also_sent=left[contact_id],
             window_days=pack.cap.window_days,
         )
-        facts = _with_play(facts, plays[version], in_holdout=row["in_holdout"])
+        facts = _with_play(facts, plays[version], row)
         outside = in_programme_holdout(key, contact_id, programme_share, at)
         review = gate_message(replace(facts, in_programme_holdout=outside), pack)
         said = [one for one in review.findings if one.rule in REPLAYED]
@@ -182,16 +182,18 @@ def _replay_messages(connection: Connection, past: Past, pack: Pack, since: date
     return tally.result()
 
 
-def _with_play(facts: MessageFacts, play: Play, *, in_holdout: bool) -> MessageFacts:
-    schedule = play.schedule
+def _with_play(facts: MessageFacts, play: Play, row: Any) -> MessageFacts:
+    schedule, step = play.schedule, play.send(row["sequence_key"], row["step_key"])
     return replace(
         facts,
+        reaches_contact=row["channel"] != "audience",
+        takes_off=step is not None and step.takes_off,
         recent_purchase_days=play.limits.recent_purchase_days,
         hibernation_exempt=play.limits.hibernation_exempt,
         send_from_hour=schedule.send_from_hour,
         send_until_hour=schedule.send_until_hour,
         weekdays=schedule.weekdays,
-        in_holdout=in_holdout,
+        in_holdout=row["in_holdout"],
     )
 
 
@@ -221,11 +223,16 @@ def _replay_proposals(
     connection: Connection, opened: Workspace, pack: Pack, since: datetime, quality: Quality
 ) -> Replay:
     tally = _Tally()
+    average = _average_order(opened)
+    launched = {one.proposal_id for one in campaigns.list_campaigns(connection)}
     for stored in proposals.list_proposals(connection):
         proposal = stored.proposal
         if proposal.created_at < since:
             continue
-        facts = _proposal_facts(connection, opened, stored, quality)
+        facts = _proposal_facts(connection, opened, stored, quality, average)
+        if proposal.proposal_id in launched:
+            # Its own campaign came after it.
+            facts = replace(facts, times_run=times_run(connection, proposal.play.playbook) - 1)
         review = review_proposal(facts, pack)
         people = approvals_needed(facts, pack, review).people
         tally.add(
@@ -239,11 +246,10 @@ def _replay_proposals(
 
 
 def _proposal_facts(
-    connection: Connection, opened: Workspace, stored: StoredProposal, quality: Quality
+    connection: Connection, opened: Workspace, stored: StoredProposal, quality: Quality, average_order_cents: int | None
 ) -> ProposalFacts:
     proposal, play = stored.proposal, stored.proposal.play
     playbook = opened.playbooks.get(play.playbook)
-    own = [one for one in campaigns.list_campaigns(connection) if one.proposal_id == proposal.proposal_id]
     return ProposalFacts(
         play=play,
         now=proposal.created_at,
@@ -255,18 +261,20 @@ def _proposal_facts(
         offers=play.offers,
         codes_left={offer.offer_id: proposal.audience.treated for offer in play.offers},
         approved_facts=tuple(approved_facts(connection, proposal.created_at)),
-        reference_price_cents=_average_order(opened),
+        reference_price_cents=average_order_cents,
         standings=(),
         html_bytes=largest_html_bytes(play),
         cost_cents=proposal.cost_cents,
-        times_run=times_run(connection, play.playbook) - len(own),
+        times_run=times_run(connection, play.playbook),
         harmed_before=harmed_before(connection, play.playbook),
     )
 
 
 def _average_order(opened: Workspace) -> int | None:
-    average = opened.lake.connect().con.execute("SELECT avg(total_cents) FROM orders WHERE total_cents > 0").fetchall()
-    return round(average[0][0]) if average[0][0] is not None else None
+    engine = opened.lake.connect()
+    [(average,)] = engine.con.execute("SELECT avg(total_cents) FROM orders WHERE total_cents > 0").fetchall()
+    engine.disconnect()
+    return round(average) if average is not None else None
 
 
 def _ask(verdict: Verdict, people: int) -> str:

@@ -11,7 +11,7 @@ from memory.brand import Brand
 from memory.canonical import digest
 from memory.events import ORDER
 from memory.sequence_check import defects
-from memory.steps import EventName, Key, Language, PropertyFilter, SendStep, Sequence
+from memory.steps import OFF, EventName, Key, Language, PropertyFilter, SendStep, Sequence
 from memory.trigger import EventTrigger, OnceTrigger, Reentry, Trigger
 
 RecordKind = Literal["product", "category"]
@@ -212,6 +212,12 @@ class Play(_Frozen):
     def layout(self, step: SendStep) -> str:
         """The MJML source of a step's layout; empty where it has none."""
         return self.templates[step.template] if step.template else ""
+
+    def send(self, sequence_key: str, step_key: str) -> SendStep | None:
+        """The step that a row of the ledger carries out, or takes back; None where there is no such step."""
+        wanted = (sequence_key, step_key.removesuffix(OFF))
+        step = next((step for sequence, step in self.sends() if (sequence.key, step.key) == wanted), None)
+        return step.taken_back() if step is not None and step_key.endswith(OFF) else step
 
     def sends(self) -> list[tuple[Sequence, SendStep]]:
         """Every send step with the sequence it belongs to."""

@@ -25,7 +25,7 @@ from memory.play import Play
 from memory.schema import campaigns as campaign_rows
 from memory.schema import messages as message_rows
 from memory.standing import Standing
-from memory.steps import OFF, SendStep
+from memory.steps import SendStep
 from memory.workspace import read_switch, salt
 from policies.guardian import Review, gate_message
 from tools.channels.channel import Channel
@@ -161,7 +161,7 @@ def _claim(
             continue
         # What only takes somebody off promises nothing, so it does not fall with the offer either.
         play = version.play.model_copy(update={"offer": None}) if removing else version.play
-        step = _step(play, group[0])
+        step = play.send(group[0].sequence_key, group[0].step_key)
         if step is None:
             verdicts += [_ended(one, "no such step") for one in group]
             continue
@@ -386,12 +386,6 @@ def _by_step(found: Iterable[Message]) -> list[list[Message]]:
     for one in found:
         groups.setdefault((one.campaign_id, one.version, one.sequence_key, one.step_key), []).append(one)
     return list(groups.values())
-
-
-def _step(play: Play, message: Message) -> SendStep | None:
-    wanted = (message.sequence_key, message.step_key.removesuffix(OFF))
-    step = next((step for sequence, step in play.sends() if (sequence.key, step.key) == wanted), None)
-    return step.taken_back() if step is not None and message.is_removal else step
 
 
 def _has_other_channels(play: Play, message: Message) -> bool:

@@ -9,11 +9,21 @@ from typing import Any
 
 import pytest
 
+from console.backtest import _replay_messages
 from console.cli.policies import run_backtest
 from console.wiring import Workspace
+from memory import ledger
+from memory.clock import ManualClock
 from memory.errors import NotFoundError
+from memory.steps import ExitStep, Listing, SendStep, Sequence, WaitStep
+from memory.store import Store
 from memory.workspace import StoreClock
 from tests.console.conftest import BRIEF, run_in
+from tests.tools.scene import add_contacts, play, start, workplace
+from tools.channels.sandbox import SandboxChannel
+from tools.past import Past
+from tools.unsubscribe import opt_out
+from tools.worker import tick
 
 HEAD = "schema_version: 1\nname: own\nextends: base\nrules:\n"
 SINCE = ("--since", "2025-01-01")
@@ -102,3 +112,25 @@ def test_people_read_it_as_tables(sent: Path, capsys: pytest.CaptureFixture[str]
     told = capsys.readouterr().out
     assert "messages under base@" in told
     assert "would have been" in told
+
+
+def test_whoever_was_taken_off_an_audience_after_withdrawing_would_be_again(
+    store: Store, clock: ManualClock, tmp_path: Path
+) -> None:
+    channels: Any = {"audience": SandboxChannel(tmp_path / "outbox", "audience")}
+    place = workplace(store, clock, tmp_path, channels=channels)
+    add_contacts(store, [1], channel="audience")
+    listed = SendStep(key="list", channel="audience", listing=Listing(audience="carts"))
+    steps = (listed, WaitStep(key="wait", days=10), ExitStep(key="end"))
+    done = start(place, play(sequences=(Sequence(key="one", title="One", steps=steps, share=1),)), [1])
+    tick(place)
+    clock.advance(timedelta(hours=1))
+    with store.write() as connection:
+        opt_out(connection, 1, "audience", "the page", clock.now())
+    tick(place)
+    tick(place)
+    past = Past(store, place.lake, fallback_zone="Europe/Paris")
+    with store.read() as connection:
+        assert [one.step_key for one in ledger.of_campaign(connection, done.campaign_id)] == ["list", "list/off"]
+        found = _replay_messages(connection, past, place.pack, clock.now() - timedelta(days=1), 0)
+    assert found.changes == {"sent": 2}
