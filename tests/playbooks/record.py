@@ -1,10 +1,11 @@
-"""A small record of the past, and what the agents propose on it."""
+"""A record of the past, and what the agents propose on it."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from agents.planning import plan
 from memory import proposals
@@ -16,52 +17,42 @@ from tests.tools.scene import add_contacts
 
 EVERYBODY = range(1, 41)
 DAY = timedelta(days=1)
+Order = tuple[Row, list[Row]]
 
 
 def write_record(
-    folder: Path,
-    *,
-    events: Iterable[Row] = (),
-    days_ago: Mapping[int, Collection[int]] | None = None,
-    items: tuple[tuple[str, int], ...] = (("coffee", 2_000),),
+    folder: Path, *, events: Iterable[Row] = (), days_ago: Mapping[int, Collection[int]] | None = None
 ) -> None:
     """Forty contacts who consented; ``days_ago`` says when each of them ordered, without it once in the last year."""
-    turns = days_ago if days_ago is not None else {one: [40 + one * 5] for one in EVERYBODY}
     store = Store(f"sqlite:///{folder / 'store.db'}")
     store.migrate()
     add_contacts(store, EVERYBODY)
     store.close()
-    orders: list[Row] = []
-    lines: list[Row] = []
-    for one, days in turns.items():
-        for day in days:
-            order, its_lines = purchase(f"o{one}-{day}", one, NOW - timedelta(days=day, hours=one % 12), *items)
-            orders.append(order)
-            lines += its_lines
-    people: list[Row] = [
-        {
-            "contact_id": one,
-            "time_zone": "Europe/Paris",
-            "created_at": NOW - 400 * DAY,
-            "consent_email": "granted",
-            "consent_proof": True,
-        }
-        for one in EVERYBODY
+    turns = days_ago if days_ago is not None else {one: [40 + one * 5] for one in EVERYBODY}
+    orders = [
+        purchase(f"o{one}-{ago}", one, NOW - timedelta(days=ago, hours=one % 12), ("coffee", 2_000))
+        for one, days in turns.items()
+        for ago in days
     ]
-    products: list[Row] = [
-        {"product_id": f"product-{name}", "name": name.title(), "category": name, "price_cents": 1_500}
-        for name in ("coffee", "tea")
-    ]
-    write_lake(folder / "lake", contacts=people, orders=orders, lines=lines, products=products, events=list(events))
+    _write(folder, EVERYBODY, orders, events)
 
 
-def did(kind: str, who: Iterable[int], days_ago: int, **columns: object) -> list[Row]:
-    """An event of each of some contacts, at different hours of a day."""
-    return [
-        {"event_id": f"{kind}-{one}-{days_ago}", "contact_id": one, "kind": kind,
-         "at": NOW - timedelta(days=days_ago, hours=one % 12), **columns}
-        for one in who
-    ]  # fmt: skip
+def propose(
+    store: Store,
+    folder: Path,
+    playbook: str,
+    *,
+    contacts: Collection[int] = range(1, 161),
+    orders: Iterable[Order] = (),
+    events: Iterable[Row] = (),
+    sends: Iterable[Row] = (),
+    signal_at: datetime | None = None,
+) -> tuple[Proposal | None, str]:
+    """Let the rules plan with one playbook on such a record: its proposal, or why there is none."""
+    columns: dict[str, Any] = {} if signal_at is None else {"last_human_signal_at": signal_at}
+    add_contacts(store, contacts, **columns)
+    _write(folder, contacts, orders, events, sends)
+    return proposed(folder, playbook)
 
 
 def proposed(folder: Path, playbook: str) -> tuple[Proposal | None, str]:
@@ -71,3 +62,60 @@ def proposed(folder: Path, playbook: str) -> tuple[Proposal | None, str]:
         with world.store.read() as connection:
             found = proposals.list_proposals(connection)
     return (found[0].proposal, "") if found else (None, " ".join(one.sentence for one in result.withheld))
+
+
+def orders_of(contacts: Iterable[int], days_ago: Iterable[int], category: str = "coffee") -> list[Order]:
+    """Orders of each of some contacts, so many days before now."""
+    return [
+        purchase(f"o-{category}-{one}-{ago}", one, NOW - ago * DAY, (category, 2_000))
+        for one in contacts
+        for ago in days_ago
+    ]
+
+
+def did(kind: str, who: Iterable[int], *days_ago: int, **columns: object) -> list[Row]:
+    """Events of each of some contacts, so many days before now, at different hours of the day."""
+    return [
+        {"event_id": f"{kind}-{one}-{ago}", "contact_id": one, "kind": kind,
+         "at": NOW - timedelta(days=ago, hours=one % 12), **columns}
+        for one in who
+        for ago in days_ago
+    ]  # fmt: skip
+
+
+def sent_to(contacts: Iterable[int], days_ago: Iterable[int]) -> list[Row]:
+    """Messages that each of some contacts got, so many days before now."""
+    return [{"contact_id": one, "at": NOW - ago * DAY} for one in contacts for ago in days_ago]
+
+
+def _write(
+    folder: Path,
+    contacts: Iterable[int],
+    orders: Iterable[Order],
+    events: Iterable[Row],
+    sends: Iterable[Row] = (),
+) -> None:
+    pairs = list(orders)
+    people: list[Row] = [
+        {
+            "contact_id": one,
+            "time_zone": "Europe/Paris",
+            "created_at": NOW - 500 * DAY,
+            "consent_email": "granted",
+            "consent_proof": True,
+        }
+        for one in contacts
+    ]
+    products: list[Row] = [
+        {"product_id": f"product-{name}", "name": name.title(), "category": name, "price_cents": 1_500}
+        for name in ("coffee", "tea")
+    ]
+    write_lake(
+        folder / "lake",
+        contacts=people,
+        orders=[order for order, _ in pairs],
+        lines=[line for _, lines in pairs for line in lines],
+        events=list(events),
+        sends=list(sends),
+        products=products,
+    )

@@ -11,7 +11,7 @@ from memory.clock import ManualClock
 from memory.lake import LakeTable
 from memory.store import Store
 from tests.memory.builders import Row, as_rows
-from tests.playbooks.past import orders_of, propose
+from tests.playbooks.record import orders_of, propose
 from tests.playbooks.scene import DAY, HOUR, Shop, open_shop
 from tests.tools.scene import NOW, add_contacts
 from tools.unsubscribe import opt_out

@@ -15,7 +15,7 @@ from memory.lake import LakeTable
 from memory.play import Goal, Schedule
 from memory.store import Store
 from tests.memory.builders import Row, as_rows
-from tests.playbooks.past import happened, orders_of, propose
+from tests.playbooks.record import did, orders_of, propose
 from tests.playbooks.scene import DAY, HOUR, MINUTE, Shop, open_shop
 from tests.tools.scene import NOW, add_contacts
 from tools.unsubscribe import opt_out
@@ -44,7 +44,7 @@ def at_hour(contact: int, hour: int, times: int = 40) -> list[Row]:
 
 
 def looked(contact: int, product: str, days_ago: int = 2) -> list[Row]:
-    [event] = happened("view", [contact], [days_ago])
+    [event] = did("view", [contact], days_ago)
     return [{**event, "product_id": product}]
 
 

@@ -12,7 +12,7 @@ from memory.clock import ManualClock
 from memory.lake import LakeTable
 from memory.store import Store
 from tests.memory.builders import as_rows
-from tests.playbooks.past import happened, orders_of, propose
+from tests.playbooks.record import did, orders_of, propose
 from tests.playbooks.scene import DAY, HOUR, Shop, open_shop
 from tests.tools.scene import NOW, add_contacts
 from tools.unsubscribe import opt_out
@@ -161,7 +161,7 @@ def test_forms_in_the_record_lead_to_a_proposal(store: Store, tmp_path: Path) ->
         tmp_path,
         "nurture",
         orders=orders_of(range(81, 161), (30, 60, 200)),
-        events=happened("form", range(1, 81), (20, 70)),
+        events=did("form", range(1, 81), 20, 70),
     )
     assert proposal is not None, why
     assert proposal.play.trigger.kind == "event"

@@ -12,7 +12,7 @@ from memory.clock import ManualClock
 from memory.lake import LakeTable
 from memory.store import Store
 from tests.memory.builders import as_rows
-from tests.playbooks.past import happened, orders_of, propose, sent_to
+from tests.playbooks.record import did, orders_of, propose, sent_to
 from tests.playbooks.scene import DAY, HOUR, Shop, open_shop
 from tests.tools.scene import NOW, add_contacts
 from tools.unsubscribe import opt_out
@@ -40,7 +40,7 @@ def shop(store: Store, clock: ManualClock, tmp_path: Path) -> Shop:
     shop.place.lake.append(LakeTable.ORDERS, as_rows(LakeTable.ORDERS, orders), batch_id="orders")
     sends = sent_to((LATE, FRENCH, CLICKED, ON_TIME, TOO_LATE), (12,))
     shop.place.lake.append(LakeTable.SENDS, as_rows(LakeTable.SENDS, sends), batch_id="sends")
-    clicks = happened("click", (CLICKED,), (11,))
+    clicks = did("click", (CLICKED,), 11)
     shop.place.lake.append(LakeTable.EVENTS, as_rows(LakeTable.EVENTS, clicks), batch_id="clicks")
     return shop
 

@@ -13,7 +13,7 @@ from memory.clock import ManualClock
 from memory.lake import LakeTable
 from memory.store import Store
 from tests.memory.builders import as_rows
-from tests.playbooks.past import happened, orders_of, propose, sent_to
+from tests.playbooks.record import did, orders_of, propose, sent_to
 from tests.playbooks.scene import DAY, HOUR, Shop, open_shop
 from tests.policies.worlds import base_pack
 from tests.tools.scene import NOW, Chosen, add_contacts, play
@@ -28,7 +28,7 @@ def silence(shop: Shop, ids: Collection[int], *, seen: int = 200, sends: int = 6
     """A last visit so long ago, and messages without an answer since; as the lake knows it."""
     lake = shop.place.lake
     name = f"{min(ids)}"
-    lake.append(LakeTable.EVENTS, as_rows(LakeTable.EVENTS, happened("visit", ids, (seen,))), batch_id=f"e{name}")
+    lake.append(LakeTable.EVENTS, as_rows(LakeTable.EVENTS, did("visit", ids, seen)), batch_id=f"e{name}")
     rows = sent_to(ids, range(40, 40 + sends))
     lake.append(LakeTable.SENDS, as_rows(LakeTable.SENDS, rows), batch_id=f"s{name}")
 
@@ -143,7 +143,7 @@ def test_the_holdout_is_neither_asked_nor_marked(shop: Shop, store: Store) -> No
 def test_silent_contacts_lead_to_a_proposal_that_declares_the_exemption(store: Store, tmp_path: Path) -> None:
     everybody = range(1, 161)
     proposal, why = propose(
-        store, tmp_path, "sunset", orders=orders_of(everybody, (210, 240)), events=happened("visit", everybody, (200,)),
+        store, tmp_path, "sunset", orders=orders_of(everybody, (210, 240)), events=did("visit", everybody, 200),
         sends=sent_to(everybody, range(40, 46)), signal_at=LAST_SEEN,
     )  # fmt: skip
     assert proposal is not None, why
@@ -154,7 +154,7 @@ def test_silent_contacts_lead_to_a_proposal_that_declares_the_exemption(store: S
 def test_contacts_who_answered_lead_to_none(store: Store, tmp_path: Path) -> None:
     everybody = range(1, 161)
     proposal, why = propose(
-        store, tmp_path, "sunset", orders=orders_of(everybody, (210, 240)), events=happened("visit", everybody, (20,)),
+        store, tmp_path, "sunset", orders=orders_of(everybody, (210, 240)), events=did("visit", everybody, 20),
         sends=sent_to(everybody, range(40, 46)), signal_at=NOW - 20 * DAY,
     )  # fmt: skip
     assert proposal is None
