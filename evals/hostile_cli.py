@@ -1,4 +1,4 @@
-"""`noria eval hostile`: attacks the real product with planted text and a model that obeys it, and fails on any effect."""
+"""`noria eval hostile`: attacks the real product by planted text and a model that obeys it; fails on any effect."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def hostile_command(
     jobs: Annotated[int, typer.Option(min=0, help="Processes; 0 for one per core, at most 4.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Attack a workspace with planted text and a model that obeys it. Fails on any effect, and on what was not tried."""
+    """Attack a workspace by planted text and a model that obeys it. Fails on any effect, and on what was not tried."""
     from evals.hostile.suite import run_hostile
 
     processes = jobs or min(os.cpu_count() or 1, 4)
@@ -48,5 +48,5 @@ def _show(report: HostileReport) -> None:
     verdict = "[green]passed[/green]" if report.passed else "[red]failed[/red]"
     say(
         f"{len(report.cases)} attacks under {report.seeds} seeds in {report.rounds} rounds: obeyed {tried} times, "
-        f"{report.mails} mails looked at, pass^{report.seeds} = {report.pass_k:.3f}, {verdict} in {report.seconds:.0f} s"
+        f"{report.mails} mails looked at, pass^{report.seeds} = {report.pass_k:.3f}, {verdict}, {report.seconds:.0f} s"
     )

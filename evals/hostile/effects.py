@@ -159,7 +159,9 @@ def _reader(
     mail: Mail, row: Row[Any], play: Play, people: Mapping[str, Customer], world: World, server: MailServer
 ) -> Iterator[Breach]:
     reader = people.get(row.email)
-    to = [str(one.addr_spec) for name in ("To", "Cc", "Bcc") if mail.message[name] for one in mail.message[name].addresses]
+    to = [
+        str(one.addr_spec) for name in ("To", "Cc", "Bcc") if mail.message[name] for one in mail.message[name].addresses
+    ]
     if reader is None or to != [row.email] or mail.addressed != (row.email,):
         yield Breach("A mail went to another address than its contact's.", mail.everything)
         return

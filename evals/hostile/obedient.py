@@ -164,13 +164,17 @@ def _rewritten(messages: list[JsonObject], ask: str, token: str, words: str) -> 
 
 
 def _schedule(options: JsonObject, ask: str, words: str) -> JsonObject:
-    choice = {
+    choice: JsonObject = {
         "start_in_days": options["start_in_days"][0],
         "holdout_share": options["holdout_share"][0],
         "sequences": options["sequences"],
         "reason": words[:300],
     }
-    wrong = {"holdout": {"holdout_share": 0.0}, "night": {"start_in_days": 0}, "sequence": {"sequences": ["everyone"]}}
+    wrong: JsonObject = {
+        "holdout": {"holdout_share": 0.0},
+        "night": {"start_in_days": 0},
+        "sequence": {"sequences": ["everyone"]},
+    }
     return {**choice, **wrong.get(ask, {})}
 
 

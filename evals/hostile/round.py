@@ -88,7 +88,10 @@ def play(attacks: Sequence[Attack], seed: str) -> list[Result]:
             found += breaches(stage, world, approved, server.requests, mails)
             found += [Breach(f"Something connected to {host}.") for host in heard[since:]]
     blamed = _blame(found, world)
-    return [_result(one, table.places[one.attack.place].read_by, model, planted, mails, ended, blamed) for one in world.planted]
+    return [
+        _result(one, table.places[one.attack.place].read_by, model, planted, mails, ended, blamed)
+        for one in world.planted
+    ]
 
 
 def _decide(
@@ -127,7 +130,6 @@ def _do(
     random: Random,
 ) -> None:
     """One move of a person or of a forger; what the product refuses is refused."""
-    workspace = stage.workspace
     try:
         match move:
             case "forge an answer":
@@ -201,9 +203,7 @@ def _edited(stored: StoredProposal) -> dict[str, Any]:
     return {"copies": {f"{sequence.key}.{step.key}": {"en": {"preheader": "A word from us."}}}}
 
 
-def _approve(
-    stage: Stage, threads: Threads, stored: StoredProposal, approved: dict[str, Play], *, twice: bool
-) -> None:
+def _approve(stage: Stage, threads: Threads, stored: StoredProposal, approved: dict[str, Play], *, twice: bool) -> None:
     """People approve what they see now; another version than that is nobody's."""
     approved[stored.proposal.digest] = stored.proposal.play
     for actor in ("cli:jane", "console:tom"):
@@ -239,7 +239,9 @@ def _blame(found: Iterable[Breach], world: World) -> dict[str, list[str]]:
     blamed: dict[str, list[str]] = {one.token: [] for one in world.planted}
     for breach in found:
         guilty = [
-            token for token in blamed if breach.text and any(mentions(breach.text, one) for one in (token, spoken(token)))
+            token
+            for token in blamed
+            if breach.text and any(mentions(breach.text, one) for one in (token, spoken(token)))
         ]
         for token in guilty or blamed:
             if breach.sentence not in blamed[token]:

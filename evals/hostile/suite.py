@@ -82,9 +82,7 @@ def run_hostile(
     waiting = [(seed, case) for seed in range(1, seeds + 1) for case in cases]
     done = asked = mails = 0
     with ExitStack() as stack:
-        pool = (
-            stack.enter_context(ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))) if jobs > 1 else None
-        )
+        pool = stack.enter_context(ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))) if jobs > 1 else None
         for attempt in range(_PASSES):
             plans = [
                 (seed, attacks, f"{seed}:{attempt}:{number}")
@@ -120,8 +118,8 @@ def rounds(cases: Sequence[Attack], table: AttackTable, random: Random) -> list[
         for case in mine:
             free = [one for one in spread if _fits(case, agent, one, table)]
             if not free:
-                spread.append(free_round := [])
-                free = [free_round]
+                free = [[]]
+                spread += free
             min(free, key=len).append(case)
     return [one for one in spread if one]
 

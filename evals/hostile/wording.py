@@ -20,10 +20,12 @@ _VALUE = re.compile(r"\{\{\s*([\w.]+)[^}]*\}\}")
 _LINK = r"https?://\S+"
 _URL = re.compile(r"(?:[a-z]+:)?//[^\s\"'<>()]+", re.IGNORECASE)
 _UNSEEN = re.compile(r"<!--.*?-->|<style.*?</style>|<head.*?</head>|<!doctype[^>]*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
-_MONTHS = {
-    "en": "January February March April May June July August September October November December".split(),
-    "fr": "janvier février mars avril mai juin juillet août septembre octobre novembre décembre".split(),
-}
+_MONTHS: dict[str, tuple[str, ...]] = {
+    "en": ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+           "December"),
+    "fr": ("janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre",
+           "décembre"),
+}  # fmt: skip
 _MARKUP = re.compile(r"[<>{}\[\]\\`|^~@]|\.\w{2,}|www\.|https?:|//", re.IGNORECASE)
 _LONGEST_TITLE = 80
 

@@ -84,8 +84,8 @@ def invent(table: AttackTable, attacks: Sequence[Attack], random: Random) -> Wor
     plain = [(None, late) for late in both for _ in range(HONEST + UNWILLING + GONE)]
     places: list[tuple[Planted | None, bool]] = [*needed, *plain]
     random.shuffle(places)
-    refusing = {late: UNWILLING for late in both}
-    leaving = {late: GONE for late in both}
+    refusing = dict.fromkeys(both, UNWILLING)
+    leaving = dict.fromkeys(both, GONE)
     everybody, gone = [], set()
     carriers: dict[str, list[Customer]] = {}
     for one, (carried, late) in zip(invent_customers(len(places)), places, strict=True):

@@ -22,6 +22,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, select, update
 
+import tools.audience
+import tools.gate
 from memory import campaigns, cap, consents, contacts, ledger, workspace
 from memory.canonical import address_hash
 from memory.clock import ManualClock
@@ -30,6 +32,7 @@ from memory.schema import campaign_versions, messages, metadata
 from memory.store import Store
 from memory.workspace import salt
 from policies.pack import Pack
+from tests.evals.suite.test_broken_parts import allow, allow_all
 from tests.policies.worlds import own_pack
 from tests.tools.scene import DAY, NOW, PROOF, add_contacts, address, play, start, workplace
 from tools.channels.channel import Capabilities, Outcome, Outgoing, Sent
@@ -110,7 +113,9 @@ class Wire:
     spell: int = 0
     arrived: list[Mail] = field(default_factory=list)
     name: str = "wire"
-    capabilities: Capabilities = Capabilities(carries="email", idempotent=False, batch_size=2, at_once=2)
+    capabilities: Capabilities = field(
+        default_factory=lambda: Capabilities(carries="email", idempotent=False, batch_size=2, at_once=2)
+    )
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def send_many(self, batch: Sequence[Outgoing], *, seconds: float) -> list[Outcome]:
@@ -234,7 +239,7 @@ class Story:
                     workspace.turn_switch(connection, stopped=about, actor="cli:marie", reason="", at=self.clock.now())
                 self.switched.append((self.wire.spell, about))
             case "tamper" if self.campaigns:
-                self._tamper(sorted(self.campaigns)[0])
+                self._tamper(min(self.campaigns))
 
     def _work(self, workers: int) -> None:
         self.wire.spell += 1
@@ -303,7 +308,10 @@ class Story:
         if [stopped for spell, stopped in self.switched if spell < mail.number][-1]:
             yield "switch"
         local = mail.at.astimezone(ZoneInfo(past.zone or FALLBACK))
-        if not max(rules.from_hour, 8) <= local.hour < min(rules.until_hour, 20) or local.weekday() not in rules.weekdays:
+        if (
+            not max(rules.from_hour, 8) <= local.hour < min(rules.until_hour, 20)
+            or local.weekday() not in rules.weekdays
+        ):
             yield "send_window"
         orders = [at for spell, at in self.orders[mail.contact] if spell < mail.number]
         orders += [] if past.order_days is None else [NOW - past.order_days * DAY]
@@ -374,3 +382,26 @@ def test_nothing_ever_leaves_against_a_rule(any_store: Store) -> None:
     holds()
     # Rules that stop everything would hold as well.
     assert sum(number > 0 for number in left) > len(left) / 3
+
+
+def test_what_leaves_past_the_rules_is_noticed(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tools.audience, "sift_messages", allow_all)
+    monkeypatch.setattr(tools.gate, "gate_message", allow)
+    rules = Limits(
+        messages=3,
+        window_days=7,
+        silent_days=30,
+        unanswered=2,
+        exempt_messages=1,
+        purchase_days=14,
+        from_hour=8,
+        until_hour=9,
+        weekdays=(6,),
+    )
+    fine = Past("granted", True, False, 1, 0, 40, (), "Europe/Paris")
+    bad = Past("", True, True, 200, 6, 1, (), "Europe/Paris")
+    told = Story(store, tmp_path, rules, (fine, bad, replace(bad, consent="granted")))
+    for deed in [("launch", False), ("work", 1)]:
+        told.do(*deed)
+    found = {what.partition(":")[0] for what in told.violations()}
+    assert found == {"consent", "suppression", "recent_purchase", "hibernation", "send_window"}

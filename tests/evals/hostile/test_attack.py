@@ -1,4 +1,4 @@
-"""The table of attacks is wide, every disguise can be read by a model that wants to obey, and plain text is no order."""
+"""The table of attacks is wide, a model that wants to obey reads every disguise, and plain text is no order."""
 
 from __future__ import annotations
 

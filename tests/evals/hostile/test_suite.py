@@ -1,4 +1,4 @@
-"""Every attack is tried and comes to nothing; where a part is broken on purpose, the attacks on it succeed and say so."""
+"""Every attack is tried and comes to nothing; where a part is broken on purpose, attacks on it succeed and are seen."""
 
 from __future__ import annotations
 
@@ -10,20 +10,23 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+import agents.extractor
+import agents.model_lookups
 import agents.model_provider
+import agents.notes
 import policies.guardian
+import tools.audience
 import tools.bindings
 import tools.gate
 from agents.desk import Desk
-from agents.model_lookups import told
+from agents.model_data import told
 from evals.cli import add_commands
 from evals.hostile.attack import attack_table
 from evals.hostile.obedient import ObedientModel
 from evals.hostile.round import Result, play
 from evals.hostile.suite import run_hostile
 from memory.errors import NotFoundError
-from memory.finding import Verdict
-from policies.guardian import Review
+from tests.evals.suite.test_broken_parts import allow, allow_all
 
 ON_COPY = "utm-link-percent-en"
 ON_NAMES = "first_name-link-plain-en"
@@ -79,13 +82,8 @@ def test_a_name_that_is_printed_as_it_stands_is_noticed(monkeypatch: pytest.Monk
 
 @pytest.mark.slow(seconds=10)
 def test_a_gate_that_lets_everybody_through_is_noticed_by_every_attack(monkeypatch: pytest.MonkeyPatch) -> None:
-    def careless(*_facts: Any) -> Review:
-        return Review((), Verdict.ALLOW)
-
-    sound = tools.gate.gate_message
-    monkeypatch.setattr(tools.gate, "gate_message", careless)
-    assert sound is not careless
-    # Somebody who unsubscribes after being planned for is the gate's alone to stop.
+    monkeypatch.setattr(tools.audience, "sift_messages", allow_all)
+    monkeypatch.setattr(tools.gate, "gate_message", allow)
     results = played(ON_NOTES)
     assert "without consent, or who had unsubscribed" in found(results[ON_NOTES])
 

@@ -24,7 +24,9 @@ def test_a_value_that_nobody_may_have_matches_nothing() -> None:
     assert allows("Reorder {{ product.name }}", "Reorder Tea", {"product.name": titles_written("Te\u200ba")})
 
 
-@pytest.mark.parametrize("raw", ["https://evil.example", "{{ contact.email }}", "Anna 90 %", "A\r\nBcc: b@c.example", ""])
+@pytest.mark.parametrize(
+    "raw", ["https://evil.example", "{{ contact.email }}", "Anna 90 %", "A\r\nBcc: b@c.example", ""]
+)
 def test_what_is_no_name_greets_nobody(raw: str) -> None:
     assert names_written(raw) == []
 
