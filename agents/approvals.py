@@ -9,18 +9,18 @@ from sqlalchemy import Connection
 from agents.desk import Desk
 from memory import proposals
 from memory.finding import Verdict
-from memory.proposal import Decision
+from memory.proposal import LADDER, Decision
 from memory.proposals import WAITING, StoredProposal
 from policies.approval import approval_missing
 
 
 def approvals_that_count(connection: Connection, stored: StoredProposal, desk: Desk) -> list[Decision]:
-    """Approvals of exactly this version and digest by people whom the workspace knows."""
+    """Approvals of exactly this version and digest by people whom the workspace knows, or by the ladder."""
     proposal = stored.proposal
     return [
         decision
         for decision in proposals.approvals_for(connection, proposal.proposal_id, proposal.digest)
-        if decision.version == proposal.version and desk.knows(decision.actor)
+        if decision.version == proposal.version and (desk.knows(decision.actor) or decision.actor == LADDER)
     ]
 
 

@@ -11,7 +11,7 @@ from agents.graph import proposal_id_of
 from agents.handover import Draft, keep, newest
 from agents.provider import Analysis, Recall
 from agents.resume import PROPOSAL, Threads
-from memory import campaigns, proposals
+from memory import autonomy, campaigns, proposals
 from memory.canonical import digest
 from memory.errors import ConflictError, InvalidInputError
 from memory.play import Replacement
@@ -69,6 +69,8 @@ def propose_change(
             "expires_at": desk.clock.now() + timedelta(days=desk.settings.expires_days),
         }
     )
+    with desk.store.write() as connection:
+        autonomy.overrule(connection, before, "changed the campaign of", actor=actor, at=desk.clock.now())
     threads.start(thread_id, _first_state(desk, before, proposal, thread_id, actor))
     return proposal.proposal_id
 

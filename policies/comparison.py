@@ -38,6 +38,12 @@ class Change(BaseModel):
 
 STRICTER: Final[Mapping[str, Mapping[str, Direction]]] = {
     "approval": {
+        "one_person_from_contacts": "less",
+        "one_person_from_spend_cents": "less",
+        "one_person_from_discount_basis_points": "less",
+        "one_person_when_new": "more",
+        "raise_after_decisions": "more",
+        "remind_before_hours": "more",
         "two_people_from_contacts": "less",
         "two_people_from_spend_cents": "less",
         "two_people_from_discount_basis_points": "less",

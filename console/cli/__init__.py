@@ -7,6 +7,7 @@ import typer
 from console.cli import (
     alerts,
     audit,
+    autonomy,
     backup,
     briefs,
     campaigns,
@@ -41,6 +42,7 @@ for module in (
     audit,
     briefs,
     proposals,
+    autonomy,
     work,
     campaigns,
     alerts,

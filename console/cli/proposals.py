@@ -277,6 +277,9 @@ def print_proposal(stored: StoredProposal, said: list[Decision], previews: Seque
         needed += ", not the last editor alone"
     why = f" ({'; '.join(proposal.approvals.reasons)})" if proposal.approvals.reasons else ""
     say(f"[bold]Needs[/bold]        {needed}{quote(why)}, by {moment(proposal.expires_at)}")
+    if proposal.approvals.people == 1:
+        alone = "; ".join(proposal.approvals.asks_because) or "nobody would be asked"
+        say(f"[dim]             at auto: {quote(alone)}[/dim]")
     for author in proposal.authors:
         if author.note:
             say(f"[dim]{author.agent} worked with {author.provider}: {quote(author.note)}[/dim]")
