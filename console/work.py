@@ -116,6 +116,13 @@ def work(workspace: Workspace, threads: Threads, *, pause_seconds: float) -> Non
     for failure in recovery.found:
         _log.error("part failed", **failure.model_dump())
     while not stopping.is_set():
+        taking_up = Failures()
+        with taking_up("policy"):
+            if workspace.take_up_policy():
+                threads = Threads(workspace.desk, threads.checkpointer)
+                _log.info("policy taken up", policy=workspace.pack.version)
+        for failure in taking_up.found:
+            _log.error("part failed", **failure.model_dump())
         cycle, _ = work_safely(workspace, threads)
         stopped = {"sending_stopped": True} if cycle.switch.stopped else {}
         done = counts(cycle.tick)

@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from console.cli.output import AsJson, answer, moment, number, plain, quote, say, table
-from console.cli.place import InWorkspace
+from console.cli.place import InWorkspace, operator
 from console.packs import Shelf
 from console.wiring import PACKAGED_PLAYBOOKS, Workspace, nearest_workspace, open_workspace
-from memory.errors import NotFoundError
+from memory.errors import ConflictError, NotFoundError
 
 if TYPE_CHECKING:
     from console.backtest import Backtest
     from policies.comparison import Change
     from policies.explanation import Explanation
-    from policies.pack import Pack
     from policies.pack_cases import Tried
     from policies.soundness import Known
 
@@ -167,6 +166,7 @@ def diff(
     as_json: AsJson = False,
 ) -> None:
     """Print what becomes stricter and looser, and, in a workspace, which approvals the new pack would void."""
+    from console.activation import voided_by
     from policies.comparison import compare
 
     with open_shelf(workspace) as (shelf, opened):
@@ -181,6 +181,39 @@ def diff(
 
     value = {"old": before.version, "new": after.version, "changes": plain(changes), "voids": voided}
     answer(value, as_json=as_json, show=show)
+
+
+@commands.command()
+def activate(
+    pack: Annotated[str, typer.Argument(help="Name of the pack: packaged, or a file in packs/ without .yaml.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
+    workspace: InWorkspace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put a pack in force: list the approvals that fall, ask, then void them and set it in noria.toml."""
+    from console.activation import activate as put_in_force
+    from console.activation import foresee_activation
+
+    with open_workspace(workspace) as opened:
+        foreseen = foresee_activation(opened, pack)
+        tried, _ = try_pack(opened.packs, pack)
+        if failed := [one for one in tried if not one.passed]:
+            raise ConflictError(
+                f"{len(failed)} of its tests fail: {failed[0].case.rule}, {failed[0].case.title}.",
+                where=failed[0].where,
+                remedy=f"`noria policy test {pack}` tells all.",
+            )
+        if not as_json:
+            _show_changes(list(foreseen.changes), f"{foreseen.old} → {foreseen.new}")
+            _show_voided(foreseen.voids, foreseen.new)
+        if not yes and (as_json or not typer.confirm("Put it in force?")):
+            raise ConflictError("Nothing was changed.", where=f"pack {pack}", remedy="Say yes, or give --yes.")
+        done = put_in_force(opened, pack, operator())
+
+    def show() -> None:
+        say(f"[bold]{quote(done.new)}[/bold] is in force. Workers take it up in their next round.")
+
+    answer(done, as_json=as_json, show=show)
 
 
 @commands.command("backtest")
@@ -217,30 +250,6 @@ def try_pack(shelf: Shelf, name: str) -> tuple[list[Tried], list[str]]:
         tried += [one for one in (cases.run(pack) if cases else []) if one.case.rule in same]
     sets = [str(one) for one in read_yaml(mine.text, where=str(mine.path)).data.get("rules") or {}]
     return tried, own.unpaired(sets) if own else sets
-
-
-def voided_by(opened: Workspace, pack: Pack) -> dict[str, list[str]]:
-    """Ids of proposals whose approval would no longer count, and of campaigns that would wait for a new one."""
-    from memory import campaigns, proposals
-    from memory.proposal import ProposalStatus as Status
-
-    with opened.store.read() as connection:
-        waiting = proposals.list_proposals(
-            connection, [Status.QUEUED, Status.OPEN, Status.ASKED, Status.APPROVED, Status.LAUNCHING]
-        )
-        other = [one for one in waiting if one.proposal.play.policy_version != pack.version]
-        live = campaigns.list_campaigns(connection, ["live", "paused"])
-        held = [
-            one.campaign_id
-            for one in live
-            if campaigns.get_version(connection, one.campaign_id, one.version).policy_version != pack.version
-        ]
-    approved = {Status.APPROVED, Status.LAUNCHING}
-    return {
-        "approved": [one.proposal.proposal_id for one in other if one.status in approved],
-        "waiting": [one.proposal.proposal_id for one in other if one.status not in approved],
-        "campaigns": held,
-    }
 
 
 @contextmanager
