@@ -64,17 +64,22 @@ def foresee_activation(opened: Workspace, name: str) -> Activation:
             where=f"{problems[0].file}, line {problems[0].line}",
             remedy=f"`noria policy check {name}` tells all.",
         )
+    return foresee(opened, pack)
+
+
+def foresee(opened: Workspace, pack: Pack) -> Activation:
+    """What changes, and what falls, if this pack took the place of the one in force."""
+    old = opened.pack
     return Activation(
         old=old.version, new=pack.version, changes=tuple(compare(old, pack)), voids=voided_by(opened, pack)
     )
 
 
-def activate(opened: Workspace, name: str, actor: str) -> Activation:
-    """Put a pack in force and void what was approved or waits under another; workers take it up in their next round.
+def put_in_force(opened: Workspace, name: str, found: Activation, actor: str) -> None:
+    """Set a pack and void what was approved or waits under another; workers take it up in their next round.
 
     Messages of running campaigns hold by themselves until people approve them again.
     """
-    found = foresee_activation(opened, name)
     # The setting first: whatever is cut off after it, the door voids for the same reason.
     set_pack(opened.folder / SETTINGS_FILE, name)
     at = opened.clock.now()
@@ -93,7 +98,6 @@ def activate(opened: Workspace, name: str, actor: str) -> Activation:
             subject=found.new,
             payload={"from": found.old, "voided": found.voids},
         )
-    return found
 
 
 def voided_by(opened: Workspace, pack: Pack) -> dict[str, list[str]]:

@@ -279,6 +279,7 @@ class Workspace:
                 open_limit=self.settings.review.open_proposals,
                 message_cost_micros=self.settings.channel.message_cost_micros,
                 expires_days=self.settings.review.expires_after_days,
+                roles=self.settings.roles,
                 sandbox=self.settings.sandbox and not self.settings.reaches_people,
                 critic=bool(self.settings.model and self.settings.model.critic),
             ),

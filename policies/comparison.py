@@ -48,6 +48,7 @@ STRICTER: Final[Mapping[str, Mapping[str, Direction]]] = {
         "two_people_from_spend_cents": "less",
         "two_people_from_discount_basis_points": "less",
         "two_people_when_new_from_contacts": "less",
+        "admin_among_two": "more",
         "two_people_when_held": "more",
         "two_people_when_harmed": "more",
     },
@@ -92,7 +93,7 @@ STRICTER: Final[Mapping[str, Mapping[str, Direction]]] = {
     ),
     "holdout": {"minimum_share": "more", "maximum_share": "less"},
     "identity": {"free_mail_domains": "more"},
-    "claims": {"urgency_needs_fact": "more"},
+    "claims": {"urgency_needs_fact": "more", "banned_words": "more"},
     "subject": {"maximum_exclamation_marks": "less", "maximum_capitals_share": "less"},
     "language": {"minimum_marker_words": "less"},
     "length": {

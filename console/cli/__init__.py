@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from console.cli import (
+    adoption,
     alerts,
     audit,
     autonomy,
@@ -52,6 +53,7 @@ for module in (
     contacts,
     playbooks,
     policies,
+    adoption,
     journal,
     switch,
     doctor,

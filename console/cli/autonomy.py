@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from console.cli.output import AsJson, answer, moment, plain, quote, say, table
-from console.cli.place import InWorkspace, operator
+from console.cli.place import InWorkspace, as_role, operator
 from console.wiring import open_workspace
 from memory.autonomy import KINDS, Kind, Level, Rung
 
@@ -67,12 +67,10 @@ def raise_kind(
     from tools.autonomy import raise_level
 
     with open_workspace(workspace) as opened:
-        pack, at = opened.pack, opened.clock.now()
+        actor, pack, at = as_role(opened, "admin"), opened.pack, opened.clock.now()
         with opened.store.write() as connection:
             record = record_of(connection, pack, kind)
-            found = raise_level(
-                connection, kind, level, actor=operator(), reason=reason, record=as_evidence(record), at=at
-            )
+            found = raise_level(connection, kind, level, actor=actor, reason=reason, record=as_evidence(record), at=at)
 
     def show() -> None:
         _show(found)

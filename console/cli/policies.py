@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from console.cli.output import AsJson, answer, moment, number, plain, quote, say, table
-from console.cli.place import InWorkspace, operator
+from console.cli.place import InWorkspace, as_role
 from console.packs import Shelf
 from console.wiring import PACKAGED_PLAYBOOKS, Workspace, nearest_workspace, open_workspace
 from memory.errors import ConflictError, NotFoundError
 
 if TYPE_CHECKING:
+    from console.activation import Activation
     from console.backtest import Backtest
     from policies.comparison import Change
     from policies.explanation import Explanation
@@ -191,10 +192,10 @@ def activate(
     as_json: AsJson = False,
 ) -> None:
     """Put a pack in force: list the approvals that fall, ask, then void them and set it in noria.toml."""
-    from console.activation import activate as put_in_force
-    from console.activation import foresee_activation
+    from console.activation import foresee_activation, put_in_force
 
     with open_workspace(workspace) as opened:
+        actor = as_role(opened, "admin")
         foreseen = foresee_activation(opened, pack)
         tried, _ = try_pack(opened.packs, pack)
         if failed := [one for one in tried if not one.passed]:
@@ -203,17 +204,13 @@ def activate(
                 where=failed[0].where,
                 remedy=f"`noria policy test {pack}` tells all.",
             )
-        if not as_json:
-            _show_changes(list(foreseen.changes), f"{foreseen.old} → {foreseen.new}")
-            _show_voided(foreseen.voids, foreseen.new)
-        if not yes and (as_json or not typer.confirm("Put it in force?")):
-            raise ConflictError("Nothing was changed.", where=f"pack {pack}", remedy="Say yes, or give --yes.")
-        done = put_in_force(opened, pack, operator())
+        agree(foreseen, pack, yes=yes, as_json=as_json)
+        put_in_force(opened, pack, foreseen, actor)
 
     def show() -> None:
-        say(f"[bold]{quote(done.new)}[/bold] is in force. Workers take it up in their next round.")
+        say(f"[bold]{quote(foreseen.new)}[/bold] is in force. Workers take it up in their next round.")
 
-    answer(done, as_json=as_json, show=show)
+    answer(foreseen, as_json=as_json, show=show)
 
 
 @commands.command("backtest")
@@ -228,7 +225,7 @@ def run_backtest(
 
     with open_workspace(workspace) as opened:
         found = backtest(opened, opened.packs.read(pack), since.replace(tzinfo=UTC))
-    answer(found, as_json=as_json, show=lambda: _show_backtest(found))
+    answer(found, as_json=as_json, show=lambda: show_backtest(found))
 
 
 def try_pack(shelf: Shelf, name: str) -> tuple[list[Tried], list[str]]:
@@ -250,6 +247,15 @@ def try_pack(shelf: Shelf, name: str) -> tuple[list[Tried], list[str]]:
         tried += [one for one in (cases.run(pack) if cases else []) if one.case.rule in same]
     sets = [str(one) for one in read_yaml(mine.text, where=str(mine.path)).data.get("rules") or {}]
     return tried, own.unpaired(sets) if own else sets
+
+
+def agree(foreseen: Activation, pack: str, *, yes: bool, as_json: bool) -> None:
+    """Show what another policy would change and void, and go on only with a yes. Raises ConflictError."""
+    if not as_json:
+        _show_changes(list(foreseen.changes), f"{foreseen.old} → {foreseen.new}")
+        _show_voided(foreseen.voids, foreseen.new)
+    if not yes and (as_json or not typer.confirm("Put it in force?")):
+        raise ConflictError("Nothing was changed.", where=f"pack {pack}", remedy="Say yes, or give --yes.")
 
 
 @contextmanager
@@ -330,7 +336,7 @@ def _told(old: object, new: object) -> str:
     return "; ".join(f"{word} {_shown(part)}" for word, part in (("with", comes), ("without", goes)) if part)
 
 
-def _show_backtest(found: Backtest) -> None:
+def show_backtest(found: Backtest) -> None:
     for what, replay in (("messages", found.messages), ("proposals", found.proposals)):
         say(f"[bold]{number(replay.looked_at)} {what} under {quote(found.pack)}[/bold]")
         table("", ["what it was → would have been", what], list(replay.changes.items()), numbers=[1])

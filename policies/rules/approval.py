@@ -27,6 +27,8 @@ class ApprovalLimits(Parameters):
     two_people_from_discount_basis_points: int = Field(default=2_000, ge=1, le=10_000)
     two_people_when_new_from_contacts: int = Field(default=2_500, ge=1)
     """For a playbook that never ran before."""
+    admin_among_two: bool = False
+    """Where two are asked, one of them has to have the role "admin"."""
     two_people_when_held: bool = True
     """When a rule holds the proposal, or asks for a look."""
     two_people_when_harmed: bool = True
