@@ -36,6 +36,7 @@ _LARGE: Final = re.compile(
     r"(?:too|trop) (?:large|big|wide|grand)|(?:too many|trop de) (?:people|contacts|customers|monde|clients)",
     re.IGNORECASE,
 )
+_TAG: Final = re.compile(r"{[{%].*?[%}]}")
 _BEFORE: Final = re.compile(r"(?:before|earlier than|avant)\s+(\d{1,2})\b", re.IGNORECASE)
 _AFTER: Final = re.compile(r"(?:after|later than|après)\s+(\d{1,2})\b", re.IGNORECASE)
 _QUOTED: Final = re.compile(r"[“\"«']\s*([^“”\"«»']{2,40}?)\s*[”\"»']")
@@ -241,10 +242,10 @@ def _of_size(reachable: int) -> dict[str, Any]:
 
 
 def _words_of(play: Play) -> str:
+    """What its messages say, without the bindings that are filled in at the send."""
     copies = [copy for _, step in play.sends() for copy in step.copies.values()]
-    return " ".join(
-        text for copy in copies for text in (copy.subject, copy.headline, *copy.body, copy.button)
-    ).casefold()
+    texts = [text for copy in copies for text in (copy.subject, copy.headline, *copy.body, copy.button)]
+    return _TAG.sub(" ", " ".join(texts)).casefold()
 
 
 def _past(connection: Connection, made: list[Proposal], now: Pack, then: Pack, rule: str) -> Past:
