@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import tomllib
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 from memory.errors import ConfigurationError
 from memory.steps import Channel
+from policies.roles import Role
 
 SETTINGS_FILE = "noria.toml"
 SECRETS_FILE = "secrets.toml"
@@ -220,6 +222,8 @@ class Settings(_Section):
     review: ReviewSettings = ReviewSettings()
     work: WorkSettings = WorkSettings()
     tracking: TrackingSettings = TrackingSettings()
+    roles: dict[str, Role] = {}
+    """What each person may do, by identity; empty lets everybody do everything."""
 
     @property
     def reaches_people(self) -> bool:
@@ -245,6 +249,15 @@ class Settings(_Section):
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ValueError(f"there is no time zone {value}; write it like Europe/Paris") from error
+        return value
+
+    @field_validator("roles")
+    @classmethod
+    def _someone_governs(cls, value: dict[str, Role]) -> dict[str, Role]:
+        if wrong := [one for one in value if not re.match(r"(cli|console):.", one)]:
+            raise ValueError(f"{wrong[0]} is no identity; write it like cli:marie or console:marie")
+        if value and "admin" not in value.values():
+            raise ValueError("somebody has to be an admin, or nobody could put a policy in force")
         return value
 
     @field_validator("public_url")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 from sqlalchemy import Connection, select
 
+from memory.autonomy import Kind, kind_of
 from memory.canonical import digest
 from memory.journal import append
+from memory.proposal import Proposal
 from memory.schema import campaigns, forecast_scores, forecasts, proposals
 from memory.store import upsert
 
@@ -96,3 +99,15 @@ def scores(connection: Connection) -> list[dict[str, Any]]:
     """Every score so far, oldest first."""
     query = select(forecast_scores.c.body).order_by(forecast_scores.c.scored_at, forecast_scores.c.forecast_id)
     return list(connection.execute(query).scalars())
+
+
+def newest_scores(connection: Connection, kind: Kind, limit: int) -> list[dict[str, Any]]:
+    """The newest scores of forecasts about one kind of action, newest first."""
+    query = (
+        select(forecast_scores.c.body, proposals.c.body.label("proposal"))
+        .join(forecasts, forecasts.c.forecast_id == forecast_scores.c.forecast_id)
+        .join(proposals, proposals.c.proposal_id == forecasts.c.proposal_id)
+        .order_by(forecast_scores.c.scored_at.desc(), forecast_scores.c.forecast_id)
+    )
+    found = (row.body for row in connection.execute(query) if kind_of(Proposal.model_validate(row.proposal)) == kind)
+    return list(islice(found, limit))

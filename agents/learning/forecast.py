@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from scipy.special import expit, logit, ndtr, ndtri
+from scipy.stats import binom
 
 from agents.learning.counts import Frozen, MeasurementError
 from agents.learning.intervals import Effect, critical_value
@@ -227,6 +228,17 @@ def track_record(scores: Sequence[ForecastScore]) -> Record:
         else None,
         recalibration=_recalibration(scores) if n >= RECALIBRATE_FROM else None,
     )
+
+
+def is_calibrated(record: Record) -> bool | None:
+    """Whether outcomes lay in the 80 % intervals about as often as promised; None while there are too few to say.
+
+    False where so few hits would come in less than one of twenty records of honest forecasts (binomial, one-sided):
+    intervals that are too wide promise too little, and harm nobody.
+    """
+    if record.covered_80 is None:
+        return None
+    return bool(binom.cdf(round(record.covered_80 * record.forecasts), record.forecasts, 0.8) >= 0.05)
 
 
 def recalibrated(prior: Prior, recalibration: Recalibration | None) -> Prior:

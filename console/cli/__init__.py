@@ -5,8 +5,10 @@ from __future__ import annotations
 import typer
 
 from console.cli import (
+    adoption,
     alerts,
     audit,
+    autonomy,
     backup,
     briefs,
     campaigns,
@@ -43,6 +45,7 @@ for module in (
     audit,
     briefs,
     proposals,
+    autonomy,
     work,
     campaigns,
     readout,
@@ -54,6 +57,7 @@ for module in (
     contacts,
     playbooks,
     policies,
+    adoption,
     journal,
     switch,
     doctor,

@@ -96,6 +96,9 @@ def edit(
     offer: Annotated[str | None, typer.Option(help="Id of an approved offer; empty takes the offer out.")] = None,
     per_day: Annotated[int | None, typer.Option(min=1, help="Contacts that may enter per day.")] = None,
     file: Annotated[Path | None, typer.Option(help="YAML or JSON file with the changes.", exists=True)] = None,
+    renew: Annotated[
+        bool, typer.Option("--renew", help="Change nothing: have it approved again under the policy in force.")
+    ] = False,
     move: Annotated[
         bool, typer.Option("--move/--stay", help="Whether contacts in flight go on in the new version.")
     ] = False,
@@ -106,7 +109,7 @@ def edit(
     from agents.change import propose_change
 
     given = {"offer_id": offer, "contacts_per_day": per_day}
-    changes = read_edit(file, text or [], given, where="campaigns edit")
+    changes = {} if renew else read_edit(file, text or [], given, where="campaigns edit")
     with open_workspace(workspace) as opened, opened.threads() as threads:
         proposal_id = propose_change(
             threads, campaign_id, changes, in_flight="move" if move else "stay", actor=operator()

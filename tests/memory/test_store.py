@@ -7,14 +7,17 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import insert, inspect, select, text
 
+import memory
 from memory.errors import NewerStoreError, StoreError
-from memory.schema import contacts, from_micros, metadata, to_micros, workspace
+from memory.schema import contacts, from_micros, metadata, proposals, to_micros, workspace
 from memory.store import Store, upsert
 
 
@@ -32,6 +35,26 @@ def test_migrating_twice_changes_nothing(any_store: Store) -> None:
     assert any_store.is_migrated
     with any_store.read() as connection:
         assert connection.execute(select(workspace.c.value)).scalar_one() == "kept"
+
+
+def test_an_upgrade_writes_down_who_answers_for_a_proposal(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'store.db'}")
+    config = Config()
+    config.set_main_option("script_location", str(Path(memory.__file__).parent / "migrations"))
+    with store.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0006")
+        connection.execute(
+            text(
+                "INSERT INTO proposals (proposal_id, version, thread_id, kind, playbook, status, digest, body,"
+                " created_at, updated_at, expires_at) VALUES ('p1', 1, 't', 'launch_campaign', 'win_back', 'open',"
+                """ 'd', '{"play": {"owner": "marie"}}', 0, 0, 0)"""
+            )
+        )
+    store.migrate()
+    with store.read() as connection:
+        assert connection.execute(select(proposals.c.owner)).scalar_one() == "marie"
+    store.close()
 
 
 def test_a_store_of_a_newer_release_is_refused(any_store: Store) -> None:
