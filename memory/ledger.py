@@ -356,8 +356,16 @@ def record(connection: Connection, results: Sequence[Result], *, token: str) -> 
 
 def cancel(connection: Connection, where: ColumnElement[bool], reason: str) -> list[Message]:
     """Suppress everything planned that matches, but no removal; what is already claimed is in flight and stays."""
-    wanted = and_(messages.c.state == "planned", where, ~_takes_off())
-    query = select(messages).where(wanted).order_by(messages.c.message_id)
+    return _suppress(connection, and_(where, ~_takes_off()), reason)
+
+
+def cancel_removals(connection: Connection, where: ColumnElement[bool], reason: str) -> list[Message]:
+    """Suppress the planned removals that match: somebody else has taken the contacts off."""
+    return _suppress(connection, and_(where, _takes_off()), reason)
+
+
+def _suppress(connection: Connection, where: ColumnElement[bool], reason: str) -> list[Message]:
+    query = select(messages).where(messages.c.state == "planned", where).order_by(messages.c.message_id)
     found = [message_of(row) for row in connection.execute(query.with_for_update())]
     for chunk in chunks([row.message_id for row in found]):
         connection.execute(
