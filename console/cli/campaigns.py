@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,7 @@ from console.wiring import open_workspace
 from memory import campaigns as campaign_rows
 from memory import ledger, proposals, readouts
 from memory.campaigns import Campaign
-from tools import campaign
+from tools import campaign, renewal
 
 PROGRAMME = "programme"
 
@@ -82,6 +83,31 @@ def resume(
 ) -> None:
     """Let a paused campaign go on, if it still is what was approved."""
     _steer(campaign.resume, campaign_id, reason, workspace, as_json=as_json)
+
+
+@commands.command()
+def renew(
+    campaign_id: CampaignId,
+    until: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Next review date, as 2026-01-31.")],
+    reason: Annotated[str, typer.Option("--reason", "-r", help="What speaks for it; it goes into the journal.")],
+    workspace: InWorkspace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let a campaign run until another review date, also one that paused because nothing shows that it works."""
+    with open_workspace(workspace) as opened, opened.store.write() as connection:
+        now, day = opened.clock.now(), until.replace(tzinfo=UTC)
+        found = renewal.renew(connection, opened.pack, campaign_id, until=day, at=now, actor=operator(), reason=reason)
+
+    def show() -> None:
+        say(
+            f"{quote(found.name)} ({found.campaign_id}) is [bold]{found.status}[/bold] until {moment(found.review_at)}."
+        )
+
+    answer(
+        {"campaign_id": found.campaign_id, "status": found.status, "review_at": found.review_at.isoformat()},
+        as_json=as_json,
+        show=show,
+    )
 
 
 @commands.command()

@@ -44,6 +44,10 @@ def work(
             )
         say(f"{len(cycle.decided)} decisions acted on, {len(cycle.readouts)} read-outs, {len(cycle.expired)} expired.")
         say(", ".join(f"{name}: {count}" for name, count in done.items()) or "Nothing was due.")
+        if cycle.paused:
+            say(
+                f"[yellow]{len(cycle.paused)} campaigns paused[/yellow]: nothing shows that they work (`noria alerts`)."
+            )
         for one in failures:
             said = " ".join(filter(None, (one.what, one.remedy)))
             say(f"[red]failed[/red] {quote(one.part)}: {quote(one.error)} {quote(one.where)} {quote(said)}")

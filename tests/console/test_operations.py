@@ -16,6 +16,7 @@ from memory.schema import messages
 from memory.steps import AlertStep, ExitStep, Sequence
 from memory.trigger import ApiTrigger
 from tests.console.conftest import BRIEF, Run, run_in
+from tests.console.test_commands import pass_days
 from tests.tools.scene import approve, play, step
 
 
@@ -110,6 +111,19 @@ def test_contacts_called_in_get_their_mail_and_a_person_a_task(shop: Path, run: 
     with pytest.raises(ConflictError):
         run("alerts", "done", str(first["alert_id"]))
     assert run("journal", "verify")["intact"]
+
+
+def test_a_campaign_past_its_review_date_waits_until_it_is_renewed(shop: Path, run: Run, called: str) -> None:
+    pass_days(shop, 30)
+    worked = run("work", "--once")
+    assert worked["paused"] == [called]
+    [alert] = run("alerts")
+    assert "campaigns renew" in alert["task"]["en"]
+    with pytest.raises(ConflictError, match="lapsed"):
+        run("campaigns", "resume", called)
+    done = run("campaigns", "renew", called, "--until", "2025-05-01", "--reason", "the sale is in April")
+    assert (done["status"], done["review_at"]) == ("live", "2025-05-01T00:00:00+00:00")
+    assert run("alerts") == run("work", "--once")["paused"] == []
 
 
 def test_a_call_with_a_strangers_name_calls_nobody(run: Run, called: str) -> None:
