@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +133,32 @@ def test_a_call_with_a_strangers_name_calls_nobody(run: Run, called: str) -> Non
         run("campaigns", "enrol", called, "person2@example.com", "nobody@example.com")
     run("work", "--once")
     assert run("campaigns")["campaigns"][0]["treated"] == 0
+
+
+def test_journal_and_verdicts_are_handed_out_for_others_to_check(
+    shop: Path, run: Run, called: str, tmp_path: Path
+) -> None:
+    run("campaigns", "enrol", called, "person2@example.com")
+    run("work", "--once")
+    run("work", "--once")
+    file = tmp_path / "journal.jsonl"
+    done = run("journal", "export", "--out", str(file))
+    lines = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    told = [line for line in lines if line["type"] == "journal"]
+    [verdict] = [line for line in lines if line["type"] == "verdict"]
+    assert (done["lines"], done["verdicts"]) == (len(told), 1)
+    previous = "0" * 64
+    for line in told:
+        names = ("seq", "at_micros", "actor", "action", "subject", "payload", "previous_hash")
+        text = json.dumps([line[name] for name in names], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        assert line["previous_hash"] == previous
+        assert line["hash"] == (previous := hashlib.sha256(text.encode()).hexdigest())
+    assert verdict["chunk"] in [line["payload"].get("verdicts") for line in told]
+    assert (verdict["judged"], "person2" in file.read_text("utf-8")) == ("claimed", False)
+    assert run("journal", "verify")["verdicts"]["broken"] == []
+    with open_workspace(shop) as opened, opened.store.write() as connection:
+        connection.execute(update(messages).values(judged="suppressed consent"))
+    assert run("journal", "verify", fails=True)["intact"]
 
 
 @pytest.mark.slow
