@@ -21,6 +21,7 @@ from memory.play import Play
 from memory.proposals import StoredProposal
 from memory.quality import Quality, assess
 from memory.schema import enrolments, messages
+from memory.steps import REACHING
 from memory.workspace import salt
 from policies.approval import approvals_needed
 from policies.facts import MessageFacts, ProposalFacts
@@ -176,7 +177,7 @@ def _replay_messages(connection: Connection, past: Past, pack: Pack, since: date
         said = [one for one in review.findings if one.rule in REPLAYED]
         said += [one for one in recorded if one.rule not in REPLAYED and not _left(row)]
         verdict = strongest(said)
-        if verdict is Verdict.ALLOW and row["purpose"] == "marketing" and row["channel"] != "audience":
+        if verdict is Verdict.ALLOW and row["purpose"] == "marketing" and row["channel"] in REACHING:
             left[contact_id].append(at)
         tally.add(subject, at, _was(row), _told(verdict, row), said)
     return tally.result()
@@ -186,8 +187,8 @@ def _with_play(facts: MessageFacts, play: Play, row: Any) -> MessageFacts:
     schedule, step = play.schedule, play.send(row["sequence_key"], row["step_key"])
     return replace(
         facts,
-        reaches_contact=row["channel"] != "audience",
-        takes_off=step is not None and step.takes_off,
+        reaches_contact=row["channel"] in REACHING,
+        takes_off=step is not None and step.needs_no_leave,
         recent_purchase_days=play.limits.recent_purchase_days,
         hibernation_exempt=play.limits.hibernation_exempt,
         send_from_hour=schedule.send_from_hour,

@@ -20,7 +20,12 @@ from memory.steps import Channel
 
 SETTINGS_FILE = "noria.toml"
 SECRETS_FILE = "secrets.toml"
-CHANNEL_SECRETS = {"email": "NORIA_EMAIL_SECRET", "sms": "NORIA_SMS_SECRET", "audience": "NORIA_AUDIENCE_SECRET"}
+CHANNEL_SECRETS = {
+    "email": "NORIA_EMAIL_SECRET",
+    "sms": "NORIA_SMS_SECRET",
+    "audience": "NORIA_AUDIENCE_SECRET",
+    "crm": "NORIA_CRM_SECRET",
+}
 """What signs the messages of an HTTP channel."""
 SECRET_NAMES = (
     "NORIA_STORE_URL",
@@ -135,7 +140,7 @@ class ChannelSettings(_Way):
 
 
 class OtherChannel(_Way):
-    """How text messages, or lines to advertising audiences, leave: into files, or to an endpoint."""
+    """How text messages, or lines to advertising audiences or to the CRM, leave: into files, or to an endpoint."""
 
     kind: Literal["sandbox", "http"]
 
@@ -151,6 +156,7 @@ class OtherChannels(_Section):
 
     sms: OtherChannel | None = None
     audience: OtherChannel | None = None
+    crm: OtherChannel | None = None
 
 
 class ModelSection(_Section):
@@ -225,7 +231,11 @@ class Settings(_Section):
     @property
     def ways(self) -> dict[Channel, ChannelSettings | OtherChannel]:
         """Every channel that is there."""
-        others: dict[Channel, OtherChannel | None] = {"sms": self.channels.sms, "audience": self.channels.audience}
+        others: dict[Channel, OtherChannel | None] = {
+            "sms": self.channels.sms,
+            "audience": self.channels.audience,
+            "crm": self.channels.crm,
+        }
         return {"email": self.channel, **{name: way for name, way in others.items() if way is not None}}
 
     @field_validator("fallback_zone")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Final
+from typing import Final, get_args
 
 from sqlalchemy import Connection, delete, select
 
@@ -13,6 +13,7 @@ from memory.canonical import address_hash, keyed_hash
 from memory.errors import NotFoundError
 from memory.journal import append
 from memory.schema import contact_aliases, contacts, suppressions
+from memory.steps import Channel
 from memory.store import upsert
 from memory.workspace import salt
 
@@ -61,7 +62,7 @@ def keep_names(
 ) -> None:
     """Suppress every address on every channel, and every id at the imports, for good and for no other reason."""
     secret = salt(connection)
-    listed = [(channel, address_hash(secret, one)) for one in emails for channel in ("email", "sms", "audience")]
+    listed = [(channel, address_hash(secret, one)) for one in emails for channel in get_args(Channel)]
     listed += [("sms", hashed) for one in phones if (hashed := phone_hash(secret, one))]
     listed += [(IMPORT, alias_hash(secret, source, alias)) for source, alias in aliases]
     rows = [

@@ -25,7 +25,7 @@ from memory.play import Play
 from memory.schema import campaigns as campaign_rows
 from memory.schema import messages as message_rows
 from memory.standing import Standing
-from memory.steps import SendStep
+from memory.steps import REACHING, SendStep
 from memory.verdicts import GATED, chunk_digest, findings_digest
 from memory.verdicts import judged as verdict_in_words
 from memory.workspace import read_switch, salt
@@ -258,7 +258,7 @@ def _room_name(standing: Standing) -> str:
 
 def counts(message: Message) -> bool:
     """Whether it is one of the messages that a contact may only get so many of."""
-    return message.purpose == "marketing" and message.channel != "audience"
+    return message.purpose == "marketing" and message.channel in REACHING
 
 
 def _reserve(

@@ -1,4 +1,4 @@
-"""`noria campaigns` and `noria readout`: what runs, where every message ended, and what it added."""
+"""`noria campaigns`: what runs, and where every message ended."""
 
 from __future__ import annotations
 
@@ -15,12 +15,9 @@ from console.cli.output import AsJson, answer, moment, number, plain, quote, say
 from console.cli.place import InWorkspace, operator
 from console.cli.proposals import print_proposal
 from console.wiring import open_workspace
-from memory import campaigns as campaign_rows
-from memory import ledger, proposals, readouts
+from memory import ledger, proposals
 from memory.campaigns import Campaign
 from tools import campaign, renewal
-
-PROGRAMME = "programme"
 
 commands = typer.Typer(help="Print every campaign, or pause, resume or stop one.")
 
@@ -31,7 +28,6 @@ Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; it goes into t
 def add_commands(app: typer.Typer) -> None:
     commands.command("flow")(campaign_flow)
     app.add_typer(commands, name="campaigns")
-    app.command()(readout)
 
 
 @commands.callback(invoke_without_command=True)
@@ -172,53 +168,6 @@ def enrol(
         say(f"{done.announced} contacts wait at the door of {done.campaign_id}.{again} `noria work` lets them in.")
 
     answer(plain(done), as_json=as_json, show=show)
-
-
-def readout(
-    campaign_id: Annotated[str, typer.Argument(help="Id of the campaign, or `programme` for all marketing together.")],
-    peek: Annotated[
-        bool, typer.Option("--peek", help="Look now, between planned looks: can only say it harms.")
-    ] = False,
-    workspace: InWorkspace = None,
-    as_json: AsJson = False,
-) -> None:
-    """Print what a campaign added against its holdout, at each planned look."""
-    from agents.learning.readout import ReadOut
-    from agents.measure import read_campaign
-    from agents.programme import programme_readout
-
-    with open_workspace(workspace) as opened:
-        now, title, waits = opened.clock.now(), "All marketing together, quarter by quarter", ""
-        with opened.store.read() as connection:
-            if campaign_id == PROGRAMME:
-                rows = readouts.of_programme(connection)
-            else:
-                read = campaign_rows.get(connection, campaign_id)
-                rows = readouts.of_campaign(connection, read.campaign_id)
-                title, waits = (
-                    f"{read.name}, {read.status}",
-                    f"The last one is due on {moment(read.ends_at)}.",
-                )
-        found = [(row.read_at, ReadOut.model_validate(row.body)) for row in rows]
-        if peek:
-            programme = campaign_id == PROGRAMME
-            found.append(
-                (now, programme_readout(opened.desk, now) if programme else read_campaign(opened.desk, campaign_id))
-            )
-
-    def show() -> None:
-        say(f"[bold]{quote(title)}[/bold]")
-        for at, one in found:
-            name = "A peek between looks" if one.look is None else f"Look {one.look} of {one.looks_planned}"
-            say(f"[bold]{name}[/bold], {moment(at)}: [bold]{one.verdict}[/bold]")
-            say(f"  {quote(one.text['en'])}")
-            for check in one.checks:
-                say(f"  {'[green]passed[/green]' if check.passed else '[red]failed[/red]'} "
-                    f"{quote(check.name)}: {quote(check.fact)}")  # fmt: skip
-        if not found:
-            say(f"No look yet. {waits} `--peek` looks now.")
-
-    answer([{"read_at": at.isoformat(), **plain(one)} for at, one in found], as_json=as_json, show=show)
 
 
 def _steer(
