@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from agents.learning_graph import run_due_looks
 from agents.resume import Threads
+from agents.worth import report_weekly
 from console.wiring import Workspace
 from memory import proposals
 from memory.workspace import Switch, Trouble, keep_troubles, read_switch
@@ -77,6 +78,8 @@ def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> C
     with guard("reviews"):
         # After the looks: one that is due on the same day may say that it works.
         paused = pause_lapsed(workspace.workplace)
+    with guard("worth"):
+        report_weekly(workspace.desk)
     with guard("switch"), workspace.store.read() as connection:
         switch = read_switch(connection)
     return Cycle(

@@ -25,6 +25,7 @@ from console.cli import (
     setup,
     switch,
     work,
+    worth,
 )
 
 app = typer.Typer(
@@ -48,6 +49,7 @@ for module in (
     alerts,
     reputation,
     messages,
+    worth,
     lessons,
     contacts,
     playbooks,
