@@ -53,6 +53,11 @@ def remembered(name: str) -> int:  # type: ignore[empty-body]
     """An expression for the number that the engine remembers, so that one statement serves many moments."""
 
 
+def duckdb_type(kind: Any) -> str:
+    """What DuckDB calls a type of ibis."""
+    return str(Engine.compiler.type_mapper.to_string(kind))
+
+
 def open_engine() -> Engine:
     """A fresh in-memory engine; it belongs to one thread."""
     engine = Engine()

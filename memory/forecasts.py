@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 
 from memory.canonical import digest
 from memory.journal import append
-from memory.schema import forecast_scores, forecasts
+from memory.schema import campaigns, forecast_scores, forecasts, proposals
 from memory.store import upsert
 
 
@@ -58,6 +58,38 @@ def score(connection: Connection, forecast_id: str, *, readout_id: str, body: di
         payload={"readout": readout_id, "score": digest(body)},
     )
     return True
+
+
+class FinishedForecast(BaseModel):
+    """A forecast beside how it did; nothing of that while its campaign runs, or where none came of it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    forecast: StoredForecast
+    campaign_id: str | None
+    score: dict[str, Any] | None
+    scored_at: AwareDatetime | None
+
+
+def list_forecasts(connection: Connection) -> list[FinishedForecast]:
+    """Forecasts of versions that were launched, and those that were scored, newest first."""
+    query = (
+        select(forecasts, campaigns.c.campaign_id, forecast_scores.c.body.label("score"), forecast_scores.c.scored_at)
+        .join(campaigns, campaigns.c.proposal_id == forecasts.c.proposal_id)
+        .join(proposals, proposals.c.proposal_id == forecasts.c.proposal_id)
+        .outerjoin(forecast_scores, forecast_scores.c.forecast_id == forecasts.c.forecast_id)
+        .where(forecasts.c.proposal_version == proposals.c.version)
+        .order_by(forecasts.c.made_at.desc(), forecasts.c.forecast_id)
+    )
+    return [
+        FinishedForecast(
+            forecast=StoredForecast.model_validate(row._asdict()),
+            campaign_id=row.campaign_id,
+            score=row.score,
+            scored_at=row.scored_at,
+        )
+        for row in connection.execute(query)
+    ]
 
 
 def scores(connection: Connection) -> list[dict[str, Any]]:

@@ -72,6 +72,10 @@ class Forecast(_Frozen):
     effect_mean: float
     """On log-odds against the holdout."""
     effect_sd: float
+    widened: float = 1.0
+    """By what factor errors of earlier forecasts stretched effect_sd."""
+    lowered: float = 0.0
+    """By how much they lowered effect_mean."""
     incremental_mean: float
     """Additional contacts who reach the goal, among those treated."""
     incremental_quantiles: dict[str, float]

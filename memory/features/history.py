@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from memory.engine import Engine
+from memory.engine import Engine, duckdb_type
 from memory.events import ORDER
 from memory.features.feature import Period, Table
 
@@ -28,7 +28,9 @@ class History:
 
     def write_out(self, name: str, table: Table) -> Table:
         """Keep a table under a name while the engine lives, because several others are made of it."""
-        statement = f'CREATE TEMP TABLE "{name}" AS {self.engine.compile(table)}'
+        # DuckDB's sums are wider than the types that ibis gives them.
+        wanted = ", ".join(f'"{column}"::{duckdb_type(kind)} AS "{column}"' for column, kind in table.schema().items())
+        statement = f'CREATE TEMP TABLE "{name}" AS SELECT {wanted} FROM ({self.engine.compile(table)})'  # noqa: S608 - names of our own
         self.engine.con.execute(statement)
         self.statements.append(statement)
         return self.engine.table(name)
