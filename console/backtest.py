@@ -17,13 +17,14 @@ from memory import campaigns, proposals
 from memory.assignment import in_programme_holdout
 from memory.finding import Finding, Verdict, strongest
 from memory.offers import approved_facts
+from memory.other_campaigns import words_last_sent
 from memory.play import Play
 from memory.proposals import StoredProposal
 from memory.quality import Quality, assess
 from memory.schema import enrolments, messages
 from memory.workspace import salt
 from policies.approval import approvals_needed
-from policies.facts import MessageFacts, ProposalFacts
+from policies.facts import NOT_MEASURED, MessageFacts, ProposalFacts
 from policies.guardian import gate_message, review_proposal
 from policies.pack import Pack
 from tools.past import Past
@@ -264,6 +265,11 @@ def _proposal_facts(
         reference_price_cents=average_order_cents,
         standings=(),
         html_bytes=largest_html_bytes(play),
+        spam_score=NOT_MEASURED,
+        senders={},
+        words_last_sent=words_last_sent(
+            connection, play, proposal.created_at, besides=campaigns.campaign_id_of(proposal.proposal_id)
+        ),
         cost_cents=proposal.cost_cents,
         times_run=times_run(connection, play.playbook),
         harmed_before=harmed_before(connection, play.playbook),

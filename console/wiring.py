@@ -261,6 +261,7 @@ class Workspace:
                 message_cost_micros=self.settings.channel.message_cost_micros,
                 expires_days=self.settings.review.expires_after_days,
                 sandbox=self.settings.sandbox and not self.settings.reaches_people,
+                spam_command=self.settings.review.spam_command,
                 critic=bool(self.settings.model and self.settings.model.critic),
             ),
         )

@@ -16,6 +16,7 @@ _UNITS: Final = (
     ("_basis_points", "basis points (100 are 1 %)"),
     ("_characters", "characters"),
     ("_contacts", "contacts"),
+    ("_score", "points of SpamAssassin"),
     ("_ratio", "contrast ratio, from 1 to 21"),
     ("_bytes", "bytes"),
     ("_messages", "messages"),

@@ -6,7 +6,7 @@ from memory.finding import Verdict, strongest
 from policies.guardian import Review, gate_message, read_copy, review_proposal
 from policies.rules import RULES
 from tests.policies.tables import COPIES, MESSAGES, PROPOSALS, Row
-from tests.policies.worlds import base_pack, message, proposal, wording
+from tests.policies.worlds import base_pack, message, own_pack, proposal, wording
 
 
 def verdict_of(rule: str, review: Review) -> Verdict:
@@ -40,7 +40,16 @@ def test_a_rule_reads_copy(row: Row) -> None:
 def test_every_rule_has_a_row_that_it_allows_and_one_that_it_does_not() -> None:
     rows = [*MESSAGES, *PROPOSALS, *COPIES]
     assert {row.rule for row in rows if row.verdict is Verdict.ALLOW} == set(RULES)
-    assert {row.rule for row in rows if row.verdict is not Verdict.ALLOW} == set(RULES)
+    advice = {setting.id for setting in base_pack().rules if setting.severity == "advisory"}
+    assert {row.rule for row in rows if row.verdict is not Verdict.ALLOW} == set(RULES) - advice
+
+
+def test_an_advisory_rule_of_the_base_pack_stops_only_under_a_pack_that_means_it() -> None:
+    strict = own_pack("  spam_score: {severity: serious}\n")
+    for score, verdict in ((4.9, Verdict.ALLOW), (5.0, Verdict.HOLD)):
+        facts = proposal(spam_score=score)
+        assert verdict_of("spam_score", review_proposal(facts, strict)) is verdict
+        assert verdict_of("spam_score", review_proposal(facts, base_pack())) is Verdict.ALLOW
 
 
 def test_every_rule_that_judges_messages_has_rows_with_messages() -> None:
