@@ -46,7 +46,7 @@ STRICTER: Final[Mapping[str, Mapping[str, Direction]]] = {
         "two_people_when_harmed": "more",
     },
     "deadline": {"maximum_days": "less"},
-    "consent": {"proof_required": "more"},
+    "consent": {"proof_required": "more", "double_opt_in_required": "more", "existing_customer_days": "less"},
     "preferences": {"general_to_choosers": "less"},
     "hibernation": {
         "silent_days": "less",
@@ -54,7 +54,8 @@ STRICTER: Final[Mapping[str, Mapping[str, Direction]]] = {
         "exempt_messages_per_lapse": "less",
         "exempt_playbooks": "less",
     },
-    "recent_purchase": {"minimum_days": "more"},
+    "data_age": {"maximum_days": "less"},
+    "recent_purchase": {"minimum_days": "more", "similar_days": "more", "similar_exempt_playbooks": "less"},
     "frequency": {"messages": "less", "window_days": "more"},
     "pressure": {"look_ahead_hours": "more"},
     "send_window": {
@@ -88,7 +89,7 @@ STRICTER: Final[Mapping[str, Mapping[str, Direction]]] = {
     "identity": {"free_mail_domains": "more"},
     "claims": {"urgency_needs_fact": "more"},
     "subject": {"maximum_exclamation_marks": "less", "maximum_capitals_share": "less"},
-    "language": {"minimum_marker_words": "less"},
+    "language": {"minimum_marker_words": "less", "own_language_required": "more"},
     "length": {
         "subject_characters": "less",
         "preheader_characters": "less",

@@ -104,7 +104,18 @@ class MessageFacts:
     consent_state: Literal["granted", "withdrawn", ""] | None = None
     """Consent in force for this channel and purpose; "" when none was ever recorded."""
     consent_has_proof: bool | None = None
+    consent_confirmed: bool | None = None
+    """Whether they said yes in answer to a message to the address (double opt-in)."""
+    customer_told: bool | None = None
+    """With proof: when they bought, they were told of messages on similar products, and did not refuse them."""
+    similar_bought_at: datetime | None = None
+    """Last order in a category that the message is about. NEVER for none."""
+    last_heard_at: datetime | None = None
+    """Their last consent, order or sign of life, whichever is the newest. NEVER for none."""
 
+    playbook: str | None = None
+    language_matches: bool | None = None
+    """False where the contact's own language is known, and the message is written in another."""
     topic: str | None = None
     """The play's topic; "" for a general message."""
     topics_wanted: tuple[str, ...] | None = None

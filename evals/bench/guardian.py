@@ -27,6 +27,7 @@ from policies.facts import ANY_TOPIC, NO_ADDRESS, NO_OFFER, ApprovalFacts, Messa
 from policies.guardian import sift_messages
 from policies.pack import Pack
 from policies.rules.consent import ConsentLimits
+from policies.rules.data_age import DataAgeLimits
 from policies.rules.hibernation import HibernationLimits
 from policies.rules.preferences import PreferenceLimits
 from policies.rules.recent_purchase import RecentPurchaseLimits
@@ -86,6 +87,7 @@ def contacts(number: int, *, seed: int = 1) -> MessageTable:
         "suppressed_reason": coded(["", "unsubscribed", NO_ADDRESS], [0.95, 0.03, 0.02]),
         "consent_state": coded(["granted", "withdrawn", ""], [0.9, 0.04, 0.06]),
         "consent_has_proof": rng.random(number) < 0.97,
+        "last_heard_at": past(1300, 0.0),
         "topics_wanted": coded([ANY_TOPIC, (_TOPIC, "offers"), ("offers",), ()], [0.9, 0.05, 0.04, 0.01]),
         "paused_until": np.where(rng.random(number) < 0.02, moment(shop.MONDAY + timedelta(days=3)), NEVER64),
         "at_most_days": rng.choice([0, 7, 30], number, p=[0.9, 0.05, 0.05]),
@@ -170,6 +172,7 @@ def _context(facts: MessageFacts) -> dict[str, Any]:
         "suppressed_reason": facts.suppressed_reason,
         "consent_state": facts.consent_state,
         "consent_has_proof": facts.consent_has_proof,
+        "last_heard_at": micros("last_heard_at"),
         "topics_wanted": list(facts.topics_wanted or ()),
         "paused_until": micros("paused_until"),
         "at_most_days": facts.at_most_days,
@@ -189,6 +192,7 @@ def _policies(pack: Pack, common: MessageFacts) -> str:
     silent = pack.limits("hibernation", HibernationLimits)
     bought = pack.limits("recent_purchase", RecentPurchaseLimits).minimum_days
     days = max(common.recent_purchase_days or 0, bought)
+    oldest = pack.limits("data_age", DataAgeLimits).maximum_days
     general = pack.limits("preferences", PreferenceLimits).general_to_choosers and not common.topic
     proof = pack.limits("consent", ConsentLimits).proof_required
     conditions = {
@@ -200,6 +204,7 @@ def _policies(pack: Pack, common: MessageFacts) -> str:
             f" || {now} < context.paused_until || (context.last_sent_at != {never}"
             f" && {now} < context.last_sent_at + context.at_most_days * {_DAY_MICROS})"
         ),
+        "data_age": f"{now} - context.last_heard_at > {oldest * _DAY_MICROS}",
         "hibernation": (
             f"context.tracking_known && context.sent_since_signal >= {silent.messages_unanswered}"
             f" && (context.last_human_signal_at == {never}"

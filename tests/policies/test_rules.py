@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from memory.finding import Verdict, strongest
+from policies.facts import NEVER
 from policies.guardian import Review, gate_message, read_copy, review_proposal
 from policies.rules import RULES
-from tests.policies.tables import COPIES, MESSAGES, PROPOSALS, Row
-from tests.policies.worlds import base_pack, message, own_pack, proposal, wording
+from tests.policies.tables import ALLOW, COPIES, MESSAGES, PROPOSALS, REFUSE, Row, ago
+from tests.policies.worlds import NOW, approval, base_pack, message, own_pack, proposal, wording
 
 
 def verdict_of(rule: str, review: Review) -> Verdict:
@@ -42,6 +46,64 @@ def test_every_rule_has_a_row_that_it_allows_and_one_that_it_does_not() -> None:
     assert {row.rule for row in rows if row.verdict is Verdict.ALLOW} == set(RULES)
     advice = {setting.id for setting in base_pack().rules if setting.severity == "advisory"}
     assert {row.rule for row in rows if row.verdict is not Verdict.ALLOW} == set(RULES) - advice
+
+
+TOLD = {"consent_state": "", "customer_told": True}
+SET_OTHERWISE = [
+    ("consent: {parameters: {double_opt_in_required: true}}", ALLOW, {}),
+    ("consent: {parameters: {double_opt_in_required: true}}", REFUSE, {"consent_confirmed": False}),
+    (
+        "consent: {parameters: {double_opt_in_required: true}}",
+        ALLOW,
+        {"consent_confirmed": False, "purpose": "transactional"},
+    ),
+    ("consent: {parameters: {existing_customer_days: 90}}", ALLOW, {**TOLD, "similar_bought_at": ago(90)}),
+    ("consent: {parameters: {existing_customer_days: 90}}", REFUSE, {**TOLD, "similar_bought_at": ago(90.001)}),
+    ("consent: {parameters: {existing_customer_days: 90}}", REFUSE, {**TOLD, "similar_bought_at": NEVER}),
+    (
+        "consent: {parameters: {existing_customer_days: 90}}",
+        REFUSE,
+        {"consent_state": "", "customer_told": False, "similar_bought_at": NOW},
+    ),
+    (
+        "consent: {parameters: {existing_customer_days: 90}}",
+        REFUSE,
+        {**TOLD, "consent_state": "withdrawn", "similar_bought_at": NOW},
+    ),
+    (
+        "consent: {parameters: {existing_customer_days: 90}}",
+        REFUSE,
+        {**TOLD, "purpose": "transactional", "similar_bought_at": NOW},
+    ),
+    ("recent_purchase: {parameters: {similar_days: 30}}", ALLOW, {"similar_bought_at": ago(30)}),
+    ("recent_purchase: {parameters: {similar_days: 30}}", REFUSE, {"similar_bought_at": ago(29.999)}),
+    ("recent_purchase: {parameters: {similar_days: 30}}", ALLOW, {"similar_bought_at": NEVER}),
+    (
+        "recent_purchase: {parameters: {similar_days: 30}}",
+        ALLOW,
+        {"similar_bought_at": ago(1), "playbook": "replenishment"},
+    ),
+    ("recent_purchase: {parameters: {minimum_days: 20}}", REFUSE, {"last_purchase_at": ago(19.999)}),
+    ("recent_purchase: {parameters: {minimum_days: 20}}", ALLOW, {"last_purchase_at": ago(20)}),
+    ("language: {parameters: {own_language_required: true}}", ALLOW, {}),
+    ("language: {parameters: {own_language_required: true}}", REFUSE, {"language_matches": False}),
+    (
+        "language: {parameters: {own_language_required: true}}",
+        ALLOW,
+        {"language_matches": False, "reaches_contact": False, "channel": "audience"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("setting", "verdict", "changes"), SET_OTHERWISE)
+def test_a_limit_that_the_base_pack_leaves_open_holds_under_a_pack_that_sets_it(
+    setting: str, verdict: Verdict, changes: dict[str, Any]
+) -> None:
+    pack = own_pack(f"  {setting}\n")
+    facts = replace(message(**changes), approval=approval(policy_version=pack.version))
+    review = gate_message(facts, pack)
+    assert review.verdict is verdict, review.findings
+    assert {one.rule for one in review.findings if one.verdict is not ALLOW} <= {setting.partition(":")[0]}
 
 
 def test_an_advisory_rule_of_the_base_pack_stops_only_under_a_pack_that_means_it() -> None:
