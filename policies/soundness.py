@@ -52,8 +52,9 @@ def inspect_pack(
     if pack is not None:
         for paths, what, remedy in _doubts(pack, document, known or Known()):
             # Of two limits that contradict each other, the one to look at is the one that this file sets.
-            path = next((one for one in paths if document.sets(("rules", *one))), paths[0])
-            document.complain(("rules", *path), what, remedy)
+            mine = next((("rules", *one) for one in paths if document.sets(("rules", *one))), None)
+            between = ("extends",) if document.extends_several else ("rules", *paths[0])
+            document.complain(mine or between, what, remedy)
     return document.sorted_problems()
 
 

@@ -39,8 +39,6 @@ def add_commands(app: typer.Typer) -> None:
 @commands.command("list")
 def listing(workspace: InWorkspace = None, as_json: AsJson = False) -> None:
     """Print the policy packs: those that come with Noria and the team's own."""
-    from memory.marked_yaml import read_yaml
-
     with open_shelf(workspace) as (shelf, opened):
         found, sentences = [], []
         for name, file in shelf.files.items():
@@ -50,7 +48,7 @@ def listing(workspace: InWorkspace = None, as_json: AsJson = False) -> None:
                 {
                     "name": name,
                     "version": pack.version,
-                    "extends": read_yaml(file.text, where=str(file.path)).data.get("extends"),
+                    "extends": file.extends,
                     "packaged": file.is_packaged,
                     "in_force": opened is not None and opened.settings.policy_pack == name,
                     "sentence": pack.sentence.model_dump(),
@@ -58,8 +56,8 @@ def listing(workspace: InWorkspace = None, as_json: AsJson = False) -> None:
                 }
             )
     rows = [
-        [one["name"], one["extends"] or "–", "Noria" if one["packaged"] else "own", "yes" if one["in_force"] else "",
-         sentence]
+        [one["name"], ", ".join(one["extends"]) or "–", "Noria" if one["packaged"] else "own",
+         "yes" if one["in_force"] else "", sentence]
         for one, sentence in zip(found, sentences, strict=True)
     ]  # fmt: skip
     headings = ["name", "extends", "from", "in force", "what it is for"]
