@@ -94,6 +94,7 @@ class Past:
         channel: str,
         purpose: str = "marketing",
         category: str = "",
+        about: str = "",
         also_sent: Iterable[datetime] = (),
         at_once: int = 0,
         window_days: int,
@@ -101,6 +102,7 @@ class Past:
     ) -> MessageFacts:
         """What rules on consent, pressure, silence, purchases and hours look at, as it stood then.
 
+        ``category`` is that in which purchases count, and ``about`` the one that the message is about; empty for none.
         ``also_sent`` are messages that left besides the imported ones, and ``at_once`` counts those of the very same
         moment. With ``assume_tracking`` a contact without any sign of life counts as silent from the first message
         on, once anybody's signs were tracked.
@@ -119,7 +121,7 @@ class Past:
         listed = person.suppressed.get(channel)
         bought = person.bought[category] if category else [one[0] for one in person.purchases]
         purchase = _latest(bought, now)
-        similar = _latest(person.bought[category], now) if category else None
+        similar = _latest(person.bought[about], now) if about else None
         ordered = _latest([one[0] for one in person.purchases], now)
         heard = [one for one in (signal, ordered, since_when if state == "granted" else None) if one is not None]
         zone, zone_known = zone_of(person.zone, self._fallback_zone)

@@ -14,6 +14,7 @@ from memory.schema import consent_current, intake
 from policies.pack import Pack
 from policies.rules.consent import ConsentLimits
 from policies.rules.recent_purchase import RecentPurchaseLimits
+from tools.bindings import Product
 from tools.records import LakeRecords
 
 _CHUNK = 500
@@ -36,18 +37,18 @@ def similar_purchases(
 
     ``named`` are the records that each message speaks of. What a message without a category is about nobody can tell.
     """
-    about = {one: _about(play, its, records) for one, its in named.items()}
+    subjects = {one: about(play, its, records.products() if its else {}) for one, its in named.items()}
     past = records.bought_by_category(since)
     found: dict[int, datetime] = {}
 
     def note(contact_id: int, category: str, at: datetime) -> None:
-        if category and category == about[contact_id]:
+        if category and category == subjects[contact_id]:
             found[contact_id] = max(at, found.get(contact_id, at))
 
-    for contact_id in about:
+    for contact_id in subjects:
         for category, at in past.get(contact_id, {}).items():
             note(contact_id, category, at)
-    ids = sorted(about)
+    ids = sorted(subjects)
     for start in range(0, len(ids), _CHUNK):
         query = select(intake.c.contact_id, intake.c.at, intake.c.properties).where(
             intake.c.contact_id.in_(ids[start : start + _CHUNK]), intake.c.kind == ORDER, intake.c.at >= since
@@ -59,9 +60,9 @@ def similar_purchases(
     return found
 
 
-def _about(play: Play, named: Mapping[RecordKind, str], records: LakeRecords) -> str:
+def about(play: Play, named: Mapping[RecordKind, str], products: Mapping[str, Product]) -> str:
     """The category that a message is about: that of the goal, else that of what it shows; empty where none says."""
-    product = records.products().get(named.get("product", "")) if named.get("product") else None
+    product = products.get(named.get("product", ""))
     return play.goal.category or named.get("category", "") or (product.category if product else "")
 
 

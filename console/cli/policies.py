@@ -329,6 +329,8 @@ def _show_backtest(found: Backtest) -> None:
         for rule in replay.rules:
             for one in rule.examples:
                 say(f"  {quote(rule.rule)}: {quote(one.subject)}, {moment(one.at)}: {quote(one.said)}")
+    rows = [[one.rule, one.of, one.why] for one in found.not_judged]
+    table("Not judged anew; what they said then stands", ["rule", "of", "why"], rows)
     for one_assumption in found.assumptions:
         say(f"[dim]{quote(one_assumption)}[/dim]")
 
