@@ -16,7 +16,7 @@ def test_the_ways_agree_on_every_contact_and_every_rule_stops_some(capsys: pytes
     assert main(["--contacts", "2000", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert set(said["against"]) == {
-        "suppression", "consent", "preferences", "hibernation", "recent_purchase", "frequency", "holdout", "bindings",
+        "suppression", "consent", "preferences", "data_age", "hibernation", "recent_purchase", "frequency", "holdout", "bindings",
     }  # fmt: skip
     assert 0 < sum(said["against"].values()) < said["contacts"] == 2000
     assert min(said["together"], said["alone"]) > 0
