@@ -1,14 +1,16 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 
 from memory.finding import Verdict, strongest
-from policies.facts import NEVER
-from policies.guardian import Review, gate_message, read_copy, review_proposal
+from policies.facts import NEVER, MessageFacts, ProposalFacts
+from policies.guardian import Review, gate_message, read_copy, review_proposal, sift_messages
 from policies.rules import RULES
+from policies.table import STRENGTH, MessageTable
+from tests.policies.conftest import plain_id
 from tests.policies.tables import ALLOW, COPIES, MESSAGES, PROPOSALS, REFUSE, Row, ago
 from tests.policies.worlds import NOW, approval, base_pack, message, own_pack, proposal, wording
 
@@ -18,7 +20,7 @@ def verdict_of(rule: str, review: Review) -> Verdict:
 
 
 def named(row: Row) -> str:
-    return f"{row.rule}-{row.verdict}-{row.title}"
+    return f"{row.rule}-{row.verdict}-{plain_id(row.title)}"
 
 
 @pytest.mark.parametrize("row", MESSAGES, ids=named)
@@ -104,6 +106,33 @@ def test_a_limit_that_the_base_pack_leaves_open_holds_under_a_pack_that_sets_it(
     review = gate_message(facts, pack)
     assert review.verdict is verdict, review.findings
     assert {one.rule for one in review.findings if one.verdict is not ALLOW} <= {setting.partition(":")[0]}
+    sieve = sift_messages(MessageTable(1, facts, {}), pack)
+    assert sieve.verdicts.tolist() == [STRENGTH[verdict]]
+
+
+# What the base pack needs of a message and of a proposal; a fact of a shape of its own is named otherwise.
+NEEDED_OF_A_MESSAGE = sorted(
+    {one.name for one in fields(MessageFacts)}
+    - {"now", "reaches_contact", "takes_off", "hibernation_exempt", "approval", "cap_frees_at", "exempt_sent_in_lapse"}
+    - {"consent_confirmed", "customer_told", "similar_bought_at", "playbook", "language_matches"}
+)
+NEEDED_OF_A_PROPOSAL = sorted(
+    {one.name for one in fields(ProposalFacts)}
+    - {"play", "now", "cleaning", "offers", "codes_left", "reference_price_cents", "times_run", "harmed_before"}
+)
+
+
+@pytest.mark.parametrize("name", NEEDED_OF_A_MESSAGE)
+def test_a_rule_names_the_fact_that_it_lacks_of_a_message(name: str) -> None:
+    less: dict[str, Any] = {name: None}
+    assert f"{name} unknown" in {one.fact for one in gate_message(replace(message(), **less), base_pack()).findings}
+
+
+@pytest.mark.parametrize("name", NEEDED_OF_A_PROPOSAL)
+def test_a_rule_names_the_fact_that_it_lacks_of_a_proposal(name: str) -> None:
+    less: dict[str, Any] = {name: None}
+    findings = review_proposal(replace(proposal(), **less), base_pack()).findings
+    assert f"{name} unknown" in {one.fact for one in findings}
 
 
 def test_an_advisory_rule_of_the_base_pack_stops_only_under_a_pack_that_means_it() -> None:
