@@ -53,6 +53,8 @@ class DeskSettings(BaseModel):
     """Notes of contacts that a model reads per proposal, each alone and in quarantine; 0 reads none."""
     critic: bool = False
     """Let a model object to finished drafts; it can only add objections."""
+    spam_command: str = ""
+    """Reads a message from its standard input and answers with SpamAssassin's score; empty asks nobody."""
     budget: Budget = Field(default_factory=Budget)
 
 

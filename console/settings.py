@@ -196,6 +196,8 @@ class ReviewSettings(_Section):
     expires_after_days: int = Field(default=5, ge=1, le=60)
     programme_holdout_share: float = Field(default=0.02, ge=0, le=0.2)
     """Contacts outside all marketing, drawn anew each quarter."""
+    spam_command: str = ""
+    """Command that scores a message on its standard input, for example `spamc -c`; empty leaves messages unscored."""
 
 
 class Settings(_Section):

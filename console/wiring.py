@@ -281,6 +281,7 @@ class Workspace:
                 expires_days=self.settings.review.expires_after_days,
                 roles=self.settings.roles,
                 sandbox=self.settings.sandbox and not self.settings.reaches_people,
+                spam_command=self.settings.review.spam_command,
                 critic=bool(self.settings.model and self.settings.model.critic),
             ),
         )

@@ -17,6 +17,7 @@ _UNITS: Final = (
     ("_characters", "characters"),
     ("_decisions", "proposals that people said yes to"),
     ("_contacts", "contacts"),
+    ("_score", "points of SpamAssassin"),
     ("_ratio", "contrast ratio, from 1 to 21"),
     ("_bytes", "bytes"),
     ("_messages", "messages"),

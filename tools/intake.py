@@ -16,17 +16,17 @@ from memory import cap, unknown
 from memory import contacts as people
 from memory.address import channel_named
 from memory.errors import NotFoundError
-from memory.events import BOUNCE, COMPLAINT, CONFIRM, ORDER, SENT, SIGNALS, SIGNUP_PENDING, UNSUBSCRIBE
+from memory.events import BOUNCE, COMPLAINT, CONFIRM, DELIVERED, ORDER, SENT, SIGNALS, SIGNUP_PENDING, UNSUBSCRIBE
 from memory.reputation import Said, count_said
 from memory.schema import contacts, intake, messages
 from memory.steps import REACHING
 from memory.store import Store, upsert
 from tools import opt_in
+from tools.bounces import keeps_bouncing
 from tools.reaction import Deed, react
 from tools.unsubscribe import opt_out, stop_contact, suppress_address
 
 CART: Final = "cart"
-DELIVERED: Final = "delivered"
 _CHUNK = 500
 
 
@@ -226,9 +226,11 @@ def _bounce(connection: Connection, contact_id: int, event: Incoming, happened_a
     key = event.properties.get("message_key")
     if isinstance(key, str):
         unknown.settle(connection, key, sent_at=None, reason="the provider reported a bounce")
-    if event.properties.get("bounce") == "hard":
-        suppress_address(connection, contact_id, _channel(event), "hard_bounce", at, event.source)
-        stop_contact(connection, contact_id, _channel(event), "suppressed", at)
+    hard, channel = event.properties.get("bounce") == "hard", _channel(event)
+    if hard or keeps_bouncing(connection, contact_id, channel):
+        reason = "hard_bounce" if hard else "soft_bounces"
+        suppress_address(connection, contact_id, channel, reason, at, event.source)
+        stop_contact(connection, contact_id, channel, "suppressed", at)
 
 
 def _delivered(connection: Connection, contact_id: int, event: Incoming, happened_at: datetime, at: datetime) -> None:

@@ -39,29 +39,25 @@ def add_commands(app: typer.Typer) -> None:
 @commands.command("list")
 def listing(workspace: InWorkspace = None, as_json: AsJson = False) -> None:
     """Print the policy packs: those that come with Noria and the team's own."""
-    from memory.marked_yaml import read_yaml
-
     with open_shelf(workspace) as (shelf, opened):
-        found, sentences = [], []
+        found, rows = [], []
         for name, file in shelf.files.items():
             pack = shelf.read(name)
-            sentences.append(pack.sentence.en)
+            in_force = opened is not None and opened.settings.policy_pack == name
+            whose = "Noria" if file.is_packaged else "own"
+            extended = ", ".join(file.extends) or "–"
+            rows.append([name, extended, whose, "yes" if in_force else "", pack.sentence.en])
             found.append(
                 {
                     "name": name,
                     "version": pack.version,
-                    "extends": read_yaml(file.text, where=str(file.path)).data.get("extends"),
+                    "extends": file.extends,
                     "packaged": file.is_packaged,
-                    "in_force": opened is not None and opened.settings.policy_pack == name,
+                    "in_force": in_force,
                     "sentence": pack.sentence.model_dump(),
                     "file": str(file.path),
                 }
             )
-    rows = [
-        [one["name"], one["extends"] or "–", "Noria" if one["packaged"] else "own", "yes" if one["in_force"] else "",
-         sentence]
-        for one, sentence in zip(found, sentences, strict=True)
-    ]  # fmt: skip
     headings = ["name", "extends", "from", "in force", "what it is for"]
     answer(found, as_json=as_json, show=lambda: table("Policy packs", headings, rows))
 
@@ -346,6 +342,8 @@ def show_backtest(found: Backtest) -> None:
         for rule in replay.rules:
             for one in rule.examples:
                 say(f"  {quote(rule.rule)}: {quote(one.subject)}, {moment(one.at)}: {quote(one.said)}")
+    rows = [[one.rule, one.of, one.why] for one in found.not_judged]
+    table("Not judged anew; what they said then stands", ["rule", "of", "why"], rows)
     for one_assumption in found.assumptions:
         say(f"[dim]{quote(one_assumption)}[/dim]")
 

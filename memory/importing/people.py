@@ -86,6 +86,7 @@ def load_consents(job: Job) -> Outcome:
             source=row["source"] or job.source,
             proof=_proof(row),
             wording=row["wording"] or "",
+            confirmed=row["state"] == "granted" and row["confirmed_at"] is not None,
         )
         for row in rows
     ]
@@ -243,6 +244,7 @@ def _consents(connection: Connection, job: Job, placed: list[tuple[int, dict[str
                 source=row["consent_source"] or job.source,
                 proof=_proof(row) if state == "granted" else "",
                 wording=row["consent_wording"] or "",
+                confirmed=state == "granted" and row["confirmed_at"] is not None,
             )
         )
     return record(connection, entries)

@@ -105,6 +105,8 @@ consents = Table(
     # Who, when, which text: what would be shown to an authority. Empty means there is no proof.
     text("proof", default=""),
     text("wording", default=""),
+    # Double opt-in: whoever reads the address said yes in answer to a message to it.
+    Column("confirmed", Boolean, nullable=False, server_default=false()),
     one_of("state", "granted", "withdrawn"),
     UniqueConstraint("contact_id", "channel", "purpose", "at", "state"),
 )
@@ -120,6 +122,7 @@ consent_current = Table(
     Column("state", String(16), nullable=False),
     moment("at"),
     Column("has_proof", Boolean, nullable=False),
+    Column("confirmed", Boolean, nullable=False, server_default=false()),
 )
 
 suppressions = Table(
@@ -128,7 +131,7 @@ suppressions = Table(
     # A channel; "import" for a name by which a source knew somebody who was erased.
     Column("channel", String(32), primary_key=True),
     Column("address_hash", String(64), primary_key=True),
-    # unsubscribed, complained, hard_bounce, manual, erased, imported.
+    # unsubscribed, complained, hard_bounce, soft_bounces, manual, erased, imported.
     Column("reason", String(32), nullable=False),
     moment("at"),
     text("source", default=""),

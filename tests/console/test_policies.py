@@ -46,7 +46,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_outside_of_a_workspace_the_packaged_packs_are_there(own: Path) -> None:
     found = {one["name"]: one for one in ask("list")}
-    assert found["france"]["extends"] == "eu"
+    assert found["france"]["extends"] == ["eu"]
     assert not any(one["in_force"] for one in found.values())
     assert ask("check", "france") == []
     assert ask("explain", "send_window", "--pack", "france")["parameters"][2]["value"] == [0, 1, 2, 3, 4, 5]
