@@ -22,6 +22,7 @@ from memory.play import Play
 from memory.proposals import StoredProposal
 from memory.quality import Quality, assess
 from memory.schema import enrolments, messages
+from memory.steps import REACHING
 from memory.workspace import salt
 from policies.approval import approvals_needed
 from policies.facts import NOT_MEASURED, MessageFacts, ProposalFacts
@@ -238,7 +239,7 @@ def _replay_messages(
         said = [one for one in review.findings if one.rule in REPLAYED]
         said += [one for one in recorded if one.rule not in REPLAYED and not _left(row)]
         verdict = strongest(said)
-        if verdict is Verdict.ALLOW and row["purpose"] == "marketing" and row["channel"] != "audience":
+        if verdict is Verdict.ALLOW and row["purpose"] == "marketing" and row["channel"] in REACHING:
             left[contact_id].append(at)
             exempt[contact_id] += [at] if play.limits.hibernation_exempt else []
         tally.add(subject, at, _was(row), _told(verdict, row), said)
@@ -250,8 +251,8 @@ def _with_play(facts: MessageFacts, play: Play, row: Any, language: str, exempt:
     signal_at = facts.last_human_signal_at
     return replace(
         facts,
-        reaches_contact=row["channel"] != "audience",
-        takes_off=step is not None and step.takes_off,
+        reaches_contact=row["channel"] in REACHING,
+        takes_off=step is not None and step.needs_no_leave,
         playbook=play.playbook,
         language_matches=step is None or speaks(language, step, play),
         exempt_sent_in_lapse=sum(1 for at in exempt if signal_at is None or at > signal_at),

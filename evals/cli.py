@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from console.cli.output import AsJson, answer, console
+from evals.hostile_cli import hostile_command
 from evals.suite_cli import eval_command
 from memory.errors import InvalidInputError
 
@@ -41,7 +42,10 @@ class WorldName(StrEnum):
 
 def add_commands(app: typer.Typer) -> None:
     app.command()(demo)
-    app.command("eval")(eval_command)
+    suites = typer.Typer(invoke_without_command=True)
+    suites.callback()(eval_command)
+    suites.command("hostile")(hostile_command)
+    app.add_typer(suites, name="eval")
 
 
 def demo(

@@ -35,6 +35,7 @@ class Providers(StrEnum):
 
 
 def eval_command(
+    context: typer.Context,
     case: Annotated[list[str] | None, typer.Option(help="Only this case; may be given again.")] = None,
     provider: Annotated[
         Providers | None,
@@ -59,6 +60,8 @@ def eval_command(
 
     The key of a model is read from NORIA_MODEL_API_KEY.
     """
+    if context.invoked_subcommand is not None:
+        return
     from evals.scenario import load_cases
     from evals.suite import judge, run_suite
 

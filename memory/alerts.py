@@ -63,5 +63,14 @@ def finish_alert(connection: Connection, alert_id: int, *, at: datetime, actor: 
     return _alert(connection.execute(select(alerts).where(alerts.c.alert_id == alert_id)).one())
 
 
+def settle_alerts(connection: Connection, step_key: str, *, at: datetime, note: str) -> None:
+    """Close what nobody has to do any more, because it was settled otherwise."""
+    connection.execute(
+        update(alerts)
+        .where(alerts.c.step_key == step_key, alerts.c.done_at.is_(None))
+        .values(done_at=at, done_by="noria", note=note)
+    )
+
+
 def _alert(row: Row[Any]) -> Alert:
     return Alert(**row._asdict())

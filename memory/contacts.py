@@ -22,6 +22,7 @@ from memory.schema import (
     messages,
     suppressions,
 )
+from memory.steps import REACHING
 from memory.store import upsert
 
 
@@ -193,7 +194,7 @@ def _sent_since(connection: Connection, one: Row[Any], signal: datetime | None) 
         select(func.count())
         .select_from(messages)
         .where(messages.c.contact_id.in_(answers_for), messages.c.state == "sent", messages.c.sent_at > signal)
-        .where(messages.c.purpose == "marketing", messages.c.channel != "audience")
+        .where(messages.c.purpose == "marketing", messages.c.channel.in_(REACHING))
     ).scalar_one()
 
 

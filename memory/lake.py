@@ -247,7 +247,8 @@ class Lake:
         return self.folder / table.value
 
     def _exists(self, table: LakeTable) -> bool:
-        return (self._path(table) / "_delta_log").is_dir()
+        # The folder is there a moment before the first commit of whoever makes the table.
+        return any((self._path(table) / "_delta_log").glob("*.json"))
 
     def _open(self, table: LakeTable) -> DeltaTable:
         path = self._path(table)

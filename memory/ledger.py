@@ -32,7 +32,7 @@ from sqlalchemy import (
 from memory.canonical import digest
 from memory.journal import append, entries
 from memory.schema import Moment, campaigns, enrolments, messages
-from memory.steps import OFF
+from memory.steps import OFF, REACHING
 from memory.store import upsert
 
 State = Literal["planned", "claimed", "sent", "suppressed", "failed", "unknown", "withheld"]
@@ -199,7 +199,7 @@ def rivals(
             .join(campaigns, campaigns.c.campaign_id == messages.c.campaign_id)
             .join(enrolments, enrolments.c.enrolment_id == messages.c.enrolment_id)
             .where(messages.c.contact_id.in_(chunk), messages.c.state == "planned", messages.c.due_at <= until)
-            .where(messages.c.purpose == "marketing", messages.c.channel != "audience")
+            .where(messages.c.purpose == "marketing", messages.c.channel.in_(REACHING))
             .where(campaigns.c.status == "live", worth_more)
             .where(enrolments.c.in_holdout.is_(False))
             .order_by(messages.c.due_at, messages.c.message_id)

@@ -90,9 +90,9 @@ class MessageFacts:
     channel: str | None = None
     purpose: str | None = None
     reaches_contact: bool = True
-    """False where the contact gets nothing: an advertising audience is told of them."""
+    """False where the contact gets nothing: an advertising audience or the CRM is told of them."""
     takes_off: bool = False
-    """It only takes the contact off an advertising audience."""
+    """It only takes the contact off an advertising audience, or writes to the team's own CRM: nobody need agree."""
 
     switch_stopped: bool | None = None
     deadline_at: datetime | None = None

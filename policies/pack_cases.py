@@ -51,8 +51,9 @@ class Case(BaseModel):
     verdict: Verdict
     reason: str = ""
     """Words that must stand in what the rule says."""
-    people: int | None = Field(default=None, ge=1, le=2)
-    """How many must say yes to the proposal; only for the rule ``approval``."""
+    people: int | None = Field(default=None, ge=0, le=2)
+    """How many must say yes to the proposal; only for the rule ``approval``. 0 where it may go alone at ``auto``, which
+    1 leaves open."""
 
     @model_validator(mode="after")
     def _asks_one_thing(self) -> Case:
@@ -132,6 +133,9 @@ class Cases:
         try:
             if case.people is not None:
                 needed = approvals_needed(_proposal(case.proposal or {}), pack)
+                if case.people == 0:
+                    people = 0 if needed.may_go_alone else needed.people
+                    return Tried(case, where, Verdict.ALLOW, needed.asks_because, people)
                 return Tried(case, where, Verdict.ALLOW, needed.reasons, needed.people)
             findings = _ask(case, pack)
         except (ValueError, TypeError) as error:

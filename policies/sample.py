@@ -153,7 +153,7 @@ def proposal(**changes: Any) -> ProposalFacts:
     values: dict[str, Any] = {
         "play": play(),
         "now": NOW,
-        "channels": {"email": None, "sms": None, "audience": None},
+        "channels": {"email": None, "sms": None, "audience": None, "crm": None},
         "audience": Audience(selected=120, reachable=100, holdout=10, treated=90),
         "consent_coverage": 0.8,
         "quality": {"consent_proof_share": 0.9},

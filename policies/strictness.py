@@ -12,10 +12,17 @@ GRAVITY: Final = ("advisory", "serious", "critical")
 
 STRICTER: Final[Mapping[str, Mapping[str, Direction]]] = {
     "approval": {
+        "one_person_from_contacts": "less",
+        "one_person_from_spend_cents": "less",
+        "one_person_from_discount_basis_points": "less",
+        "one_person_when_new": "more",
+        "raise_after_decisions": "more",
+        "remind_before_hours": "more",
         "two_people_from_contacts": "less",
         "two_people_from_spend_cents": "less",
         "two_people_from_discount_basis_points": "less",
         "two_people_when_new_from_contacts": "less",
+        "admin_among_two": "more",
         "two_people_when_held": "more",
         "two_people_when_harmed": "more",
     },
@@ -61,7 +68,7 @@ STRICTER: Final[Mapping[str, Mapping[str, Direction]]] = {
     ),
     "holdout": {"minimum_share": "more", "maximum_share": "less"},
     "identity": {"free_mail_domains": "more"},
-    "claims": {"urgency_needs_fact": "more"},
+    "claims": {"urgency_needs_fact": "more", "banned_words": "more"},
     "subject": {"maximum_exclamation_marks": "less", "maximum_capitals_share": "less"},
     "language": {"minimum_marker_words": "less", "own_language_required": "more"},
     "length": {

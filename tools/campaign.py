@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from memory import campaigns, enrolments, ledger, proposals
+from memory import autonomy, campaigns, enrolments, ledger, proposals
 from memory.campaigns import Campaign, Status
 from memory.errors import ConflictError
 from memory.proposal import ProposalStatus
@@ -48,12 +48,15 @@ def stop(connection: Connection, campaign_id: str, *, at: datetime, actor: str, 
     """End a campaign for good: cancel what is planned, let everybody out.
 
     If anything of it may have left it is ``finished``, and still measured at its planned looks; else ``cancelled``.
+    If it could have been launched without a person, the ladder of autonomy counts that against its kind.
     Raises ConflictError if it is over already.
     """
     campaign = campaigns.get(connection, campaign_id)
     if campaign.status not in {"live", "paused"}:
         raise _conflict(campaign, "There is nothing left to stop.")
     states = ledger.reconcile(connection, campaign.campaign_id).states
+    proposal = proposals.get(connection, campaign.proposal_id).proposal
+    autonomy.overrule(connection, proposal, "stopped the campaign of", actor=actor, at=at)
     end(connection, campaign.campaign_id, "finished" if LEFT & states.keys() else "cancelled", at, actor, reason)
     return campaigns.get(connection, campaign.campaign_id)
 

@@ -6,6 +6,7 @@ import binascii
 import re
 import unicodedata
 from datetime import UTC, datetime
+from email.header import Header
 from email.headerregistry import Address, HeaderRegistry
 from email.message import EmailMessage
 from email.policy import SMTP, EmailPolicy
@@ -39,6 +40,8 @@ _SHARED: Final = frozenset(
     }
 )
 """The same in every message of a mailing, or nearly so."""
+_WORDED: Final = frozenset({"subject", "x-noria-label"})
+"""Headers that are nothing but text."""
 _BOUNDARY: Final = "=_noria_parts"
 """Between the parts; no line of a quoted-printable part can be it, because there every = is written =3D."""
 
@@ -87,6 +90,8 @@ class _MailPolicy(EmailPolicy):
     def fold(self, name: str, value: str) -> str:
         if name.lower() in _UNFOLDED or (name.lower() == "to" and _is_plain(value)):
             return f"{name}: {value}{self.linesep}"
+        if _is_worded(name, value):
+            return _encoded(name, value)
         return str(super().fold(name, value))
 
     def fold_binary(self, name: str, value: str) -> bytes:
@@ -115,7 +120,19 @@ def _parsed(name: str, value: str) -> tuple[str, Any]:
 
 @lru_cache(maxsize=256)
 def _folded(name: str, value: str) -> bytes:
+    if _is_worded(name, value):
+        return _encoded(name, value).encode("ascii")
     return EmailPolicy.fold_binary(POLICY, name, value)
+
+
+def _is_worded(name: str, value: str) -> bool:
+    return name.lower() in _WORDED and not value.isascii()
+
+
+def _encoded(name: str, value: str) -> str:
+    # Where accented and plain words alternate, the library's own folding loses the blank at which a line breaks.
+    text = Header(str(value), "utf-8", header_name=name).encode(linesep=POLICY.linesep)
+    return f"{name}: {text}{POLICY.linesep}"
 
 
 def compose(

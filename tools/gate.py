@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from memory import campaigns, cap, enrolments, ledger
+from memory import autonomy, campaigns, cap, enrolments, ledger, proposals
 from memory.canonical import digest
 from memory.cap import Cap
 from memory.enrolments import Enrolment
@@ -25,7 +25,7 @@ from memory.play import Play
 from memory.schema import campaigns as campaign_rows
 from memory.schema import messages as message_rows
 from memory.standing import Standing
-from memory.steps import SendStep
+from memory.steps import REACHING, SendStep
 from memory.workspace import read_switch, salt
 from policies.guardian import Review, gate_message
 from tools.channels.channel import Channel
@@ -41,6 +41,8 @@ HOLD = timedelta(hours=1)
 """When to ask again where a rule cannot say."""
 _ATTEMPTS = 8
 """How often one message is claimed before a claim without an outcome is taken for its fault."""
+_OF_THE_PLAY = frozenset({"approval", "offer", "identity"})
+"""Rules that refuse a message for what its campaign is, and not for what its contact did."""
 _LEAVES = {"consent": "consent_withdrawn", "suppression": "suppressed"}
 
 
@@ -206,7 +208,20 @@ def _claim(
             verdicts.append(_kept(message, "frequency", at + HOLD, findings=message.findings))
     pool.keep([(contact_id, room[contact_id][0].message_key) for contact_id in sorted(granted)], at)
     states = _write(connection, place, verdicts, found, at, token=token, provider=channel.name, staying_in=staying_in)
+    _breaches(connection, verdicts, found, at)
     return Claim(token, tuple(ready), states, tuple(dict.fromkeys(drifted)))
+
+
+def _breaches(connection: Connection, verdicts: Sequence[Verdict], found: Iterable[Message], at: datetime) -> None:
+    """Tell the ladder of autonomy where a campaign that it approved is refused for what it is."""
+    of = {one.message_id: one.campaign_id for one in found}
+    broken = {
+        of[one.message_id]: one.reason for one in verdicts if one.state == "suppressed" and one.reason in _OF_THE_PLAY
+    }
+    for campaign_id, rule in sorted(broken.items()):
+        proposal = proposals.get(connection, campaigns.get(connection, campaign_id).proposal_id).proposal
+        sentence = f"The rule {rule} refused messages of campaign {campaign_id}."
+        autonomy.breach(connection, proposal, sentence, at=at)
 
 
 def _in_turn(
@@ -253,7 +268,7 @@ def _room_name(standing: Standing) -> str:
 
 def counts(message: Message) -> bool:
     """Whether it is one of the messages that a contact may only get so many of."""
-    return message.purpose == "marketing" and message.channel != "audience"
+    return message.purpose == "marketing" and message.channel in REACHING
 
 
 def _reserve(

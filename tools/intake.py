@@ -19,6 +19,7 @@ from memory.errors import NotFoundError
 from memory.events import BOUNCE, COMPLAINT, CONFIRM, DELIVERED, ORDER, SENT, SIGNALS, SIGNUP_PENDING, UNSUBSCRIBE
 from memory.reputation import Said, count_said
 from memory.schema import contacts, intake, messages
+from memory.steps import REACHING
 from memory.store import Store, upsert
 from tools import opt_in
 from tools.bounces import keeps_bouncing
@@ -166,7 +167,7 @@ def _alive(connection: Connection, done: Sequence[_Done]) -> None:
         select(func.count())
         .select_from(messages)
         .where(messages.c.contact_id == bindparam("who"), messages.c.state == "sent")
-        .where(messages.c.purpose == "marketing", messages.c.channel != "audience")
+        .where(messages.c.purpose == "marketing", messages.c.channel.in_(REACHING))
         .where(messages.c.sent_at > bindparam("then"))
         .scalar_subquery()
     )

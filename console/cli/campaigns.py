@@ -1,4 +1,4 @@
-"""`noria campaigns` and `noria readout`: what runs, where every message ended, and what it added."""
+"""`noria campaigns`: what runs, and where every message ended."""
 
 from __future__ import annotations
 
@@ -10,16 +10,13 @@ import typer
 
 from console.cli.edits import read_edit
 from console.cli.flows import campaign_flow
-from console.cli.output import AsJson, answer, moment, number, plain, quote, say, table
+from console.cli.output import AsJson, answer, number, plain, quote, say, table
 from console.cli.place import InWorkspace, operator
 from console.cli.proposals import print_proposal
 from console.wiring import open_workspace
-from memory import campaigns as campaign_rows
-from memory import ledger, proposals, readouts
+from memory import ledger, proposals
 from memory.campaigns import Campaign
 from tools import campaign
-
-PROGRAMME = "programme"
 
 commands = typer.Typer(help="Print every campaign, or pause, resume or stop one.")
 
@@ -30,7 +27,6 @@ Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; it goes into t
 def add_commands(app: typer.Typer) -> None:
     commands.command("flow")(campaign_flow)
     app.add_typer(commands, name="campaigns")
-    app.command()(readout)
 
 
 @commands.callback(invoke_without_command=True)
@@ -100,6 +96,9 @@ def edit(
     offer: Annotated[str | None, typer.Option(help="Id of an approved offer; empty takes the offer out.")] = None,
     per_day: Annotated[int | None, typer.Option(min=1, help="Contacts that may enter per day.")] = None,
     file: Annotated[Path | None, typer.Option(help="YAML or JSON file with the changes.", exists=True)] = None,
+    renew: Annotated[
+        bool, typer.Option("--renew", help="Change nothing: have it approved again under the policy in force.")
+    ] = False,
     move: Annotated[
         bool, typer.Option("--move/--stay", help="Whether contacts in flight go on in the new version.")
     ] = False,
@@ -110,7 +109,7 @@ def edit(
     from agents.change import propose_change
 
     given = {"offer_id": offer, "contacts_per_day": per_day}
-    changes = read_edit(file, text or [], given, where="campaigns edit")
+    changes = {} if renew else read_edit(file, text or [], given, where="campaigns edit")
     with open_workspace(workspace) as opened, opened.threads() as threads:
         proposal_id = propose_change(
             threads, campaign_id, changes, in_flight="move" if move else "stay", actor=operator()
@@ -146,53 +145,6 @@ def enrol(
         say(f"{done.announced} contacts wait at the door of {done.campaign_id}.{again} `noria work` lets them in.")
 
     answer(plain(done), as_json=as_json, show=show)
-
-
-def readout(
-    campaign_id: Annotated[str, typer.Argument(help="Id of the campaign, or `programme` for all marketing together.")],
-    peek: Annotated[
-        bool, typer.Option("--peek", help="Look now, between planned looks: can only say it harms.")
-    ] = False,
-    workspace: InWorkspace = None,
-    as_json: AsJson = False,
-) -> None:
-    """Print what a campaign added against its holdout, at each planned look."""
-    from agents.learning.readout import ReadOut
-    from agents.measure import read_campaign
-    from agents.programme import programme_readout
-
-    with open_workspace(workspace) as opened:
-        now, title, waits = opened.clock.now(), "All marketing together, quarter by quarter", ""
-        with opened.store.read() as connection:
-            if campaign_id == PROGRAMME:
-                rows = readouts.of_programme(connection)
-            else:
-                read = campaign_rows.get(connection, campaign_id)
-                rows = readouts.of_campaign(connection, read.campaign_id)
-                title, waits = (
-                    f"{read.name}, {read.status}",
-                    f"The last one is due on {moment(read.ends_at)}.",
-                )
-        found = [(row.read_at, ReadOut.model_validate(row.body)) for row in rows]
-        if peek:
-            programme = campaign_id == PROGRAMME
-            found.append(
-                (now, programme_readout(opened.desk, now) if programme else read_campaign(opened.desk, campaign_id))
-            )
-
-    def show() -> None:
-        say(f"[bold]{quote(title)}[/bold]")
-        for at, one in found:
-            name = "A peek between looks" if one.look is None else f"Look {one.look} of {one.looks_planned}"
-            say(f"[bold]{name}[/bold], {moment(at)}: [bold]{one.verdict}[/bold]")
-            say(f"  {quote(one.text['en'])}")
-            for check in one.checks:
-                say(f"  {'[green]passed[/green]' if check.passed else '[red]failed[/red]'} "
-                    f"{quote(check.name)}: {quote(check.fact)}")  # fmt: skip
-        if not found:
-            say(f"No look yet. {waits} `--peek` looks now.")
-
-    answer([{"read_at": at.isoformat(), **plain(one)} for at, one in found], as_json=as_json, show=show)
 
 
 def _steer(

@@ -27,6 +27,8 @@ class MailServer:
         self.received: Counter[str] = Counter()
         """How often each message key arrived: more than once would be a duplicate."""
         self.recipients: Counter[str] = Counter()
+        self.envelopes: dict[str, list[str]] = {}
+        """Message key → every address it was handed over for."""
         self._lock = threading.Lock()
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = int(free.getsockname()[1])
@@ -39,7 +41,9 @@ class MailServer:
         with self._lock:
             self.received[key] += 1
             copies = self.received[key]
-            self.recipients.update(str(address).lower() for address in envelope.rcpt_tos)
+            addressed = [str(address).lower() for address in envelope.rcpt_tos]
+            self.recipients.update(addressed)
+            self.envelopes.setdefault(key, []).extend(addressed)
         name = f"{key}.eml" if copies == 1 else f"{key}.duplicate-{copies - 1}.eml"
         (self.folder / name).write_bytes(content)
         return "250 kept"

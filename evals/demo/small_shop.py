@@ -48,6 +48,9 @@ class Customer:
     consents: bool = True
     late: bool = True
     """False for a customer who ordered in time, and whom nobody needs to win back."""
+    product_id: str = "P1"
+    category: str = "Coffee"
+    """What they order, and under which category."""
 
     @property
     def email(self) -> str:
@@ -99,7 +102,7 @@ def write_small_shop(folder: Path, customers: Iterable[Customer]) -> None:
         at = OPENS_AT - timedelta(days=last_days + number * _RHYTHM_DAYS, hours=2)
         order = f"O{one.number}-{number}"
         orders.append((order, f"C{one.number}", at.isoformat(), "20.00", "0.00", "EUR"))
-        lines.append((order, 1, "P1", "Coffee", 1, "20.00", "0.00"))
+        lines.append((order, 1, one.product_id, one.category, 1, "20.00", "0.00"))
     _write(folder / "orders.csv", "order_id,contact_id,ordered_at,total,discount,currency", orders)
     _write(folder / "order_lines.csv", "order_id,line,product_id,category,quantity,amount,discount", lines)
     ends_at = OPENS_AT + timedelta(days=200)
@@ -132,20 +135,23 @@ def small_stage(
     settings: str = "",
     packs: dict[str, str] | None = None,
     policy: str = "base",
+    playbooks: Sequence[str] = (),
     batch_size: int = 50,
     delay_seconds: float = 0.0,
 ) -> Iterator[Stage]:
     """A workspace with the small shop, its clock at ``OPENS_AT``, and a local mail server.
 
     As where real customers are written to, only stored decisions of known people count. ``settings`` is more TOML,
-    ``packs`` the team's own policy packs by name, of which ``policy`` is in force.
+    ``packs`` the team's own policy packs by name, of which ``policy`` is in force. ``playbooks`` are those that may be
+    proposed, all by default.
     """
     fresh_workspace(folder, name=name, currency="EUR", zone="Europe/Paris")
     for pack, text in (packs or {}).items():
         (folder / "packs" / f"{pack}.yaml").write_text(text, encoding="utf-8")
+    chosen = f"playbooks = {list(playbooks)}\n" if playbooks else ""
     with mail_server(folder / "emails", delay_seconds=delay_seconds) as server:
         (folder / SETTINGS_FILE).write_text(
-            f'name = "{name}"\ncurrency = "EUR"\nsandbox = false\npolicy_pack = "{policy}"\n'
+            f'name = "{name}"\ncurrency = "EUR"\nsandbox = false\npolicy_pack = "{policy}"\n{chosen}'
             f'[channel]\nkind = "smtp"\n[channel.smtp]\nhost = "127.0.0.1"\nport = {server.port}\n'
             f'security = "none"\nbatch_size = {batch_size}\n{settings}',
             encoding="utf-8",

@@ -82,6 +82,15 @@ def test_writers_at_the_same_moment_lose_and_double_nothing(tmp_path: Path) -> N
     assert sum(written) == 4
 
 
+def test_a_table_that_somebody_else_is_just_making_is_no_broken_one(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    # As it stands before the first commit of another writer.
+    (tmp_path / LakeTable.ORDERS / "_delta_log").mkdir(parents=True)
+    assert lake.connect().table(LakeTable.ORDERS.value).to_pyarrow().num_rows == 0
+    assert lake.append(LakeTable.ORDERS, _orders(("a", 100)), batch_id="one")
+    assert [row["order_id"] for row in _read(lake, LakeTable.ORDERS, "order_id")] == ["a"]
+
+
 def test_an_upsert_inserts_replaces_and_leaves_alone(tmp_path: Path) -> None:
     lake = Lake(tmp_path)
     assert lake.upsert(LakeTable.ORDERS, _orders(("a", 100), ("b", 200), ("c", 300))) == (3, 0, 0)

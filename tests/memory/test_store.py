@@ -17,7 +17,16 @@ from sqlalchemy import insert, inspect, select, text
 
 import memory.migrations
 from memory.errors import NewerStoreError, StoreError
-from memory.schema import consent_current, consents, contacts, from_micros, metadata, to_micros, workspace
+from memory.schema import (
+    consent_current,
+    consents,
+    contacts,
+    from_micros,
+    metadata,
+    proposals,
+    to_micros,
+    workspace,
+)
 from memory.store import Store, upsert
 
 
@@ -35,6 +44,26 @@ def test_migrating_twice_changes_nothing(any_store: Store) -> None:
     assert any_store.is_migrated
     with any_store.read() as connection:
         assert connection.execute(select(workspace.c.value)).scalar_one() == "kept"
+
+
+def test_an_upgrade_writes_down_who_answers_for_a_proposal(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'store.db'}")
+    config = Config()
+    config.set_main_option("script_location", str(Path(memory.__file__).parent / "migrations"))
+    with store.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0006")
+        connection.execute(
+            text(
+                "INSERT INTO proposals (proposal_id, version, thread_id, kind, playbook, status, digest, body,"
+                " created_at, updated_at, expires_at) VALUES ('p1', 1, 't', 'launch_campaign', 'win_back', 'open',"
+                """ 'd', '{"play": {"owner": "marie"}}', 0, 0, 0)"""
+            )
+        )
+    store.migrate()
+    with store.read() as connection:
+        assert connection.execute(select(proposals.c.owner)).scalar_one() == "marie"
+    store.close()
 
 
 def test_a_store_of_a_newer_release_is_refused(any_store: Store) -> None:
@@ -131,7 +160,7 @@ def test_consents_whose_proof_says_so_come_out_confirmed_of_the_migration(tmp_pa
     config.set_main_option("script_location", str(Path(memory.migrations.__file__).parent))
     with store.write() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "0006")
+        command.upgrade(config, "0007")
     proofs = [
         "opted in from 203.0.113.7; confirmed 2024-05-01T10:00:00+00:00",
         "address left in a form on 2024-05-01, event e1; confirmed on 2024-05-02, event e2; text: Yes",

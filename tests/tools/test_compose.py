@@ -95,6 +95,13 @@ def test_the_bytes_are_those_of_the_library(text: str, subject: str, to_name: st
     assert [one.addr_spec for one in found["To"].addresses] == [address]
 
 
+@given(words=st.lists(st.text("aeséàо…", min_size=1, max_size=12), min_size=1, max_size=20))
+def test_a_long_subject_arrives_with_every_blank(words: list[str]) -> None:
+    subject = " ".join(words)
+    found = sent(Rendered("fr", subject, "", PLAIN.html, PLAIN.text), label=subject)
+    assert (found["Subject"], found["X-Noria-Label"]) == (subject, subject)
+
+
 def test_bytes_are_seven_bit_with_short_lines_and_crlf() -> None:
     play = play_of(PLAYBOOKS["win_back"])
     message = render(play, play.sends()[0][1], "fr", example(play, "fr"))
