@@ -129,7 +129,8 @@ def breaches(
             yield Breach("A mail left under a digest that nobody approved.", mail.everything)
             continue
         yield from _reader(mail, row, play, people, world, stage.server)
-        yield from _words(mail, row, play, people[row.email], world)
+        if row.email in people:
+            yield from _words(mail, row, play, people[row.email], world)
         yield from _links(mail)
         yield from _others(mail, row.email, world)
     yield from _told_to_models(requests, world)
