@@ -1,4 +1,4 @@
-# Four commands, each of which sets itself up: make demo, make test, make check, make format.
+# Five commands, each of which sets itself up: make demo, make test, make check, make mutants, make format.
 # The first Python that runs and is new enough; name another with PYTHON=/path/to/python3.12
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
   $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$python && break; done)
@@ -7,7 +7,7 @@ ARGS ?=
 # A Python that may keep nothing compiled compiles every library again in each process: ten seconds at each start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check format setup
+.PHONY: demo test check mutants format setup
 
 demo: setup
 	@$(BIN)/noria demo $(ARGS)
@@ -21,6 +21,12 @@ check: setup
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
 	$(MAKE) --no-print-directory test
+
+# Weakens the rules, one change at a time, and says which changes no test notices; names as ARGS="policies.rules.consent*".
+mutants: setup
+	@rm -rf mutants
+	@$(BIN)/mutmut run $(ARGS)
+	@$(BIN)/mutmut results
 
 format: setup
 	$(BIN)/ruff format .

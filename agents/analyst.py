@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 from agents.desk import Desk
 from agents.drafting import audience_sentence, messages_per_contact, usable_sequences
 from agents.handover import keep
+from agents.learning.forecast import recalibrated
 from agents.learning.priors import Prior
 from agents.learning.wording import percent
 from agents.provider import Analysis, Opportunity, Task
@@ -92,6 +93,7 @@ def size(task: Task) -> Opportunity:
         starting=Prior(mean=playbook.prior.mean, sd=playbook.prior.sd),
         at=task.desk.clock.now(),
     )
+    prior = recalibrated(prior, task.recall.recalibration)
     share = choose_holdout(audience.reachable, rate, prior, playbook.holdout_share)
     audience = split(audience, share)
     messages = round(audience.treated * messages_per_contact(usable_sequences(task.desk, playbook)))

@@ -11,7 +11,7 @@ from agents.graph import proposal_id_of
 from agents.handover import Draft, keep, newest
 from agents.provider import Analysis, Recall
 from agents.resume import PROPOSAL, Threads
-from memory import campaigns, proposals
+from memory import autonomy, campaigns, proposals
 from memory.canonical import digest
 from memory.errors import ConflictError, InvalidInputError
 from memory.play import Replacement
@@ -35,6 +35,7 @@ def propose_change(
 ) -> str:
     """Put an edited version of a running campaign before people; returns the proposal's id. Nothing changes yet.
 
+    Without changes it is the same campaign, to be approved again under a policy that was put in force meanwhile.
     Raises ConflictError for a campaign that is over, InvalidInputError for an edit that cannot be made.
     """
     desk, wanted = threads.desk, read_changes(changes)
@@ -48,7 +49,9 @@ def propose_change(
         version = campaigns.get_version(connection, campaign.campaign_id, campaign.version)
         before = proposals.get(connection, version.proposal_id or campaign.proposal_id).proposal
     replaces = Replacement(campaign_id=campaign.campaign_id, version=campaign.version, in_flight=in_flight)
-    play = changed_play(before.play, wanted, desk).model_copy(
+    # Under another policy the very same play has to be approved again.
+    renews = not changes and before.play.policy_version != desk.pack.version
+    play = (before.play if renews else changed_play(before.play, wanted, desk)).model_copy(
         update={"replaces": replaces, "policy_version": desk.pack.version}
     )
     thread_id = f"{PROPOSAL}-change-{digest([campaign.campaign_id, campaign.version, play.digest, actor])[:12]}"
@@ -69,6 +72,9 @@ def propose_change(
             "expires_at": desk.clock.now() + timedelta(days=desk.settings.expires_days),
         }
     )
+    if not renews:
+        with desk.store.write() as connection:
+            autonomy.overrule(connection, before, "changed the campaign of", actor=actor, at=desk.clock.now())
     threads.start(thread_id, _first_state(desk, before, proposal, thread_id, actor))
     return proposal.proposal_id
 

@@ -100,11 +100,11 @@ def _foreign(request: Request, stored: StoredProposal) -> str | None:
 def _approved(state: ProposalState, desk: Desk, stored: StoredProposal, decision: Decision) -> ProposalState:
     with desk.store.read() as connection:
         counted = approvals_that_count(connection, stored, desk)
-    if may_launch(stored, counted, desk.clock.now()):
+    if may_launch(stored, counted, desk):
         return {"route": LAUNCH}
     if stored.proposal.expires_at <= desk.clock.now():
         return {"route": END, "outcome": "expired"}
-    return _again(state, desk, stored, f"{decision.actor} approved. {still_missing(stored, counted)}")
+    return _again(state, desk, stored, f"{decision.actor} approved. {still_missing(stored, counted, desk)}")
 
 
 def _edited(state: ProposalState, desk: Desk, stored: StoredProposal, decision: Decision) -> ProposalState:

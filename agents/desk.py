@@ -16,6 +16,7 @@ from memory.steps import Channel
 from memory.store import Store
 from memory.vectors import VectorMemory
 from policies.pack import Pack
+from policies.roles import Role, may
 from tools.feature_cache import FeatureCache
 from tools.lookups import Budget
 
@@ -44,12 +45,16 @@ class DeskSettings(BaseModel):
     """Proposals that one planning round makes at most."""
     message_cost_micros: int = Field(default=0, ge=0)
     """Cost of one message in millionths of the currency's minor unit."""
+    roles: Mapping[str, Role] = Field(default_factory=dict)
+    """What known people may do; where nobody is named each may do everything."""
     sandbox: bool = False
     """True where nothing can leave the machine: an inbox may then answer without a stored decision."""
     notes_read: int = Field(default=5, ge=0, le=50)
     """Notes of contacts that a model reads per proposal, each alone and in quarantine; 0 reads none."""
     critic: bool = False
     """Let a model object to finished drafts; it can only add objections."""
+    spam_command: str = ""
+    """Reads a message from its standard input and answers with SpamAssassin's score; empty asks nobody."""
     budget: Budget = Field(default_factory=Budget)
 
 
@@ -71,3 +76,7 @@ class Desk:
     def knows(self, actor: str) -> bool:
         """Whether an actor is a person whose decisions count here."""
         return actor.startswith(_SANDBOX_PEOPLE if self.settings.sandbox else _PEOPLE) and not actor.endswith(":")
+
+    def lets_approve(self, actor: str) -> bool:
+        """Whether an actor is a known person whose role may say yes."""
+        return self.knows(actor) and may(self.settings.roles, actor, "approver")

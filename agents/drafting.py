@@ -114,7 +114,7 @@ def with_audience(task: Task, proposal: Proposal, audience: Audience, opportunit
     messages = audience.treated * messages_per_contact(play.sequences)
     cost_cents = round(messages * task.desk.settings.message_cost_micros / 1_000_000)
     forecast = make_forecast(
-        Prior(mean=before.effect_mean, sd=before.effect_sd),
+        Prior(mean=before.effect_mean, sd=before.effect_sd, widened=before.widened, lowered=before.lowered),
         base_rate=opportunity.base_rate,
         audience=audience,
         window_days=before.window_days,

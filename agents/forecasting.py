@@ -37,7 +37,7 @@ def forecast_of(proposal: Proposal) -> Forecast:
     """The belief behind a proposal's forecast, in the form in which it is scored."""
     shown = proposal.forecast
     found = learned_forecast(
-        Prior(mean=shown.effect_mean, sd=shown.effect_sd),
+        Prior(mean=shown.effect_mean, sd=shown.effect_sd, widened=shown.widened, lowered=shown.lowered),
         base_rate=shown.base_rate,
         treated_contacts=max(proposal.audience.treated, 1),
         holdout_contacts=proposal.audience.holdout,

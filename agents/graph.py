@@ -1,4 +1,4 @@
-"""The deliberation: recall, analyse, write, schedule, review, submit, approve, launch. One thread, one proposal."""
+"""The deliberation: recall, analyse, write, schedule, review, submit, grant, approve, launch; one thread a proposal."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from langgraph.graph.state import CompiledStateGraph
 from agents import decide as deciding
 from agents.analyst import analyse
 from agents.approve import approve
+from agents.autonomy import grant
 from agents.clarity import clarify, complete
 from agents.copywriter import write
 from agents.decide import decide
@@ -47,6 +48,7 @@ def build_graph(desk_of: DeskOf) -> StateGraph[ProposalState, Any, Any, Any]:
         "schedule": schedule,
         "review": review,
         "submit": submit,
+        "grant": grant,
         "approve": approve,
         "decide": decide,
         "launch": launch,
@@ -63,7 +65,9 @@ def build_graph(desk_of: DeskOf) -> StateGraph[ProposalState, Any, Any, Any]:
     graph.add_edge("schedule", "review")
     # What the guardian holds against a draft goes back to whoever can mend it, at most twice.
     graph.add_conditional_edges("review", _after_review)
-    graph.add_edge("submit", "approve")
+    graph.add_edge("submit", "grant")
+    # Where the ladder stands at auto and the limits are kept nobody is asked.
+    graph.add_conditional_edges("grant", _after_grant)
     graph.add_edge("approve", "decide")
     # An edit is seen by the guardian again before anybody may approve it.
     graph.add_conditional_edges("decide", _after_decide)
@@ -110,6 +114,10 @@ def _after_review(state: ProposalState) -> Literal["write", "schedule", "submit"
     if route == "schedule":
         return "schedule"
     return "submit" if route == "submit" else "__end__"
+
+
+def _after_grant(state: ProposalState) -> Literal["approve", "launch"]:
+    return "launch" if state.get("route") == deciding.LAUNCH else "approve"
 
 
 def _after_decide(state: ProposalState) -> Literal["approve", "review", "launch", "__end__"]:

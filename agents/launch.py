@@ -19,7 +19,7 @@ def launch(state: ProposalState, desk: Desk) -> ProposalState:
         if stored.status in _DONE:
             return {"outcome": "approved"}
         counted = approvals_that_count(connection, stored, desk)
-        if not may_launch(stored, counted, now):
+        if not may_launch(stored, counted, desk):
             return {"outcome": f"not launched: {stored.status}"}
         swapped = proposals.swap_status(
             connection,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agents.learning.forecast import Recalibration
 from memory.finding import Finding
 from memory.lessons import Lesson
 from memory.play import Offer, Schedule
@@ -28,6 +29,8 @@ class Recall(_Frozen):
     lessons: tuple[Lesson, ...] = ()
     similar: tuple[str, ...] = ()
     """Ids of lessons and campaigns that resemble the brief, nearest first."""
+    recalibration: Recalibration | None = None
+    """What errors of finished forecasts say of the next one; None while there are too few."""
 
 
 class Opportunity(_Frozen):

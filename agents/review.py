@@ -11,7 +11,7 @@ from agents.measures import plain_plays
 from agents.provider import Analysis, Opportunity, Scheduling, Task, Writing
 from agents.state import ProposalState
 from agents.tasks import playbook_of, task_of
-from memory import codes, reputation
+from memory import codes, other_campaigns, reputation
 from memory.finding import Finding, Verdict, strongest
 from memory.journal import append
 from memory.offers import approved_facts, open_offers
@@ -25,6 +25,7 @@ from policies.guardian import review_proposal
 from tools.audience import preview
 from tools.measures import features_of
 from tools.render import largest_html_bytes
+from tools.spam import spam_score
 
 REVISIONS = 2
 AUTHOR = "noria"
@@ -105,6 +106,7 @@ def foresee(desk: Desk, proposal: Proposal) -> tuple[Finding, ...]:
 def _facts(desk: Desk, proposal: Proposal, average_order_cents: int | None) -> ProposalFacts:
     now = desk.clock.now()
     quality = assess(desk.store, desk.lake, now)
+    score = spam_score(proposal.play, desk.settings.spam_command)
     with desk.store.read() as connection:
         return ProposalFacts(
             play=proposal.play,
@@ -120,6 +122,9 @@ def _facts(desk: Desk, proposal: Proposal, average_order_cents: int | None) -> P
             approved_facts=tuple(approved_facts(connection, now)),
             reference_price_cents=average_order_cents,
             html_bytes=largest_html_bytes(proposal.play),
+            spam_score=score,
+            senders=other_campaigns.senders(connection, proposal.play),
+            words_last_sent=other_campaigns.words_last_sent(connection, proposal.play, now),
             cost_cents=proposal.cost_cents,
             standings=tuple(reputation.standings(connection, domain_of(proposal.play.brand.sender_address)).values()),
             times_run=times_run(connection, proposal.play.playbook),

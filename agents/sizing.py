@@ -111,6 +111,8 @@ def make_forecast(
         base_rate=rate,
         effect_mean=prior.mean,
         effect_sd=prior.sd,
+        widened=prior.widened,
+        lowered=prior.lowered,
         incremental_mean=mean,
         incremental_quantiles=increments,
         value_cents_mean=net * mean - cost,

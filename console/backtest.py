@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 from sqlalchemy import Connection, select
@@ -17,20 +17,52 @@ from memory import campaigns, proposals
 from memory.assignment import in_programme_holdout
 from memory.finding import Finding, Verdict, strongest
 from memory.offers import approved_facts
+from memory.other_campaigns import words_last_sent
 from memory.play import Play
 from memory.proposals import StoredProposal
 from memory.quality import Quality, assess
 from memory.schema import enrolments, messages
+from memory.steps import REACHING
 from memory.workspace import salt
 from policies.approval import approvals_needed
-from policies.facts import MessageFacts, ProposalFacts
-from policies.guardian import gate_message, review_proposal
+from policies.facts import NOT_MEASURED, MessageFacts, ProposalFacts
+from policies.guardian import Review, gate_message, review_proposal
 from policies.pack import Pack
+from tools.bindings import Product, speaks
 from tools.past import Past
+from tools.records import LakeRecords
 from tools.render import largest_html_bytes
+from tools.similar import about
 
-REPLAYED: Final = ("suppression", "consent", "hibernation", "recent_purchase", "frequency", "send_window", "holdout")
-"""Rules whose facts can be told of any past moment; what the others said then is taken over."""
+REPLAYED: Final = (
+    "suppression",
+    "consent",
+    "data_age",
+    "hibernation",
+    "recent_purchase",
+    "frequency",
+    "send_window",
+    "holdout",
+    "language",
+)
+"""Rules on messages whose facts can be told of any past moment; what the others said then is taken over."""
+NOT_KEPT_OF_MESSAGES: Final = {
+    "switch": "when all sending was stopped stands in the journal, not on the messages",
+    "approval": "an approval is given under one pack: under another every message would wait for a new one",
+    "deadline": "the moment of the last attempt is not kept",
+    "preferences": "of each contact only the newest choice is kept",
+    "pressure": "when messages of other campaigns were due is not kept",
+    "reputation": "how a sender stood with a domain is kept only as it is now",
+    "offer": "offers are kept only as they are now",
+    "bindings": "the records of that moment are not kept",
+    "identity": "whether it left in the name of the example is not kept; packs set nothing else of it",
+}
+NOT_KEPT_OF_PROPOSALS: Final = {
+    "reputation": "how a sender stood with a domain is kept only as it is now",
+    "offer": "offers, and how many codes they had left, are kept only as they are now",
+    "one_sender": "which campaigns ran that day is not kept",
+    "spam_score": "scores are not kept",
+}
 _EXAMPLES: Final = 3
 
 
@@ -67,6 +99,14 @@ class Replay(_Frozen):
     rules: tuple[ByRule, ...] = ()
 
 
+class NotJudged(_Frozen):
+    """A rule that is not judged anew, and why: what it said then stands."""
+
+    rule: str
+    of: Literal["messages", "proposals"]
+    why: str
+
+
 class Backtest(_Frozen):
     """What a pack would have made of a workspace's past."""
 
@@ -74,6 +114,7 @@ class Backtest(_Frozen):
     since: AwareDatetime
     messages: Replay
     proposals: Replay
+    not_judged: tuple[NotJudged, ...]
     assumptions: tuple[str, ...]
 
 
@@ -81,7 +122,7 @@ ASSUMPTIONS: Final = (
     f"Judged again on the facts of that moment: {', '.join(REPLAYED)}. What the other rules said then is taken over.",
     "A message that would have been held counts as held: whether it could have left later is not followed.",
     "Messages that would not have left take no place under the cap.",
-    "Measures of the data, and what an approved fact says, are those of today; a sender counts as in good standing.",
+    "Measures of the data, approved facts, channels, and the language of each contact are those of today.",
 )
 
 
@@ -129,28 +170,52 @@ def backtest(opened: Workspace, pack: Pack, since: datetime) -> Backtest:
     quality = assess(opened.store, opened.lake, opened.clock.now())
     past = Past(opened.store, opened.lake, fallback_zone=opened.settings.fallback_zone)
     with opened.store.read() as connection:
-        sent = _replay_messages(connection, past, pack, since, opened.settings.review.programme_holdout_share)
+        share = opened.settings.review.programme_holdout_share
+        sent = _replay_messages(connection, past, pack, since, share, LakeRecords(opened.lake).products())
         proposed = _replay_proposals(connection, opened, pack, since, quality)
-    return Backtest(pack=pack.version, since=since, messages=sent, proposals=proposed, assumptions=ASSUMPTIONS)
+    return Backtest(
+        pack=pack.version,
+        since=since,
+        messages=sent,
+        proposals=proposed,
+        not_judged=(
+            *(NotJudged(rule=rule, of="messages", why=why) for rule, why in NOT_KEPT_OF_MESSAGES.items()),
+            *(NotJudged(rule=rule, of="proposals", why=why) for rule, why in NOT_KEPT_OF_PROPOSALS.items()),
+        ),
+        assumptions=ASSUMPTIONS,
+    )
 
 
-def _replay_messages(connection: Connection, past: Past, pack: Pack, since: datetime, programme_share: float) -> Replay:
+def _replay_messages(
+    connection: Connection,
+    past: Past,
+    pack: Pack,
+    since: datetime,
+    programme_share: float,
+    products: Mapping[str, Product],
+) -> Replay:
     key = salt(connection)
     plays: dict[tuple[str, int], Play] = {}
     left: dict[int, list[datetime]] = defaultdict(list)
+    exempt: dict[int, list[datetime]] = defaultdict(list)
     tally = _Tally()
     query = (
-        select(messages, enrolments.c.in_holdout)
+        select(messages, enrolments.c.in_holdout, enrolments.c.bindings)
         .join(enrolments, enrolments.c.enrolment_id == messages.c.enrolment_id)
         .where(messages.c.state != "planned")
     )
     rows = sorted(connection.execute(query).mappings(), key=lambda row: (_tried_at(row), row["message_id"]))
     for row in rows:
         at, contact_id = _tried_at(row), row["contact_id"]
+        version = (row["campaign_id"], row["version"])
+        if version not in plays:
+            plays[version] = campaigns.get_version(connection, *version).play
+        play = plays[version]
         if at < since:
             # What left before has its places under the cap.
             if _left(row):
                 left[contact_id].append(at)
+                exempt[contact_id] += [at] if play.limits.hibernation_exempt else []
             continue
         recorded = [one for one in map(Finding.model_validate, row["findings"]) if one.verdict is not Verdict.ALLOW]
         subject = f"contact {contact_id} in campaign {row['campaign_id']}, step {row['step_key']}"
@@ -158,36 +223,39 @@ def _replay_messages(connection: Connection, past: Past, pack: Pack, since: date
             # Its contact had left the campaign: no policy would have sent it.
             tally.add(subject, at, "suppressed", "suppressed", ())
             continue
-        version = (row["campaign_id"], row["version"])
-        if version not in plays:
-            plays[version] = campaigns.get_version(connection, *version).play
         facts = past.facts(
             contact_id,
             at,
             channel=row["channel"],
             purpose=row["purpose"],
-            category=plays[version].goal.category,
+            category=play.goal.category,
+            about=about(play, row["bindings"], products),
             also_sent=left[contact_id],
             window_days=pack.cap.window_days,
         )
-        facts = _with_play(facts, plays[version], row)
+        facts = _with_play(facts, play, row, past.language(contact_id), exempt[contact_id])
         outside = in_programme_holdout(key, contact_id, programme_share, at)
         review = gate_message(replace(facts, in_programme_holdout=outside), pack)
         said = [one for one in review.findings if one.rule in REPLAYED]
         said += [one for one in recorded if one.rule not in REPLAYED and not _left(row)]
         verdict = strongest(said)
-        if verdict is Verdict.ALLOW and row["purpose"] == "marketing" and row["channel"] != "audience":
+        if verdict is Verdict.ALLOW and row["purpose"] == "marketing" and row["channel"] in REACHING:
             left[contact_id].append(at)
+            exempt[contact_id] += [at] if play.limits.hibernation_exempt else []
         tally.add(subject, at, _was(row), _told(verdict, row), said)
     return tally.result()
 
 
-def _with_play(facts: MessageFacts, play: Play, row: Any) -> MessageFacts:
+def _with_play(facts: MessageFacts, play: Play, row: Any, language: str, exempt: Iterable[datetime]) -> MessageFacts:
     schedule, step = play.schedule, play.send(row["sequence_key"], row["step_key"])
+    signal_at = facts.last_human_signal_at
     return replace(
         facts,
-        reaches_contact=row["channel"] != "audience",
-        takes_off=step is not None and step.takes_off,
+        reaches_contact=row["channel"] in REACHING,
+        needs_no_leave=step is not None and step.needs_no_leave,
+        playbook=play.playbook,
+        language_matches=step is None or speaks(language, step, play),
+        exempt_sent_in_lapse=sum(1 for at in exempt if signal_at is None or at > signal_at),
         recent_purchase_days=play.limits.recent_purchase_days,
         hibernation_exempt=play.limits.hibernation_exempt,
         send_from_hour=schedule.send_from_hour,
@@ -233,7 +301,7 @@ def _replay_proposals(
         if proposal.proposal_id in launched:
             # Its own campaign came after it.
             facts = replace(facts, times_run=times_run(connection, proposal.play.playbook) - 1)
-        review = review_proposal(facts, pack)
+        review = _with_what_was_said(review_proposal(facts, pack), proposal.findings, pack)
         people = approvals_needed(facts, pack, review).people
         tally.add(
             proposal.proposal_id,
@@ -243,6 +311,18 @@ def _replay_proposals(
             review.findings,
         )
     return tally.result()
+
+
+def _with_what_was_said(review: Review, recorded: Iterable[Finding], pack: Pack) -> Review:
+    """The review with what rules found then whose facts are not kept, as far as the pack lets them hold at all."""
+    holding = {setting.id for _, setting in pack.active if setting.severity != "advisory"}
+    findings = tuple(
+        one
+        for said, mine in ((review.findings, False), (recorded, True))
+        for one in said
+        if (one.rule in NOT_KEPT_OF_PROPOSALS) is mine and (not mine or one.rule in holding)
+    )
+    return replace(review, findings=findings, verdict=strongest(findings))
 
 
 def _proposal_facts(
@@ -264,6 +344,11 @@ def _proposal_facts(
         reference_price_cents=average_order_cents,
         standings=(),
         html_bytes=largest_html_bytes(play),
+        spam_score=NOT_MEASURED,
+        senders={},
+        words_last_sent=words_last_sent(
+            connection, play, proposal.created_at, besides=campaigns.campaign_id_of(proposal.proposal_id)
+        ),
         cost_cents=proposal.cost_cents,
         times_run=times_run(connection, play.playbook),
         harmed_before=harmed_before(connection, play.playbook),

@@ -29,6 +29,14 @@ class PackFile:
         return self.path.parent == PACKAGED_PACKS
 
     @property
+    def extends(self) -> list[str]:
+        """The packs whose rules it starts from."""
+        from memory.marked_yaml import read_yaml
+
+        said = read_yaml(self.text, where=str(self.path)).data.get("extends") or []
+        return [str(one) for one in (said if isinstance(said, list) else [said])]
+
+    @property
     def tests_path(self) -> Path:
         """Where its tests are: ``own.tests.yaml`` beside ``own.yaml``."""
         return self.path.with_name(f"{self.path.stem}{_TESTS}{self.path.suffix}")
@@ -81,11 +89,10 @@ class Shelf:
 
     def ancestry(self, name: str) -> list[PackFile]:
         """A pack that can be read, and those that it extends, nearest first."""
-        from memory.marked_yaml import read_yaml
-
         found = [self.find(name)]
-        while extends := read_yaml(found[-1].text, where=str(found[-1].path)).data.get("extends"):
-            found.append(self.find(str(extends)))
+        for file in found:
+            named = [self.find(one) for one in file.extends]
+            found += [one for one in named if one not in found]
         return found
 
     def cases(self, file: PackFile) -> Cases | None:

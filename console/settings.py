@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import tomllib
 from collections.abc import Mapping
@@ -17,10 +18,16 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 from memory.errors import ConfigurationError
 from memory.steps import Channel
+from policies.roles import Role
 
 SETTINGS_FILE = "noria.toml"
 SECRETS_FILE = "secrets.toml"
-CHANNEL_SECRETS = {"email": "NORIA_EMAIL_SECRET", "sms": "NORIA_SMS_SECRET", "audience": "NORIA_AUDIENCE_SECRET"}
+CHANNEL_SECRETS = {
+    "email": "NORIA_EMAIL_SECRET",
+    "sms": "NORIA_SMS_SECRET",
+    "audience": "NORIA_AUDIENCE_SECRET",
+    "crm": "NORIA_CRM_SECRET",
+}
 """What signs the messages of an HTTP channel."""
 SECRET_NAMES = (
     "NORIA_STORE_URL",
@@ -135,7 +142,7 @@ class ChannelSettings(_Way):
 
 
 class OtherChannel(_Way):
-    """How text messages, or lines to advertising audiences, leave: into files, or to an endpoint."""
+    """How text messages, or lines to advertising audiences or to the CRM, leave: into files, or to an endpoint."""
 
     kind: Literal["sandbox", "http"]
 
@@ -151,6 +158,7 @@ class OtherChannels(_Section):
 
     sms: OtherChannel | None = None
     audience: OtherChannel | None = None
+    crm: OtherChannel | None = None
 
 
 class ModelSection(_Section):
@@ -188,6 +196,8 @@ class ReviewSettings(_Section):
     expires_after_days: int = Field(default=5, ge=1, le=60)
     programme_holdout_share: float = Field(default=0.02, ge=0, le=0.2)
     """Contacts outside all marketing, drawn anew each quarter."""
+    spam_command: str = ""
+    """Command that scores a message on its standard input, for example `spamc -c`; empty leaves messages unscored."""
 
 
 class Settings(_Section):
@@ -214,6 +224,8 @@ class Settings(_Section):
     review: ReviewSettings = ReviewSettings()
     work: WorkSettings = WorkSettings()
     tracking: TrackingSettings = TrackingSettings()
+    roles: dict[str, Role] = {}
+    """What each person may do, by identity; empty lets everybody do everything."""
 
     @property
     def reaches_people(self) -> bool:
@@ -225,7 +237,11 @@ class Settings(_Section):
     @property
     def ways(self) -> dict[Channel, ChannelSettings | OtherChannel]:
         """Every channel that is there."""
-        others: dict[Channel, OtherChannel | None] = {"sms": self.channels.sms, "audience": self.channels.audience}
+        others: dict[Channel, OtherChannel | None] = {
+            "sms": self.channels.sms,
+            "audience": self.channels.audience,
+            "crm": self.channels.crm,
+        }
         return {"email": self.channel, **{name: way for name, way in others.items() if way is not None}}
 
     @field_validator("fallback_zone")
@@ -235,6 +251,15 @@ class Settings(_Section):
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ValueError(f"there is no time zone {value}; write it like Europe/Paris") from error
+        return value
+
+    @field_validator("roles")
+    @classmethod
+    def _someone_governs(cls, value: dict[str, Role]) -> dict[str, Role]:
+        if wrong := [one for one in value if not re.match(r"(cli|console):.", one)]:
+            raise ValueError(f"{wrong[0]} is no identity; write it like cli:marie or console:marie")
+        if value and "admin" not in value.values():
+            raise ValueError("somebody has to be an admin, or nobody could put a policy in force")
         return value
 
     @field_validator("public_url")

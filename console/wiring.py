@@ -21,7 +21,7 @@ from console.settings import (
     load_settings,
 )
 from memory.clock import Clock
-from memory.errors import ConfigurationError
+from memory.errors import ConfigurationError, NoriaError
 from memory.store import Store
 from memory.workspace import StoreClock, salt
 
@@ -125,6 +125,25 @@ class Workspace:
                 remedy=f"Set policy_pack to one of {', '.join(sorted(self.packs.files))}, or write packs/{name}.yaml.",
             )
         return self.packs.read(name)
+
+    def take_up_policy(self) -> bool:
+        """Read the settings and packs again; True if another policy is in force, which desk and workplace then have.
+
+        Raises ConfigurationError or PackError where they cannot be read; the policy then stays as it was.
+        """
+        wanted, fresh = load_settings(self.folder).policy_pack, Shelf(self.packs.folders)
+        if wanted == self.settings.policy_pack and fresh.texts == self.packs.texts:
+            return False
+        before = self.pack.version
+        parts = ("packs", "pack", "desk", "workplace")
+        kept = {name: self.__dict__.pop(name) for name in parts if name in self.__dict__}
+        settings, self.settings = self.settings, self.settings.model_copy(update={"policy_pack": wanted})
+        try:
+            return self.pack.version != before
+        except NoriaError:
+            self.settings = settings
+            self.__dict__.update(kept)
+            raise
 
     @cached_property
     def packs(self) -> Shelf:
@@ -260,7 +279,9 @@ class Workspace:
                 open_limit=self.settings.review.open_proposals,
                 message_cost_micros=self.settings.channel.message_cost_micros,
                 expires_days=self.settings.review.expires_after_days,
+                roles=self.settings.roles,
                 sandbox=self.settings.sandbox and not self.settings.reaches_people,
+                spam_command=self.settings.review.spam_command,
                 critic=bool(self.settings.model and self.settings.model.critic),
             ),
         )

@@ -10,12 +10,16 @@ from types import FrameType
 import structlog
 from pydantic import BaseModel, ConfigDict
 
+from agents.autonomy import look_after
 from agents.learning_graph import run_due_looks
 from agents.resume import Threads
+from agents.worth import report_weekly
 from console.wiring import Workspace
-from memory import proposals
+from memory import queue
 from memory.workspace import Switch, Trouble, keep_troubles, read_switch
+from policies.rules.approval import ApprovalLimits
 from tools.failure import Failure, Failures, Guard, aloud
+from tools.renewal import pause_lapsed
 from tools.worker import Tick, tick
 
 _log = structlog.get_logger(__name__)
@@ -29,10 +33,14 @@ class Cycle(BaseModel):
     decided: tuple[str, ...]
     """Proposals that moved because somebody decided."""
     expired: tuple[str, ...]
+    reminded: tuple[str, ...]
+    """Proposals of which somebody was reminded before they expire."""
     opened: tuple[str, ...]
     """Queued proposals that got their turn."""
     tick: Tick
     readouts: tuple[str, ...]
+    paused: tuple[str, ...] = ()
+    """Campaigns whose proof of value has lapsed."""
     switch: Switch
     """While it is stopped, nothing leaves, however much is due."""
 
@@ -55,29 +63,43 @@ def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> C
     """Do everything that is due now, once. Running it twice at the same moment is safe."""
     decided: list[str] = []
     expired: list[str] = []
+    reminded: list[str] = []
     opened: list[str] = []
     done = Tick()
     readouts: list[str] = []
+    paused: list[str] = []
     switch = Switch()
     with guard("decisions"):
         decided = threads.apply_decisions()
     with guard("queue"):
         now = workspace.clock.now()
+        before_hours = workspace.pack.limits("approval", ApprovalLimits).remind_before_hours
         with workspace.store.write() as connection:
-            expired = proposals.expire(connection, now)
-            opened = proposals.promote(connection, at=now, open_limit=workspace.settings.review.open_proposals)
+            expired = queue.expire(connection, now)
+            reminded = queue.remind(connection, now, before_hours=before_hours)
+            opened = queue.promote(connection, at=now, open_limit=workspace.settings.review.open_proposals)
     with guard("workplace"):
         done = tick(workspace.workplace, guard)
     with guard("looks"):
         readouts = run_due_looks(workspace.desk)
+    if decided or readouts:
+        with guard("autonomy"):
+            look_after(workspace.desk)
+    with guard("reviews"):
+        # After the looks: one that is due on the same day may say that it works.
+        paused = pause_lapsed(workspace.workplace)
+    with guard("worth"):
+        report_weekly(workspace.desk)
     with guard("switch"), workspace.store.read() as connection:
         switch = read_switch(connection)
     return Cycle(
         decided=tuple(decided),
         expired=tuple(expired),
+        reminded=tuple(reminded),
         opened=tuple(opened),
         tick=done,
         readouts=tuple(readouts),
+        paused=tuple(paused),
         switch=switch,
     )
 
@@ -105,10 +127,24 @@ def work(workspace: Workspace, threads: Threads, *, pause_seconds: float) -> Non
     for failure in recovery.found:
         _log.error("part failed", **failure.model_dump())
     while not stopping.is_set():
+        taking_up = Failures()
+        with taking_up("policy"):
+            if workspace.take_up_policy():
+                threads = Threads(workspace.desk, threads.checkpointer)
+                _log.info("policy taken up", policy=workspace.pack.version)
+        for failure in taking_up.found:
+            _log.error("part failed", **failure.model_dump())
         cycle, _ = work_safely(workspace, threads)
         stopped = {"sending_stopped": True} if cycle.switch.stopped else {}
         done = counts(cycle.tick)
-        _log.info("cycle", decided=len(cycle.decided), readouts=len(cycle.readouts), **stopped, **done)
+        _log.info(
+            "cycle",
+            decided=len(cycle.decided),
+            readouts=len(cycle.readouts),
+            paused=len(cycle.paused),
+            **stopped,
+            **done,
+        )
         stopping.wait(pause_seconds)
 
 

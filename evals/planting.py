@@ -16,7 +16,7 @@ from memory.proposal import Proposal
 from memory.quality import assess
 from memory.standing import domain_of
 from memory.steps import SendStep
-from policies.facts import ProposalFacts
+from policies.facts import NOT_MEASURED, ProposalFacts
 from policies.guardian import review_proposal
 from tools.render import largest_html_bytes
 
@@ -97,6 +97,9 @@ def _objections(original: SeenProposal, play: Play, desk: Desk, quality: dict[st
             approved_facts=tuple(approved_facts(connection, now)),
             reference_price_cents=int(worth[0]["average_order_cents"]) if worth else None,
             html_bytes=largest_html_bytes(play),
+            spam_score=NOT_MEASURED,
+            senders={},
+            words_last_sent={},
             cost_cents=proposal.cost_cents,
             channels=desk.settings.channels,
             standings=tuple(reputation.standings(connection, domain_of(play.brand.sender_address)).values()),

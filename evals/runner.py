@@ -28,7 +28,7 @@ from evals.people import Person, people_of
 from evals.planting import judge_planted
 from evals.scenario import Answer, ChangeOffer, Decide, Plan, Scenario, Step, Switch, Tamper, Withdraw, Work
 from evals.small_world import CURRENCY, SHOP, build_world
-from memory import campaigns, consents, proposals
+from memory import campaigns, consents, proposals, queue
 from memory.brand import Brand, Voice
 from memory.canonical import digest
 from memory.clock import ManualClock
@@ -167,8 +167,8 @@ def _work(bench: Workbench, until: datetime, pause: timedelta) -> None:
         now = bench.clock.now()
         bench.threads.apply_decisions()
         with bench.desk.store.write() as connection:
-            proposals.expire(connection, now)
-            proposals.promote(connection, at=now, open_limit=bench.desk.settings.open_limit)
+            queue.expire(connection, now)
+            queue.promote(connection, at=now, open_limit=bench.desk.settings.open_limit)
         tick(bench.place)
         if now >= until:
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 from sqlalchemy import Connection, and_, func, select
@@ -27,6 +27,13 @@ class Consent(BaseModel):
     proof: str = ""
     """Who, when and which text. Empty means that there is no proof."""
     wording: str = ""
+    confirmed: bool = False
+    """Double opt-in: they said yes in answer to a message to the address."""
+
+
+SIMILAR_PRODUCTS: Final = "similar_products"
+"""The purpose under which customers are recorded who were told that they would get messages on products like those
+they bought, and did not refuse."""
 
 
 def record(connection: Connection, entries: Sequence[Consent]) -> int:
@@ -93,10 +100,11 @@ def _refresh(connection: Connection, contact_ids: Iterable[int]) -> None:
                     "state": row.state,
                     "at": row.at,
                     "has_proof": bool(row.proof),
+                    "confirmed": row.confirmed,
                 }
                 for row in rows
             ],
-            update=["consent_id", "state", "at", "has_proof"],
+            update=["consent_id", "state", "at", "has_proof", "confirmed"],
         )
 
 

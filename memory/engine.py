@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 # ibis ships no types.
+import ibis  # type: ignore[import-untyped]
 import ibis.expr.schema as sch  # type: ignore[import-untyped]
 from ibis.backends.duckdb import Backend  # type: ignore[import-untyped]
 
@@ -41,6 +42,20 @@ class Engine(Backend):  # type: ignore[misc]  # untyped parent
     def list_tables(self, *, like: str | None = None, database: Any = None) -> list[str]:
         rows = self.con.sql("SELECT table_name FROM information_schema.tables ORDER BY table_name").fetchall()
         return list(self._filter_with_like([row[0] for row in rows], like))
+
+    def remember(self, name: str, value: int) -> None:
+        """Give a number a name by which expressions find it; see ``remembered``."""
+        self.con.execute(f"SET VARIABLE {_quoted(name)} = {value}")
+
+
+@ibis.udf.scalar.builtin(name="getvariable")  # type: ignore[untyped-decorator]
+def remembered(name: str) -> int:  # type: ignore[empty-body]
+    """An expression for the number that the engine remembers, so that one statement serves many moments."""
+
+
+def duckdb_type(kind: Any) -> str:
+    """What DuckDB calls a type of ibis."""
+    return str(Engine.compiler.type_mapper.to_string(kind))
 
 
 def open_engine() -> Engine:

@@ -68,6 +68,12 @@ class ConflictError(NoriaError):
     code = "conflict"
 
 
+class NotAllowedError(NoriaError):
+    """Somebody's role does not let them do it."""
+
+    code = "not_allowed"
+
+
 class InvalidInputError(NoriaError):
     """A file or value that Noria was given does not say what it must."""
 

@@ -12,6 +12,8 @@ SIGNALS = (CLICK, REPLY, *VISITS)
 UNSUBSCRIBE = "unsubscribe"
 COMPLAINT = "complaint"
 BOUNCE = "bounce"
+DELIVERED = "delivered"
+"""A mail provider says that a message arrived."""
 SENT = "sent"
 """Another system wrote to the contact."""
 SIGNUP_PENDING = "signup_pending"

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 from sqlalchemy import Connection, select
 
+from memory.autonomy import Kind, kind_of
 from memory.canonical import digest
 from memory.journal import append
-from memory.schema import forecast_scores, forecasts
+from memory.proposal import Proposal
+from memory.schema import campaigns, forecast_scores, forecasts, proposals
 from memory.store import upsert
 
 
@@ -60,7 +63,51 @@ def score(connection: Connection, forecast_id: str, *, readout_id: str, body: di
     return True
 
 
+class FinishedForecast(BaseModel):
+    """A forecast beside how it did; nothing of that while its campaign runs, or where none came of it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    forecast: StoredForecast
+    campaign_id: str | None
+    score: dict[str, Any] | None
+    scored_at: AwareDatetime | None
+
+
+def list_forecasts(connection: Connection) -> list[FinishedForecast]:
+    """Forecasts of versions that were launched, and those that were scored, newest first."""
+    query = (
+        select(forecasts, campaigns.c.campaign_id, forecast_scores.c.body.label("score"), forecast_scores.c.scored_at)
+        .join(campaigns, campaigns.c.proposal_id == forecasts.c.proposal_id)
+        .join(proposals, proposals.c.proposal_id == forecasts.c.proposal_id)
+        .outerjoin(forecast_scores, forecast_scores.c.forecast_id == forecasts.c.forecast_id)
+        .where(forecasts.c.proposal_version == proposals.c.version)
+        .order_by(forecasts.c.made_at.desc(), forecasts.c.forecast_id)
+    )
+    return [
+        FinishedForecast(
+            forecast=StoredForecast.model_validate(row._asdict()),
+            campaign_id=row.campaign_id,
+            score=row.score,
+            scored_at=row.scored_at,
+        )
+        for row in connection.execute(query)
+    ]
+
+
 def scores(connection: Connection) -> list[dict[str, Any]]:
     """Every score so far, oldest first."""
     query = select(forecast_scores.c.body).order_by(forecast_scores.c.scored_at, forecast_scores.c.forecast_id)
     return list(connection.execute(query).scalars())
+
+
+def newest_scores(connection: Connection, kind: Kind, limit: int) -> list[dict[str, Any]]:
+    """The newest scores of forecasts about one kind of action, newest first."""
+    query = (
+        select(forecast_scores.c.body, proposals.c.body.label("proposal"))
+        .join(forecasts, forecasts.c.forecast_id == forecast_scores.c.forecast_id)
+        .join(proposals, proposals.c.proposal_id == forecasts.c.proposal_id)
+        .order_by(forecast_scores.c.scored_at.desc(), forecast_scores.c.forecast_id)
+    )
+    found = (row.body for row in connection.execute(query) if kind_of(Proposal.model_validate(row.proposal)) == kind)
+    return list(islice(found, limit))

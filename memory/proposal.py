@@ -72,6 +72,10 @@ class Forecast(_Frozen):
     effect_mean: float
     """On log-odds against the holdout."""
     effect_sd: float
+    widened: float = 1.0
+    """By what factor errors of earlier forecasts stretched effect_sd."""
+    lowered: float = 0.0
+    """By how much they lowered effect_mean."""
     incremental_mean: float
     """Additional contacts who reach the goal, among those treated."""
     incremental_quantiles: dict[str, float]
@@ -106,6 +110,10 @@ class LessonUse(_Frozen):
     weight: float
 
 
+LADDER = "noria:autonomy"
+"""Who says yes where a kind of action is at ``auto`` and nobody has to be asked; never one of two people."""
+
+
 class Approvals(_Frozen):
     """Who must say yes, and why."""
 
@@ -113,6 +121,13 @@ class Approvals(_Frozen):
     second_person: bool = False
     """True when the last editor may not be the only approver."""
     reasons: tuple[str, ...] = ()
+    asks_because: tuple[str, ...] = ("Nobody said how far it may go alone.",)
+    """Why a person has to say yes even where the kind of action is at ``auto``; empty when nobody has to."""
+
+    @property
+    def may_go_alone(self) -> bool:
+        """Whether it lies inside the limits inside which a kind at ``auto`` asks nobody."""
+        return self.people == 1 and not self.second_person and not self.asks_because
 
 
 class Authorship(_Frozen):

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
-from sqlalchemy import Connection, Row, and_, func, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
+from memory import autonomy
+from memory.alerts import settle_alerts
 from memory.canonical import digest as words_digest
 from memory.errors import ConflictError, NotFoundError
+from memory.finding import Verdict
 from memory.journal import append
-from memory.proposal import Brief, Decision, DecisionVerdict, Proposal, ProposalStatus
+from memory.proposal import LADDER, Brief, Decision, DecisionVerdict, Proposal, ProposalStatus
 from memory.schema import briefs, decisions, proposal_versions, proposals
 from memory.store import upsert
 
@@ -59,7 +63,7 @@ def read_brief(connection: Connection, brief_id: str) -> Brief:
 
 
 def submit(connection: Connection, proposal: Proposal, *, author: str, at: datetime, open_limit: int) -> ProposalStatus:
-    """Show a proposal to people: open while fewer than ``open_limit`` wait for a decision, else ranked and queued.
+    """Show a proposal to people: open while fewer than ``open_limit`` wait for its owner, else ranked and queued.
 
     Submitting the same version again changes nothing, so a step that is run twice has one effect.
     """
@@ -68,7 +72,8 @@ def submit(connection: Connection, proposal: Proposal, *, author: str, at: datet
     ).scalar_one_or_none()
     if known is not None:
         return ProposalStatus(known)
-    status = ProposalStatus.OPEN if _waiting(connection) < open_limit else ProposalStatus.QUEUED
+    room = waiting_by_owner(connection)[proposal.play.owner] < open_limit
+    status = ProposalStatus.OPEN if room else ProposalStatus.QUEUED
     connection.execute(
         insert(proposals).values(
             proposal_id=proposal.proposal_id,
@@ -77,6 +82,7 @@ def submit(connection: Connection, proposal: Proposal, *, author: str, at: datet
             kind=proposal.kind,
             playbook=proposal.play.playbook,
             status=status,
+            owner=proposal.play.owner,
             last_editor=None,
             created_at=at,
             **_content(proposal, at),
@@ -104,6 +110,7 @@ def revise(connection: Connection, proposal: Proposal, *, author: str, at: datet
             remedy="Look at it again and repeat the edit on the newest version.",
         )
     _keep_version(connection, proposal, author, at)
+    settle_alerts(connection, reminder_of(proposal.proposal_id), at=at, note=f"version {proposal.version}")
     _journal(connection, proposal, author, "proposal.revised", at)
 
 
@@ -141,15 +148,6 @@ def list_proposals(
     if limit is not None:
         query = query.limit(limit)
     return [_stored(row) for row in connection.execute(query)]
-
-
-def promote(connection: Connection, *, at: datetime, open_limit: int) -> list[str]:
-    """Open the best queued proposals while there is room; returns their ids."""
-    room = max(open_limit - _waiting(connection), 0)
-    waiting = list_proposals(connection, [ProposalStatus.QUEUED], limit=room)
-    for stored in waiting:
-        swap_status(connection, stored.proposal.proposal_id, ProposalStatus.QUEUED, ProposalStatus.OPEN, at)
-    return [stored.proposal.proposal_id for stored in waiting]
 
 
 def decide(
@@ -205,6 +203,14 @@ def decide(
         )
     if verdict in {"reject", "ask"} and not reason.strip():
         raise ConflictError(f"To {verdict} needs a reason.", where=where, remedy="Say why in a few words.")
+    proposal = Proposal.model_validate(row.body)
+    kind = autonomy.kind_of(proposal)
+    if verdict == "approve" and kind is not None and autonomy.rung(connection, kind).level == "suggest":
+        raise ConflictError(
+            autonomy.suggested_only(kind),
+            where=where,
+            remedy=f"Whoever may: noria autonomy raise {kind} approve --reason …",
+        )
     decision = Decision(
         decision_id=uuid.uuid4().hex,
         proposal_id=proposal_id,
@@ -230,7 +236,42 @@ def decide(
             "reason": words_digest(decision.reason),
         },
     )
+    if verdict in {"reject", "edit"} and row.last_editor is None:
+        autonomy.overrule(connection, proposal, f"{verdict}ed", actor=actor, at=at)
     return decision
+
+
+def approve_alone(connection: Connection, proposal_id: str, at: datetime) -> bool:
+    """Say yes in the name of the ladder, bound to the digest like any other yes; False where a person has to be asked.
+
+    Only what Noria wrote itself, against which no rule said anything, at a level and inside limits that ask nobody.
+    """
+    stored = get(connection, proposal_id)
+    proposal, kind = stored.proposal, autonomy.kind_of(stored.proposal)
+    if any(one.actor == LADDER for one in approvals_for(connection, proposal_id, proposal.digest)):
+        return True
+    if (
+        kind is None
+        or stored.last_editor is not None
+        or stored.status not in (*WAITING, ProposalStatus.QUEUED)
+        or proposal.verdict is not Verdict.ALLOW
+        or not proposal.approvals.may_go_alone
+        or autonomy.rung(connection, kind).level != "auto"
+    ):
+        return False
+    # It takes nobody's attention, so it needs no room among those that wait.
+    swap_status(connection, proposal_id, ProposalStatus.QUEUED, ProposalStatus.OPEN, at, actor=LADDER)
+    decision = decide(
+        connection,
+        proposal_id=proposal_id,
+        version=proposal.version,
+        digest=proposal.digest,
+        verdict="approve",
+        actor=LADDER,
+        reason=f"Campaigns of the kind {kind} are at auto, and it stays inside the limits of the pack.",
+        at=at,
+    )
+    return consume(connection, decision.decision_id, at)
 
 
 def decisions_on(connection: Connection, proposal_id: str) -> list[Decision]:
@@ -283,9 +324,15 @@ def approvals_for(connection: Connection, proposal_id: str, digest: str) -> list
 
 
 def approval_is_complete(stored: StoredProposal, approvals: Sequence[Decision]) -> bool:
-    """Whether enough different people approved, and not the last editor alone where two are asked for."""
-    people = {decision.actor for decision in approvals}
+    """Whether enough different people approved, and not the last editor alone where two are asked for.
+
+    The ladder's own yes is enough where nobody has to be asked, and counts for nobody elsewhere.
+    """
+    given = {decision.actor for decision in approvals}
     needed = stored.proposal.approvals
+    if LADDER in given and needed.may_go_alone and stored.last_editor is None:
+        return True
+    people = given - {LADDER}
     if needed.second_person and not people - {stored.last_editor}:
         return False
     return len(people) >= needed.people
@@ -317,6 +364,8 @@ def swap_status(
         subject=proposal_id,
         payload={"from": expected, "reason": reason},
     )
+    if new not in WAITING:
+        settle_alerts(connection, reminder_of(proposal_id), at=at, note=new)
     return True
 
 
@@ -327,24 +376,19 @@ def set_interrupt(connection: Connection, proposal_id: str, interrupt_id: str | 
     )
 
 
-def expire(connection: Connection, at: datetime) -> list[str]:
-    """Close every undecided proposal whose time is over; returns their ids."""
-    due = connection.execute(
-        select(proposals.c.proposal_id, proposals.c.status)
-        .where(proposals.c.expires_at <= at, proposals.c.status.in_([*WAITING, ProposalStatus.QUEUED]))
-        .order_by(proposals.c.proposal_id)
-    ).all()
-    return [
-        row.proposal_id
-        for row in due
-        if swap_status(connection, row.proposal_id, ProposalStatus(row.status), ProposalStatus.EXPIRED, at)
-    ]
+def waiting_by_owner(connection: Connection) -> Counter[str]:
+    """How many proposals wait for each owner."""
+    query = (
+        select(proposals.c.owner, func.count().label("waiting"))
+        .where(proposals.c.status.in_(list(WAITING)))
+        .group_by(proposals.c.owner)
+    )
+    return Counter({row.owner: row.waiting for row in connection.execute(query)})
 
 
-def _waiting(connection: Connection) -> int:
-    return connection.execute(
-        select(func.count()).select_from(proposals).where(and_(proposals.c.status.in_(list(WAITING))))
-    ).scalar_one()
+def reminder_of(proposal_id: str) -> str:
+    """The name of the alert that a proposal is about to expire."""
+    return f"decide {proposal_id}"
 
 
 def _content(proposal: Proposal, at: datetime) -> dict[str, Any]:
@@ -355,6 +399,7 @@ def _content(proposal: Proposal, at: datetime) -> dict[str, Any]:
         "body": proposal.model_dump(mode="json"),
         "updated_at": at,
         "expires_at": proposal.expires_at,
+        "reminded_at": None,
     }
 
 

@@ -82,6 +82,9 @@ class _Teller:
             case SendStep():
                 if step.listing is not None:
                     return words[f"audience_{step.listing.action}"].format(audience=self._quote(step.listing.audience))
+                if step.crm_field is not None:
+                    value = self._values([step.crm_field.value])
+                    return words["crm"].format(field=self._quote(step.crm_field.name), value=value)
                 copy = step.copies.get(self._asked) or step.copies.get("en") or next(iter(step.copies.values()))
                 told = words[step.channel].format(subject=self._quote(_readable(copy.subject or copy.body[0])))
                 return told + (words["transactional"] if step.purpose == "transactional" else "")

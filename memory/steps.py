@@ -14,7 +14,10 @@ from memory.segments.grammar import parse
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")]
 Key = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 EventName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.]{0,63}$")]
-Channel = Literal["email", "sms", "audience"]
+Channel = Literal["email", "sms", "audience", "crm"]
+REACHING: Final = ("email", "sms")
+"""Channels on which the contact gets something."""
+ConsentChannel = Literal["email", "sms", "audience"]
 OFF: Final = "/off"
 """What follows the key of a step in the ledger where it is taken back."""
 Purpose = Literal["marketing", "transactional"]
@@ -132,7 +135,7 @@ class HasAgreed(_Frozen):
     """True of a contact who agreed to marketing on a channel and has an address for it."""
 
     type: Literal["consent"] = "consent"
-    channel: Channel
+    channel: ConsentChannel
 
 
 Condition = Annotated[InSegment | HasDone | HasAttribute | ShowsLife | HasAgreed, Field(discriminator="type")]
@@ -172,6 +175,14 @@ class Listing(_Frozen):
     action: Literal["add", "remove"] = "add"
 
 
+class CrmField(_Frozen):
+    """A field of the contact in the team's CRM, and what is written into it."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z][\w.]{0,99}$")]
+    """As the CRM, or whoever speaks to it, calls it."""
+    value: Plain
+
+
 class Choice(_Frozen):
     """One of several buttons of a message; whoever clicks it has said which one they want."""
 
@@ -183,7 +194,7 @@ class Choice(_Frozen):
 
 
 class SendStep(_Onward):
-    """Send one message on a channel: a letter, a text message, or a line to an advertising audience."""
+    """Send one message on a channel: a letter, a text message, or a line to an advertising audience or to the CRM."""
 
     kind: Literal["send"] = "send"
     channel: Channel = "email"
@@ -191,11 +202,13 @@ class SendStep(_Onward):
     template: Key | Literal[""] = ""
     """Name of an e-mail's layout in the play's templates."""
     copies: dict[Language, Copy] = Field(default_factory=dict)
-    """None for an audience: it gets a hashed address and no word."""
+    """None for an audience, which gets a hashed address and no word, and none for a CRM."""
     link: str = "{{ links.shop }}"
     """Where an e-mail's button leads: a link binding, never an address written by a model."""
     listing: Listing | None = None
     """For the channel "audience": which one."""
+    crm_field: CrmField | None = None
+    """For the channel "crm": which field of the contact, and what is written into it."""
     choices: tuple[Choice, ...] = Field(default=(), max_length=5)
     """Buttons of an e-mail to choose between, beside that one."""
     records: dict[Literal["product", "category"], str] = Field(default_factory=dict)
@@ -216,8 +229,10 @@ class SendStep(_Onward):
     def _fits_its_channel(self) -> SendStep:
         if (self.channel == "audience") != (self.listing is not None):
             raise ValueError("a step on the channel audience, and no other, names its listing")
-        if bool(self.copies) == (self.channel == "audience"):
-            raise ValueError("an e-mail and a text message have copies, an audience has none")
+        if (self.channel == "crm") != (self.crm_field is not None):
+            raise ValueError("a step on the channel crm, and no other, names its crm_field")
+        if bool(self.copies) != self.reaches_contact:
+            raise ValueError("an e-mail and a text message have copies, an audience and a CRM have none")
         if bool(self.template) != (self.channel == "email"):
             raise ValueError("an e-mail, and nothing else, has a template")
         for language, copy in self.copies.items():
@@ -233,8 +248,8 @@ class SendStep(_Onward):
 
     @property
     def reaches_contact(self) -> bool:
-        """Whether the contact gets a message; an audience is told of them behind their back."""
-        return self.channel != "audience"
+        """Whether the contact gets a message; an audience and a CRM are told of them behind their back."""
+        return self.channel in REACHING
 
     def taken_back(self) -> SendStep:
         """The step by which somebody who was put on its audience is taken off it again."""
@@ -244,8 +259,13 @@ class SendStep(_Onward):
 
     @property
     def takes_off(self) -> bool:
-        """Whether it only takes the contact off an audience, which needs nobody's leave."""
+        """Whether it only takes the contact off an audience."""
         return self.listing is not None and self.listing.action == "remove"
+
+    @property
+    def needs_no_leave(self) -> bool:
+        """Whether nobody need have agreed: it takes the contact off an audience, or writes to the team's own CRM."""
+        return self.takes_off or self.channel == "crm"
 
     @model_validator(mode="after")
     def _choices_differ_and_are_written(self) -> SendStep:

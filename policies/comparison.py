@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Final, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from policies.pack import Pack, RuleSetting
 from policies.rules import RULES
-
-Direction = Literal["more", "less"]
+from policies.strictness import STRICTER, Direction
 
 
 class Effect(StrEnum):
@@ -34,83 +32,6 @@ class Change(BaseModel):
     old: Any
     new: Any
     effect: Effect
-
-
-STRICTER: Final[Mapping[str, Mapping[str, Direction]]] = {
-    "approval": {
-        "two_people_from_contacts": "less",
-        "two_people_from_spend_cents": "less",
-        "two_people_from_discount_basis_points": "less",
-        "two_people_when_new_from_contacts": "less",
-        "two_people_when_held": "more",
-        "two_people_when_harmed": "more",
-    },
-    "deadline": {"maximum_days": "less"},
-    "consent": {"proof_required": "more"},
-    "preferences": {"general_to_choosers": "less"},
-    "hibernation": {
-        "silent_days": "less",
-        "messages_unanswered": "less",
-        "exempt_messages_per_lapse": "less",
-        "exempt_playbooks": "less",
-    },
-    "recent_purchase": {"minimum_days": "more"},
-    "frequency": {"messages": "less", "window_days": "more"},
-    "pressure": {"look_ahead_hours": "more"},
-    "send_window": {
-        "earliest_hour": "more",
-        "latest_hour": "less",
-        "weekdays": "less",
-        "sms_earliest_hour": "more",
-        "sms_latest_hour": "less",
-        "sms_weekdays": "less",
-        "holidays_of": "more",
-        "sms_holidays_of": "more",
-        "fallback_zone_allowed": "less",
-    },
-    "reputation": dict.fromkeys(
-        (
-            "slow_complaint_share",
-            "stop_complaint_share",
-            "slow_bounce_share",
-            "stop_bounce_share",
-            "slow_unsubscribe_share",
-            "stop_unsubscribe_share",
-            "slow_deferral_share",
-            "minimum_messages",
-            "minimum_reports",
-            "slowed_room_share",
-            "silent_domains",
-        ),
-        "less",
-    ),
-    "holdout": {"minimum_share": "more", "maximum_share": "less"},
-    "identity": {"free_mail_domains": "more"},
-    "claims": {"urgency_needs_fact": "more"},
-    "subject": {"maximum_exclamation_marks": "less", "maximum_capitals_share": "less"},
-    "language": {"minimum_marker_words": "less"},
-    "length": {
-        "subject_characters": "less",
-        "preheader_characters": "less",
-        "headline_characters": "less",
-        "paragraph_characters": "less",
-        "button_characters": "less",
-        "paragraphs": "less",
-    },
-    "text_message": {"maximum_segments": "less", "opt_out_words": "less"},
-    "links": {"extra_domains": "less", "shorteners": "more"},
-    "accessibility": {"minimum_contrast_ratio": "more"},
-    "message_size": {"maximum_html_bytes": "less"},
-    "discount": {"maximum_basis_points": "less"},
-    "audience_size": {"minimum_contacts": "more", "maximum_contacts": "less"},
-    "consent_coverage": {"minimum_share": "more"},
-    "data_quality": {"minimum_measures": "more"},
-    "transactional": {"playbooks": "less"},
-    "exits": {"required": "more"},
-    "start_date": {"maximum_days": "less"},
-    "review_date": {"maximum_days": "less"},
-}
-"""Per parameter, whether more of it or less of it is stricter; of a list, more or fewer of its items."""
 
 
 def compare(old: Pack, new: Pack) -> list[Change]:

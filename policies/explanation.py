@@ -15,7 +15,9 @@ from policies.rules import RULES
 _UNITS: Final = (
     ("_basis_points", "basis points (100 are 1 %)"),
     ("_characters", "characters"),
+    ("_decisions", "proposals that people said yes to"),
     ("_contacts", "contacts"),
+    ("_score", "points of SpamAssassin"),
     ("_ratio", "contrast ratio, from 1 to 21"),
     ("_bytes", "bytes"),
     ("_messages", "messages"),

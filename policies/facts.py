@@ -23,6 +23,8 @@ NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 ANY_TOPIC: Final = ("*",)
 """What a contact wants who picked no topics."""
+NOT_MEASURED: Final = float("-inf")
+"""The spam score of messages that no checker has seen."""
 NO_ADDRESS: Final = "no address"
 """Why a contact who has no usable address for a channel gets nothing on it."""
 
@@ -88,9 +90,9 @@ class MessageFacts:
     channel: str | None = None
     purpose: str | None = None
     reaches_contact: bool = True
-    """False where the contact gets nothing: an advertising audience is told of them."""
-    takes_off: bool = False
-    """It only takes the contact off an advertising audience."""
+    """False where the contact gets nothing: an advertising audience or the CRM is told of them."""
+    needs_no_leave: bool = False
+    """It only takes the contact off an advertising audience, or writes to the team's own CRM: nobody need agree."""
 
     switch_stopped: bool | None = None
     deadline_at: datetime | None = None
@@ -102,7 +104,18 @@ class MessageFacts:
     consent_state: Literal["granted", "withdrawn", ""] | None = None
     """Consent in force for this channel and purpose; "" when none was ever recorded."""
     consent_has_proof: bool | None = None
+    consent_confirmed: bool | None = None
+    """Whether they said yes in answer to a message to the address (double opt-in)."""
+    customer_told: bool | None = None
+    """With proof: when they bought, they were told of messages on similar products, and did not refuse them."""
+    similar_bought_at: datetime | None = None
+    """Last order in a category that the message is about. NEVER for none."""
+    last_heard_at: datetime | None = None
+    """Their last consent, order or sign of life, whichever is the newest. NEVER for none."""
 
+    playbook: str | None = None
+    language_matches: bool | None = None
+    """False where the contact's own language is known, and the message is written in another."""
     topic: str | None = None
     """The play's topic; "" for a general message."""
     topics_wanted: tuple[str, ...] | None = None
@@ -200,6 +213,12 @@ class ProposalFacts:
     """Average order in minor units; turns an amount off into a share. Needed only for such offers."""
     html_bytes: int | None = None
     """Size of its largest e-mail as HTML, filled with example values; 0 without any."""
+    spam_score: float | None = None
+    """The highest score that SpamAssassin gave one of its e-mails; NOT_MEASURED where nothing scores them."""
+    senders: Mapping[str, tuple[str, ...]] | None = None
+    """From addresses of the other campaigns that run, by the purpose of their e-mails."""
+    words_last_sent: Mapping[str, datetime] | None = None
+    """When another campaign last sent the words of a message, by place ("one/mail-1 (en)"); new words are left out."""
     cost_cents: int | None = None
     """Expected cost of messages and offer."""
     times_run: int | None = None
@@ -208,6 +227,11 @@ class ProposalFacts:
     """How the play's sender stands with receiving domains, those that were ever slowed or stopped."""
     harmed_before: bool | None = None
     """True when a read-out of this playbook said "harms" and nothing since contradicted it."""
+
+
+def purposes_mailed(play: Play) -> set[str]:
+    """The purposes of a play's e-mails."""
+    return {step.purpose for _, step in play.sends() if step.channel == "email"}
 
 
 def latest_send(sequence: Sequence) -> timedelta:

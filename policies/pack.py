@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationErr
 
 from memory.canonical import digest
 from policies.facts import MessageFacts
-from policies.pack_document import OF_A_RULE, Document, PackError, load_document, suggest
+from policies.pack_document import OF_A_RULE, Document, PackError, load_document, strictly, suggest
 from policies.rule import Context, Parameters, Rule, Ruling
 from policies.rules import RULES
 from policies.rules.frequency import FrequencyLimits
@@ -177,7 +176,13 @@ def pack_schema() -> dict[str, Any]:
         "properties": {
             "schema_version": {"const": 1},
             "name": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,40}$"},
-            "extends": {"type": "string", "description": "name of the pack whose rules this one starts from"},
+            "extends": {
+                "description": "the pack that this one starts from, or several: then the strictest of each limit",
+                "anyOf": [
+                    {"type": "string"},
+                    {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True},
+                ],
+            },
             "sentence": sentence,
             "rules": {"type": "object", "additionalProperties": False, "properties": rules},
         },
@@ -203,7 +208,7 @@ def _settings(document: Document) -> list[RuleSetting]:
             document.complain((*path, key), f"The rule {rule_id} has no key {key}.", suggest(key, OF_A_RULE))
             del body[key]
         try:
-            body["parameters"] = _strictly(rule.parameters, body.get("parameters") or {})
+            body["parameters"] = strictly(rule.parameters, body.get("parameters") or {})
         except ValidationError as error:
             document.blame(error, (*path, "parameters"))
             continue
@@ -212,8 +217,3 @@ def _settings(document: Document) -> list[RuleSetting]:
         except ValidationError as error:
             document.blame(error, path)
     return settings
-
-
-def _strictly(kind: type[BaseModel], value: Any) -> Any:
-    """Validate without bending: JSON's strict mode takes lists for tuples but never "3" or true for 3."""
-    return kind.model_validate_json(json.dumps(value, default=str), strict=True)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from memory.errors import InvalidInputError
 from memory.marked_yaml import Marked, read_yaml
 from policies.rules import RULES
+from policies.strictness import GRAVITY, strictest
 
 Path = tuple[str | int, ...]
 _TOP = ("schema_version", "name", "extends", "sentence", "rules")
@@ -57,6 +59,12 @@ class Document:
         rules = self.layers[0][1].data.get("rules")
         return rules if isinstance(rules, dict) else {}
 
+    @property
+    def extends_several(self) -> bool:
+        """Whether the file joins the rules of more than one pack."""
+        extends = self.layers[0][1].data.get("extends")
+        return isinstance(extends, list) and len(set(extends)) > 1
+
     def sets(self, path: Path) -> bool:
         """Whether the file itself says something at a path."""
         return _has(self.layers[0][1].data, path)
@@ -84,21 +92,78 @@ def load_document(text: str, where: str, parents: Mapping[str, str], chain: tupl
     marked = read_yaml(text, where=where)
     document = Document(marked.data, [(where, marked)])
     _check_head(document)
-    extends = document.value.pop("extends", None)
+    extends = document.value.get("extends")
     if extends is None:
         return document
     place = f"{where}, line {marked.line(('extends',))}"
-    if extends in chain or extends == document.value.get("name"):
-        raise PackError("The packs extend each other in a circle.", where=place, remedy="Let one of them stand alone.")
-    if not isinstance(extends, str) or extends not in parents:
-        known = ", ".join(sorted(parents)) or "none"
-        raise PackError(f"There is no pack {extends!r} to extend.", where=place, remedy=f"Known packs: {known}.")
-    parent = load_document(parents[extends], f"{extends}.yaml", parents, (*chain, extends))
-    return Document(
-        _merge(parent.value, document.value),
-        document.layers + parent.layers,
-        document.problems + [replace(problem, depth=problem.depth + 1) for problem in parent.problems],
-    )
+    names = extends if isinstance(extends, list) and extends else [extends]
+    found = []
+    for name in dict.fromkeys(str(one) for one in names):
+        if name in chain or name == document.value.get("name"):
+            raise PackError(
+                "The packs extend each other in a circle.", where=place, remedy="Let one of them stand alone."
+            )
+        if name not in parents:
+            known = ", ".join(sorted(parents)) or "none"
+            raise PackError(f"There is no pack {name!r} to extend.", where=place, remedy=f"Known packs: {known}.")
+        found.append(load_document(parents[name], f"{name}.yaml", parents, (*chain, name)))
+    if len(found) > 1:
+        for parent in found:
+            _check_rules(parent)
+    for parent in found:
+        document.layers += parent.layers
+        document.problems += [replace(problem, depth=problem.depth + 1) for problem in parent.problems]
+    below = found[0].value
+    if len(found) > 1 and not any(parent.problems for parent in found):
+        below = {**below, "rules": _joined(document, [parent.value["rules"] for parent in found])}
+    document.value = _merge(below, document.value)
+    return document
+
+
+def _joined(document: Document, several: list[dict[str, Any]]) -> dict[str, Any]:
+    """The rules of several packs, of each the strictest setting; what cannot hold together is a problem of the file."""
+    rules = {}
+    for rule_id in RULES:
+        set_by = [one[rule_id] for one in several if rule_id in one]
+        if not set_by:
+            continue
+        rules[rule_id] = strictest(rule_id, set_by)
+        own = _merge(rules[rule_id], document.own.get(rule_id, {}))["parameters"]
+        try:
+            RULES[rule_id].parameters.model_validate(own)
+        except ValidationError as error:
+            for detail in error.errors(include_url=False, include_context=False):
+                name = ".".join((rule_id, *(str(part) for part in detail["loc"])))
+                document.complain(
+                    ("extends",),
+                    f"The packs contradict each other in {name}: {detail['msg'].removeprefix('Value error, ')}.",
+                    "Set it in this pack, or extend fewer of them.",
+                )
+            # Said once, where it can be mended.
+            rules[rule_id] = set_by[0]
+    return rules
+
+
+def _check_rules(document: Document) -> None:
+    """What must be right with each rule of a pack before it can be joined with others."""
+    for rule_id, body in document.value["rules"].items():
+        path = ("rules", rule_id)
+        sentence = body.get("sentence")
+        if not (isinstance(sentence, dict) and all(isinstance(sentence.get(one), str) for one in ("en", "fr"))):
+            document.complain((*path, "sentence"), f"The rule {rule_id} has no sentence in en and fr.", "Add it.")
+        if not isinstance(body.get("source"), str):
+            document.complain((*path, "source"), f"The rule {rule_id} has no source.", "Add it.")
+        if body.get("severity", "serious") not in GRAVITY:
+            document.complain((*path, "severity"), f"{rule_id} has no such severity.", f"Write {', '.join(GRAVITY)}.")
+        try:
+            strictly(RULES[rule_id].parameters, body.get("parameters") or {})
+        except ValidationError as error:
+            document.blame(error, (*path, "parameters"))
+
+
+def strictly(kind: type[BaseModel], value: Any) -> Any:
+    """Validate without bending: JSON's strict mode takes lists for tuples but never "3" or true for 3."""
+    return kind.model_validate_json(json.dumps(value, default=str), strict=True)
 
 
 def _check_head(document: Document) -> None:

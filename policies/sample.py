@@ -12,7 +12,7 @@ from memory.play import Fact, Goal, Offer, Play, Schedule
 from memory.proposal import Audience
 from memory.standing import FINE
 from memory.steps import Copy, ExitStep, SendStep, Sequence, WaitStep
-from policies.facts import ANY_TOPIC, NEVER, NO_OFFER, ApprovalFacts, MessageFacts, ProposalFacts
+from policies.facts import ANY_TOPIC, NEVER, NO_OFFER, NOT_MEASURED, ApprovalFacts, MessageFacts, ProposalFacts
 from policies.rule import Wording
 
 NOW: Final = datetime(2025, 3, 3, 9, 0, tzinfo=UTC)
@@ -76,6 +76,12 @@ def message(pack_version: str, **changes: Any) -> MessageFacts:
         "suppressed_reason": "",
         "consent_state": "granted",
         "consent_has_proof": True,
+        "consent_confirmed": True,
+        "customer_told": False,
+        "similar_bought_at": NEVER,
+        "last_heard_at": NOW - timedelta(days=10),
+        "playbook": "win_back",
+        "language_matches": True,
         "topic": "",
         "topics_wanted": ANY_TOPIC,
         "paused_until": NEVER,
@@ -147,7 +153,7 @@ def proposal(**changes: Any) -> ProposalFacts:
     values: dict[str, Any] = {
         "play": play(),
         "now": NOW,
-        "channels": {"email": None, "sms": None, "audience": None},
+        "channels": {"email": None, "sms": None, "audience": None, "crm": None},
         "audience": Audience(selected=120, reachable=100, holdout=10, treated=90),
         "consent_coverage": 0.8,
         "quality": {"consent_proof_share": 0.9},
@@ -157,6 +163,9 @@ def proposal(**changes: Any) -> ProposalFacts:
         "approved_facts": (FACT,),
         "reference_price_cents": 5000,
         "html_bytes": 12_000,
+        "spam_score": NOT_MEASURED,
+        "senders": {"marketing": (BRAND.sender_address,)},
+        "words_last_sent": {},
         "cost_cents": 900,
         "standings": (),
         "times_run": 1,

@@ -21,6 +21,7 @@ from policies.rules.identity import IdentityLimits
 from policies.rules.length import LengthLimits
 from policies.rules.links import LinkLimits, within
 from policies.rules.send_window import SendWindowLimits
+from policies.rules.spend import SpendLimits
 from policies.rules.subject import SubjectLimits
 from policies.rules.text_message import TextMessageLimits
 from policies.rules.transactional import TransactionalLimits
@@ -51,8 +52,9 @@ def inspect_pack(
     if pack is not None:
         for paths, what, remedy in _doubts(pack, document, known or Known()):
             # Of two limits that contradict each other, the one to look at is the one that this file sets.
-            path = next((one for one in paths if document.sets(("rules", *one))), paths[0])
-            document.complain(("rules", *path), what, remedy)
+            mine = next((("rules", *one) for one in paths if document.sets(("rules", *one))), None)
+            between = ("extends",) if document.extends_several else ("rules", *paths[0])
+            document.complain(mine or between, what, remedy)
     return document.sorted_problems()
 
 
@@ -93,6 +95,13 @@ def _approvals(pack: Pack) -> Iterator[Doubt]:
             ),
             f"No campaign may reach more than {most} contacts, so two people are never asked for its size.",
             f"Make it at most {most}, or raise maximum_contacts of audience_size.",
+        )
+    dearest = pack.limits("spend", SpendLimits).maximum_cents
+    if _holds(pack, "spend") and limits.two_people_from_spend_cents > dearest:
+        yield (
+            (("approval", "parameters", "two_people_from_spend_cents"), ("spend", "parameters", "maximum_cents")),
+            f"No campaign may cost more than {dearest} minor units, so two people are never asked for its cost.",
+            f"Make it at most {dearest}, or raise maximum_cents of spend.",
         )
     if _holds(pack, "discount") and limits.two_people_from_discount_basis_points > deepest:
         yield (

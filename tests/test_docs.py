@@ -106,7 +106,7 @@ def test_every_setting_is_described_and_no_other() -> None:
     assert rows is not None
     named = re.findall(r"^\| `([\w.…]+)` \|", rows[1], re.MULTILINE)
     # What every channel has is written once for all of them.
-    ways = ("channel", "channels.sms", "channels.audience")
+    ways = ("channel", "channels.sms", "channels.audience", "channels.crm")
     described = {name.replace("…", way) for name in named for way in ways}
     assert described == set(settings_of(Settings))
 

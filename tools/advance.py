@@ -19,7 +19,7 @@ from memory.play import Play, RecordKind
 from memory.steps import AlertStep, SendStep
 from memory.steps import Sequence as PlaySequence
 from tools.campaign import end
-from tools.grounds import Grounds, Members, asked_kinds, look_up_members
+from tools.grounds import Grounds, Members, look_up_members
 from tools.route import Stand, walk
 from tools.workplace import Workplace
 
@@ -94,7 +94,7 @@ def sequence_of(play: Play, key: str) -> PlaySequence:
 
 
 def _move(connection: Connection, due: Sequence[Enrolment], members: Members, at: datetime, actor: str) -> None:
-    grounds = Grounds(connection, members, due, asked_kinds(members.versions.values()))
+    grounds = Grounds(connection, members, due)
     moves = _Moves()
     plays = {key: _untouched(version) for key, version in members.versions.items()}
     for one in due:

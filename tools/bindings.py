@@ -157,6 +157,11 @@ def language_of(wanted: str, step: SendStep, play: Play) -> str:
     return min(step.copies, default=play.brand.language)
 
 
+def speaks(wanted: str, step: SendStep, play: Play) -> bool:
+    """Whether a contact who reads a language gets it; true where nobody knows what they read, or nothing is written."""
+    return not (wanted and step.copies) or language_of(wanted, step, play) == wanted.lower()[:2]
+
+
 def shows_code(play: Play, step: SendStep) -> bool:
     """Whether a message of this step names the code of the offer, in any language."""
     layout = play.layout(step)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from memory import campaigns, enrolments, ledger, proposals
+from memory import autonomy, campaigns, enrolments, ledger, proposals
 from memory.campaigns import Campaign, Status
 from memory.errors import ConflictError
 from memory.proposal import ProposalStatus
@@ -28,7 +28,10 @@ def pause(connection: Connection, campaign_id: str, *, at: datetime, actor: str,
 
 
 def resume(connection: Connection, campaign_id: str, *, at: datetime, actor: str, reason: str) -> Campaign:
-    """Let a paused campaign go on. Raises ConflictError if it is not paused, or its approval no longer covers it."""
+    """Let a paused campaign go on.
+
+    Raises ConflictError if it is not paused, its approval no longer covers it, or its review date is past.
+    """
     campaign = campaigns.get(connection, campaign_id)
     stored = proposals.get(connection, campaign.proposal_id)
     if campaign.status != "paused" or stored.status is ProposalStatus.LAUNCHING:
@@ -40,6 +43,13 @@ def resume(connection: Connection, campaign_id: str, *, at: datetime, actor: str
             where=f"campaign {campaign.campaign_id}",
             remedy=f"Stop it (`noria campaigns stop {campaign.campaign_id}`), then plan and approve afresh.",
         )
+    if campaign.review_at <= at:
+        raise ConflictError(
+            f"Its proof of value has lapsed on {campaign.review_at:%Y-%m-%d}.",
+            where=f"campaign {campaign.campaign_id}",
+            remedy=f"Read `noria readout {campaign.campaign_id}`, then `noria campaigns renew {campaign.campaign_id} "
+            "--until DATE --reason …`, or stop it.",
+        )
     campaigns.swap_status(connection, campaign.campaign_id, ["paused"], "live", at=at, actor=actor, reason=reason)
     return campaigns.get(connection, campaign.campaign_id)
 
@@ -48,12 +58,15 @@ def stop(connection: Connection, campaign_id: str, *, at: datetime, actor: str, 
     """End a campaign for good: cancel what is planned, let everybody out.
 
     If anything of it may have left it is ``finished``, and still measured at its planned looks; else ``cancelled``.
+    If it could have been launched without a person, the ladder of autonomy counts that against its kind.
     Raises ConflictError if it is over already.
     """
     campaign = campaigns.get(connection, campaign_id)
     if campaign.status not in {"live", "paused"}:
         raise _conflict(campaign, "There is nothing left to stop.")
     states = ledger.reconcile(connection, campaign.campaign_id).states
+    proposal = proposals.get(connection, campaign.proposal_id).proposal
+    autonomy.overrule(connection, proposal, "stopped the campaign of", actor=actor, at=at)
     end(connection, campaign.campaign_id, "finished" if LEFT & states.keys() else "cancelled", at, actor, reason)
     return campaigns.get(connection, campaign.campaign_id)
 

@@ -164,6 +164,9 @@ def _write(one: Ready, at: datetime, links: ClickLinks | None) -> Outgoing:
     if step.listing is not None:
         listing = {"audience": step.listing.audience, "action": step.listing.action, "email_sha256": address}
         return Outgoing(key, "", address, json.dumps(listing, sort_keys=True).encode(), listing)
+    if step.crm_field is not None:
+        entry = {"email": address, "field": step.crm_field.name, "value": step.crm_field.value}
+        return Outgoing(key, "", address, json.dumps(entry, sort_keys=True).encode(), entry)
     counted = partial(links.address, key) if links else None
     rendered = render(one.play, step, one.case.bindings.language, one.case.bindings, counted)
     if step.channel == "sms":

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from memory import campaigns, ledger, proposals
+from memory import autonomy, campaigns, ledger, proposals
 from memory.campaigns import Campaign, CampaignVersion
 from memory.errors import NotFoundError
 from memory.finding import Finding, Verdict
@@ -58,6 +58,8 @@ def stop_drifted(connection: Connection, campaign: Campaign, version: CampaignVe
         sentence=sentence,
     )
     ledger.hold_campaign(connection, campaign.campaign_id, finding.model_dump(mode="json"), "approval")
+    proposal = proposals.get(connection, proposal_id).proposal
+    autonomy.breach(connection, proposal, f"Campaign {campaign.campaign_id} drifted.", at=at)
     for status in (ProposalStatus.LAUNCHED, ProposalStatus.LAUNCHING):
         proposals.swap_status(
             connection,

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Connection, func, select
@@ -38,8 +38,9 @@ from policies.pack import Pack
 from policies.rules.pressure import PressureLimits
 from policies.rules.recent_purchase import RecentPurchaseLimits
 from tools import opt_in
-from tools.bindings import Bindings, Product, Recipient, resolve_many, shows_code
+from tools.bindings import Bindings, Product, Recipient, resolve_many, shows_code, speaks
 from tools.records import Bought, LakeRecords
+from tools.similar import similar_days, similar_purchases, told_customers
 from tools.unsubscribe import WayOut, link, preferences_link, sign
 
 _CHUNK = 500
@@ -48,6 +49,7 @@ _PEOPLE = select(
     contacts.c.email,
     contacts.c.email_hash,
     contacts.c.phone,
+    contacts.c.language,
     contacts.c.time_zone,
     contacts.c.last_human_signal_at,
     contacts.c.last_order_at,
@@ -151,6 +153,8 @@ def _gather(
     chosen = preferences.read(connection, ids)
     bought = _purchases(connection, ids, people, ground, records)
     shown = unbought(connection, {one.contact_id: one.records for one in candidates}, ground, records)
+    told_of = {one.contact_id: shown.get(one.contact_id, one.records) for one in candidates}
+    customers = _customers(connection, told_of, ground, records)
     exempt = _exempt_sends(connection, ids, people) if play.limits.hibernation_exempt else {}
     ways_out = {candidate.contact_id: _ways_out(ground, candidate) for candidate in candidates}
     resolution = resolve_many(
@@ -160,7 +164,7 @@ def _gather(
         [
             Recipient(
                 one.contact_id,
-                shown.get(one.contact_id, one.records),
+                told_of[one.contact_id],
                 ways_out[one.contact_id].unsubscribe,
                 ways_out[one.contact_id].preferences,
                 ways_out[one.contact_id].confirm,
@@ -182,7 +186,8 @@ def _gather(
     for candidate in candidates:
         contact_id = candidate.contact_id
         person = people.get(contact_id)
-        state, has_proof = consent.get(contact_id, ("", False))
+        agreed = consent.get(contact_id)
+        told, similar_at = customers.get(contact_id, (None, None))
         zone, zone_known = zone_of(person.time_zone if person else "", play.schedule.fallback_zone)
         mine = slots.get(contact_id, ())
         sent = limits.used(mine, at, besides=candidate.message_key)
@@ -193,14 +198,20 @@ def _gather(
             channel=step.channel,
             purpose=step.purpose,
             reaches_contact=step.reaches_contact,
-            takes_off=step.takes_off,
+            needs_no_leave=step.needs_no_leave,
             switch_stopped=ground.switch_stopped,
             deadline_at=candidate.deadline_at,
             approval=ground.approval,
             contact_erased=person is None or person.erased_at is not None or person.merged_into is not None,
             suppressed_reason=suppressed.get(contact_id, "") if addresses.get(contact_id) else NO_ADDRESS,
-            consent_state=state,
-            consent_has_proof=has_proof,
+            consent_state=agreed.state if agreed else "",
+            consent_has_proof=agreed is not None and agreed.has_proof,
+            consent_confirmed=agreed is not None and agreed.confirmed,
+            customer_told=told,
+            similar_bought_at=similar_at,
+            last_heard_at=_last_heard(person, agreed),
+            playbook=play.playbook,
+            language_matches=speaks(person.language if person else "", step, play),
             topic=play.topic,
             topics_wanted=ANY_TOPIC if own.topics is None else own.topics,
             paused_until=moment_or_never(own.paused_until),
@@ -238,15 +249,34 @@ def _gather(
     return cases
 
 
-def _consents(
-    connection: Connection, ids: Sequence[int], step: SendStep
-) -> dict[int, tuple[Literal["granted", "withdrawn", ""], bool]]:
-    query = select(consent_current.c.contact_id, consent_current.c.state, consent_current.c.has_proof).where(
+def _consents(connection: Connection, ids: Sequence[int], step: SendStep) -> dict[int, Any]:
+    """The row in force of each contact who ever agreed or withdrew."""
+    query = select(consent_current).where(
         consent_current.c.contact_id.in_(ids),
         consent_current.c.channel == step.channel,
         consent_current.c.purpose == step.purpose,
     )
-    return {row.contact_id: (row.state, row.has_proof) for row in connection.execute(query)}
+    return {row.contact_id: row for row in connection.execute(query)}
+
+
+def _last_heard(person: Any, agreed: Any) -> datetime:
+    """The newest thing that came from a contact; a withdrawal is none that invites an answer."""
+    moments = [person.last_human_signal_at, person.last_order_at] if person else []
+    if agreed is not None and agreed.state == "granted":
+        moments.append(agreed.at)
+    return max((one for one in moments if one is not None), default=NEVER)
+
+
+def _customers(
+    connection: Connection, named: Mapping[int, Mapping[RecordKind, str]], ground: Ground, records: LakeRecords
+) -> dict[int, tuple[bool, datetime]]:
+    """Who was told of messages on similar products, and when each last bought such; empty where nobody asks."""
+    days = similar_days(ground.pack)
+    if not days:
+        return {}
+    told = told_customers(connection, ground.step.channel, sorted(named))
+    bought = similar_purchases(connection, named, ground.play, recent_since(ground.at, days), records)
+    return {one: (one in told, bought.get(one, NEVER)) for one in named}
 
 
 def _suppressions(connection: Connection, people: Mapping[int, Any], ground: Ground) -> dict[int, str]:

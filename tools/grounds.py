@@ -29,15 +29,19 @@ from memory.steps import (
     InSegment,
     SendStep,
     ShowsLife,
+    Step,
     WaitWindowStep,
 )
 from tools.gather import zone_of
+from tools.route import ahead
 from tools.workplace import Workplace
 
 if TYPE_CHECKING:
     from memory.features.table import Features
 
 _Version = tuple[str, int]
+_Stand = tuple[str, int, str, str | None]
+"""Campaign, version, sequence and step: where somebody stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +49,22 @@ class Members:
     """Who is in which segment, for the campaigns whose enrolments were due when it was looked up."""
 
     versions: Mapping[_Version, CampaignVersion] = field(default_factory=dict)
+    ahead: Mapping[_Stand, Sequence[Step]] = field(default_factory=dict)
+    """What somebody may come to from where they stood, up to the next step that takes time."""
     by_expression: Mapping[str, frozenset[int]] = field(default_factory=dict)
     """Digest of a segment's expression → the contacts in it."""
     records: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     """Contact → the features that steps read, for everybody who was due when it was looked up."""
 
     def conditions(self) -> Iterator[Condition]:
-        """Everything that branches of these campaigns ask."""
-        for version in self.versions.values():
-            if version.is_untouched:
-                yield from _conditions(version)
+        """Everything that branches ahead of these enrolments ask."""
+        for steps in self.ahead.values():
+            yield from _conditions(steps)
 
     def covers(self, enrolment: Enrolment) -> bool:
         """Whether everything was looked up that the enrolment's next steps may ask."""
-        version = self.versions.get((enrolment.campaign_id, enrolment.version))
-        return version is not None and (not _features(version) or enrolment.contact_id in self.records)
+        steps = self.ahead.get(_stand(enrolment))
+        return steps is not None and (not _features(steps) or enrolment.contact_id in self.records)
 
 
 def look_up_members(place: Workplace) -> Members:
@@ -67,25 +72,32 @@ def look_up_members(place: Workplace) -> Members:
     at = place.clock.now()
     with place.store.read() as connection:
         query = (
-            select(enrolment_rows.c.campaign_id, enrolment_rows.c.version)
+            select(*(enrolment_rows.c[name] for name in ("campaign_id", "version", "sequence_key", "step_key")))
             .join(campaign_rows, campaign_rows.c.campaign_id == enrolment_rows.c.campaign_id)
             .where(enrolment_rows.c.state == "active", enrolment_rows.c.due_at <= at)
             .where(campaign_rows.c.status == "live")
             .distinct()
         )
+        stands = [_stand(row) for row in connection.execute(query).all()]
         versions = {
-            (row.campaign_id, row.version): campaigns.get_version(connection, row.campaign_id, row.version)
-            for row in connection.execute(query).all()
+            (campaign_id, version): campaigns.get_version(connection, campaign_id, version)
+            for campaign_id, version, *_ in sorted({stand[:2] for stand in stands})
         }
-    asked = {digest(one): one for version in versions.values() for one in _expressions(version)}
-    read = {name for version in versions.values() for name in _features(version)}
+    steps = {stand: _ahead(versions[stand[:2]], *stand[2:]) for stand in stands}
+    asked = {
+        digest(one.expression): one.expression
+        for some in steps.values()
+        for one in _conditions(some)
+        if isinstance(one, InSegment)
+    }
+    read = {name for some in steps.values() for name in _features(some)}
     if not asked and not read:
-        return Members(versions)
+        return Members(versions, steps)
     parsed = {name: parse(expression) for name, expression in asked.items()}
     needed = {name for expression in parsed.values() for name in fields(expression)} | read
     known = place.features.at(place.lake, at, needed)
     inside = {name: frozenset(known.select(one)) for name, one in parsed.items()}
-    return Members(versions, inside, _records(place, known, versions, sorted(read), at) if read else {})
+    return Members(versions, steps, inside, _records(place, known, versions, sorted(read), at) if read else {})
 
 
 def _records(
@@ -114,12 +126,12 @@ class _Deed:
 class Grounds:
     """Decides the branches of some enrolments, read from the store in a few statements, whatever their number."""
 
-    def __init__(self, connection: Connection, members: Members, due: Sequence[Enrolment], kinds: Iterable[str]):
+    def __init__(self, connection: Connection, members: Members, due: Sequence[Enrolment]):
         self._members = members
+        kinds = {one.event for one in members.conditions() if isinstance(one, HasDone)}
         self._people = _people(connection, {one.contact_id for one in due})
         self._chosen = preferences.read(connection, {one.contact_id for one in self._people.values()})
-        self._done = _done(connection, self._people.values(), due, sorted(set(kinds)))
-
+        self._done = _done(connection, self._people.values(), due, sorted(kinds))
         asked = {type(one) for one in members.conditions()}
         self._agreed = _agreed(connection, self._people.values()) if HasAgreed in asked else frozenset()
         self._written = _written(connection, due) if ShowsLife in asked else {}
@@ -170,23 +182,22 @@ class Grounds:
                 return agreed and bool(address_on(condition.channel, email=person.email, phone=person.phone))
 
 
-def asked_kinds(versions: Iterable[CampaignVersion]) -> set[str]:
-    """The kinds of event that branches of some campaigns ask about."""
-    return {
-        one.event
-        for version in versions
-        if version.is_untouched
-        for one in _conditions(version)
-        if isinstance(one, HasDone)
-    }
+def _stand(one: Enrolment | Row[Any]) -> _Stand:
+    return one.campaign_id, one.version, one.sequence_key, one.step_key or None
 
 
-def _features(version: CampaignVersion) -> set[str]:
-    """The features that steps of a campaign read anew: those that name records, and the contact's own hour."""
+def _ahead(version: CampaignVersion, sequence_key: str, step_key: str | None) -> Sequence[Step]:
     if not version.is_untouched:
-        return set()
+        # Somebody touched it, so it may not even be a play; nothing of it moves.
+        return ()
+    sequence = next(one for one in version.play.sequences if one.key == sequence_key)
+    return ahead(sequence, step_key)
+
+
+def _features(steps: Iterable[Step]) -> set[str]:
+    """The features that steps read anew: those that name records, and the contact's own hour."""
     found: set[str] = set()
-    for step in (step for sequence in version.play.sequences for step in sequence.steps):
+    for step in steps:
         if isinstance(step, SendStep):
             found |= set(step.records.values())
         elif isinstance(step, WaitWindowStep) and step.at:
@@ -194,16 +205,8 @@ def _features(version: CampaignVersion) -> set[str]:
     return found
 
 
-def _expressions(version: CampaignVersion) -> list[dict[str, Any]]:
-    if not version.is_untouched:
-        # Somebody touched it, so it may not even be a play; nothing of it moves.
-        return []
-    return [one.expression for one in _conditions(version) if isinstance(one, InSegment)]
-
-
-def _conditions(version: CampaignVersion) -> Iterator[Condition]:
-    for sequence in version.play.sequences:
-        yield from (step.condition for step in sequence.steps if isinstance(step, BranchStep))
+def _conditions(steps: Iterable[Step]) -> Iterator[Condition]:
+    return (step.condition for step in steps if isinstance(step, BranchStep))
 
 
 def _agreed(connection: Connection, people: Iterable[Row[Any]]) -> frozenset[tuple[int, str]]:

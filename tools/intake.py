@@ -16,16 +16,17 @@ from memory import cap, unknown
 from memory import contacts as people
 from memory.address import channel_named
 from memory.errors import NotFoundError
-from memory.events import BOUNCE, COMPLAINT, CONFIRM, ORDER, SENT, SIGNALS, SIGNUP_PENDING, UNSUBSCRIBE
+from memory.events import BOUNCE, COMPLAINT, CONFIRM, DELIVERED, ORDER, SENT, SIGNALS, SIGNUP_PENDING, UNSUBSCRIBE
 from memory.reputation import Said, count_said
 from memory.schema import contacts, intake, messages
+from memory.steps import REACHING
 from memory.store import Store, upsert
 from tools import opt_in
+from tools.bounces import keeps_bouncing
 from tools.reaction import Deed, react
 from tools.unsubscribe import opt_out, stop_contact, suppress_address
 
 CART: Final = "cart"
-DELIVERED: Final = "delivered"
 _CHUNK = 500
 
 
@@ -109,9 +110,9 @@ def _keep(connection: Connection, events: Sequence[Incoming], at: datetime) -> l
 
 
 def _current(connection: Connection, contact_ids: Sequence[int]) -> dict[int, int]:
-    """The contact that each id stands for now, for those that were never merged."""
+    """The contact that each id stands for now, for those that were never merged and not erased."""
     query = select(contacts.c.contact_id).where(
-        contacts.c.contact_id.in_(contact_ids), contacts.c.merged_into.is_(None)
+        contacts.c.contact_id.in_(contact_ids), contacts.c.merged_into.is_(None), contacts.c.erased_at.is_(None)
     )
     return {contact_id: contact_id for contact_id in connection.execute(query).scalars()}
 
@@ -124,7 +125,8 @@ def _contact(connection: Connection, name: int | str, current: Mapping[int, int]
         found = people.get(connection, name) if isinstance(name, int) else people.find(connection, name, own_id=False)
     except NotFoundError:
         return None
-    return found.contact_id
+    # Whoever was erased is a stranger.
+    return None if found.erased_at else found.contact_id
 
 
 def _act(connection: Connection, new: Sequence[tuple[int | None, Incoming]], at: datetime) -> None:
@@ -166,7 +168,7 @@ def _alive(connection: Connection, done: Sequence[_Done]) -> None:
         select(func.count())
         .select_from(messages)
         .where(messages.c.contact_id == bindparam("who"), messages.c.state == "sent")
-        .where(messages.c.purpose == "marketing", messages.c.channel != "audience")
+        .where(messages.c.purpose == "marketing", messages.c.channel.in_(REACHING))
         .where(messages.c.sent_at > bindparam("then"))
         .scalar_subquery()
     )
@@ -224,9 +226,11 @@ def _bounce(connection: Connection, contact_id: int, event: Incoming, happened_a
     key = event.properties.get("message_key")
     if isinstance(key, str):
         unknown.settle(connection, key, sent_at=None, reason="the provider reported a bounce")
-    if event.properties.get("bounce") == "hard":
-        suppress_address(connection, contact_id, _channel(event), "hard_bounce", at, event.source)
-        stop_contact(connection, contact_id, _channel(event), "suppressed", at)
+    hard, channel = event.properties.get("bounce") == "hard", _channel(event)
+    if hard or keeps_bouncing(connection, contact_id, channel):
+        reason = "hard_bounce" if hard else "soft_bounces"
+        suppress_address(connection, contact_id, channel, reason, at, event.source)
+        stop_contact(connection, contact_id, channel, "suppressed", at)
 
 
 def _delivered(connection: Connection, contact_id: int, event: Incoming, happened_at: datetime, at: datetime) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from memory import campaigns, enrolments, proposals, workspace
+from memory import autonomy, campaigns, enrolments, proposals, workspace
 from memory.campaigns import Campaign, CampaignVersion
 from memory.canonical import buckets
 from memory.errors import ConflictError, InvalidInputError, NotFoundError
@@ -158,6 +158,8 @@ def _objection(
     approvals = proposals.approvals_for(connection, proposal.proposal_id, play.digest)
     if not approvals or not proposals.approval_is_complete(stored, approvals):
         return ProposalStatus.VOIDED, f"Nobody approved what would happen now. {_since_approval(connection, proposal)}"
+    if why := autonomy.objection(connection, proposal, {one.actor for one in approvals}):
+        return ProposalStatus.VOIDED, why
     if play.policy_version != place.pack.version:
         return (
             ProposalStatus.VOIDED,

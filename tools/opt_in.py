@@ -65,7 +65,7 @@ def confirm(
     text = str(said.get("text") or (asked.properties.get("text") if asked else "") or "")
     left = f"address left in {asked.source or 'a form'} on {_when(asked.at)}, event {asked.event_id}; " if asked else ""
     proof = f"{left}confirmed on {_when(at)}, event {event_id}; text: {text}" if text else ""
-    _record(connection, contact_id, said, "marketing", at, source, proof, text)
+    _record(connection, contact_id, said, "marketing", at, source, proof, text, confirmed=True)
     append(
         connection,
         at=at,
@@ -85,6 +85,8 @@ def _record(
     source: str,
     proof: str,
     text: str,
+    *,
+    confirmed: bool = False,
 ) -> None:
     entry = Consent(
         contact_id=contact_id,
@@ -95,6 +97,7 @@ def _record(
         source=source or CONFIRM,
         proof=proof,
         wording=text,
+        confirmed=confirmed,
     )
     consents.record(connection, [entry])
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, select
 
 from memory.address import phone_hash
+from memory.consents import SIMILAR_PRODUCTS
 from memory.events import ORDER, SIGNALS
 from memory.importing.identity import reassignments
 from memory.lake import Lake
@@ -32,12 +33,17 @@ class Purchase:
     discount_cents: int
 
 
+_Entry = tuple[int, str, bool, bool]
+"""When, granted or withdrawn, with proof or without, confirmed or not."""
+
+
 @dataclass(slots=True)
 class _Timeline:
     """One contact's past; moments in microseconds, in order."""
 
     zone: str = ""
-    consents: dict[tuple[str, str], list[tuple[int, str, bool]]] = field(default_factory=lambda: defaultdict(list))
+    language: str = ""
+    consents: dict[tuple[str, str], list[_Entry]] = field(default_factory=lambda: defaultdict(list))
     suppressed: dict[str, tuple[int, str]] = field(default_factory=dict)
     signals: list[int] = field(default_factory=list)
     purchases: list[tuple[int, str, int, int]] = field(default_factory=list)
@@ -88,6 +94,7 @@ class Past:
         channel: str,
         purpose: str = "marketing",
         category: str = "",
+        about: str = "",
         also_sent: Iterable[datetime] = (),
         at_once: int = 0,
         window_days: int,
@@ -95,6 +102,7 @@ class Past:
     ) -> MessageFacts:
         """What rules on consent, pressure, silence, purchases and hours look at, as it stood then.
 
+        ``category`` is that in which purchases count, and ``about`` the one that the message is about; empty for none.
         ``also_sent`` are messages that left besides the imported ones, and ``at_once`` counts those of the very same
         moment. With ``assume_tracking`` a contact without any sign of life counts as silent from the first message
         on, once anybody's signs were tracked.
@@ -108,10 +116,14 @@ class Past:
         tracked = signal is not None
         if signal is None and assume_tracking and self.tracked_from is not None and self.tracked_from <= at and before:
             signal, tracked = left[0], True
-        state, proof = _consent(person.consents.get((channel, purpose), []), now)
+        since_when, state, proof, confirmed = _consent(person.consents.get((channel, purpose), []), now)
+        _, told, told_with_proof, _ = _consent(person.consents.get((channel, SIMILAR_PRODUCTS), []), now)
         listed = person.suppressed.get(channel)
         bought = person.bought[category] if category else [one[0] for one in person.purchases]
         purchase = _latest(bought, now)
+        similar = _latest(person.bought[about], now) if about else None
+        ordered = _latest([one[0] for one in person.purchases], now)
+        heard = [one for one in (signal, ordered, since_when if state == "granted" else None) if one is not None]
         zone, zone_known = zone_of(person.zone, self._fallback_zone)
         return MessageFacts(
             now=at,
@@ -121,12 +133,16 @@ class Past:
             suppressed_reason=listed[1] if listed and listed[0] < now else "",
             consent_state=state,
             consent_has_proof=proof,
+            consent_confirmed=confirmed,
+            customer_told=told == "granted" and told_with_proof,
+            similar_bought_at=_moment(similar),
+            last_heard_at=_moment(max(heard, default=None)),
             sent_in_window=before - min(since, before) + at_once,
             tracking_known=tracked,
-            last_human_signal_at=NEVER if signal is None else from_micros(signal),
+            last_human_signal_at=_moment(signal),
             sent_since_signal=before - min(bisect_left(left, signal or 0), before),
             exempt_sent_in_lapse=0,
-            last_purchase_at=NEVER if purchase is None else from_micros(purchase),
+            last_purchase_at=_moment(purchase),
             recent_purchase_days=0,
             local_now=at.astimezone(zone),
             zone_known=zone_known,
@@ -134,6 +150,10 @@ class Past:
             send_until_hour=24,
             weekdays=(0, 1, 2, 3, 4, 5, 6),
         )
+
+    def language(self, contact_id: int) -> str:
+        """The contact's own language; empty where nobody knows it."""
+        return self._person(contact_id).language
 
     def last_purchase(self, contact_id: int, at: datetime) -> Purchase | None:
         """The last order before a moment."""
@@ -158,10 +178,17 @@ class Past:
             (row.channel, row.address_hash): (to_micros(row.at), row.reason)
             for row in connection.execute(select(suppressions))
         }
-        query = select(contacts.c.contact_id, contacts.c.time_zone, contacts.c.email_hash, contacts.c.phone)
+        query = select(
+            contacts.c.contact_id,
+            contacts.c.time_zone,
+            contacts.c.language,
+            contacts.c.email_hash,
+            contacts.c.phone,
+        )
         for row in connection.execute(query):
             person = self._person(row.contact_id)
             person.zone = person.zone or row.time_zone
+            person.language = person.language or row.language
             for channel, address in (("email", row.email_hash), ("sms", phone_hash(key, row.phone))):
                 if (found := listed.get((channel, address or ""))) is not None:
                     person.suppressed[channel] = found
@@ -172,7 +199,7 @@ class Past:
             at = to_micros(row.at)
             since = 0 if undated is not None and at >= undated and row.state == "granted" else at
             entries = self._person(row.contact_id).consents[row.channel, row.purpose]
-            entries.append((since, row.state, bool(row.proof)))
+            entries.append((since, row.state, bool(row.proof), row.confirmed))
         for person in self._people.values():
             for entries in person.consents.values():
                 entries.sort(key=lambda one: one[0])
@@ -226,9 +253,13 @@ def _latest(moments: list[int], now: int) -> int | None:
     return moments[place - 1] if place else None
 
 
-def _consent(entries: list[tuple[int, str, bool]], now: int) -> tuple[Literal["granted", "withdrawn", ""], bool]:
+def _moment(micros: int | None) -> datetime:
+    return NEVER if micros is None else from_micros(micros)
+
+
+def _consent(entries: list[_Entry], now: int) -> tuple[int, Literal["granted", "withdrawn", ""], bool, bool]:
     place = bisect_right(entries, now, key=lambda one: one[0])
     if not place:
-        return "", False
-    _, state, proof = entries[place - 1]
-    return ("granted", proof) if state == "granted" else ("withdrawn", proof)
+        return 0, "", False, False
+    at, state, proof, confirmed = entries[place - 1]
+    return at, "granted" if state == "granted" else "withdrawn", proof, confirmed

@@ -25,6 +25,7 @@ class LakeRecords:
         self._purchases: dict[tuple[str, datetime], pa.Table] = {}
         self._moments: dict[tuple[str, datetime], dict[int, datetime]] = {}
         self._lines: dict[datetime, dict[int, set[Bought]]] = {}
+        self._categories: dict[datetime, dict[int, dict[str, datetime]]] = {}
 
     def products(self) -> dict[str, Product]:
         """The catalogue by product id."""
@@ -67,6 +68,22 @@ class LakeRecords:
                 lines.setdefault(row["contact_id"], set()).add((row["product_id"], row["category"]))
             self._lines[since] = lines
         return self._lines[since]
+
+    def bought_by_category(self, since: datetime) -> dict[int, dict[str, datetime]]:
+        """When each contact last bought in each category since a moment."""
+        if since not in self._categories:
+            engine = self._lake.connect()
+            rows = engine.table("lines")
+            rows = rows.filter(
+                rows.contact_id.notnull() & (rows.quantity > 0) & (rows.category != "") & (rows.at >= to_micros(since))
+            )
+            last = rows.group_by("contact_id", "category").aggregate(at=rows.at.max()).to_pyarrow().to_pylist()
+            engine.disconnect()
+            found: dict[int, dict[str, datetime]] = {}
+            for row in last:
+                found.setdefault(row["contact_id"], {})[row["category"]] = from_micros(row["at"])
+            self._categories[since] = found
+        return self._categories[since]
 
 
 @lru_cache(maxsize=2)

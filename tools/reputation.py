@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy import Connection, select, update
 
-from memory import ledger, reputation
+from memory import autonomy, ledger, reputation
 from memory.alerts import Alert, raise_alerts
 from memory.errors import NotFoundError
 from memory.journal import append
@@ -127,6 +127,9 @@ def _move(connection: Connection, old: Standing, new: Standing) -> bool:
     where = "tous les domaines" if new.domain == OTHERS else new.domain
     french = f"Les e-mails de {new.sender} vers {where} sont {words[new.state]}. Voir `noria reputation`."
     raise_alerts(connection, [Alert(step_key=RULE, task={"en": english, "fr": french}, raised_at=new.since)])
+    if new.state == "stopped":
+        for kind in autonomy.KINDS:
+            autonomy.set_back(connection, kind, english, actor=new.actor, at=new.since)
     return True
 
 

@@ -14,6 +14,7 @@ from memory.steps import (
     ExitStep,
     SendStep,
     Sequence,
+    Step,
     UpdateStep,
     WaitEventStep,
     WaitStep,
@@ -77,6 +78,20 @@ def walk(
             case ExitStep():
                 return Stand(None, None, step.reason, tuple(passed))
     return Stand(None, None, COMPLETED, tuple(passed))
+
+
+def ahead(sequence: Sequence, after: str | None) -> list[Step]:
+    """The steps that a contact may come to from one (None: from the door), up to and with those that take time."""
+    waiting: list[str | None] = [sequence.steps[0].key] if after is None else [*sequence.followers(after)]
+    found: dict[str, Step] = {}
+    while waiting:
+        key = waiting.pop()
+        step = None if key is None or key in found else sequence.step(key)
+        if step is not None:
+            found[step.key] = step
+            if not isinstance(step, SendStep | WaitStep | WaitEventStep):
+                waiting += sequence.followers(step.key)
+    return list(found.values())
 
 
 def _opening(step: WaitWindowStep, at: datetime, zone: tzinfo) -> datetime:

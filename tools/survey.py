@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import Connection, and_, case, func, or_, select
 
 from memory import cap, preferences
 from memory.address import phone_hash, phone_number
@@ -24,7 +24,7 @@ from memory.schema import cap_slots, consent_current, contacts, from_micros, int
 from memory.schema import preferences as chosen_rows
 from policies.facts import ANY_TOPIC, NEVER, NO_ADDRESS, MessageFacts, moment_or_never
 from policies.table import NEVER64, Coded, Column, MessageTable, moment
-from tools.bindings import Bindings, Person, Recipient, ingredients, resolve
+from tools.bindings import Bindings, Person, Recipient, ingredients, resolve, speaks
 from tools.gather import (
     Ground,
     bought_live,
@@ -37,6 +37,7 @@ from tools.gather import (
 )
 from tools.records import LakeRecords
 from tools.render import EXAMPLE_CODE
+from tools.similar import similar_days, similar_purchases, told_customers
 
 _NEVER = to_micros(NEVER)
 _ASKED = 500
@@ -72,17 +73,18 @@ def survey(
     programme = all_in_programme_holdout(ground.salt, ids, ground.programme_share, at)
     offer = offer_facts(connection, play)
     most = ground.pack.cap.messages
-    zones = people.coded("time_zone")
+    zones, spoken = people.coded("time_zone"), people.coded("language")
     known = [zone_of(name, play.schedule.fallback_zone) for name in zones.values]
     common = MessageFacts(
         now=at,
         channel=step.channel,
         purpose=step.purpose,
         reaches_contact=step.reaches_contact,
-        takes_off=step.takes_off,
+        needs_no_leave=step.needs_no_leave,
         switch_stopped=ground.switch_stopped,
         deadline_at=at + timedelta(days=1),
         approval=ground.approval,
+        playbook=play.playbook,
         topic=play.topic,
         rivals=(),
         hibernation_exempt=play.limits.hibernation_exempt,
@@ -102,6 +104,12 @@ def survey(
         "suppressed_reason": _suppressed(connection, people, ground),
         "consent_state": people.coded("consent"),
         "consent_has_proof": people.flags("has_proof"),
+        "consent_confirmed": people.flags("confirmed"),
+        "last_heard_at": np.maximum(
+            np.maximum(people.moments("last_human_signal_at"), people.moments("last_order_at")),
+            people.moments("agreed_at"),
+        ),
+        "language_matches": Coded(spoken.codes, [speaks(one, step, play) for one in spoken.values]),
         "sent_in_window": used,
         "room_left": np.maximum(most - used, 0),
         "last_sent_at": newest,
@@ -115,6 +123,7 @@ def survey(
         "in_programme_holdout": programme,
         "bindings_missing": missing,
         **_wishes(len(ids), chosen),
+        **_customers(connection, ids, ground, named, records),
     }
     return Survey(MessageTable(len(ids), common, columns), languages)
 
@@ -160,6 +169,8 @@ def _people(connection: Connection, ids: _Ids, ground: Ground) -> _People:
         contacts.c.sent_since_signal,
         consent_current.c.state.label("consent"),
         consent_current.c.has_proof,
+        consent_current.c.confirmed,
+        case((consent_current.c.state == "granted", consent_current.c.at)).label("agreed_at"),
         suppressions.c.reason,
     ).select_from(contacts.outerjoin(consent_current, agreed).outerjoin(suppressions, barred))
     found = [part for some in among(contacts.c.contact_id, ids) for part in read_columns(connection, query.where(some))]
@@ -286,6 +297,26 @@ def _shown(
         some = having[start : start + _ASKED]
         found |= unbought(connection, {one: named[one] for one in some}, ground, records)
     return found
+
+
+def _customers(
+    connection: Connection,
+    ids: _Ids,
+    ground: Ground,
+    named: Mapping[int, Mapping[RecordKind, str]],
+    records: LakeRecords,
+) -> dict[str, Column]:
+    """Who was told of messages on similar products, and when each last bought such; nothing where nobody asks."""
+    days = similar_days(ground.pack)
+    if not days:
+        return {}
+    people, since = ids.tolist(), recent_since(ground.at, days)
+    shown = {one: named.get(one, {}) for one in people}
+    bought = np.full(len(ids), NEVER64)
+    for contact_id, at in similar_purchases(connection, shown, ground.play, since, records).items():
+        bought[np.searchsorted(ids, contact_id)] = moment(at)
+    told = told_customers(connection, ground.step.channel, people)
+    return {"similar_bought_at": bought, "customer_told": np.isin(ids, np.asarray(sorted(told), np.int64))}
 
 
 def _values(

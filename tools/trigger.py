@@ -19,7 +19,7 @@ from memory.journal import append
 from memory.play import Play, RecordKind
 from memory.segments.grammar import fields, parse
 from memory.snapshot import refresh
-from memory.trigger import DateTrigger, Reentry, SegmentTrigger
+from memory.trigger import DateTrigger, Reentry, SegmentTrigger, Trigger
 from policies.table import moment
 from tools.anniversaries import due_today
 from tools.audience import Entrants, choose, features_for
@@ -31,9 +31,8 @@ if TYPE_CHECKING:
     from memory.features.table import Features
 
 _CHUNK = 500
-_LOOK_EVERY = {"segment": timedelta(days=1), "date": timedelta(hours=6)}
-"""How often who is in a segment, and whose day has come, is looked at: from midnight on, so that a day that begins
-anywhere is seen before its morning."""
+_DAILY = timedelta(days=1)
+_FOR_EVERY_ZONE = timedelta(hours=6)
 TOO_LATE = timedelta(days=1)
 """An event that could not be acted on for so long is let go: it answers a moment that has passed."""
 
@@ -85,12 +84,11 @@ def _look_around(place: Workplace, guard: Guard) -> int:
         live = [
             one
             for one in campaigns.list_campaigns(connection, ["live"])
-            if (every := _LOOK_EVERY.get(one.trigger_kind)) is not None
-            and (one.checked_at is None or one.checked_at < _turn(at, every))
-            and one.starts_at <= at
+            if one.trigger_kind in ("segment", "date") and one.starts_at <= at
         ]
-        versions = [campaigns.get_version(connection, one.campaign_id, one.version) for one in live]
-    sound = {one.campaign_id: one.play for one in versions if one.is_untouched}
+        versions = {one.campaign_id: campaigns.get_version(connection, one.campaign_id, one.version) for one in live}
+    live = [one for one in live if _is_due(one, versions[one.campaign_id].play.trigger, at)]
+    sound = {one.campaign_id: play for one in live if (play := _sound(versions[one.campaign_id])) is not None}
     if not live:
         return 0
     # Who consented or arrived since must be seen now; one computation serves every campaign.
@@ -109,10 +107,20 @@ def _look_around(place: Workplace, guard: Guard) -> int:
     return entered
 
 
-def _turn(at: datetime, every: timedelta) -> datetime:
-    """When the present part of the day began, in UTC."""
+def _sound(version: CampaignVersion) -> Play | None:
+    return version.play if version.is_untouched else None
+
+
+def _is_due(campaign: Campaign, trigger: Trigger, at: datetime) -> bool:
+    """Whether it was not yet looked at in the present part of the day, counted from midnight in UTC.
+
+    Segments and days that a feature counts change at midnight; a contact's own date begins with the day where they are,
+    and is seen before its morning everywhere.
+    """
+    own_date = isinstance(trigger, DateTrigger) and not trigger.feature
+    every = _FOR_EVERY_ZONE if own_date else _DAILY
     midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
-    return midnight + (at - midnight) // every * every
+    return campaign.checked_at is None or campaign.checked_at < midnight + (at - midnight) // every * every
 
 
 def _named(place: Workplace, play: Play, features: Features, at: datetime) -> list[int]:
@@ -138,7 +146,7 @@ def _admit(
     with place.store.read() as connection:
         campaign = campaigns.get(connection, campaign_id)
         version = campaigns.get_version(connection, campaign_id, campaign.version)
-        play = version.play if version.is_untouched else None
+        play = _sound(version)
         free = {} if play is None else _may_enter(connection, campaign, play, callers, at)
         shares = campaigns.shares(connection, campaign_id, campaign.version)
     entrants: Entrants | None = None

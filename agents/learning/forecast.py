@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from scipy.special import expit, logit, ndtr, ndtri
+from scipy.stats import binom
 
 from agents.learning.counts import Frozen, MeasurementError
 from agents.learning.intervals import Effect, critical_value
@@ -51,6 +52,8 @@ class Forecast(Frozen):
     margin_cents: Quantiles | None
     chance_of_gain: float
     chance_of_proof: float
+    widened: float = 1.0
+    lowered: float = 0.0
 
 
 class ForecastScore(Frozen):
@@ -67,6 +70,15 @@ class ForecastScore(Frozen):
     within_50: bool
     within_80: bool
     within_95: bool
+    widened: float = 1.0
+    lowered: float = 0.0
+
+
+class Calibration(Frozen):
+    """How often outcomes lay in the intervals that promised to hold them so often."""
+
+    promised: float
+    kept: float
 
 
 class Recalibration(Frozen):
@@ -139,6 +151,8 @@ def forecast(
         margin_cents=margin,
         chance_of_gain=float(ndtr(prior.mean / prior.sd)),
         chance_of_proof=proof,
+        widened=prior.widened,
+        lowered=prior.lowered,
     )
 
 
@@ -182,6 +196,8 @@ def score(made: Forecast, observed: Effect, *, last: Effect | None = None) -> Fo
         within_50=abs(z) <= critical_value(0.50),
         within_80=abs(z) <= critical_value(0.20),
         within_95=abs(z) <= critical_value(0.05),
+        widened=made.widened,
+        lowered=made.lowered,
     )
 
 
@@ -189,7 +205,8 @@ def track_record(scores: Sequence[ForecastScore]) -> Record:
     """Sum up all finished forecasts: counts only under ten, a recalibration from twenty on.
 
     Skill is 1 - CRPS / CRPS of the reference: above 0 is better than it. The recalibration scales the
-    predictive sd by the root mean squared z; the mean is lowered only by a bias beyond two standard errors.
+    predictive sd by the root mean squared z; the mean is lowered only by a bias beyond two standard errors. Both speak
+    of forecasts as they would have been without an earlier recalibration, so that corrections do not add up.
     """
     n = len(scores)
     if n < SCORES_FROM:
@@ -213,6 +230,17 @@ def track_record(scores: Sequence[ForecastScore]) -> Record:
     )
 
 
+def is_calibrated(record: Record) -> bool | None:
+    """Whether outcomes lay in the 80 % intervals about as often as promised; None while there are too few to say.
+
+    False where so few hits would come in less than one of twenty records of honest forecasts (binomial, one-sided):
+    intervals that are too wide promise too little, and harm nobody.
+    """
+    if record.covered_80 is None:
+        return None
+    return bool(binom.cdf(round(record.covered_80 * record.forecasts), record.forecasts, 0.8) >= 0.05)
+
+
 def recalibrated(prior: Prior, recalibration: Recalibration | None) -> Prior:
     """The prior after what past errors taught; unchanged where they taught nothing yet."""
     if recalibration is None:
@@ -221,16 +249,28 @@ def recalibrated(prior: Prior, recalibration: Recalibration | None) -> Prior:
         mean=prior.mean - recalibration.lower_mean_by,
         sd=prior.sd * recalibration.sd_factor,
         campaigns=prior.campaigns,
+        widened=recalibration.sd_factor,
+        lowered=recalibration.lower_mean_by,
+    )
+
+
+def calibration(scores: Sequence[ForecastScore]) -> tuple[Calibration, ...]:
+    """Intervals that promise 10 to 90 of 100 outcomes, and what share they held; nothing under ten forecasts."""
+    if len(scores) < SCORES_FROM:
+        return ()
+    return tuple(
+        Calibration(promised=level / 10, kept=_mean([abs(one.z) <= critical_value(1 - level / 10) for one in scores]))
+        for level in range(1, 10)
     )
 
 
 def _recalibration(scores: Sequence[ForecastScore]) -> Recalibration:
-    errors = [one.error for one in scores]
+    errors = [one.error - one.lowered for one in scores]
     bias = _mean(errors)
     variance = math.fsum((error - bias) ** 2 for error in errors) / (len(errors) - 1)
     promised_too_much = bias < -2 * math.sqrt(variance / len(errors))
     return Recalibration(
-        sd_factor=math.sqrt(_mean([one.z**2 for one in scores])),
+        sd_factor=math.sqrt(_mean([(one.z * one.widened) ** 2 for one in scores])),
         lower_mean_by=-bias if promised_too_much else 0.0,
     )
 

@@ -24,6 +24,10 @@ class Prior(Frozen):
     mean: float = 0.0
     sd: float = STARTING_SD
     campaigns: int = 0
+    widened: float = 1.0
+    """By what factor errors of earlier forecasts stretched the sd."""
+    lowered: float = 0.0
+    """By how much they lowered the mean."""
 
 
 class PastEffect(Frozen):

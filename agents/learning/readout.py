@@ -178,7 +178,7 @@ def measure(
         verdict, rule = "harms", "sequence"
     if ratio.alert:
         verdict = "invalid"
-    expected = _expected_difference(shrunken, treated, holdout)
+    expected = expected_difference(shrunken, treated, holdout)
     money = None
     if revenue is not None:
         money = _money(revenue, treated, holdout, critical, seed, trusted=look is not None and not ratio.alert)
@@ -277,7 +277,7 @@ def _checks(
     )
 
 
-def _expected_difference(shrunken: Effect, treated: Counts, holdout: Counts) -> float:
+def expected_difference(shrunken: Effect, treated: Counts, holdout: Counts) -> float:
     """The shrunken effect as a share of contacts, anchored at the larger arm, whose rate is known better."""
     anchor = max(treated, holdout, key=lambda arm: arm.contacts)
     known = (anchor.conversions + 0.5) / (anchor.contacts + 1)

@@ -67,7 +67,8 @@ def plan_command(
                 say(f"  {flag}: {quote(question['sentence']['en'])} [dim]{quote(question['why']['en'])}[/dim]")
             return
         if rows:
-            table("Proposals", ["id", "what", "contacts", "orders expected", "worth"], rows, numbers=[2, 3, 4])
+            headings = ["id", "status", "what", "contacts", "orders expected", "worth"]
+            table("Proposals", headings, rows, numbers=[3, 4, 5])
             say("`noria proposals show ID`, then approve, edit, ask or reject.")
         for held in result.withheld:
             say(f"[dim]Not proposed:[/dim] {quote(held.playbook)}. {quote(held.sentence)}")
@@ -113,6 +114,7 @@ def _told(opened: Workspace, result: PlanResult) -> tuple[dict[str, Any], list[l
     rows = [
         [
             one.proposal.proposal_id,
+            one.status,
             one.proposal.title,
             number(one.proposal.audience.treated),
             f"{one.proposal.forecast.incremental_mean:+.1f}",

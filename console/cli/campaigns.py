@@ -1,8 +1,9 @@
-"""`noria campaigns` and `noria readout`: what runs, where every message ended, and what it added."""
+"""`noria campaigns`: what runs, and where every message ended."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -14,12 +15,9 @@ from console.cli.output import AsJson, answer, moment, number, plain, quote, say
 from console.cli.place import InWorkspace, operator
 from console.cli.proposals import print_proposal
 from console.wiring import open_workspace
-from memory import campaigns as campaign_rows
-from memory import ledger, proposals, readouts
+from memory import ledger, proposals
 from memory.campaigns import Campaign
-from tools import campaign
-
-PROGRAMME = "programme"
+from tools import campaign, renewal
 
 commands = typer.Typer(help="Print every campaign, or pause, resume or stop one.")
 
@@ -30,7 +28,6 @@ Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; it goes into t
 def add_commands(app: typer.Typer) -> None:
     commands.command("flow")(campaign_flow)
     app.add_typer(commands, name="campaigns")
-    app.command()(readout)
 
 
 @commands.callback(invoke_without_command=True)
@@ -85,6 +82,31 @@ def resume(
 
 
 @commands.command()
+def renew(
+    campaign_id: CampaignId,
+    until: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Next review date, as 2026-01-31.")],
+    reason: Annotated[str, typer.Option("--reason", "-r", help="What speaks for it; it goes into the journal.")],
+    workspace: InWorkspace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let a campaign run until another review date, also one that paused because nothing shows that it works."""
+    with open_workspace(workspace) as opened, opened.store.write() as connection:
+        now, day = opened.clock.now(), until.replace(tzinfo=UTC)
+        found = renewal.renew(connection, opened.pack, campaign_id, until=day, at=now, actor=operator(), reason=reason)
+
+    def show() -> None:
+        say(
+            f"{quote(found.name)} ({found.campaign_id}) is [bold]{found.status}[/bold] until {moment(found.review_at)}."
+        )
+
+    answer(
+        {"campaign_id": found.campaign_id, "status": found.status, "review_at": found.review_at.isoformat()},
+        as_json=as_json,
+        show=show,
+    )
+
+
+@commands.command()
 def stop(campaign_id: CampaignId, reason: Reason = "", workspace: InWorkspace = None, as_json: AsJson = False) -> None:
     """End one campaign for good; what has already left is still measured."""
     _steer(campaign.stop, campaign_id, reason, workspace, as_json=as_json)
@@ -100,6 +122,9 @@ def edit(
     offer: Annotated[str | None, typer.Option(help="Id of an approved offer; empty takes the offer out.")] = None,
     per_day: Annotated[int | None, typer.Option(min=1, help="Contacts that may enter per day.")] = None,
     file: Annotated[Path | None, typer.Option(help="YAML or JSON file with the changes.", exists=True)] = None,
+    renew: Annotated[
+        bool, typer.Option("--renew", help="Change nothing: have it approved again under the policy in force.")
+    ] = False,
     move: Annotated[
         bool, typer.Option("--move/--stay", help="Whether contacts in flight go on in the new version.")
     ] = False,
@@ -110,7 +135,7 @@ def edit(
     from agents.change import propose_change
 
     given = {"offer_id": offer, "contacts_per_day": per_day}
-    changes = read_edit(file, text or [], given, where="campaigns edit")
+    changes = {} if renew else read_edit(file, text or [], given, where="campaigns edit")
     with open_workspace(workspace) as opened, opened.threads() as threads:
         proposal_id = propose_change(
             threads, campaign_id, changes, in_flight="move" if move else "stay", actor=operator()
@@ -146,53 +171,6 @@ def enrol(
         say(f"{done.announced} contacts wait at the door of {done.campaign_id}.{again} `noria work` lets them in.")
 
     answer(plain(done), as_json=as_json, show=show)
-
-
-def readout(
-    campaign_id: Annotated[str, typer.Argument(help="Id of the campaign, or `programme` for all marketing together.")],
-    peek: Annotated[
-        bool, typer.Option("--peek", help="Look now, between planned looks: can only say it harms.")
-    ] = False,
-    workspace: InWorkspace = None,
-    as_json: AsJson = False,
-) -> None:
-    """Print what a campaign added against its holdout, at each planned look."""
-    from agents.learning.readout import ReadOut
-    from agents.measure import read_campaign
-    from agents.programme import programme_readout
-
-    with open_workspace(workspace) as opened:
-        now, title, waits = opened.clock.now(), "All marketing together, quarter by quarter", ""
-        with opened.store.read() as connection:
-            if campaign_id == PROGRAMME:
-                rows = readouts.of_programme(connection)
-            else:
-                read = campaign_rows.get(connection, campaign_id)
-                rows = readouts.of_campaign(connection, read.campaign_id)
-                title, waits = (
-                    f"{read.name}, {read.status}",
-                    f"The last one is due on {moment(read.ends_at)}.",
-                )
-        found = [(row.read_at, ReadOut.model_validate(row.body)) for row in rows]
-        if peek:
-            programme = campaign_id == PROGRAMME
-            found.append(
-                (now, programme_readout(opened.desk, now) if programme else read_campaign(opened.desk, campaign_id))
-            )
-
-    def show() -> None:
-        say(f"[bold]{quote(title)}[/bold]")
-        for at, one in found:
-            name = "A peek between looks" if one.look is None else f"Look {one.look} of {one.looks_planned}"
-            say(f"[bold]{name}[/bold], {moment(at)}: [bold]{one.verdict}[/bold]")
-            say(f"  {quote(one.text['en'])}")
-            for check in one.checks:
-                say(f"  {'[green]passed[/green]' if check.passed else '[red]failed[/red]'} "
-                    f"{quote(check.name)}: {quote(check.fact)}")  # fmt: skip
-        if not found:
-            say(f"No look yet. {waits} `--peek` looks now.")
-
-    answer([{"read_at": at.isoformat(), **plain(one)} for at, one in found], as_json=as_json, show=show)
 
 
 def _steer(

@@ -8,6 +8,11 @@ from typing import Annotated
 
 import typer
 
+from console.settings import SETTINGS_FILE
+from console.wiring import Workspace
+from memory.errors import NotAllowedError
+from policies.roles import Role, may, role_of
+
 InWorkspace = Annotated[
     Path | None,
     typer.Option(
@@ -22,3 +27,15 @@ InWorkspace = Annotated[
 def operator() -> str:
     """Who decides on the command line: the user of the operating system."""
     return f"cli:{getpass.getuser()}"
+
+
+def as_role(opened: Workspace, needed: Role) -> str:
+    """Who decides on the command line, if their role lets them. Raises NotAllowedError."""
+    actor = operator()
+    if not may(opened.settings.roles, actor, needed):
+        raise NotAllowedError(
+            f"{actor} is {role_of(opened.settings.roles, actor)}; this takes the role {needed}.",
+            where=f"{SETTINGS_FILE}, roles",
+            remedy="Ask somebody who has it.",
+        )
+    return actor

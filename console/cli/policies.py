@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from console.cli.output import AsJson, answer, moment, number, plain, quote, say, table
-from console.cli.place import InWorkspace
+from console.cli.place import InWorkspace, as_role
 from console.packs import Shelf
 from console.wiring import PACKAGED_PLAYBOOKS, Workspace, nearest_workspace, open_workspace
-from memory.errors import NotFoundError
+from memory.errors import ConflictError, NotFoundError
 
 if TYPE_CHECKING:
+    from console.activation import Activation
     from console.backtest import Backtest
     from policies.comparison import Change
     from policies.explanation import Explanation
-    from policies.pack import Pack
     from policies.pack_cases import Tried
     from policies.soundness import Known
 
@@ -39,29 +39,25 @@ def add_commands(app: typer.Typer) -> None:
 @commands.command("list")
 def listing(workspace: InWorkspace = None, as_json: AsJson = False) -> None:
     """Print the policy packs: those that come with Noria and the team's own."""
-    from memory.marked_yaml import read_yaml
-
     with open_shelf(workspace) as (shelf, opened):
-        found, sentences = [], []
+        found, rows = [], []
         for name, file in shelf.files.items():
             pack = shelf.read(name)
-            sentences.append(pack.sentence.en)
+            in_force = opened is not None and opened.settings.policy_pack == name
+            whose = "Noria" if file.is_packaged else "own"
+            extended = ", ".join(file.extends) or "–"
+            rows.append([name, extended, whose, "yes" if in_force else "", pack.sentence.en])
             found.append(
                 {
                     "name": name,
                     "version": pack.version,
-                    "extends": read_yaml(file.text, where=str(file.path)).data.get("extends"),
+                    "extends": file.extends,
                     "packaged": file.is_packaged,
-                    "in_force": opened is not None and opened.settings.policy_pack == name,
+                    "in_force": in_force,
                     "sentence": pack.sentence.model_dump(),
                     "file": str(file.path),
                 }
             )
-    rows = [
-        [one["name"], one["extends"] or "–", "Noria" if one["packaged"] else "own", "yes" if one["in_force"] else "",
-         sentence]
-        for one, sentence in zip(found, sentences, strict=True)
-    ]  # fmt: skip
     headings = ["name", "extends", "from", "in force", "what it is for"]
     answer(found, as_json=as_json, show=lambda: table("Policy packs", headings, rows))
 
@@ -167,6 +163,7 @@ def diff(
     as_json: AsJson = False,
 ) -> None:
     """Print what becomes stricter and looser, and, in a workspace, which approvals the new pack would void."""
+    from console.activation import voided_by
     from policies.comparison import compare
 
     with open_shelf(workspace) as (shelf, opened):
@@ -183,6 +180,35 @@ def diff(
     answer(value, as_json=as_json, show=show)
 
 
+@commands.command()
+def activate(
+    pack: Annotated[str, typer.Argument(help="Name of the pack: packaged, or a file in packs/ without .yaml.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
+    workspace: InWorkspace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put a pack in force: list the approvals that fall, ask, then void them and set it in noria.toml."""
+    from console.activation import foresee_activation, put_in_force
+
+    with open_workspace(workspace) as opened:
+        actor = as_role(opened, "admin")
+        foreseen = foresee_activation(opened, pack)
+        tried, _ = try_pack(opened.packs, pack)
+        if failed := [one for one in tried if not one.passed]:
+            raise ConflictError(
+                f"{len(failed)} of its tests fail: {failed[0].case.rule}, {failed[0].case.title}.",
+                where=failed[0].where,
+                remedy=f"`noria policy test {pack}` tells all.",
+            )
+        agree(foreseen, pack, yes=yes, as_json=as_json)
+        put_in_force(opened, pack, foreseen, actor)
+
+    def show() -> None:
+        say(f"[bold]{quote(foreseen.new)}[/bold] is in force. Workers take it up in their next round.")
+
+    answer(foreseen, as_json=as_json, show=show)
+
+
 @commands.command("backtest")
 def run_backtest(
     pack: Annotated[str, typer.Argument(help="Name or file of a pack.")],
@@ -195,7 +221,7 @@ def run_backtest(
 
     with open_workspace(workspace) as opened:
         found = backtest(opened, opened.packs.read(pack), since.replace(tzinfo=UTC))
-    answer(found, as_json=as_json, show=lambda: _show_backtest(found))
+    answer(found, as_json=as_json, show=lambda: show_backtest(found))
 
 
 def try_pack(shelf: Shelf, name: str) -> tuple[list[Tried], list[str]]:
@@ -219,28 +245,13 @@ def try_pack(shelf: Shelf, name: str) -> tuple[list[Tried], list[str]]:
     return tried, own.unpaired(sets) if own else sets
 
 
-def voided_by(opened: Workspace, pack: Pack) -> dict[str, list[str]]:
-    """Ids of proposals whose approval would no longer count, and of campaigns that would wait for a new one."""
-    from memory import campaigns, proposals
-    from memory.proposal import ProposalStatus as Status
-
-    with opened.store.read() as connection:
-        waiting = proposals.list_proposals(
-            connection, [Status.QUEUED, Status.OPEN, Status.ASKED, Status.APPROVED, Status.LAUNCHING]
-        )
-        other = [one for one in waiting if one.proposal.play.policy_version != pack.version]
-        live = campaigns.list_campaigns(connection, ["live", "paused"])
-        held = [
-            one.campaign_id
-            for one in live
-            if campaigns.get_version(connection, one.campaign_id, one.version).policy_version != pack.version
-        ]
-    approved = {Status.APPROVED, Status.LAUNCHING}
-    return {
-        "approved": [one.proposal.proposal_id for one in other if one.status in approved],
-        "waiting": [one.proposal.proposal_id for one in other if one.status not in approved],
-        "campaigns": held,
-    }
+def agree(foreseen: Activation, pack: str, *, yes: bool, as_json: bool) -> None:
+    """Show what another policy would change and void, and go on only with a yes. Raises ConflictError."""
+    if not as_json:
+        _show_changes(list(foreseen.changes), f"{foreseen.old} → {foreseen.new}")
+        _show_voided(foreseen.voids, foreseen.new)
+    if not yes and (as_json or not typer.confirm("Put it in force?")):
+        raise ConflictError("Nothing was changed.", where=f"pack {pack}", remedy="Say yes, or give --yes.")
 
 
 @contextmanager
@@ -321,7 +332,7 @@ def _told(old: object, new: object) -> str:
     return "; ".join(f"{word} {_shown(part)}" for word, part in (("with", comes), ("without", goes)) if part)
 
 
-def _show_backtest(found: Backtest) -> None:
+def show_backtest(found: Backtest) -> None:
     for what, replay in (("messages", found.messages), ("proposals", found.proposals)):
         say(f"[bold]{number(replay.looked_at)} {what} under {quote(found.pack)}[/bold]")
         table("", ["what it was → would have been", what], list(replay.changes.items()), numbers=[1])
@@ -331,6 +342,8 @@ def _show_backtest(found: Backtest) -> None:
         for rule in replay.rules:
             for one in rule.examples:
                 say(f"  {quote(rule.rule)}: {quote(one.subject)}, {moment(one.at)}: {quote(one.said)}")
+    rows = [[one.rule, one.of, one.why] for one in found.not_judged]
+    table("Not judged anew; what they said then stands", ["rule", "of", "why"], rows)
     for one_assumption in found.assumptions:
         say(f"[dim]{quote(one_assumption)}[/dim]")
 

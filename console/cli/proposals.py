@@ -10,7 +10,7 @@ import typer
 
 from console.cli.edits import read_edit
 from console.cli.output import AsJson, answer, moment, money, number, plain, quote, say, table
-from console.cli.place import InWorkspace, operator
+from console.cli.place import InWorkspace, as_role
 from console.cli.previews import preview_as_json, print_previews, write_pages
 from console.flow.steps import nodes_of
 from console.flow.tree import tree
@@ -24,6 +24,7 @@ from memory.step_text import tell_reentry, tell_sequence, tell_trigger
 from tools.lookups import notes_on
 
 if TYPE_CHECKING:
+    from console.candidates import Candidate
     from tools.previews import Preview
 
 commands = typer.Typer(help="What agents propose, and your yes, no, edit or question.", no_args_is_help=True)
@@ -124,12 +125,19 @@ def show(
 @commands.command()
 def approve(
     proposal_id: ProposalId,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", help="Sequence to say yes to; give it several times. The others are left out."),
+    ] = None,
     seen: Seen = "",
     reason: Reason = "",
     workspace: InWorkspace = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say yes to exactly this version; the worker carries it out."""
+    """Say yes to exactly this version, or to some of its sequences; the worker carries it out."""
+    if only:
+        _approve_part(workspace, proposal_id, only, seen=seen, reason=reason, as_json=as_json)
+        return
     _decide(workspace, proposal_id, "approve", seen=seen, reason=reason, as_json=as_json)
 
 
@@ -191,34 +199,55 @@ def _decide(
     as_json: bool,
     changes: dict[str, Any] | None = None,
 ) -> None:
-    with open_workspace(workspace) as opened:
-        with opened.store.read() as connection:
-            stored = proposals.get(connection, proposal_id)
-        proposal = stored.proposal
-        if seen and not proposal.digest.startswith(seen):
-            raise ConflictError(
-                f"It is now version {proposal.version} with digest {proposal.digest[:12]}; you looked at {seen}.",
-                where=f"proposal {proposal.proposal_id}",
-                remedy=f"Look again: noria proposals show {proposal.proposal_id}",
-            )
-        if verdict == "edit":
-            from agents.edit import check_edit
+    from console.candidates import candidates
 
-            check_edit(proposal, changes or {}, opened.desk)
-        with opened.store.write() as connection:
-            decision = proposals.decide(
-                connection,
-                proposal_id=proposal.proposal_id,
-                version=proposal.version,
-                digest=proposal.digest,
-                verdict=verdict,
-                actor=operator(),
-                reason=reason,
-                changes=changes,
-                at=opened.clock.now(),
-            )
-        missing = _missing(opened, stored) if verdict == "approve" else ""
-    said = {"approve": "approved", "edit": "edited", "reject": "rejected", "ask": "asked"}[verdict]
+    with open_workspace(workspace) as opened:
+        decision, missing = _note(opened, proposal_id, verdict, seen=seen, reason=reason, changes=changes)
+        could = candidates(opened, decision.decision_id) if verdict in ("reject", "edit") and reason else []
+    _answer_noted(decision, missing, could, as_json=as_json)
+
+
+def _note(
+    opened: Workspace,
+    proposal_id: str,
+    verdict: DecisionVerdict,
+    *,
+    seen: str,
+    reason: str,
+    changes: dict[str, Any] | None = None,
+) -> tuple[Decision, str]:
+    """Write a decision down; returns it, and what an approval still lacks."""
+    actor = as_role(opened, "approver" if verdict == "approve" else "operator")
+    with opened.store.read() as connection:
+        stored = proposals.get(connection, proposal_id)
+    proposal = stored.proposal
+    if seen and not proposal.digest.startswith(seen):
+        raise ConflictError(
+            f"It is now version {proposal.version} with digest {proposal.digest[:12]}; you looked at {seen[:12]}.",
+            where=f"proposal {proposal.proposal_id}",
+            remedy=f"Look again: noria proposals show {proposal.proposal_id}",
+        )
+    if verdict == "edit":
+        from agents.edit import check_edit
+
+        check_edit(proposal, changes or {}, opened.desk)
+    with opened.store.write() as connection:
+        decision = proposals.decide(
+            connection,
+            proposal_id=proposal.proposal_id,
+            version=proposal.version,
+            digest=proposal.digest,
+            verdict=verdict,
+            actor=actor,
+            reason=reason,
+            changes=changes,
+            at=opened.clock.now(),
+        )
+    return decision, _missing(opened, stored) if verdict == "approve" else ""
+
+
+def _answer_noted(decision: Decision, missing: str, could: Sequence[Candidate], *, as_json: bool) -> None:
+    said = {"approve": "approved", "edit": "edited", "reject": "rejected", "ask": "asked"}[decision.verdict]
 
     def show_noted() -> None:
         say(
@@ -227,8 +256,32 @@ def _decide(
         )
         if missing:
             say(f"[bold]Missing[/bold]      {quote(missing)}")
+        for one in could:
+            say(f"[bold]Say it once[/bold]  {quote(one.limit.sentence)} {quote(one.past.sentence)} "
+                f"[dim]noria policy adopt {one.candidate_id}[/dim]")  # fmt: skip
 
-    answer({**plain(decision), "missing": missing}, as_json=as_json, show=show_noted)
+    value = {**plain(decision), "missing": missing, "candidates": [one.candidate_id for one in could]}
+    answer(value, as_json=as_json, show=show_noted)
+
+
+def _approve_part(
+    workspace: Path | None, proposal_id: str, sequences: list[str], *, seen: str, reason: str, as_json: bool
+) -> None:
+    """Make the version that holds only these sequences, and say yes to that one: the digest covers what happens."""
+    from agents.edit import apply_changes
+
+    changes = {"sequences": sequences}
+    with open_workspace(workspace) as opened:
+        as_role(opened, "approver")
+        with opened.store.read() as connection:
+            before = proposals.get(connection, proposal_id).proposal
+        expected = apply_changes(before, changes, opened.desk).digest
+        said = _note(opened, before.proposal_id, "edit", seen=seen, reason=reason, changes=changes)
+        with opened.threads() as threads:
+            threads.apply_decisions()
+        # Whatever else was edited meanwhile, nobody looked at it.
+        decision, missing = _note(opened, said[0].proposal_id, "approve", seen=expected, reason=reason)
+    _answer_noted(decision, missing, [], as_json=as_json)
 
 
 def _missing(opened: Workspace, stored: StoredProposal) -> str:
@@ -237,7 +290,7 @@ def _missing(opened: Workspace, stored: StoredProposal) -> str:
     # The desk writes when it is made: not inside another transaction.
     desk = opened.desk
     with opened.store.read() as connection:
-        return still_missing(stored, approvals_that_count(connection, stored, desk))
+        return still_missing(stored, approvals_that_count(connection, stored, desk), desk)
 
 
 def print_proposal(stored: StoredProposal, said: list[Decision], previews: Sequence[Preview] = ()) -> None:
@@ -277,6 +330,9 @@ def print_proposal(stored: StoredProposal, said: list[Decision], previews: Seque
         needed += ", not the last editor alone"
     why = f" ({'; '.join(proposal.approvals.reasons)})" if proposal.approvals.reasons else ""
     say(f"[bold]Needs[/bold]        {needed}{quote(why)}, by {moment(proposal.expires_at)}")
+    if proposal.approvals.people == 1:
+        alone = "; ".join(proposal.approvals.asks_because) or "nobody would be asked"
+        say(f"[dim]             at auto: {quote(alone)}[/dim]")
     for author in proposal.authors:
         if author.note:
             say(f"[dim]{author.agent} worked with {author.provider}: {quote(author.note)}[/dim]")

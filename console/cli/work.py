@@ -42,8 +42,15 @@ def work(
                 f"[red]All sending is stopped[/red] since {moment(cycle.switch.at)} by {quote(cycle.switch.actor)}"
                 f"{quote(why)}. Nothing leaves before `noria resume`."
             )
-        say(f"{len(cycle.decided)} decisions acted on, {len(cycle.readouts)} read-outs, {len(cycle.expired)} expired.")
+        say(
+            f"{len(cycle.decided)} decisions acted on, {len(cycle.readouts)} read-outs, {len(cycle.expired)} expired, "
+            f"{len(cycle.reminded)} about to."
+        )
         say(", ".join(f"{name}: {count}" for name, count in done.items()) or "Nothing was due.")
+        if cycle.paused:
+            say(
+                f"[yellow]{len(cycle.paused)} campaigns paused[/yellow]: nothing shows that they work (`noria alerts`)."
+            )
         for one in failures:
             said = " ".join(filter(None, (one.what, one.remedy)))
             say(f"[red]failed[/red] {quote(one.part)}: {quote(one.error)} {quote(one.where)} {quote(said)}")

@@ -99,6 +99,26 @@ def forecast_against_outcome(rows: Sequence[tuple[str, float, float, float, floa
     )
 
 
+def calibration(points: Sequence[tuple[float, float]], forecasts: int, title: str) -> Chart:
+    """How often intervals held the outcome against how often they promised to; on the line they were honest.
+
+    Each point is (promised, kept), both as shares.
+    """
+    data = [{"promised": 100 * promised, "kept": 100 * kept} for promised, kept in points]
+    scale = alt.Scale(domain=[0, 100])
+    line = alt.Chart(_values([{"x": 0, "y": 0}, {"x": 100, "y": 100}])).mark_line(color=MUTED, strokeDash=[4, 3])
+    honest = line.encode(x=alt.X("x:Q", title="promised, %", scale=scale), y=alt.Y("y:Q", title="kept, %", scale=scale))
+    seen = alt.Chart(_values(data)).mark_line(point=True, color=ACCENT).encode(x="promised:Q", y="kept:Q")
+    words = ", ".join(f"{kept:.0%} where {promised:.0%} were promised" for promised, kept in points)
+    return _chart(
+        title,
+        f"{title}, over {forecasts} forecasts: {words or 'too few forecasts have met their outcome'}.",
+        honest + seen,
+        ("promised", "kept"),
+        [(f"{promised:.0%}", f"{kept:.0%}") for promised, kept in points],
+    )
+
+
 def histogram(counts: Mapping[int, int], title: str, unit: str) -> Chart:
     """How many contacts had how many of something."""
     data = [{"size": str(size), "contacts": number} for size, number in sorted(counts.items())]

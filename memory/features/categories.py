@@ -42,7 +42,7 @@ def category_days(history: History) -> Table:
     days = bought.group_by("contact_id", "category", day=(bought.at // DAY_MICROS).cast("int64")).aggregate(
         spend=bought.amount_cents.sum().cast("int64")
     )
-    return history.engine.create_table("category_days", days, temp=True)
+    return history.write_out("category_days", days)
 
 
 def favourites(history: History, days: Table) -> Table:
@@ -104,7 +104,7 @@ def next_category(history: History, days: Table) -> Table:
     The first three are named.
     """
     owned = days.group_by("contact_id", "category").aggregate(first=days.day.min(), last=days.day.max())
-    owned = history.engine.create_table("owned_categories", owned, temp=True)
+    owned = history.write_out("owned_categories", owned)
     recent = ranked(owned, [owned.last.desc(), owned.category], RECENT_CATEGORIES)
     pairs = _pairs(history, owned)
     reached = recent.inner_join(pairs, recent.category == pairs.before).select(
@@ -125,13 +125,10 @@ def next_category(history: History, days: Table) -> Table:
 
 
 def _pairs(history: History, owned: Table) -> Table:
-    buyers = int(owned.contact_id.nunique().to_pyarrow().as_py())
-    stride = -(-buyers // SAMPLE) or 1
-    sample = owned.filter(owned.contact_id % stride == 0)
+    buyers = owned.aggregate(stride=((owned.contact_id.nunique() - 1) // SAMPLE + 1).cast("int64"))
+    sample = owned.cross_join(buyers).filter(ibis._.contact_id % ibis._.stride == 0)
     found = ranked(sample, [sample["first"].desc(), sample.category], SEQUENCE_LENGTH)
-    found = history.engine.create_table(
-        "discovered_categories", found.select("contact_id", "category", "first"), temp=True
-    )
+    found = history.write_out("discovered_categories", found.select("contact_id", "category", "first"))
     later = found.view()
     both = found.inner_join(later, [found.contact_id == later.contact_id, found["first"] < later["first"]]).select(
         before=found.category, after=later.category

@@ -24,14 +24,14 @@ HOUR_MICROS = 3_600_000_000
 class Period:
     """The moment for which features are computed: only history strictly before it counts."""
 
-    as_of: int
-    """Integer UTC microseconds."""
+    as_of: int | Column
+    """Integer UTC microseconds, or an expression for them."""
 
     @staticmethod
     def before(as_of: datetime) -> Period:
         return Period(to_micros(as_of))
 
-    def ago(self, days: int) -> int:
+    def ago(self, days: int) -> int | Column:
         """The moment so many days earlier, in microseconds; a window starts with it."""
         return self.as_of - days * DAY_MICROS
 

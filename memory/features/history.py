@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
 
-from memory.engine import Engine
+from memory.engine import Engine, duckdb_type
 from memory.events import ORDER
 from memory.features.feature import Period, Table
-from memory.lake import Lake
 
 
 @dataclass(frozen=True)
@@ -25,6 +23,17 @@ class History:
     """Caused by people only, and no orders: those have their own table."""
     sends: Table
     products: Table
+    statements: list[str] = field(default_factory=list)
+    """What wrote out the tables made of it, in order."""
+
+    def write_out(self, name: str, table: Table) -> Table:
+        """Keep a table under a name while the engine lives, because several others are made of it."""
+        # DuckDB's sums are wider than the types that ibis gives them.
+        wanted = ", ".join(f'"{column}"::{duckdb_type(kind)} AS "{column}"' for column, kind in table.schema().items())
+        statement = f'CREATE TEMP TABLE "{name}" AS SELECT {wanted} FROM ({self.engine.compile(table)})'  # noqa: S608 - names of our own
+        self.engine.con.execute(statement)
+        self.statements.append(statement)
+        return self.engine.table(name)
 
     def occurrences(self, event: str, category: str = "") -> Table:
         """(contact_id, event_id, at) of a kind of event; the kind ``order`` means orders, by category their lines."""
@@ -40,9 +49,8 @@ class History:
         return found.select("contact_id", event_id=found.order_id, at=found.at)
 
 
-def history_before(lake: Lake, as_of: datetime) -> History:
-    """Everything strictly before a moment; contacts known by then, or who had ordered by then."""
-    engine, period = lake.connect(), Period.before(as_of)
+def history_before(engine: Engine, period: Period) -> History:
+    """Everything in a lake's tables strictly before a moment; contacts known by then, or who had ordered by then."""
     past = {}
     for name in ("orders", "lines", "events", "sends"):
         table = engine.table(name)

@@ -10,11 +10,13 @@ or in the fallback zone, is a date without a time of day, and tells no hour.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import ibis  # type: ignore[import-untyped]  # it ships no types
 import pyarrow as pa
 
+from memory.engine import Engine
 from memory.events import CLICK, VISITS
 from memory.features.categories import first
 from memory.features.feature import DAY_MICROS, HOUR_MICROS, Table
@@ -22,26 +24,26 @@ from memory.features.history import History
 
 PRIOR_ACTIONS = 10
 HISTORY_DAYS = 365
+_OFFSETS = pa.schema([("zone", pa.string()), ("day", pa.int64()), ("offset", pa.int64())])
 
 
-def favourite_hours(history: History, fallback_zone: str) -> Table:
-    """One row for every contact, as soon as anybody was active; unknown zones count as the fallback zone."""
+def favourite_hours(history: History) -> Table:
+    """One row for every contact, as soon as anybody was active; write_offsets comes before it."""
     opens = history.period.ago(HISTORY_DAYS)
     orders = history.orders.filter(history.orders.bought & (history.orders.at >= opens)).select("contact_id", "at")
-    orders = _timed(orders, _offsets(history, [fallback_zone], fallback_zone, "fallback_offsets"))
+    orders = _timed(orders, history.engine.table("fallback_offsets"))
     events = history.events.filter(history.events.kind.isin((CLICK, *VISITS)) & (history.events.at >= opens))
     actions = ibis.union(orders, events.select("contact_id", "at"), distinct=False)
     actions = actions.mutate(day=(actions.at // DAY_MICROS).cast("int64"))
     zoned = actions.inner_join(history.contacts, "contact_id").select(
         actions.contact_id, actions.at, actions.day, zone=history.contacts.time_zone
     )
-    zones = history.contacts.select("time_zone").distinct().order_by("time_zone").to_pyarrow()["time_zone"].to_pylist()
-    offsets = _offsets(history, zones, fallback_zone, "zone_offsets")
+    offsets = history.engine.table("zone_offsets")
     local = zoned.inner_join(offsets, [zoned.zone == offsets.zone, zoned.day == offsets.day]).select(
         zoned.contact_id, hour=((zoned.at + offsets.offset) % DAY_MICROS // HOUR_MICROS).cast("int64")
     )
     own = local.group_by("contact_id", "hour").aggregate(own=local.count())
-    own = history.engine.create_table("active_hours", own, temp=True)
+    own = history.write_out("active_hours", own)
     everybody = own.group_by("hour").aggregate(all=own.own.sum())
     total = everybody["all"].sum().as_scalar()
     usual = everybody.order_by(everybody["all"].desc(), everybody.hour).limit(1)
@@ -65,19 +67,25 @@ def _timed(orders: Table, offsets: Table) -> Table:
     return joined.filter((joined.at % DAY_MICROS != 0) & (local != 0)).select("contact_id", "at")
 
 
-def _offsets(history: History, zones: list[str], fallback_zone: str, name: str) -> Table:
-    """What to add to UTC, per zone and day: as it stands at noon, so the hours around a clock change may be one off."""
-    last = history.period.as_of // DAY_MICROS
+def write_offsets(engine: Engine, as_of: int, fallback_zone: str) -> None:
+    """What to add to UTC, per zone and day: as it stands at noon, so the hours around a clock change may be one off.
+
+    ``as_of`` in microseconds. Contacts of an unknown zone count as those of the fallback zone.
+    """
+    found = engine.con.sql("SELECT DISTINCT time_zone FROM contacts ORDER BY time_zone").fetchall()
+    last = as_of // DAY_MICROS
+    for name, zones in (("fallback_offsets", [fallback_zone]), ("zone_offsets", [row[0] for row in found])):
+        tables = [_offsets(zone, fallback_zone, last) for zone in zones]
+        engine.create_table(name, pa.concat_tables([_OFFSETS.empty_table(), *tables]), temp=True)
+
+
+@lru_cache(maxsize=512)
+def _offsets(key: str, fallback_zone: str, last: int) -> pa.Table:
+    zone = _zone(key) or _zone(fallback_zone) or ZoneInfo("UTC")
     days = range(last - HISTORY_DAYS - 1, last + 1)
     noons = [datetime(1970, 1, 1, 12, tzinfo=UTC) + timedelta(days=day) for day in days]
-    rows = []
-    for key in zones:
-        zone = _zone(key) or _zone(fallback_zone) or ZoneInfo("UTC")
-        for day, noon in zip(days, noons, strict=True):
-            offset = noon.astimezone(zone).utcoffset() or timedelta(0)
-            rows.append({"zone": key, "day": day, "offset": offset // timedelta(microseconds=1)})
-    schema = pa.schema([("zone", pa.string()), ("day", pa.int64()), ("offset", pa.int64())])
-    return history.engine.create_table(name, pa.Table.from_pylist(rows, schema=schema), temp=True)
+    offsets = [(noon.astimezone(zone).utcoffset() or timedelta(0)) // timedelta(microseconds=1) for noon in noons]
+    return pa.table({"zone": [key] * len(days), "day": days, "offset": offsets}, schema=_OFFSETS)
 
 
 def _zone(name: str) -> ZoneInfo | None:

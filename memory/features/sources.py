@@ -18,9 +18,8 @@ MINIMUM_INTERVALS = 2
 class Sources:
     """Builds the tables of a history; what several sources share is written out once."""
 
-    def __init__(self, history: History, fallback_zone: str) -> None:
+    def __init__(self, history: History) -> None:
         self._history = history
-        self._fallback_zone = fallback_zone
         self._days: Table | None = None
 
     def table(self, source: Source, features: Sequence[Feature]) -> Table:
@@ -40,7 +39,7 @@ class Sources:
             Source.REPLENISHMENT: lambda: replenishment(history, self._category_days()),
             Source.NEXT: lambda: next_category(history, self._category_days()),
             Source.VIEWED: lambda: viewed(history),
-            Source.HOURS: lambda: favourite_hours(history, self._fallback_zone),
+            Source.HOURS: lambda: favourite_hours(history),
         }
         if source in aggregated:
             table = aggregated[source]()

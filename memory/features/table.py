@@ -5,23 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import ibis  # type: ignore[import-untyped]  # it ships no types
 import pyarrow as pa
 
+from memory.engine import remembered
 from memory.errors import NotFoundError
 from memory.events import ORDER
-from memory.features.feature import Feature, FeatureValue, Source, Table
+from memory.features.feature import Feature, FeatureValue, Period, Source, Table
 from memory.features.history import History, history_before
+from memory.features.hours import write_offsets
 from memory.features.registry import REGISTRY
 from memory.features.sources import Sources
 from memory.lake import Lake, speaking_of
-from memory.schema import from_micros
+from memory.schema import from_micros, to_micros
 
 if TYPE_CHECKING:
     from memory.segments.evaluate import EventFact
     from memory.segments.grammar import Expression
+
+_MOMENT = "as_of"
 
 
 def compute(lake: Lake, as_of: datetime, *, names: Iterable[str] | None = None, fallback_zone: str = "UTC") -> Features:
@@ -30,29 +37,45 @@ def compute(lake: Lake, as_of: datetime, *, names: Iterable[str] | None = None, 
     ``names`` computes only these (and what they need); ``fallback_zone`` stands in for unknown time zones.
     """
     wanted = _with_needs(REGISTRY if names is None else names)
+    moment = to_micros(as_of)
     with speaking_of(lake.folder):
-        history = history_before(lake, as_of)
-        sources = Sources(history, fallback_zone)
-        wide = history.contacts.select("contact_id")
-        for source in Source:
-            features = [REGISTRY[name] for name in wanted if REGISTRY[name].source is source]
-            if source is Source.FEATURES or not features:
-                continue
-            found = history.engine.create_table(
-                f"source_{source.value}", sources.table(source, features), temp=True
-            ).rename(of_contact_id="contact_id")
-            wide = wide.left_join(found, wide.contact_id == found.of_contact_id).drop("of_contact_id")
-        counts = {name: REGISTRY[name].otherwise for name in wanted if REGISTRY[name].otherwise is not None}
-        wide = wide.fill_null(counts) if counts else wide
-        wide = history.engine.create_table("known_features", wide, temp=True)
-        derived = _derive(
-            history, wide, [REGISTRY[name] for name in wanted if REGISTRY[name].source is Source.FEATURES]
-        )
-        if derived is not None:
-            wide = wide.left_join(derived, wide.contact_id == derived.of_contact_id).drop("of_contact_id")
-        stored = {name: _stored(wide[name], REGISTRY[name].kind) for name in wanted}
-        table = history.engine.create_table("features", wide.select("contact_id", **stored), temp=True)
-    return Features(lake, as_of, history, table)
+        engine = lake.connect()
+        engine.remember(_MOMENT, moment)
+        if any(REGISTRY[name].source is Source.HOURS for name in wanted):
+            write_offsets(engine, moment, fallback_zone)
+        for statement in _statements(tuple(wanted)):
+            engine.con.execute(statement)
+        return Features(lake, as_of, history_before(engine, Period(moment)), engine.table("features"))
+
+
+@lru_cache(maxsize=64)
+def _statements(wanted: tuple[str, ...]) -> tuple[str, ...]:
+    """What computes these features at the moment that an engine remembers: ibis words it slower than DuckDB answers."""
+    with TemporaryDirectory() as folder:
+        # The statements are the same for every lake, an empty one among them.
+        engine = Lake(Path(folder)).connect()
+    engine.remember(_MOMENT, 0)
+    write_offsets(engine, 0, "UTC")
+    history = history_before(engine, Period(remembered(_MOMENT).name(_MOMENT)))
+    sources = Sources(history)
+    wide = history.contacts.select("contact_id")
+    for source in Source:
+        features = [REGISTRY[name] for name in wanted if REGISTRY[name].source is source]
+        if source is Source.FEATURES or not features:
+            continue
+        found = history.write_out(f"source_{source.value}", sources.table(source, features))
+        found = found.rename(of_contact_id="contact_id")
+        wide = wide.left_join(found, wide.contact_id == found.of_contact_id).drop("of_contact_id")
+    counts = {name: REGISTRY[name].otherwise for name in wanted if REGISTRY[name].otherwise is not None}
+    wide = wide.fill_null(counts) if counts else wide
+    wide = history.write_out("known_features", wide)
+    derived = _derive(history, wide, [REGISTRY[name] for name in wanted if REGISTRY[name].source is Source.FEATURES])
+    if derived is not None:
+        wide = wide.left_join(derived, wide.contact_id == derived.of_contact_id).drop("of_contact_id")
+    stored = {name: _stored(wide[name], REGISTRY[name].kind) for name in wanted}
+    history.write_out("features", wide.select("contact_id", **stored))
+    engine.disconnect()
+    return tuple(history.statements)
 
 
 @dataclass(frozen=True)
@@ -150,7 +173,7 @@ def _derive(history: History, known: Table, features: Sequence[Feature]) -> Tabl
         made = {feature.name: feature.build(table, history.period) for feature in ready}
         step = table.mutate(**made)
         waiting = [feature for feature in waiting if feature not in ready]
-        table = history.engine.create_table(f"derived_{len(waiting)}", step, temp=True)
+        table = history.write_out(f"derived_{len(waiting)}", step)
     return table.select(of_contact_id=table.contact_id, **{each.name: table[each.name] for each in features})
 
 

@@ -29,11 +29,21 @@ from memory.schema.people import (
     contact_aliases,
     contacts,
     deals,
+    erasures,
     pace,
     preferences,
     suppressions,
 )
-from memory.schema.proposals import briefs, decisions, forecast_scores, forecasts, lookups, proposal_versions, proposals
+from memory.schema.proposals import (
+    autonomy,
+    briefs,
+    decisions,
+    forecast_scores,
+    forecasts,
+    lookups,
+    proposal_versions,
+    proposals,
+)
 from memory.schema.reputation import reputation_counts, reputation_reports, reputation_standings
 from memory.schema.workspace import journal, workspace
 
@@ -44,6 +54,7 @@ __all__ = [
     "accounts",
     "alerts",
     "arrivals",
+    "autonomy",
     "briefs",
     "campaign_versions",
     "campaigns",
@@ -55,6 +66,7 @@ __all__ = [
     "deals",
     "decisions",
     "enrolments",
+    "erasures",
     "facts",
     "forecast_scores",
     "forecasts",

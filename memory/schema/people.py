@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 from memory.schema.columns import RowId, metadata, moment, one_of, text
@@ -35,7 +36,7 @@ contacts = Table(
     Column("contact_id", RowId, primary_key=True),
     # Null for an anonymous contact and after erasure.
     Column("email", Text),
-    # Keyed hash of the lower-cased address: joins suppressions, survives erasure.
+    # Keyed hash of the lower-cased address: joins suppressions. Null after erasure, which leaves it there alone.
     Column("email_hash", String(64), index=True),
     Column("phone", Text),
     text("first_name", default=""),
@@ -104,6 +105,8 @@ consents = Table(
     # Who, when, which text: what would be shown to an authority. Empty means there is no proof.
     text("proof", default=""),
     text("wording", default=""),
+    # Double opt-in: whoever reads the address said yes in answer to a message to it.
+    Column("confirmed", Boolean, nullable=False, server_default=false()),
     one_of("state", "granted", "withdrawn"),
     UniqueConstraint("contact_id", "channel", "purpose", "at", "state"),
 )
@@ -119,17 +122,33 @@ consent_current = Table(
     Column("state", String(16), nullable=False),
     moment("at"),
     Column("has_proof", Boolean, nullable=False),
+    Column("confirmed", Boolean, nullable=False, server_default=false()),
 )
 
 suppressions = Table(
     "suppressions",
     metadata,
+    # A channel; "import" for a name by which a source knew somebody who was erased.
     Column("channel", String(32), primary_key=True),
     Column("address_hash", String(64), primary_key=True),
-    # unsubscribed, complained, hard_bounce, manual, erased, imported.
+    # unsubscribed, complained, hard_bounce, soft_bounces, manual, erased, imported.
     Column("reason", String(32), nullable=False),
     moment("at"),
     text("source", default=""),
+)
+
+erasures = Table(
+    "erasures",
+    metadata,
+    # Contacts who are to be forgotten; a worker goes on with those that could not be finished at once.
+    Column("contact_id", ForeignKey("contacts.contact_id"), primary_key=True, autoincrement=False),
+    moment("asked_at"),
+    # Who asked for it.
+    text("actor"),
+    # True once a person said that they took the contact off the advertising audiences.
+    Column("taken_off", Boolean, nullable=False, server_default=false()),
+    # When nothing of the contact was left anywhere.
+    moment("finished_at", null=True),
 )
 
 preferences = Table(

@@ -31,12 +31,16 @@ proposals = Table(
     # Expected incremental value per unit of attention: the order of the queue.
     Column("rank_score", Float, nullable=False, server_default="0"),
     Column("body", JSON, nullable=False),
+    # Who answers for it: so many proposals wait for each owner at once.
+    text("owner", default=""),
     Column("last_editor", Text),
     # LangGraph's name of the waiting interrupt; null before and after it waits.
     Column("interrupt_id", Text),
     moment("created_at"),
     moment("updated_at"),
     moment("expires_at"),
+    # When somebody was reminded that this version expires.
+    moment("reminded_at", null=True),
 )
 
 proposal_versions = Table(
@@ -68,6 +72,22 @@ decisions = Table(
     # Set when the graph has acted on it, so that each decision counts once.
     moment("consumed_at", null=True),
     one_of("verdict", "approve", "edit", "reject", "ask"),
+)
+
+autonomy = Table(
+    "autonomy",
+    metadata,
+    # Kinds of action that somebody moved on the ladder, or that had to begin their record anew; others are at approve.
+    Column("kind", String(16), primary_key=True),
+    Column("level", String(16), nullable=False),
+    moment("since", null=True),
+    text("actor"),
+    text("reason"),
+    # Decisions up to here do not count for the record.
+    moment("counted_from"),
+    # When a raise was proposed, so that it is proposed once.
+    moment("proposed_at", null=True),
+    one_of("level", "suggest", "approve", "auto"),
 )
 
 forecasts = Table(

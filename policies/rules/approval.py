@@ -9,13 +9,26 @@ from policies.rule import Context, Parameters, Rule, Ruling, hold, refuse
 
 
 class ApprovalLimits(Parameters):
-    """From where on a second person must say yes too. Money in minor units of the workspace's currency."""
+    """From where on somebody must say yes, and a second person too. Money in minor units of the workspace."""
 
+    one_person_from_contacts: int = Field(default=1_000, ge=1)
+    """Of those who may enter. Below all limits of one person a kind of action at "auto" asks nobody."""
+    one_person_from_spend_cents: int = Field(default=10_000, ge=1)
+    one_person_from_discount_basis_points: int = Field(default=1_000, ge=1, le=10_000)
+    one_person_when_new: bool = True
+    """For a playbook that never ran before."""
+    raise_after_decisions: int = Field(default=10, ge=1)
+    """So many yeses in a row to what could have gone alone, and forecasts that held, until "auto" is proposed."""
+
+    remind_before_hours: int = Field(default=24, ge=0)
+    """So long before a proposal expires somebody is reminded of it, once; 0 for never."""
     two_people_from_contacts: int = Field(default=10_000, ge=1)
     two_people_from_spend_cents: int = Field(default=100_000, ge=1)
     two_people_from_discount_basis_points: int = Field(default=2_000, ge=1, le=10_000)
     two_people_when_new_from_contacts: int = Field(default=2_500, ge=1)
     """For a playbook that never ran before."""
+    admin_among_two: bool = False
+    """Where two are asked, one of them has to have the role "admin"."""
     two_people_when_held: bool = True
     """When a rule holds the proposal, or asks for a look."""
     two_people_when_harmed: bool = True
@@ -23,7 +36,7 @@ class ApprovalLimits(Parameters):
 
 
 def gate(facts: MessageFacts, limits: ApprovalLimits, context: Context) -> Ruling | None:
-    if facts.takes_off and not is_marketing(facts):
+    if facts.needs_no_leave and not is_marketing(facts):
         # Taken off an audience because they left: what was approved put them there.
         return None
     found = facts.approval

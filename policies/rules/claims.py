@@ -40,6 +40,8 @@ class ClaimLimits(Parameters):
 
     urgency_needs_fact: bool = True
     """Also for "last chance" and "only a few left"."""
+    banned_words: tuple[str, ...] = ()
+    """Words that no copy uses, besides those that the brand bans."""
 
 
 def read(wording: Wording, limits: ClaimLimits) -> list[Ruling]:
@@ -69,12 +71,12 @@ def read(wording: Wording, limits: ClaimLimits) -> list[Ruling]:
         simple = plain(text)
         said += [
             refuse(
-                f"The {slot} of {wording.where} uses a word that the brand does not use.",
+                f"The {slot} of {wording.where} uses a word that this house does not use.",
                 fact=word,
-                limit="the brand's voice",
+                limit="the brand's voice and the policy",
                 part="copy",
             )
-            for word in wording.brand.voice.banned_words
+            for word in (*wording.brand.voice.banned_words, *limits.banned_words)
             if plain(word) and re.search(rf"(?<!\w){re.escape(plain(word))}(?!\w)", simple)
         ]
     return said

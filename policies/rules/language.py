@@ -7,7 +7,9 @@ from typing import Final
 
 from pydantic import Field
 
-from policies.rule import Parameters, Rule, Ruling, Wording, note, refuse
+from policies.facts import MessageFacts, need
+from policies.rule import Context, Parameters, Rule, Ruling, Wording, note, refuse
+from policies.table import MessageTable, Verdicts, refuse_where
 from policies.wording import plain, written
 
 _WORD: Final = re.compile(r"[^\W\d_]+")
@@ -37,6 +39,24 @@ class LanguageLimits(Parameters):
 
     minimum_marker_words: int = Field(default=4, ge=1)
     """Fewer telling words than this, and it only remarks that it is unsure."""
+    own_language_required: bool = False
+    """Whoever reads a language in which nothing was written gets nothing, instead of the brand's language."""
+
+
+def gate(facts: MessageFacts, limits: LanguageLimits, context: Context) -> Ruling | None:
+    if not limits.own_language_required or not facts.reaches_contact:
+        return None
+    if need(facts.language_matches, "language_matches"):
+        return None
+    return refuse(
+        "The message is not written in the contact's language.", fact="another language", limit="their own language"
+    )
+
+
+def sift(table: MessageTable, limits: LanguageLimits, context: Context) -> Verdicts:
+    if not limits.own_language_required or not table.common.reaches_contact:
+        return table.allow()
+    return refuse_where(~table.column("language_matches"))
 
 
 def read(wording: Wording, limits: LanguageLimits) -> list[Ruling]:
@@ -72,4 +92,4 @@ def marker_words(text: str) -> dict[str, int]:
     return {language: sum(word in markers for word in words) for language, markers in _MARKERS.items()}
 
 
-RULE = Rule(id="language", parameters=LanguageLimits, read=read)
+RULE = Rule(id="language", parameters=LanguageLimits, gate=gate, sift=sift, read=read)

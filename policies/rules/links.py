@@ -15,7 +15,13 @@ _ATTRIBUTE: Final = re.compile(
     r"""\b(?:href|src|background-url|action|srcset|poster)\s*=\s*(?:"([^"]*)"|'([^']*)')""", re.IGNORECASE
 )
 _BARE: Final = re.compile(r"""(?:https?:)?//[^\s"'<>)]+|url\(\s*['"]?([^'")]+)""", re.IGNORECASE)
-_PERSONAL: Final = re.compile(r"\{\{-?\s*contact\.")
+# A value of the contact's own, a parameter that is named for one, or an address itself (@ may be written %40).
+_PERSONAL: Final = re.compile(
+    r"\{\{-?\s*(?:contact|answers|last_order)\."
+    r"|[?&;#](?:e[-_]?mail|mail|first[-_]?name|last[-_]?name|phone|tel|nom|prenom|user[-_]?(?:name|mail))="
+    r"|[?#][^#]*[\w.+-](?:@|%40)[\w-]+\.",
+    re.IGNORECASE,
+)
 _ONE_BINDING: Final = re.compile(rf"\s*{PLACEHOLDER.pattern}\s*")
 
 

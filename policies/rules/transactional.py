@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pydantic import Field
 
+from memory.bindings import names_used
+from memory.play import Play
+from memory.steps import Copy
 from policies.facts import ProposalFacts
 from policies.rule import Context, Parameters, Rule, Ruling, refuse
+
+_SELLS: Final = ("product.", "category.", "offer.", "links.product", "links.category", "links.reorder")
 
 
 class TransactionalLimits(Parameters):
@@ -38,7 +45,31 @@ def review(facts: ProposalFacts, limits: TransactionalLimits, context: Context) 
                 part="offer",
             )
         )
+    shown = [name for name in _shown(play) if name.startswith(_SELLS)]
+    if shown:
+        said.append(
+            refuse(
+                "A message of a service shows nothing to buy.",
+                fact=", ".join(shown),
+                limit="no product, category or offer",
+                part="copy",
+            )
+        )
     return said
+
+
+def _texts(copy: Copy) -> tuple[str, ...]:
+    return (copy.subject, copy.preheader, copy.headline, *copy.body, copy.button)
+
+
+def _shown(play: Play) -> list[str]:
+    """The values that messages of a service name, in words and layouts."""
+    texts = []
+    for _, step in play.sends():
+        if step.purpose == "transactional":
+            texts += [text for copy in step.copies.values() for text in (*_texts(copy), *step.links)]
+            texts.append(play.layout(step))
+    return names_used(texts)
 
 
 RULE = Rule(id="transactional", parameters=TransactionalLimits, review=review, locked=True)

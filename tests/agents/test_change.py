@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from email import policy
 from email.parser import BytesParser
@@ -14,12 +15,14 @@ from sqlalchemy import select
 
 from agents.change import propose_change
 from agents.planning import plan
+from agents.resume import Threads
 from memory import campaigns, enrolments, proposals
 from memory.errors import ConflictError, InvalidInputError
 from memory.journal import verify
 from memory.proposal import Proposal, ProposalStatus
 from memory.schema import messages
 from tests.agents.world import BRIEF, World, first_proposal, open_world, say, status_of
+from tests.policies.worlds import own_pack
 from tests.tools.scene import workplace
 from tools.campaign import stop
 from tools.worker import tick
@@ -156,3 +159,21 @@ def test_a_campaign_that_is_over_cannot_be_changed(world: World, place: Workplac
         stop(connection, campaign_id, at=world.clock.now(), actor="cli:marie", reason="enough")
     with pytest.raises(ConflictError):
         change(world, campaign_id, "stay")
+
+
+def test_a_running_campaign_is_approved_again_as_it_is_under_another_policy(world: World, place: Workplace) -> None:
+    campaign_id = running(world, place)
+    with pytest.raises(InvalidInputError, match="changes nothing"):
+        change(world, campaign_id, "move", {})
+    other = own_pack("  frequency: {parameters: {messages: 2}}\n")
+    desk = replace(world.desk, pack=other)
+    renewed = World(world.folder, desk, Threads(desk, world.threads.checkpointer), world.clock)
+    proposal = change(renewed, campaign_id, "move", {})
+    assert proposal.play.policy_version == other.version
+    say(renewed, proposal, "approve")
+    renewed.threads.apply_decisions()
+    tick(replace(place, pack=other))
+    with world.store.read() as connection:
+        version = campaigns.get(connection, campaign_id).version
+        assert campaigns.get_version(connection, campaign_id, version).policy_version == other.version
+    assert status_of(world, proposal.proposal_id) is ProposalStatus.LAUNCHED

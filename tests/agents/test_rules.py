@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agents.learning.forecast import forecast, score
+from agents.learning.intervals import Effect
 from agents.learning.priors import Prior
 from agents.planning import plan
 from agents.resume import Threads
@@ -157,6 +159,22 @@ def test_a_withdrawn_or_expired_lesson_moves_nothing(fresh: Path, world: World) 
             lessons.write(connection, lesson(-0.6, lesson_id="l2", state="withdrawn"), at=NOW)
         plan(taught.threads, BRIEF)
         assert first_proposal(taught).forecast.effect_mean == first_proposal(world).forecast.effect_mean
+
+
+def test_errors_of_finished_forecasts_widen_and_lower_the_next_one(
+    fresh: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = forecast(Prior(mean=0.4, sd=0.1), base_rate=0.05, treated_contacts=900, holdout_contacts=100)
+    seen = [Effect(estimate=0.1 + off, standard_error=0.05) for off in (-0.3, 0.3) for _ in range(10)]
+    bodies = [score(made, one).model_dump(mode="json") for one in seen]
+    monkeypatch.setattr("agents.recall.forecasts.scores", lambda _: bodies)
+    with open_world(fresh, names=["win_back"]) as taught:
+        plan(taught.threads, BRIEF)
+        found, before = first_proposal(taught).forecast, first_proposal(world).forecast
+    assert found.widened > 1
+    assert found.effect_sd == pytest.approx(before.effect_sd * found.widened)
+    assert found.effect_mean == pytest.approx(before.effect_mean - found.lowered)
+    assert found.lowered == pytest.approx(0.3)
 
 
 @given(st.lists(st.floats(-0.5, 0.5), max_size=5), PRIORS)

@@ -8,18 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
 
-from console.backtest import _replay_messages
+from console.backtest import REPLAYED, _replay_messages
 from console.cli.policies import run_backtest
 from console.wiring import Workspace
 from memory import ledger
 from memory.clock import ManualClock
 from memory.errors import NotFoundError
+from memory.play import Goal, Limits
+from memory.schema import intake
 from memory.steps import ExitStep, Listing, SendStep, Sequence, WaitStep
 from memory.store import Store
 from memory.workspace import StoreClock
+from policies.rules import RULES
 from tests.console.conftest import BRIEF, run_in
-from tests.tools.scene import add_contacts, play, start, workplace
+from tests.policies.worlds import own_pack
+from tests.tools.scene import DAY, NOW, add_contacts, play, start, workplace
 from tools.channels.sandbox import SandboxChannel
 from tools.past import Past
 from tools.unsubscribe import opt_out
@@ -49,6 +54,13 @@ def _sent_workspace(tmp_path_factory: pytest.TempPathFactory, _shop_workspace: P
 def sent(tmp_path: Path, _sent_workspace: Path) -> Path:
     """A workspace some of whose proposals were approved, launched and sent."""
     return Path(shutil.copytree(_sent_workspace, tmp_path / "sent"))
+
+
+def happened(store: Store, kind: str, at: datetime, properties: dict[str, Any]) -> None:
+    """Contact 1 did something."""
+    row = {"event_id": f"{kind}1", "contact_id": 1, "kind": kind, "at": at, "properties": properties}
+    with store.write() as connection:
+        connection.execute(insert(intake).values(**row, human=True, received_at=at))
 
 
 def own(folder: Path, body: str) -> None:
@@ -107,6 +119,62 @@ def test_only_what_came_after_the_day_is_looked_at_and_nothing_is_written(sent: 
         run_in(sent)("policy", "backtest", "swiss", *SINCE)
 
 
+def test_every_rule_is_judged_anew_or_named_with_what_is_not_kept(sent: Path) -> None:
+    found = run_in(sent)("policy", "backtest", "base", *SINCE)
+    named: dict[str, set[str]] = {"messages": set(), "proposals": set()}
+    for one in found["not_judged"]:
+        assert one["why"]
+        named[one["of"]].add(one["rule"])
+    assert named["messages"] == {rule.id for rule in RULES.values() if rule.gate} - set(REPLAYED)
+    assert named["proposals"] < {rule.id for rule in RULES.values() if rule.review or rule.read}
+
+
+@pytest.mark.parametrize(
+    ("rule", "would_be"),
+    [
+        ("consent: {parameters: {double_opt_in_required: true}}", "suppressed"),
+        ("data_age: {parameters: {maximum_days: 299}}", "suppressed"),
+        ("data_age: {parameters: {maximum_days: 301}}", "sent"),
+        ("language: {parameters: {own_language_required: true}}", "suppressed"),
+        ("recent_purchase: {parameters: {similar_days: 30}}", "suppressed"),
+        ("recent_purchase: {parameters: {similar_days: 3}}", "sent"),
+    ],
+)
+def test_a_message_is_judged_on_what_was_known_of_its_contact_then(
+    store: Store, clock: ManualClock, tmp_path: Path, rule: str, would_be: str
+) -> None:
+    place = workplace(store, clock, tmp_path)
+    # The message is about tea, in English; the contact reads Dutch, agreed 300 days ago and bought tea a week ago.
+    add_contacts(store, [1], language="nl")
+    if not rule.startswith("data_age"):
+        happened(store, "order", NOW - 7 * DAY, {"lines": [{"category": "tea"}]})
+    start(place, play(goal=Goal(category="tea", window_days=14)), [1])
+    tick(place)
+    past = Past(store, place.lake, fallback_zone="Europe/Paris")
+    with store.read() as connection:
+        found = _replay_messages(connection, past, own_pack(f"  {rule}\n"), NOW - DAY, 0, {})
+    assert list(found.changes) == ["sent" if would_be == "sent" else f"sent → {would_be}"]
+
+
+def test_a_lapse_has_as_many_exempt_messages_as_the_pack_allows(
+    store: Store, clock: ManualClock, tmp_path: Path
+) -> None:
+    place = workplace(store, clock, tmp_path)
+    add_contacts(store, [1])
+    happened(store, "view", NOW - 100 * DAY, {})
+    start(place, play(sends=2, wait_days=3, limits=Limits(hibernation_exempt=True)), [1])
+    for _ in range(3):
+        tick(place)
+        clock.advance(3 * DAY)
+    past = Past(store, place.lake, fallback_zone="Europe/Paris")
+    limits = "  hibernation: {{parameters: {{exempt_messages_per_lapse: {}, messages_unanswered: 1}}}}\n"
+    with store.read() as connection:
+        once = _replay_messages(connection, past, own_pack(limits.format(1)), NOW - DAY, 0, {})
+        twice = _replay_messages(connection, past, own_pack(limits.format(2)), NOW - DAY, 0, {})
+    # The first goes out before anything was left unanswered.
+    assert (once.changes, twice.changes) == ({"sent": 1, "sent → suppressed": 1}, {"sent": 2})
+
+
 def test_people_read_it_as_tables(sent: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_backtest("base", datetime(2025, 1, 1, tzinfo=UTC), workspace=sent)
     told = capsys.readouterr().out
@@ -132,5 +200,5 @@ def test_whoever_was_taken_off_an_audience_after_withdrawing_would_be_again(
     past = Past(store, place.lake, fallback_zone="Europe/Paris")
     with store.read() as connection:
         assert [one.step_key for one in ledger.of_campaign(connection, done.campaign_id)] == ["list", "list/off"]
-        found = _replay_messages(connection, past, place.pack, clock.now() - timedelta(days=1), 0)
+        found = _replay_messages(connection, past, place.pack, clock.now() - timedelta(days=1), 0, {})
     assert found.changes == {"sent": 2}

@@ -116,6 +116,12 @@ def test_from_a_brief_to_a_lesson(shop: Path, run: Run) -> None:
     looks = run("readout", campaign["campaign_id"])
     assert [one["look"] for one in looks] == [1, 2, 3, 4]
     assert looks[-1]["verdict"] in {"works", "harms", "inconclusive"}
+    picture = shop / "calibration.svg"
+    told = run("forecasts", "--picture", str(picture))
+    assert [one["campaign_id"] for one in told["forecasts"]] == [campaign["campaign_id"]]
+    assert told["forecasts"][0]["score"]["crps"] > 0
+    assert told["record"]["forecasts"] == 1
+    assert picture.read_text().startswith("<svg")
     [lesson] = run("lessons")
     assert run("lessons", "why", lesson["lesson_id"])["evidence"]
     assert run("lessons", "search", "win back customers who stopped")[0]["kind"] in {"lesson", "campaign"}

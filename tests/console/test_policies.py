@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from console.activation import set_pack
 from console.cli import app
 from console.wiring import Workspace
-from memory.errors import NoriaError, NotFoundError
+from memory import journal, proposals
+from memory.errors import ConfigurationError, ConflictError, NoriaError, NotFoundError
 from memory.proposal import ProposalStatus as Status
 from memory.proposals import swap_status
 from policies.pack_document import PackError
@@ -44,7 +46,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_outside_of_a_workspace_the_packaged_packs_are_there(own: Path) -> None:
     found = {one["name"]: one for one in ask("list")}
-    assert found["france"]["extends"] == "eu"
+    assert found["france"]["extends"] == ["eu"]
     assert not any(one["in_force"] for one in found.values())
     assert ask("check", "france") == []
     assert ask("explain", "send_window", "--pack", "france")["parameters"][2]["value"] == [0, 1, 2, 3, 4, 5]
@@ -124,3 +126,67 @@ def test_the_measures_that_a_pack_may_name_are_those_of_the_record(shop: Path) -
     assert ask("check", "own", "--workspace", str(shop)) == []
     path.write_text(text % "purity", encoding="utf-8")
     assert "no measure purity" in ask("check", "own", "--workspace", str(shop), fails=True)[0]["what"]
+
+
+def test_a_pack_is_put_in_force_with_the_approvals_that_fall_named_and_voided(proposed: Path) -> None:
+    words = ("--workspace", str(proposed))
+    (proposed / "packs" / "own.yaml").write_text(OWN.replace("france", "base"), encoding="utf-8")
+    workspace = Workspace(proposed, {})
+    before = workspace.pack.version
+    waiting = ask("diff", "base", "own", *words)["voids"]["waiting"]
+    with pytest.raises(ConflictError, match="Nothing was changed"):
+        ask("activate", "own", *words)
+    assert not workspace.take_up_policy()
+    done = ask("activate", "own", "--yes", *words)
+    assert (done["old"], done["voids"]["waiting"]) == (before, waiting)
+    text = (proposed / "noria.toml").read_text(encoding="utf-8")
+    assert text.count("policy_pack") == 1
+    assert "# or eu, france" in text
+    # The worker that runs takes it up; nothing else of its settings moves.
+    assert workspace.take_up_policy()
+    assert workspace.pack.version == workspace.desk.pack.version == workspace.workplace.pack.version == done["new"]
+    with workspace.store.read() as connection:
+        assert {proposals.get(connection, one).status for one in waiting} == {Status.VOIDED}
+        (line,) = journal.entries(connection, action="proposal.voided", subject=waiting[0])
+        assert next(journal.entries(connection, action="policy.activated")).subject == done["new"]
+    assert "frequency messages 3 → 2 (stricter)" in line.payload["reason"]
+    workspace.close()
+    with pytest.raises(ConflictError, match="in force already"):
+        ask("activate", "own", "--yes", *words)
+
+
+def test_a_pack_that_is_not_sound_or_fails_its_tests_is_not_put_in_force(shop: Path) -> None:
+    words = ("--workspace", str(shop))
+    path = shop / "packs" / "own.yaml"
+    path.write_text(OWN + "  links: {parameters: {extra_domains: [bit.ly]}}\n", encoding="utf-8")
+    with pytest.raises(ConflictError, match="not sound"):
+        ask("activate", "own", "--yes", *words)
+    path.write_text(OWN, encoding="utf-8")
+    path.with_name("own.tests.yaml").write_text(PAIR.replace("verdict: hold", "verdict: allow"), encoding="utf-8")
+    with pytest.raises(ConflictError, match="1 of its tests fail"):
+        ask("activate", "own", "--yes", *words)
+    assert 'policy_pack = "base"' in (shop / "noria.toml").read_text(encoding="utf-8")
+
+
+def test_a_policy_that_cannot_be_read_leaves_the_one_that_was(shop: Path) -> None:
+    workspace = Workspace(shop, {})
+    before = workspace.pack
+    (shop / "noria.toml").write_text('name = "Shop"\npolicy_pack = "gone"\n', encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="no policy pack gone"):
+        workspace.take_up_policy()
+    assert workspace.pack is before
+    workspace.close()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('name = "S"\n\n[review]\nx = 1\n', 'name = "S"\npolicy_pack = "own"\n\n[review]\nx = 1\n'),
+        ("policy_pack = 'eu'  # ours\n", 'policy_pack = "own"  # ours\n'),
+    ],
+)
+def test_only_the_line_of_the_pack_is_written(tmp_path: Path, before: str, after: str) -> None:
+    path = tmp_path / "noria.toml"
+    path.write_text(before, encoding="utf-8")
+    set_pack(path, "own")
+    assert path.read_text(encoding="utf-8") == after

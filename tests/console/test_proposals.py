@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from agents import scheduler
 from console.cli import app
+from console.cli.place import operator
 from console.wiring import Workspace
 from memory import proposals
-from memory.errors import InvalidInputError, NoriaError
+from memory.errors import InvalidInputError, NoriaError, NotAllowedError
 from memory.proposal import Approvals
-from tests.console.conftest import Run, run_in
+from tests.agents.world import add_offer
+from tests.console.conftest import BRIEF, Run, run_in
 
 
 @pytest.fixture
@@ -113,3 +116,48 @@ def test_the_screen_shows_the_previews_and_nothing_is_sent(proposed: Path, run: 
     assert "preheader" in told
     assert "{{" not in told
     assert not list((proposed / "outbox").glob("*.eml"))
+
+
+def test_a_yes_to_one_sequence_covers_a_version_that_holds_only_this_one(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler, "_FEWEST_PER_ARM", 10)
+    settings = shop / "noria.toml"
+    only = settings.read_text(encoding="utf-8").replace('"base"', '"base"\nplaybooks = ["win_back"]')
+    settings.write_text(only, encoding="utf-8")
+    workspace = Workspace(shop, {})
+    add_offer(workspace.store)
+    workspace.close()
+    run = run_in(shop)
+    run("plan", *BRIEF)
+    proposal_id = win_back(run)
+    before = run("proposals", "show", proposal_id)
+    [_, part] = [one["key"] for one in before["proposal"]["play"]["sequences"]]
+    with pytest.raises(InvalidInputError, match="known sequence"):
+        run("proposals", "approve", proposal_id, "--only", "unheard-of")
+    done = run("proposals", "approve", proposal_id, "--only", part, "--seen", before["digest"][:12])
+    now = run("proposals", "show", proposal_id)
+    assert (done["version"], done["digest"], done["missing"]) == (2, now["digest"], "")
+    assert [(one["key"], one["share"]) for one in now["proposal"]["play"]["sequences"]] == [(part, 1.0)]
+    assert {(one["verdict"], one["version"]) for one in now["decisions"]} == {("edit", 1), ("approve", 2)}
+
+
+def test_a_role_that_may_not_approve_is_told_so_and_its_yes_would_not_count(proposed: Path, run: Run) -> None:
+    settings = proposed / "noria.toml"
+    roles = f'\n[roles]\n"console:ann" = "admin"\n"{operator()}" = "operator"\n'
+    settings.write_text(settings.read_text(encoding="utf-8") + roles, encoding="utf-8")
+    proposal_id = win_back(run)
+    for words in (
+        ("proposals", "approve", proposal_id),
+        ("policy", "activate", "eu", "--yes"),
+        ("autonomy", "raise", "one_off", "auto", "--reason", "x"),
+    ):
+        with pytest.raises(NotAllowedError, match="is operator; this takes the role"):
+            run(*words)
+    workspace = Workspace(proposed, {})
+    assert not workspace.desk.lets_approve(operator())
+    assert workspace.desk.lets_approve("console:ann")
+    workspace.close()
+    assert run("proposals", "ask", proposal_id, "How many?")["verdict"] == "ask"
+    settings.write_text(settings.read_text(encoding="utf-8").replace('"operator"', '"approver"'), encoding="utf-8")
+    assert run("proposals", "approve", proposal_id)["missing"] == ""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from memory import journal, proposals
+from memory import alerts, journal, proposals, queue
 from memory.errors import ConflictError, NotFoundError
 from memory.proposal import Approvals, Decision, Proposal, ProposalStatus
 from memory.store import Store
@@ -61,8 +61,37 @@ def test_nobody_is_flooded_the_rest_waits_ranked(any_store: Store) -> None:
     with any_store.write() as connection:
         queued = proposals.list_proposals(connection, [ProposalStatus.QUEUED])
         assert [stored.proposal.proposal_id for stored in queued] == ["p3", "p2"]
-        assert proposals.promote(connection, at=NOW, open_limit=2) == []
-        assert proposals.promote(connection, at=NOW, open_limit=3) == ["p3"]
+        assert queue.promote(connection, at=NOW, open_limit=2) == []
+        assert queue.promote(connection, at=NOW, open_limit=3) == ["p3"]
+
+
+def test_the_limit_is_that_of_each_owner(any_store: Store) -> None:
+    for number, owner in enumerate(["marie", "marie", "omar"]):
+        submit(any_store, proposal(f"p{number}", play=play(owner=owner), rank_score=number), open_limit=1)
+    with any_store.write() as connection:
+        queued = proposals.list_proposals(connection, [ProposalStatus.QUEUED])
+        assert [stored.proposal.proposal_id for stored in queued] == ["p1"]
+        assert queue.promote(connection, at=NOW, open_limit=2) == ["p1"]
+
+
+def test_somebody_is_reminded_once_before_a_proposal_expires(any_store: Store) -> None:
+    found = proposal()
+    submit(any_store, found)
+    late = found.expires_at - timedelta(hours=3)
+    with any_store.write() as connection:
+        assert queue.remind(connection, late - timedelta(days=1), before_hours=24) == []
+        assert queue.remind(connection, late, before_hours=0) == []
+        assert queue.remind(connection, late, before_hours=24) == ["p1"]
+        assert queue.remind(connection, late, before_hours=24) == []
+        (alert,) = alerts.list_alerts(connection)
+        assert (alert.owner, alert.task["en"].endswith("noria proposals show p1")) == (found.play.owner, True)
+        # A new version has a time of its own.
+        proposals.revise(connection, proposal(version=2), author="cli:bob", at=late)
+        assert alerts.list_alerts(connection) == []
+        assert queue.remind(connection, late, before_hours=24) == ["p1"]
+        proposals.swap_status(connection, "p1", ProposalStatus.OPEN, ProposalStatus.REJECTED, late)
+        assert alerts.list_alerts(connection) == []
+        assert len(alerts.list_alerts(connection, everything=True)) == 2
 
 
 def test_an_approval_is_bound_to_the_digest_that_was_seen(any_store: Store) -> None:
@@ -122,8 +151,8 @@ def test_an_expired_proposal_cannot_be_approved(any_store: Store) -> None:
     with pytest.raises(ConflictError, match="expired"):
         decide(any_store, found, "approve", at=NOW + timedelta(days=3))
     with any_store.write() as connection:
-        assert proposals.expire(connection, NOW + timedelta(days=2)) == []
-        assert proposals.expire(connection, NOW + timedelta(days=3)) == ["p1"]
+        assert queue.expire(connection, NOW + timedelta(days=2)) == []
+        assert queue.expire(connection, NOW + timedelta(days=3)) == ["p1"]
 
 
 @pytest.mark.parametrize("verdict", ["reject", "ask"])

@@ -36,6 +36,11 @@ CONDITION: TypeAdapter[Condition] = TypeAdapter(Condition)
             "envoyer le SMS « Hello » (transactionnel)",
         ),
         (
+            {"kind": "send", "key": "a", "channel": "crm", "crm_field": {"name": "stage", "value": "vip"}},
+            "write “vip” into the field “stage” of the CRM",
+            "écrire « vip » dans le champ « stage » du CRM",
+        ),
+        (
             {"kind": "send", "key": "a", "channel": "audience", "listing": {"audience": "buyers", "action": "remove"}},
             "take off the advertising audience “buyers”",
             "retirer de l’audience publicitaire « buyers »",

@@ -7,14 +7,26 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import insert, inspect, select, text
 
+import memory.migrations
 from memory.errors import NewerStoreError, StoreError
-from memory.schema import contacts, from_micros, metadata, to_micros, workspace
+from memory.schema import (
+    consent_current,
+    consents,
+    contacts,
+    from_micros,
+    metadata,
+    proposals,
+    to_micros,
+    workspace,
+)
 from memory.store import Store, upsert
 
 
@@ -32,6 +44,26 @@ def test_migrating_twice_changes_nothing(any_store: Store) -> None:
     assert any_store.is_migrated
     with any_store.read() as connection:
         assert connection.execute(select(workspace.c.value)).scalar_one() == "kept"
+
+
+def test_an_upgrade_writes_down_who_answers_for_a_proposal(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'store.db'}")
+    config = Config()
+    config.set_main_option("script_location", str(Path(memory.__file__).parent / "migrations"))
+    with store.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0006")
+        connection.execute(
+            text(
+                "INSERT INTO proposals (proposal_id, version, thread_id, kind, playbook, status, digest, body,"
+                " created_at, updated_at, expires_at) VALUES ('p1', 1, 't', 'launch_campaign', 'win_back', 'open',"
+                """ 'd', '{"play": {"owner": "marie"}}', 0, 0, 0)"""
+            )
+        )
+    store.migrate()
+    with store.read() as connection:
+        assert connection.execute(select(proposals.c.owner)).scalar_one() == "marie"
+    store.close()
 
 
 def test_a_store_of_a_newer_release_is_refused(any_store: Store) -> None:
@@ -120,3 +152,39 @@ def test_sqlite_survives_readers_beside_a_writer(store: Store) -> None:
         other = sqlite3.connect(str(store.engine.url.database))
         assert other.execute("SELECT count(*) FROM workspace").fetchone() == (0,)
         other.close()
+
+
+def test_consents_whose_proof_says_so_come_out_confirmed_of_the_migration(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path}/store.db")
+    config = Config()
+    config.set_main_option("script_location", str(Path(memory.migrations.__file__).parent))
+    with store.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0006")
+    proofs = [
+        "opted in from 203.0.113.7; confirmed 2024-05-01T10:00:00+00:00",
+        "address left in a form on 2024-05-01, event e1; confirmed on 2024-05-02, event e2; text: Yes",
+        "form of 2024, never confirmed",
+        "",
+    ]
+    with store.write() as connection:
+        for number, proof in enumerate(proofs, start=1):
+            connection.exec_driver_sql(
+                "INSERT INTO contacts (contact_id, first_name, last_name, company, language, time_zone, country, notes,"
+                " attributes, created_at, updated_at, sent_since_signal)"
+                f" VALUES ({number}, '', '', '', '', '', '', '', '{{}}', 0, 0, 0)"
+            )
+            connection.exec_driver_sql(
+                "INSERT INTO consents (consent_id, contact_id, channel, purpose, state, at, source, proof, wording)"
+                f" VALUES ({number}, {number}, 'email', 'marketing', 'granted', 0, '', '{proof}', '')"
+            )
+            connection.exec_driver_sql(
+                "INSERT INTO consent_current (contact_id, channel, purpose, consent_id, state, at, has_proof)"
+                f" VALUES ({number}, 'email', 'marketing', {number}, 'granted', 0, {int(bool(proof))})"
+            )
+    store.migrate()
+    with store.read() as connection:
+        for table in (consents, consent_current):
+            rows = connection.execute(select(table.c.confirmed).order_by(table.c.contact_id)).scalars().all()
+            assert rows == [True, True, False, False]
+    store.close()

@@ -144,7 +144,7 @@ def test_without_any_text_the_consent_has_no_proof_and_reaches_nobody(shop: Shop
 def test_the_text_that_the_confirmation_names_comes_before_that_of_the_form(shop: Shop) -> None:
     shop.happens("signup_pending", 1, text="old words")
     shop.happens("confirm", 1, text=TEXT)
-    assert marketing(shop, 1)[0].wording == TEXT
+    assert (marketing(shop, 1)[0].wording, marketing(shop, 1)[0].confirmed) == (TEXT, True)
 
 
 def test_in_french_and_without_a_name_it_reads_as_well(shop: Shop, client: TestClient) -> None:

@@ -12,6 +12,7 @@ from memory.play import Limits, Offer, Schedule
 from memory.proposal import Audience
 from memory.standing import OTHERS, Standing, State
 from memory.steps import Copy, Listing, Sequence
+from memory.trigger import EventTrigger
 from policies.facts import NEVER, NO_ADDRESS, OfferFacts
 from tests import examples
 from tests.policies.worlds import FACT, LETTER, NOW, OFFER, PARIS, approval, one_mail, sends
@@ -90,6 +91,7 @@ def schedule(**changes: Any) -> Schedule:
     return Schedule(**values)
 
 
+SENDER = str(examples.brand().sender_address)
 SERVICE = one_mail(purpose="transactional")
 SILENT = {"last_human_signal_at": ago(90), "sent_since_signal": 5}
 
@@ -114,6 +116,13 @@ MESSAGES = [
     row("consent", REFUSE, "granted without proof", consent_has_proof=False),
     row("consent", REFUSE, "withdrawn", consent_state="withdrawn"),
     row("consent", REFUSE, "never asked", consent_state="", consent_has_proof=False),
+    row("consent", ALLOW, "never confirmed, and nobody asks", consent_confirmed=False),
+    row("data_age", ALLOW, "heard of three years ago", last_heard_at=ago(1095)),
+    row("data_age", REFUSE, "a moment longer ago", last_heard_at=ago(1095.001)),
+    row("data_age", REFUSE, "never heard of", last_heard_at=NEVER),
+    row("data_age", ALLOW, "a service", last_heard_at=NEVER, purpose="transactional"),
+    row("data_age", ALLOW, "off an audience", **LIST, needs_no_leave=True, last_heard_at=NEVER),
+    row("language", ALLOW, "in another language, which is the brand's", language_matches=False),
     row("preferences", ALLOW, "a topic, and no choice made", topic="news"),
     row("preferences", ALLOW, "a topic that was picked", topic="news", topics_wanted=("offers", "news")),
     row("preferences", REFUSE, "a topic that was not picked", topic="news", topics_wanted=("offers",)),
@@ -180,11 +189,11 @@ MESSAGES = [
     row("frequency", ALLOW, "an audience is no message", **LIST, sent_in_window=9),
     row("hibernation", ALLOW, "sleepers on a list", **LIST, sent_since_signal=9, last_human_signal_at=ago(99)),
     row("consent", REFUSE, "onto an audience without consent", **LIST, consent_state=""),
-    row("consent", ALLOW, "off an audience without consent", **LIST, takes_off=True, consent_state="withdrawn"),
-    row("suppression", ALLOW, "suppressed, off a list", **LIST, takes_off=True, suppressed_reason="manual"),
-    row("suppression", REFUSE, "off an audience, erased", **LIST, takes_off=True, contact_erased=True),
+    row("consent", ALLOW, "off an audience without consent", **LIST, needs_no_leave=True, consent_state="withdrawn"),
+    row("suppression", ALLOW, "suppressed, off a list", **LIST, needs_no_leave=True, suppressed_reason="manual"),
+    row("suppression", REFUSE, "off an audience, erased", **LIST, needs_no_leave=True, contact_erased=True),
     row("suppression", REFUSE, "no address", suppressed_reason=NO_ADDRESS),
-    row("recent_purchase", ALLOW, "buyers leave an audience", **LIST, takes_off=True, last_purchase_at=ago(1)),
+    row("recent_purchase", ALLOW, "buyers leave an audience", **LIST, needs_no_leave=True, last_purchase_at=ago(1)),
     row("recent_purchase", REFUSE, "buyers join no audience", **LIST, last_purchase_at=ago(1)),
     row("send_window", HOLD, "no common hour", send_from_hour=22, send_until_hour=23),
     row("reputation", ALLOW, "never in trouble"),
@@ -243,6 +252,17 @@ PROPOSALS = [
         play_changes={"playbook": "double_opt_in", "sequences": SERVICE, "offer": OFFER},
         offers=(OFFER,),
     ),
+    row(
+        "transactional",
+        REFUSE,
+        "a service that shows a product",
+        play_changes={
+            "playbook": "double_opt_in",
+            "sequences": one_mail(
+                purpose="transactional", copies={"en": examples.copy("en", body=("See {{ product.name }}.",))}
+            ),
+        },
+    ),
     row("frequency", ALLOW, "three messages in a week", play_changes={"sequences": sends(3)}),
     row("frequency", ALLOW, "four messages, two days apart", play_changes={"sequences": sends(4, 3)}),
     row("frequency", REFUSE, "four messages in a week", play_changes={"sequences": sends(4)}),
@@ -269,6 +289,32 @@ PROPOSALS = [
     row("send_window", REFUSE, "from six", play_changes={"schedule": schedule(send_from_hour=6)}),
     row("send_window", REFUSE, "on no day", play_changes={"schedule": schedule(weekdays=())}),
     row("send_window", REFUSE, "no fallback zone", play_changes={"schedule": schedule(fallback_zone="")}),
+    row("one_sender", ALLOW, "the address that other campaigns use"),
+    row("one_sender", ALLOW, "nothing else runs", senders={}),
+    row("one_sender", ALLOW, "written otherwise, and the same", senders={"marketing": (SENDER.upper(),)}),
+    row("one_sender", ALLOW, "services have an address of their own", senders={"transactional": ("a@b.example",)}),
+    row("one_sender", HOLD, "running campaigns use another", senders={"marketing": (SENDER, "a@b.example")}),
+    row(
+        "one_sender",
+        ALLOW,
+        "a text message comes from no address",
+        senders={"marketing": ("a@b.example",)},
+        play_changes={"sequences": one_text("New prices. STOP")},
+    ),
+    row("spend", ALLOW, "ten thousand", cost_cents=1_000_000),
+    row("spend", REFUSE, "a cent more", cost_cents=1_000_001),
+    row("spam_score", ALLOW, "nothing scores them"),
+    row("spam_score", ALLOW, "below five", spam_score=4.9),
+    row("reuse", ALLOW, "new words"),
+    row("reuse", ALLOW, "words of two weeks ago", words_last_sent={"one/mail (en)": ago(14)}),
+    row("reuse", HOLD, "words of a moment less", words_last_sent={"one/mail (en)": ago(13.999)}),
+    row(
+        "reuse",
+        ALLOW,
+        "an event says the same to each in turn",
+        words_last_sent={"one/mail (en)": ago(1)},
+        play_changes={"trigger": EventTrigger(event="cart"), "limits": Limits(contacts_per_day=10)},
+    ),
     row("reputation", ALLOW, "a sender never in trouble"),
     row("reputation", ALLOW, "one domain is stopped, the others are not", standings=(standing("stopped"),)),
     row("reputation", HOLD, "the whole sender is stopped", standings=(standing("stopped", OTHERS),)),

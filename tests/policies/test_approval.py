@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from memory.proposal import Approvals, Audience
+from memory.play import Limits
+from memory.proposal import LADDER, Approvals, Audience
+from memory.trigger import SegmentTrigger
 from policies.approval import approval_missing, approvals_needed
 from tests.policies.worlds import OFFER, base_pack, own_pack, proposal
 
@@ -73,7 +75,39 @@ def test_the_thresholds_come_from_the_pack() -> None:
     assert approvals_needed(proposal(harmed_before=True), lax).people == 1
 
 
+@pytest.mark.parametrize(
+    ("alone", "asks"),
+    [
+        ({}, {"audience": audience(1_000), "play_changes": WIDE}),
+        ({"cost_cents": 9_999}, {"cost_cents": 10_000}),
+        ({}, {"times_run": 0}),
+        ({}, {"times_run": None}),
+        ({}, {"harmed_before": True}),
+        ({}, {"consent_coverage": 0.05}),
+        ({}, {"audience": None}),
+        ({}, {"play_changes": {"trigger": SegmentTrigger(runs_days=10), "limits": Limits(contacts_per_day=100)}}),
+    ],
+)
+def test_only_what_is_small_known_and_clean_may_go_alone(alone: dict[str, Any], asks: dict[str, Any]) -> None:
+    assert approvals_needed(proposal(**alone), base_pack()).may_go_alone
+    needed = approvals_needed(proposal(**asks), base_pack())
+    assert not needed.may_go_alone
+    assert needed.asks_because
+
+
+def test_what_nobody_judged_may_not_go_alone() -> None:
+    assert not Approvals(people=1).may_go_alone
+
+
+def test_how_far_it_may_go_alone_comes_from_the_pack() -> None:
+    wide = own_pack("  approval: {parameters: {one_person_when_new: false}}\n")
+    assert approvals_needed(proposal(times_run=0), wide).may_go_alone
+    narrow = own_pack("  approval: {parameters: {one_person_from_contacts: 50}}\n")
+    assert not approvals_needed(proposal(), narrow).may_go_alone
+
+
 ONE = Approvals(people=1)
+ALONE = Approvals(people=1, asks_because=())
 TWO = Approvals(people=2, second_person=True)
 
 
@@ -81,6 +115,11 @@ TWO = Approvals(people=2, second_person=True)
     ("approvers", "needed", "last_editor", "enough"),
     [
         ((), ONE, None, False),
+        ((LADDER,), ALONE, None, True),
+        ((LADDER,), ALONE, "cli:marie", False),
+        ((LADDER,), ONE, None, False),
+        ((LADDER, "console:omar"), TWO, None, False),
+        ((LADDER, "cli:marie", "console:omar"), TWO, None, True),
         (("cli:marie",), ONE, None, True),
         (("cli:marie",), ONE, "cli:marie", True),
         (("cli:marie",), TWO, None, False),

@@ -20,6 +20,7 @@ from policies.rule import Context, Parameters, Rule, Ruling
 from policies.rules import RULES
 from policies.rules.send_window import next_opening
 from tests import examples
+from tests.policies.tables import ago
 from tests.policies.worlds import (
     FACT,
     NOW,
@@ -82,7 +83,9 @@ def test_forbid_beats_permit_and_all_reasons_are_named() -> None:
 def test_a_message_of_which_nothing_is_known_is_refused() -> None:
     review = gate_message(MessageFacts(now=NOW), base_pack())
     assert review.verdict is Verdict.REFUSE
-    assert {finding.rule for finding in review.findings} == {rule.id for rule in RULES.values() if rule.gate}
+    # Whether the language is the contact's own is a matter of packs that say so.
+    asked = {rule.id for rule in RULES.values() if rule.gate} - {"language"}
+    assert {finding.rule for finding in review.findings} == asked
 
 
 def test_a_proposal_of_which_only_the_play_is_known_is_held() -> None:
@@ -276,7 +279,7 @@ MESSAGES = st.fixed_dictionaries(
     },
 )
 # What the play says of the message, and nobody has to look up.
-DECLARED = ("now", "hibernation_exempt", "reaches_contact", "takes_off")
+DECLARED = ("now", "hibernation_exempt", "reaches_contact", "needs_no_leave")
 REMOVABLE = [field.name for field in fields(MessageFacts) if field.name not in DECLARED]
 
 
@@ -299,7 +302,31 @@ def test_taking_a_fact_of_the_approval_away_never_lets_a_message_through(changes
     assert after.verdict is not Verdict.ALLOW
 
 
-@pytest.mark.parametrize("name", sorted(set(REMOVABLE) - {"cap_frees_at", "exempt_sent_in_lapse"}))
+# Facts for which a pack must ask, with a message of which it does.
+ASKED_FOR: dict[str, dict[str, Any]] = {
+    "consent_confirmed": {},
+    "language_matches": {},
+    "playbook": {},
+    "similar_bought_at": {},
+    "customer_told": {"consent_state": ""},
+}
+
+
+@pytest.mark.parametrize("name", sorted(ASKED_FOR))
+def test_without_a_fact_that_a_pack_asks_for_no_message_leaves(name: str) -> None:
+    curious = own_pack(
+        "  consent: {parameters: {double_opt_in_required: true, existing_customer_days: 30}}\n"
+        "  recent_purchase: {parameters: {similar_days: 10}}\n"
+        "  language: {parameters: {own_language_required: true}}\n"
+    )
+    known = {"approval": approval(policy_version=curious.version), "customer_told": True, **ASKED_FOR[name]}
+    facts = message(**known, similar_bought_at=ago(20))
+    assert gate_message(facts, curious).allowed
+    less: dict[str, Any] = {name: None}
+    assert gate_message(replace(facts, **less), curious).verdict is Verdict.HOLD
+
+
+@pytest.mark.parametrize("name", sorted(set(REMOVABLE) - {"cap_frees_at", "exempt_sent_in_lapse"} - set(ASKED_FOR)))
 def test_without_a_fact_that_a_rule_needs_no_message_leaves(name: str) -> None:
     less: dict[str, Any] = {name: None}
     assert not gate_message(replace(message(), **less), base_pack()).allowed

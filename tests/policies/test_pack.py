@@ -67,6 +67,125 @@ def test_packs_extend_over_several_steps() -> None:
     assert pack.limits("frequency", FrequencyLimits).messages == 1
 
 
+def joined(*rules: str, own: str = "") -> Pack:
+    """A pack that extends several which each set some rules over the base pack."""
+    names = [f"p{number}" for number in range(len(rules))]
+    parents = {
+        name: f"schema_version: 1\nname: {name}\nextends: base\nrules:\n{body}"
+        for name, body in zip(names, rules, strict=True)
+    }
+    text = f"schema_version: 1\nname: own\nextends: [{', '.join(names)}]\n" + (f"rules:\n{own}" if own else "")
+    return parse_pack(text, where="own.yaml", parents={"base": base_text(), **parents})
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "limit", "strictest"),
+    [
+        ("frequency: {parameters: {messages: 2}}", "frequency: {parameters: {messages: 1}}", "messages", 1),
+        ("frequency: {parameters: {messages: 5}}", "frequency: {parameters: {window_days: 9}}", "messages", 3),
+        ("holdout: {parameters: {minimum_share: 0.1}}", "holdout: {parameters: {}}", "minimum_share", 0.1),
+        ("consent: {parameters: {proof_required: false}}", "consent: {}", "proof_required", True),
+        ("consent: {parameters: {double_opt_in_required: true}}", "consent: {}", "double_opt_in_required", True),
+        (
+            "links: {parameters: {shorteners: [a.example]}}",
+            "links: {parameters: {shorteners: [b.example]}}",
+            "shorteners",
+            ("a.example", "b.example"),
+        ),
+        (
+            "links: {parameters: {extra_domains: [a.example, c.example]}}",
+            "links: {parameters: {extra_domains: [c.example]}}",
+            "extra_domains",
+            ("c.example",),
+        ),
+        (
+            "data_quality: {parameters: {minimum_measures: {a: 0.5, b: 0.1}}}",
+            "data_quality: {parameters: {minimum_measures: {b: 0.2}}}",
+            "minimum_measures",
+            {"a": 0.5, "b": 0.2},
+        ),
+    ],
+)
+def test_of_several_packs_the_strictest_limit_holds_in_whatever_order(
+    one: str, other: str, limit: str, strictest: Any
+) -> None:
+    rule = one.partition(":")[0]
+    for pack in (joined(f"  {one}\n", f"  {other}\n"), joined(f"  {other}\n", f"  {one}\n")):
+        found = pack.setting(rule).parameters.model_dump()[limit]
+        assert (set(found) if isinstance(found, tuple) else found) == (
+            set(strictest) if isinstance(strictest, tuple) else strictest
+        )
+
+
+def test_of_several_packs_a_rule_is_on_and_as_grave_as_the_gravest() -> None:
+    pack = joined("  claims: {enabled: false}\n", "  claims: {severity: critical}\n  length: {severity: advisory}\n")
+    assert pack.setting("claims").enabled
+    assert pack.setting("claims").severity == "critical"
+    assert pack.setting("length").severity == "serious"
+
+
+def test_the_words_of_a_rule_are_those_of_the_pack_that_sets_it_so_or_of_all() -> None:
+    twice = "sentence: {en: Twice., fr: Deux fois.}, source: A."
+    fortnight = "sentence: {en: A fortnight., fr: Quinzaine.}, source: B."
+    two = f"  frequency: {{{twice}, parameters: {{messages: 2}}}}\n"
+    assert joined(two, "  length: {}\n").setting("frequency").source == "A."
+    both = joined(two, f"  frequency: {{{fortnight}, parameters: {{window_days: 14}}}}\n").setting("frequency")
+    assert (both.sentence.en, both.sentence.fr, both.source) == (
+        "Twice. A fortnight.",
+        "Deux fois. Quinzaine.",
+        "A. B.",
+    )
+
+
+def test_what_a_pack_says_itself_counts_over_what_it_joins() -> None:
+    own = joined(
+        "  frequency: {parameters: {messages: 1}}\n", "  length: {}\n", own="  frequency: {parameters: {messages: 4}}\n"
+    )
+    assert own.cap.messages == 4
+
+
+CLASH = (
+    "  text_message: {parameters: {opt_out_words: [STOP]}}\n",
+    "  text_message: {parameters: {opt_out_words: [FIN]}}\n",
+)
+
+
+def test_packs_that_cannot_hold_together_are_an_error_at_the_line_that_joins_them() -> None:
+    with pytest.raises(PackError, match=r"contradict each other in text_message\.opt_out_words") as caught:
+        joined(*CLASH)
+    assert caught.value.where == "own.yaml, line 3"
+    assert "Set it in this pack" in (caught.value.remedy or "")
+    hours = ("  send_window: {parameters: {earliest_hour: 15}}\n", "  send_window: {parameters: {latest_hour: 15}}\n")
+    with pytest.raises(PackError, match="contradict each other in send_window"):
+        joined(*hours)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "  frequency: {parameters: {messages: '2'}}\n",
+        "  claims: {severity: loud}\n",
+        "  claims: {sentence: {en: Hello, fr: 3}}\n",
+        "  claims: {source: 3}\n",
+    ],
+)
+def test_a_joined_pack_that_is_wrong_itself_is_named(body: str) -> None:
+    with pytest.raises(PackError) as caught:
+        joined("  length: {}\n", body)
+    assert caught.value.where == "p1.yaml, line 5"
+
+
+def test_a_contradiction_is_settled_by_the_pack_that_joins() -> None:
+    own = joined(*CLASH, own="  text_message: {parameters: {opt_out_words: [STOP]}}\n")
+    assert own.setting("text_message").parameters.model_dump()["opt_out_words"] == ("STOP",)
+
+
+@pytest.mark.parametrize("extends", ["[own, base]", "[base, nowhere]", "[]", "7"])
+def test_every_pack_that_is_named_is_looked_for(extends: str) -> None:
+    error = complaint(f"schema_version: 1\nname: own\nextends: {extends}\n")
+    assert error.where == "own.yaml, line 3"
+
+
 def test_the_version_names_the_pack_and_everything_it_says() -> None:
     own = own_pack("  frequency: {parameters: {messages: 2}}\n")
     assert base_pack().version.startswith("base@")
@@ -179,7 +298,8 @@ def test_a_copy_of_a_pack_is_checked_and_has_its_own_version() -> None:
 
 
 def test_what_must_always_hold_is_locked() -> None:
-    assert {rule.id for rule in RULES.values() if rule.gate and not rule.locked} == {"pressure", "recent_purchase"}
+    free = {rule.id for rule in RULES.values() if rule.gate and not rule.locked}
+    assert free == {"pressure", "recent_purchase", "data_age", "language"}
     assert RULES["copy_facts"].locked
     assert RULES["links"].locked
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from console.packs import Shelf
-from policies.comparison import STRICTER, Effect, compare
+from policies.comparison import Effect, compare
 from policies.explanation import explain, unit_of
 from policies.pack import parse_pack
 from policies.rules import RULES
 from policies.soundness import Known, inspect_pack
+from policies.strictness import STRICTER
 
 HEAD = "schema_version: 1\nname: own\nextends: base\nrules:\n"
 KNOWN = Known(playbooks={"win_back", "sunset", "double_opt_in"}, measures={"consent_proof_share"})
@@ -35,6 +36,7 @@ def test_every_packaged_pack_is_sound(name: str) -> None:
         ("  approval:\n    parameters: {two_people_when_new_from_contacts: 10000}\n", 6, "can never decide"),
         ("  audience_size: {parameters: {maximum_contacts: 9999}}\n", 5, "two people are never asked for its size"),
         ("  discount: {parameters: {maximum_basis_points: 1500}}\n", 5, "never asked for a discount"),
+        ("  spend: {parameters: {maximum_cents: 99999}}\n", 5, "never asked for its cost"),
         ("  hibernation: {parameters: {exempt_messages_per_lapse: 0}}\n", 5, "may send no message"),
         ("  hibernation: {parameters: {exempt_playbooks: [winback]}}\n", 5, "no playbook winback"),
         ("  transactional: {parameters: {playbooks: [receipt]}}\n", 5, "no playbook receipt"),
@@ -60,6 +62,16 @@ def test_a_contradiction_is_named_with_its_line(body: str, line: int, words: str
     assert any(f"own.yaml, line {line}:" in one and words in one for one in found), found
 
 
+def test_a_contradiction_between_joined_packs_is_named_where_they_are_joined() -> None:
+    watched = "  approval: {parameters: {two_people_from_spend_cents: 50000}}\n"
+    cheap = "  spend: {parameters: {maximum_cents: 40000}}\n"
+    parents = {name: HEAD.replace("own", name) + body for name, body in (("watched", watched), ("cheap", cheap))}
+    text = "schema_version: 1\nname: own\nextends: [watched, cheap]\n"
+    [found] = inspect_pack(text, where="own.yaml", parents={**Shelf().texts, **parents}, known=KNOWN)
+    assert (found.file, found.line) == ("own.yaml", 3)
+    assert "never asked for its cost" in found.what
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -67,6 +79,7 @@ def test_a_contradiction_is_named_with_its_line(body: str, line: int, words: str
         "  audience_size: {parameters: {maximum_contacts: 10000}}\n",
         "  discount: {parameters: {maximum_basis_points: 2000}}\n",
         "  discount: {enabled: false}\n",
+        "  spend: {parameters: {maximum_cents: 100000}}\n",
         "  hibernation: {parameters: {exempt_messages_per_lapse: 0, exempt_playbooks: []}}\n",
         "  links: {parameters: {extra_domains: [fonts.example.com]}}\n",
         "  send_window: {parameters: {weekdays: [5, 6]}}\n",

@@ -39,6 +39,11 @@ FACTS: dict[str, st.SearchStrategy[Any]] = {
     "suppressed_reason": st.sampled_from(["", "", "unsubscribed", NO_ADDRESS]),
     "consent_state": st.sampled_from(["granted", "granted", "withdrawn", ""]),
     "consent_has_proof": st.booleans(),
+    "consent_confirmed": st.booleans(),
+    "customer_told": st.booleans(),
+    "similar_bought_at": st.just(NEVER) | near(40),
+    "last_heard_at": st.just(NEVER) | near(120),
+    "language_matches": st.booleans(),
     "topics_wanted": st.sampled_from([ANY_TOPIC, (), ("news",), ("news", "offers")]),
     "paused_until": st.just(NEVER) | near(3),
     "at_most_days": st.integers(0, 14),
@@ -64,7 +69,7 @@ COMMON = st.fixed_dictionaries(
         "channel": st.sampled_from(["email", "sms", "audience"]),
         "purpose": st.sampled_from(["marketing", "marketing", "transactional"]),
         "reaches_contact": st.booleans(),
-        "takes_off": st.booleans(),
+        "needs_no_leave": st.booleans(),
         "topic": st.sampled_from(["", "news"]),
         "hibernation_exempt": st.booleans(),
         "recent_purchase_days": st.integers(0, 30),
@@ -74,14 +79,24 @@ COMMON = st.fixed_dictionaries(
     }
 )
 LIMITS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
-    "consent": {"proof_required": st.booleans()},
+    "consent": {
+        "proof_required": st.booleans(),
+        "double_opt_in_required": st.booleans(),
+        "existing_customer_days": st.integers(0, 40),
+    },
+    "data_age": {"maximum_days": st.integers(30, 120)},
+    "language": {"own_language_required": st.booleans()},
     "preferences": {"general_to_choosers": st.booleans()},
     "hibernation": {
         "silent_days": st.integers(1, 120),
         "messages_unanswered": st.integers(1, 8),
         "exempt_messages_per_lapse": st.integers(0, 2),
     },
-    "recent_purchase": {"minimum_days": st.integers(0, 30)},
+    "recent_purchase": {
+        "minimum_days": st.integers(0, 30),
+        "similar_days": st.integers(0, 30),
+        "similar_exempt_playbooks": st.sampled_from([(), ("win_back",)]),
+    },
     "frequency": {"messages": st.integers(1, 6), "window_days": st.integers(1, 30)},
     "pressure": {"look_ahead_hours": st.integers(0, 48)},
     "send_window": {"fallback_zone_allowed": st.booleans()},

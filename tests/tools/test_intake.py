@@ -14,7 +14,7 @@ from memory.clock import ManualClock
 from memory.lake import LakeTable
 from memory.live_orders import live_orders
 from memory.play import Goal
-from memory.schema import EPOCH, intake, suppressions
+from memory.schema import EPOCH, intake, messages, suppressions
 from memory.store import Store
 from tests.tools.mail_server import MailServer
 from tests.tools.scene import DAY, NOW, add_contacts, address, counts, play, reasons, start, workplace
@@ -150,6 +150,52 @@ def test_who_leaves_complains_or_bounces_gets_nothing_more(
     assert counts(place.store) == {"suppressed": 1, "sent": 1}
     with place.store.read() as connection:
         assert connection.execute(select(suppressions.c.reason)).scalars().all() == [reason]
+
+
+def mailed(place: Workplace, clock: ManualClock, number: int) -> list[tuple[str, datetime]]:
+    """Contact 1 was sent so many messages, three days apart; their keys, the oldest first."""
+    add_contacts(place.store, [1])
+    start(place, play(sends=number, wait_days=3), [1])
+    for _ in range(number):
+        tick(place)
+        clock.advance(3 * DAY)
+    with place.store.read() as connection:
+        rows = connection.execute(select(messages.c.message_key, messages.c.sent_at).order_by(messages.c.sent_at)).all()
+    assert all(row.sent_at is not None for row in rows)
+    return [(row.message_key, row.sent_at) for row in rows]
+
+
+def soft(key: str, at: datetime) -> Incoming:
+    properties = {"bounce": "soft", **({"message_key": key} if key else {})}
+    return event("bounce", at, properties=properties, human=False)
+
+
+def listed(store: Store) -> list[str]:
+    with store.read() as connection:
+        return list(connection.execute(select(suppressions.c.reason)).scalars())
+
+
+def test_five_soft_bounces_in_a_row_suppress_the_address_and_four_do_not(place: Workplace, clock: ManualClock) -> None:
+    sent = mailed(place, clock, 5)
+    for number, (key, at) in enumerate(sent):
+        assert listed(place.store) == []
+        # One of them names no message.
+        receive(place.store, [soft("" if number == 2 else key, at + HOUR)], clock.now())
+    assert listed(place.store) == ["soft_bounces"]
+
+
+@pytest.mark.parametrize("kind", ["delivered", "click", "reply"])
+def test_whoever_got_one_in_between_is_not_suppressed(place: Workplace, clock: ManualClock, kind: str) -> None:
+    sent = mailed(place, clock, 5)
+    receive(place.store, [event(kind, sent[1][1] + 2 * HOUR)], clock.now())
+    receive(place.store, [soft(key, at + HOUR) for key, at in sent], clock.now())
+    assert listed(place.store) == []
+
+
+def test_the_same_message_bouncing_five_times_is_one_bounce(place: Workplace, clock: ManualClock) -> None:
+    sent = mailed(place, clock, 5)
+    receive(place.store, [soft(sent[0][0], sent[0][1] + n * HOUR) for n in range(1, 6)], clock.now())
+    assert listed(place.store) == []
 
 
 def test_a_soft_bounce_suppresses_nobody(place: Workplace) -> None:

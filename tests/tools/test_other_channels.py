@@ -19,7 +19,7 @@ from memory.clock import ManualClock
 from memory.contacts import suppress
 from memory.proposal import ProposalStatus
 from memory.schema import cap_slots, contacts, suppressions
-from memory.steps import Copy, ExitStep, Listing, SendStep
+from memory.steps import Copy, CrmField, ExitStep, Listing, SendStep
 from memory.steps import Sequence as PlaySequence
 from memory.store import Store
 from memory.workspace import salt
@@ -45,6 +45,10 @@ def listed(key: str = "list", action: Any = "add") -> SendStep:
     return SendStep(key=key, channel="audience", listing=Listing(audience="lapsed", action=action))
 
 
+def written(key: str = "crm", value: Any = "winning_back") -> SendStep:
+    return SendStep(key=key, channel="crm", crm_field=CrmField(name="lifecycle_stage", value=value))
+
+
 def of(*steps: Any, **changes: Any) -> Any:
     sequence = PlaySequence(key="one", title="One", steps=(*steps, ExitStep(key="end")), share=1)
     return play(sequences=(sequence,), **changes)
@@ -56,7 +60,7 @@ def files(tmp_path: Path, ending: str) -> list[str]:
 
 @pytest.fixture
 def place(any_store: Store, clock: ManualClock, tmp_path: Path) -> Workplace:
-    names: Any = ("email", "sms", "audience")
+    names: Any = ("email", "sms", "audience", "crm")
     return workplace(
         any_store,
         clock,
@@ -86,6 +90,41 @@ def test_an_audience_gets_the_hash_of_the_trimmed_lower_case_address(place: Work
     assert sorted(said, key=lambda one: str(one["action"])) == [
         {"action": action, "audience": "lapsed", "email_sha256": hashed} for action in ("add", "remove")
     ]
+
+
+@pytest.mark.parametrize("value", ["winning_back", 3, True])
+def test_a_field_of_the_crm_is_written_once_whatever_the_contact_agreed_to(
+    place: Workplace, tmp_path: Path, value: Any
+) -> None:
+    add_contacts(place.store, [1], channel="sms")
+    with place.store.write() as connection:
+        hashed = address_hash(salt(connection), address(1))
+        suppress(connection, channel="email", address_hash=hashed, reason="hard_bounce", at=NOW)
+    start(place, of(written(value=value)), [1])
+    tick(place)
+    tick(place)
+    assert [json.loads(one) for one in files(tmp_path, "json")] == [
+        {"email": address(1), "field": "lifecycle_stage", "value": value}
+    ]
+    with place.store.read() as connection:
+        taken = select(cap_slots.c.message_key).where(cap_slots.c.message_key.is_not(None))
+        assert connection.execute(taken).all() == []
+
+
+def test_no_field_of_the_crm_is_written_for_who_is_held_out_or_erased_or_has_no_address(place: Workplace) -> None:
+    add_contacts(place.store, [1, 2, 3])
+    with place.store.write() as connection:
+        connection.execute(update(contacts).where(contacts.c.contact_id == 2).values(erased_at=NOW, email=None))
+        connection.execute(update(contacts).where(contacts.c.contact_id == 3).values(email=None, email_hash=None))
+    start(place, of(written()), [1, 2, 3])
+    tick(place)
+    assert counts(place.store) == {"sent": 1}
+
+
+@pytest.mark.parametrize("step", [{"channel": "crm"}, {"channel": "sms", "crm_field": {"name": "a", "value": 1}}])
+def test_only_a_step_on_the_crm_names_its_field(step: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="crm"):
+        SendStep.model_validate({"key": "one", **step})
 
 
 @pytest.mark.parametrize(("given", "asked"), [("email", text()), ("email", listed()), ("sms", listed())])

@@ -39,7 +39,7 @@ from memory.store import Store
 from tests.memory.builders import as_rows
 from tests.tools.scene import DAY, NOW, add_contacts, counts, play, start, step, workplace
 from tools.intake import Incoming, receive
-from tools.route import walk
+from tools.route import ahead, walk
 from tools.worker import tick
 from tools.workplace import Workplace
 
@@ -87,6 +87,35 @@ BY_CLICK = (
     step("general"),
     END,
 )
+
+
+LONG = PlaySequence(
+    key="one",
+    title="One",
+    share=1,
+    steps=(
+        *BY_CLICK[:3],
+        UpdateStep(key="shoes", attribute="likes", value="shoes"),
+        WaitWindowStep(key="general", from_hour=9, until_hour=18, weekdays=(0, 1)),
+        BranchStep(key="again", condition=CLICKED_SHOES, then="last", otherwise="end"),
+        step("last"),
+        END,
+    ),
+)
+
+
+@given(after=st.sampled_from([None, *(one.key for one in LONG.steps)]), yes=st.booleans(), hour=st.integers(0, 167))
+def test_whatever_a_contact_passes_or_comes_to_was_known_to_lie_ahead(after: str | None, yes: bool, hour: int) -> None:
+    stand = walk(LONG, after, NOW + hour * HOUR, holds=lambda _: yes, zone=UTC)
+    known = {one.key for one in ahead(LONG, after)}
+    assert {one.key for one in stand.passed} <= known
+    assert stand.step_key is None or stand.step_key in known
+
+
+def test_nothing_beyond_the_next_message_or_wait_is_asked_of_the_lake() -> None:
+    assert [one.key for one in ahead(LONG, "choose")] == ["three_days"]
+    assert {one.key for one in ahead(LONG, "three_days")} == {"clicked", "shoes", "general", "again", "last", "end"}
+    assert ahead(LONG, "last") == [END]
 
 
 @pytest.mark.parametrize(("link", "second"), [("shoes", "shoes"), ("hats", "general"), ("", "general")])

@@ -17,6 +17,7 @@ from memory import cap, preferences
 from memory.address import phone_hash
 from memory.canonical import address_hash
 from memory.clock import ManualClock
+from memory.consents import SIMILAR_PRODUCTS, Consent, record
 from memory.finding import Verdict
 from memory.lake import SCHEMAS, Lake, LakeTable
 from memory.play import Goal, Limits, Play
@@ -27,9 +28,10 @@ from memory.steps import Sequence as PlaySequence
 from memory.store import Store
 from memory.workspace import salt
 from policies.facts import ApprovalFacts
-from policies.guardian import gate_message
+from policies.guardian import gate_message, sift_messages
+from policies.pack import Pack
 from tests import examples
-from tests.policies.worlds import base_pack
+from tests.policies.worlds import base_pack, own_pack
 from tests.tools.scene import DAY, NOW, Chosen, add_contacts, address, phone, play, start, workplace
 from tools.audience import NOT_COUNTED, PREVIEW_URL, PROGRAMME, choose
 from tools.gather import Candidate, Ground, gather
@@ -85,7 +87,17 @@ def live(store: Store, lake: Lake) -> None:
             preferences.save(connection, wish, NOW)
         sent = [(one, f"old-{one}-{number}", NOW - number * 2 * DAY) for one in some(0.4) for number in range(6)]
         cap.seed(connection, sent, 5)
-        for one in some(0.2):
+        for at, confirmed, purpose, state in (
+            (NOW - DAY, True, "marketing", "granted"),
+            (NOW - DAY, False, SIMILAR_PRODUCTS, "granted"),
+            (NOW, False, SIMILAR_PRODUCTS, "withdrawn"),
+            (NOW, False, "marketing", "withdrawn"),
+        ):
+            for one in [*some(0.3), *range(201, 206)] if state == "granted" else some(0.1):
+                if one < 201 or purpose == SIMILAR_PRODUCTS:
+                    entry = Consent(contact_id=one, channel="email", purpose=purpose, state=state, at=at)
+                    record(connection, [entry.model_copy(update={"proof": "told", "confirmed": confirmed})])
+        for one in [*some(0.2), 201, 202]:
             bought = {"lines": [{"category": chance.choice(["tea", "cups"])}]}
             row = {"event_id": f"e{one}", "contact_id": one, "kind": "order", "at": NOW - DAY, "properties": bought}
             connection.execute(insert(intake).values(**row, human=True, received_at=NOW))
@@ -102,6 +114,21 @@ def live(store: Store, lake: Lake) -> None:
         }
         for one in ids
     ]
+    lines = [
+        {
+            "order_id": one["order_id"],
+            "line": 1,
+            "contact_id": one["contact_id"],
+            "at": one["at"],
+            "product_id": "p1",
+            "category": chance.choice(["tea", "cups", ""]),
+            "quantity": 1,
+            "amount_cents": 100,
+            "discount_cents": 0,
+        }
+        for one in orders
+    ]
+    lake.replace(LakeTable.LINES, pa.Table.from_pylist(lines, schema=SCHEMAS[LakeTable.LINES]))
     lake.replace(LakeTable.ORDERS, pa.Table.from_pylist(orders, schema=SCHEMAS[LakeTable.ORDERS]))
 
 
@@ -129,10 +156,19 @@ PLAYS = {
     ),
     "an exemption": play(limits=Limits(hibernation_exempt=True)),
 }
+ABOUT_SOMETHING = ("a mail", "a mail about what was not bought", "recent buyers of tea left out", "a text message")
 RECORDS: dict[int, dict[Any, str]] = {one: {"product": f"p{one % 3}", "category": "tea"} for one in range(1, 300, 2)}
 
 
-def ground(store: Store, wanted: Play) -> Ground:
+CURIOUS = own_pack(
+    "  consent: {parameters: {double_opt_in_required: true, existing_customer_days: 30}}\n"
+    "  recent_purchase: {parameters: {similar_days: 10}}\n"
+    "  language: {parameters: {own_language_required: true}}\n"
+)
+"""A pack that asks for facts which the base pack leaves alone."""
+
+
+def ground(store: Store, wanted: Play, pack: Pack | None = None) -> Ground:
     step = wanted.sequences[0].steps[0]
     assert isinstance(step, SendStep)
     with store.read() as connection:
@@ -142,7 +178,7 @@ def ground(store: Store, wanted: Play) -> Ground:
         play=wanted,
         step=step,
         approval=ApprovalFacts(),
-        pack=base_pack(),
+        pack=pack or base_pack(),
         at=NOW,
         salt=secret,
         switch_stopped=False,
@@ -179,8 +215,10 @@ def place(any_store: Store, clock: ManualClock, tmp_path: Path) -> Any:
 
 
 def test_columns_hold_what_is_gathered_for_each_contact_alone(place: Any) -> None:
-    for title, wanted in PLAYS.items():
-        on = ground(place.store, wanted)
+    asked = [(*one, base_pack()) for one in PLAYS.items()]
+    asked += [(f"{title}, asked more", PLAYS[title], CURIOUS) for title in ABOUT_SOMETHING]
+    for title, wanted, pack in asked:
+        on = ground(place.store, wanted, pack)
         for ids in ([*IDS, *range(201, 211), 500], SPARSE):
             with place.store.read() as connection:
                 slots = cap.read(connection, ids)
@@ -201,16 +239,17 @@ def test_columns_hold_what_is_gathered_for_each_contact_alone(place: Any) -> Non
 def test_the_columns_are_such_that_every_set_form_can_judge_them(place: Any) -> None:
     """Where one could not, each contact would be asked alone: as right, and twenty times as slow."""
     ids = np.asarray([*IDS, *range(201, 211)])
-    pack, asked = base_pack(), 0
-    for wanted in PLAYS.values():
+    cases = [(wanted, pack) for wanted in PLAYS.values() for pack in (base_pack(), CURIOUS)]
+    asked = 0
+    for wanted, pack in cases:
         with place.store.read() as connection:
-            on = ground(place.store, wanted)
+            on = ground(place.store, wanted, pack)
             seen = survey(connection, ids, ground=on, named=RECORDS, records=LakeRecords(place.lake))
         for rule, setting in pack.active:
             if rule.sift is not None:
                 rule.sift(seen.table, setting.parameters, pack.context)
                 asked += 1
-    assert asked == 9 * len(PLAYS)
+    assert asked == 11 * len(cases)
 
 
 def test_an_audience_is_who_the_gate_lets_pass_and_every_other_has_the_first_reason(place: Any) -> None:
@@ -246,3 +285,27 @@ def test_an_audience_is_who_the_gate_lets_pass_and_every_other_has_the_first_rea
     assert {"suppression", "consent", "preferences", "hibernation", "frequency", "recent_purchase", "bindings"} <= set(
         several
     )
+
+
+def test_a_customer_who_was_told_gets_what_is_like_their_purchase_and_nothing_else(place: Any) -> None:
+    about_tea = PLAYS["recent buyers of tea left out"].model_copy(update={"limits": Limits()})
+    pack = own_pack("  consent: {parameters: {existing_customer_days: 30}}\n")
+    ids = list(range(201, 211))
+    bought = {"lines": [{"category": "tea"}]}
+    with place.store.write() as connection:
+        for one in (203, 207):
+            row = {"event_id": f"tea{one}", "contact_id": one, "kind": "order", "at": NOW - DAY, "properties": bought}
+            connection.execute(insert(intake).values(**row, human=True, received_at=NOW))
+    with place.store.read() as connection:
+        records = LakeRecords(place.lake)
+        passed: dict[str, list[int]] = {}
+        for name, limits in (("asked", pack), ("not asked", base_pack())):
+            on = ground(place.store, about_tea, limits)
+            table = survey(connection, np.asarray(ids), ground=on, named={}, records=records).table
+            sieve = sift_messages(table, limits, besides={*NOT_COUNTED, "holdout"})
+            consents = [sieve.rules[first] if first >= 0 else "" for first in sieve.first.tolist()]
+            passed[name] = [one for one, rule in zip(ids, consents, strict=True) if rule != "consent"]
+    assert 203 in passed["asked"]
+    # 207 bought tea and was never told; 201 to 206 were told.
+    assert set(passed["asked"]) <= set(range(201, 206))
+    assert passed["not asked"] == []

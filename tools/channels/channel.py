@@ -17,10 +17,10 @@ class Outgoing:
     """Its name in the ledger: the idempotency key where the provider takes one."""
     sender: str
     address: str
-    """An e-mail address, a number as +33612345678, or for an audience the SHA-256 of the e-mail address."""
+    """An e-mail address (for a CRM too), a number as +33612345678, or for an audience the SHA-256 of the address."""
     content: bytes
     """What is sent, as bytes: for e-mail the whole message as it goes over the wire, for SMS its text as UTF-8."""
-    fields: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str | int | bool] = field(default_factory=dict)
     """The same in parts, for a channel that is told them one by one."""
 
 

@@ -35,6 +35,7 @@ from tenacity import (
 
 from memory.canonical import digest
 from memory.errors import ConfigurationError
+from memory.steps import REACHING
 from memory.steps import Channel as ChannelName
 from tools.channels.channel import Capabilities, Failed, Outcome, Outgoing, Sent, Transient, Unknown
 
@@ -280,9 +281,9 @@ def _checked(endpoint: HttpEndpoint, public_url: str) -> bytes:
     return secret.encode()
 
 
-def _document(message: Outgoing, channel: ChannelName) -> dict[str, str]:
+def _document(message: Outgoing, channel: ChannelName) -> dict[str, str | int | bool]:
     envelope = {"key": message.message_key, "channel": channel, **message.fields}
-    return envelope if channel == "audience" else {**envelope, "from": message.sender, "to": message.address}
+    return envelope if channel not in REACHING else {**envelope, "from": message.sender, "to": message.address}
 
 
 def _results(response: httpx.Response) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Final
 from memory.steps import Channel as ChannelName
 from tools.channels.channel import Capabilities, Outcome, Outgoing, Sent, Transient
 
-ENDINGS: Final[Mapping[ChannelName, str]] = {"email": "eml", "sms": "txt", "audience": "json"}
+ENDINGS: Final[Mapping[ChannelName, str]] = {"email": "eml", "sms": "txt", "audience": "json", "crm": "json"}
 
 
 class SandboxChannel:

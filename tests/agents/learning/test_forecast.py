@@ -14,6 +14,7 @@ from agents.learning.counts import MeasurementError
 from agents.learning.forecast import (
     Forecast,
     ForecastScore,
+    calibration,
     forecast,
     normal_crps,
     pinball_loss,
@@ -134,6 +135,32 @@ def test_honest_forecasts_are_covered_as_promised_and_beat_both_references() -> 
     assert record.skill_against_no_effect > 0.1
     assert record.skill_against_same_as_last is not None
     assert record.skill_against_same_as_last > 0.1
+
+
+def test_honest_intervals_lie_on_the_line_and_nothing_is_drawn_under_ten() -> None:
+    points = calibration(scores(2000, truth_sd=0.2))
+    assert [one.promised for one in points] == pytest.approx([level / 10 for level in range(1, 10)])
+    assert [one.kept for one in points] == pytest.approx([one.promised for one in points], abs=0.04)
+    assert all(one.kept < one.promised for one in calibration(scores(2000, truth_sd=0.6)))
+    assert calibration(scores(9, truth_sd=0.2)) == ()
+
+
+def test_corrections_of_corrected_forecasts_do_not_add_up() -> None:
+    plain = track_record(scores(2000, truth_sd=0.5, bias=-0.15)).recalibration
+    assert plain is not None
+    corrected = [
+        score(
+            forecast(
+                recalibrated(Prior(mean=0.2, sd=0.2), plain), base_rate=0.03, treated_contacts=900, holdout_contacts=100
+            ),
+            Effect(estimate=one.observed, standard_error=0.1),
+        )
+        for one in scores(2000, truth_sd=0.5, bias=-0.15)
+    ]
+    again = track_record(corrected).recalibration
+    assert again is not None
+    assert again.sd_factor == pytest.approx(plain.sd_factor, rel=0.15)
+    assert again.lower_mean_by == pytest.approx(plain.lower_mean_by, abs=0.02)
 
 
 def test_recalibration_waits_for_twenty_forecasts() -> None:

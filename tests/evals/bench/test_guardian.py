@@ -13,12 +13,14 @@ from memory.errors import NoriaError
 
 
 def test_the_ways_agree_on_every_contact_and_every_rule_stops_some(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--contacts", "2000", "--json"]) == 0
+    assert main(["--contacts", "2000", "--compared", "500", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert set(said["against"]) == {
-        "suppression", "consent", "preferences", "hibernation", "recent_purchase", "frequency", "holdout", "bindings",
+        "suppression", "consent", "preferences", "data_age", "hibernation", "recent_purchase", "frequency", "holdout",
+        "bindings",
     }  # fmt: skip
     assert 0 < sum(said["against"].values()) < said["contacts"] == 2000
+    assert said["compared"] == 500
     assert min(said["together"], said["alone"]) > 0
 
 
@@ -28,4 +30,4 @@ def test_a_way_that_judges_otherwise_is_no_result(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(guardian, "_loop", lenient)
     with pytest.raises(NoriaError, match="the loop says"):
-        measure(200)
+        measure(300, 200)

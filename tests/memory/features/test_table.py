@@ -48,6 +48,15 @@ def test_a_contact_of_whom_nothing_is_known_has_counts_of_zero_and_gaps(tmp_path
         assert row[name] is None, name
 
 
+def test_every_feature_is_a_plain_value_of_its_kind(tmp_path: Path) -> None:
+    bought = [purchase(f"o{day}", 1, _ago(day), ("tea", 500)) for day in (1, 11, 21, 31)]
+    kinds = {"number": (int, float), "text": (str,), "flag": (bool,), "moment": (datetime,)}
+    row = _features(tmp_path, bought).row(1)
+    assert {name for name, value in row.items() if value is not None} > {"orders_count", "spend_cents", "top_category"}
+    for name, value in row.items():
+        assert value is None or type(value) in kinds[REGISTRY[name].kind], (name, value)
+
+
 def test_only_history_strictly_before_the_moment_counts(tmp_path: Path) -> None:
     bought = [purchase("at", 1, AS_OF, ("tea", 500)), purchase("before", 2, AS_OF - INSTANT, ("tea", 500))]
     clicks = [

@@ -26,6 +26,7 @@ from memory.journal import verify
 from memory.lake import Lake
 from memory.schema import (
     cap_slots,
+    consent_current,
     consents,
     contact_aliases,
     contacts,
@@ -297,6 +298,26 @@ def test_without_consents_nobody_may_be_mailed_and_the_report_says_what_to_impor
     assert report.mailable.with_consent == 0
     assert "Nobody of 2" in report.mailable.sentence
     assert "Import consents" in report.mailable.sentence
+
+
+def test_a_time_of_confirmation_is_a_double_opt_in_and_a_purpose_is_kept(store: Store, load: Importer) -> None:
+    load(CONTACTS)
+    load(
+        "email,state,at,purpose,proof,confirmed_at\n"
+        "a@example.com,granted,2025-01-01,,,2025-01-02 10:00\n"
+        "b@example.com,granted,2025-01-01,,form,\n"
+        "b@example.com,granted,2025-01-03,similar_products,told with order 17,\n"
+    )
+    with store.read() as connection:
+        found = {
+            (one.contact_id, one.purpose): one.confirmed
+            for one in connection.execute(select(consent_current).where(consent_current.c.has_proof))
+        }
+    assert sorted(found.items()) == [
+        ((1, "marketing"), True),
+        ((2, "marketing"), False),
+        ((2, "similar_products"), False),
+    ]
 
 
 def test_an_anonymous_visitor_becomes_the_contact_it_turns_out_to_be(store: Store, lake: Lake, load: Importer) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from memory.steps import REACHING
 from memory.steps import Channel as ChannelName
 from tests.tools.channels.http_server import SECRET, Endpoint
 from tests.tools.mail_server import MailServer, free_port
@@ -20,7 +21,7 @@ from tools.channels.http import HttpChannel, HttpEndpoint
 from tools.channels.sandbox import ENDINGS, SandboxChannel
 from tools.channels.smtp import SmtpChannel, SmtpServer
 
-ENDPOINTS = [(carries, batch) for carries in ("email", "sms", "audience") for batch in (False, True)]
+ENDPOINTS = [(carries, batch) for carries in ("email", "sms", "audience", "crm") for batch in (False, True)]
 WAYS = [
     *(f"sandbox {carries}" for carries in ENDINGS),
     "smtp",
@@ -44,10 +45,13 @@ class Way:
     """Break the connection in the middle of the next message; the name of its recipient. Empty where none can be."""
 
     def write(self, key: str, name: str = "anna") -> Outgoing:
-        address = {"email": f"{name}@shop.example.com", "sms": name, "audience": name}[self.carries]
+        address = {"email": f"{name}@shop.example.com", "crm": f"{name}@shop.example.com"}.get(self.carries, name)
         if self.carries == "audience":
             fields = {"audience": "lapsed", "action": "add", "email_sha256": hashlib.sha256(name.encode()).hexdigest()}
             return Outgoing(key, "", address, json.dumps(fields).encode(), fields)
+        if self.carries == "crm":
+            entry: dict[str, str | int | bool] = {"email": address, "field": "stage", "value": "vip"}
+            return Outgoing(key, "", address, json.dumps(entry).encode(), entry)
         if self.carries == "sms":
             return Outgoing(key, "Maple & Finch", address, b"Hello. STOP", {"text": "Hello. STOP"})
         head = (f"X-Noria-Message-Key: {key}", "From: hello@shop.example.com", f"To: {address}", "Subject: Hi", "")
@@ -99,7 +103,7 @@ def way(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Way]:
                 http,
                 lambda: server.delivered,
                 lambda: over_http(server, carries, batch=batch, url=f"http://127.0.0.1:{free_port()}/"),
-                carries != "audience",
+                carries in REACHING,
                 cut,
             )
             http.close()

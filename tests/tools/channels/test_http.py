@@ -62,6 +62,12 @@ def test_another_secret_is_turned_away_and_that_is_no_contacts_fault(server: End
     assert not server.delivered
 
 
+def test_a_crm_is_told_the_address_the_field_and_the_value(server: Endpoint) -> None:
+    fields: dict[str, str | int | bool] = {"email": "anna@shop.example.com", "field": "stage", "value": 3}
+    say(server, Outgoing("key1", "", "anna@shop.example.com", b"{}", fields), carries="crm")
+    assert json.loads(server.requests[0][1]) == {"key": "key1", "channel": "crm", **fields}
+
+
 def test_an_audience_is_told_a_hash_and_nothing_else(server: Endpoint) -> None:
     fields = {"audience": "lapsed", "action": "remove", "email_sha256": "ab" * 32}
     say(server, Outgoing("key1", "", "ab" * 32, b"{}", fields), carries="audience")

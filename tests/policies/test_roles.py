@@ -1,0 +1,31 @@
+"""Roles: who may say yes, and who may change the rules by which yes is said."""
+
+from __future__ import annotations
+
+import pytest
+
+from policies.roles import Role, admin_missing, may
+
+ROLES: dict[str, Role] = {"cli:marie": "admin", "cli:omar": "approver", "cli:paul": "operator"}
+
+
+@pytest.mark.parametrize(
+    ("actor", "operates", "approves", "governs"),
+    [
+        ("cli:marie", True, True, True),
+        ("cli:omar", True, True, False),
+        ("cli:paul", True, False, False),
+        ("cli:eve", True, False, False),
+    ],
+)
+def test_each_role_may_what_the_lower_ones_may(actor: str, operates: bool, approves: bool, governs: bool) -> None:
+    assert [may(ROLES, actor, one) for one in ("operator", "approver", "admin")] == [operates, approves, governs]
+
+
+def test_where_nobody_is_named_everybody_may_do_everything() -> None:
+    assert may({}, "cli:eve", "admin")
+
+
+def test_an_admin_among_two_is_asked_for_until_there_is_one() -> None:
+    assert admin_missing(ROLES, ["cli:omar", "cli:paul"])
+    assert admin_missing(ROLES, ["cli:omar", "cli:marie"]) == ""
