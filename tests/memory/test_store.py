@@ -160,7 +160,7 @@ def test_consents_whose_proof_says_so_come_out_confirmed_of_the_migration(tmp_pa
     config.set_main_option("script_location", str(Path(memory.migrations.__file__).parent))
     with store.write() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "0006")
+        command.upgrade(config, "0007")
     proofs = [
         "opted in from 203.0.113.7; confirmed 2024-05-01T10:00:00+00:00",
         "address left in a form on 2024-05-01, event e1; confirmed on 2024-05-02, event e2; text: Yes",

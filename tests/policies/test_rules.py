@@ -113,7 +113,15 @@ def test_a_limit_that_the_base_pack_leaves_open_holds_under_a_pack_that_sets_it(
 # What the base pack needs of a message and of a proposal; a fact of a shape of its own is named otherwise.
 NEEDED_OF_A_MESSAGE = sorted(
     {one.name for one in fields(MessageFacts)}
-    - {"now", "reaches_contact", "needs_no_leave", "hibernation_exempt", "approval", "cap_frees_at", "exempt_sent_in_lapse"}
+    - {
+        "now",
+        "reaches_contact",
+        "needs_no_leave",
+        "hibernation_exempt",
+        "approval",
+        "cap_frees_at",
+        "exempt_sent_in_lapse",
+    }
     - {"consent_confirmed", "customer_told", "similar_bought_at", "playbook", "language_matches"}
 )
 NEEDED_OF_A_PROPOSAL = sorted(
