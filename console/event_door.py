@@ -25,10 +25,10 @@ from starlette.responses import JSONResponse
 from console.body import read_body
 from memory.clock import Clock, SystemClock
 from memory.errors import StoreError
-from memory.events import BOUNCE, COMPLAINT, ORDER
+from memory.events import BOUNCE, COMPLAINT, DELIVERED, ORDER
 from memory.steps import EventName
 from memory.store import Store
-from tools.intake import DELIVERED, Incoming, receive
+from tools.intake import Incoming, receive
 
 LONGEST: Final = 65_536
 """Bytes of one event."""

@@ -40,10 +40,11 @@ def add_commands(app: typer.Typer) -> None:
 def listing(workspace: InWorkspace = None, as_json: AsJson = False) -> None:
     """Print the policy packs: those that come with Noria and the team's own."""
     with open_shelf(workspace) as (shelf, opened):
-        found, sentences = [], []
+        found, extended, sentences = [], [], []
         for name, file in shelf.files.items():
             pack = shelf.read(name)
             sentences.append(pack.sentence.en)
+            extended.append(", ".join(file.extends))
             found.append(
                 {
                     "name": name,
@@ -56,9 +57,8 @@ def listing(workspace: InWorkspace = None, as_json: AsJson = False) -> None:
                 }
             )
     rows = [
-        [one["name"], ", ".join(one["extends"]) or "–", "Noria" if one["packaged"] else "own",
-         "yes" if one["in_force"] else "", sentence]
-        for one, sentence in zip(found, sentences, strict=True)
+        [one["name"], names or "–", "Noria" if one["packaged"] else "own", "yes" if one["in_force"] else "", sentence]
+        for one, names, sentence in zip(found, extended, sentences, strict=True)
     ]  # fmt: skip
     headings = ["name", "extends", "from", "in force", "what it is for"]
     answer(found, as_json=as_json, show=lambda: table("Policy packs", headings, rows))

@@ -22,7 +22,7 @@ from evals.demo.story import ActResult, Watch, conclude, deliberation, first_sen
 from memory import journal, ledger
 from memory.errors import NoriaError
 from memory.schema import messages
-from tools.intake import DELIVERED, Incoming, receive
+from tools.intake import Incoming, receive
 
 CUSTOMERS = 400
 KILL_AT = (0.1, 0.35, 0.65)
