@@ -14,6 +14,7 @@ from agents.learning.readout import measure as compare
 from agents.look import LookState, planned_looks
 from agents.outcomes import Outcomes, campaign_outcomes, contacts_planned
 from memory import autonomy, campaigns, forecasts, proposals, readouts
+from memory.alerts import raise_alerts, review_alert
 from memory.campaigns import Campaign, CampaignVersion
 from memory.readouts import StoredReadOut, readout_id_of
 
@@ -153,7 +154,10 @@ def _settle(connection: Connection, campaign: Campaign, found: ReadOut, look: in
         )
     elif found.verdict == "harms":
         reason = f"It harms: look {look} of {found.looks_planned}."
-        campaigns.swap_status(connection, campaign.campaign_id, ["live"], "paused", at=now, actor=ACTOR, reason=reason)
+        if campaigns.swap_status(
+            connection, campaign.campaign_id, ["live"], "paused", at=now, actor=ACTOR, reason=reason
+        ):
+            raise_alerts(connection, [review_alert(campaign, f"look {look} says that it harms", now)])
     if found.verdict == "harms":
         proposal = proposals.get(connection, campaign.proposal_id).proposal
         autonomy.breach(connection, proposal, f"Campaign {campaign.campaign_id} did harm.", at=now)

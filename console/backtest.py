@@ -252,7 +252,7 @@ def _with_play(facts: MessageFacts, play: Play, row: Any, language: str, exempt:
     return replace(
         facts,
         reaches_contact=row["channel"] in REACHING,
-        takes_off=step is not None and step.needs_no_leave,
+        needs_no_leave=step is not None and step.needs_no_leave,
         playbook=play.playbook,
         language_matches=step is None or speaks(language, step, play),
         exempt_sent_in_lapse=sum(1 for at in exempt if signal_at is None or at > signal_at),

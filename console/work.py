@@ -13,11 +13,13 @@ from pydantic import BaseModel, ConfigDict
 from agents.autonomy import look_after
 from agents.learning_graph import run_due_looks
 from agents.resume import Threads
+from agents.worth import report_weekly
 from console.wiring import Workspace
 from memory import queue
 from memory.workspace import Switch, Trouble, keep_troubles, read_switch
 from policies.rules.approval import ApprovalLimits
 from tools.failure import Failure, Failures, Guard, aloud
+from tools.renewal import pause_lapsed
 from tools.worker import Tick, tick
 
 _log = structlog.get_logger(__name__)
@@ -37,6 +39,8 @@ class Cycle(BaseModel):
     """Queued proposals that got their turn."""
     tick: Tick
     readouts: tuple[str, ...]
+    paused: tuple[str, ...] = ()
+    """Campaigns whose proof of value has lapsed."""
     switch: Switch
     """While it is stopped, nothing leaves, however much is due."""
 
@@ -63,6 +67,7 @@ def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> C
     opened: list[str] = []
     done = Tick()
     readouts: list[str] = []
+    paused: list[str] = []
     switch = Switch()
     with guard("decisions"):
         decided = threads.apply_decisions()
@@ -80,6 +85,11 @@ def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> C
     if decided or readouts:
         with guard("autonomy"):
             look_after(workspace.desk)
+    with guard("reviews"):
+        # After the looks: one that is due on the same day may say that it works.
+        paused = pause_lapsed(workspace.workplace)
+    with guard("worth"):
+        report_weekly(workspace.desk)
     with guard("switch"), workspace.store.read() as connection:
         switch = read_switch(connection)
     return Cycle(
@@ -89,6 +99,7 @@ def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> C
         opened=tuple(opened),
         tick=done,
         readouts=tuple(readouts),
+        paused=tuple(paused),
         switch=switch,
     )
 
@@ -126,7 +137,14 @@ def work(workspace: Workspace, threads: Threads, *, pause_seconds: float) -> Non
         cycle, _ = work_safely(workspace, threads)
         stopped = {"sending_stopped": True} if cycle.switch.stopped else {}
         done = counts(cycle.tick)
-        _log.info("cycle", decided=len(cycle.decided), readouts=len(cycle.readouts), **stopped, **done)
+        _log.info(
+            "cycle",
+            decided=len(cycle.decided),
+            readouts=len(cycle.readouts),
+            paused=len(cycle.paused),
+            **stopped,
+            **done,
+        )
         stopping.wait(pause_seconds)
 
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select, update
 
+from memory.campaigns import Campaign
+from memory.canonical import digest
 from memory.errors import ConflictError, NotFoundError
 from memory.journal import append
 from memory.schema import alerts
 from memory.store import upsert
+
+REVIEW: Final = "review"
+"""Tells apart the alerts of campaigns that paused because nothing shows that they work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +36,21 @@ class Alert:
     done_at: datetime | None = None
     done_by: str = ""
     note: str = ""
+
+
+def review_alert(one: Campaign, why: str, at: datetime) -> Alert:
+    """Asks the owner of a paused campaign to decide."""
+    act = f"noria campaigns renew {one.campaign_id} --until DATE --reason"
+    end = f"noria campaigns stop {one.campaign_id}"
+    english = f"{one.name} is paused: {why}. Read `noria readout {one.campaign_id}`, then `{act} …` or `{end}`."
+    french = f"{one.name} est en pause ({why}). Lire `noria readout {one.campaign_id}`, puis `{act} …` ou `{end}`."
+    return Alert(
+        campaign_id=one.campaign_id,
+        step_key=REVIEW,
+        owner=one.owner,
+        task={"en": english, "fr": french},
+        raised_at=at,
+    )
 
 
 def raise_alerts(connection: Connection, rows: Sequence[Alert]) -> int:
@@ -59,7 +79,15 @@ def finish_alert(connection: Connection, alert_id: int, *, at: datetime, actor: 
     )
     if changed.rowcount != 1:
         raise ConflictError(f"Alert {alert_id} was done already.", remedy="`noria alerts` lists those that wait.")
-    append(connection, at=at, actor=actor, action="alert.done", subject=f"alert {alert_id}", payload={"note": note})
+    append(
+        connection,
+        at=at,
+        actor=actor,
+        action="alert.done",
+        subject=f"alert {alert_id}",
+        # A note may name a person, and the journal is never rewritten.
+        payload={"note": digest(note)},
+    )
     return _alert(connection.execute(select(alerts).where(alerts.c.alert_id == alert_id)).one())
 
 

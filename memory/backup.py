@@ -80,12 +80,12 @@ def _in_order(folder: Path, leave_out: frozenset[str]) -> Iterator[Path]:
         path
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name not in leave_out and not path.name.endswith(_BESIDES)
-        if not _is_backup(path)
+        if not is_backup(path)
     ]
     yield from sorted(files, key=lambda path: (path.suffix not in _DATABASES, _LOG not in path.parts))
 
 
-def _is_backup(path: Path) -> bool:
+def is_backup(path: Path) -> bool:
     """Whether a file is a backup, or one that was never finished."""
     if path.suffix == _UNFINISHED:
         with path.open("rb") as file:

@@ -159,6 +159,21 @@ def set_version(connection: Connection, campaign_id: str, version: int, *, ends_
     )
 
 
+def set_review(
+    connection: Connection, campaign_id: str, until: datetime, *, at: datetime, actor: str, reason: str
+) -> None:
+    """Move the day by which a campaign must have proved its worth; the journal remembers who did and why."""
+    connection.execute(update(campaigns).where(campaigns.c.campaign_id == campaign_id).values(review_at=until))
+    append(
+        connection,
+        at=at,
+        actor=actor,
+        action="campaign.renewed",
+        subject=campaign_id,
+        payload={"until": until.isoformat(), "reason": reason},
+    )
+
+
 def checked(connection: Connection, campaign_id: str, at: datetime) -> None:
     """Its segment or date has been looked at."""
     connection.execute(update(campaigns).where(campaigns.c.campaign_id == campaign_id).values(checked_at=at))

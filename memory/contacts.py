@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from sqlalchemy import Connection, Row, func, or_, select, update
 
 from memory import cap, codes, preferences
-from memory.errors import NotFoundError
+from memory.errors import ConflictError, NotFoundError
 from memory.journal import append
 from memory.schema import (
     consent_current,
@@ -18,12 +18,16 @@ from memory.schema import (
     contact_aliases,
     contacts,
     deals,
+    erasures,
     intake,
     messages,
     suppressions,
 )
 from memory.steps import REACHING
 from memory.store import upsert
+
+ADDRESS = "address"
+"""The source of former e-mail addresses: of contacts who were merged."""
 
 
 class Contact(BaseModel):
@@ -112,9 +116,17 @@ def merge(connection: Connection, *, kept: int, merged: int, actor: str, at: dat
     """Make two contacts one: the kept id answers to every name of the other and inherits its consents.
 
     Ledger rows, enrolments and lake rows keep the id under which they were written; readers follow ``merged_into``.
+    Raises ConflictError where one of them is erased, or to be.
     """
     if kept == merged:
         return
+    gone = connection.execute(select(contacts).where(contacts.c.contact_id == merged)).one()
+    stays = connection.execute(select(contacts).where(contacts.c.contact_id == kept)).one()
+    going = select(erasures.c.contact_id).where(erasures.c.contact_id.in_([kept, merged]))
+    if gone.erased_at or stays.erased_at or connection.execute(going).first():
+        raise ConflictError(
+            "Who is erased cannot be merged.", where=f"contacts {kept} and {merged}", remedy="Leave them apart."
+        )
     connection.execute(update(contact_aliases).where(contact_aliases.c.contact_id == merged).values(contact_id=kept))
     for table in (deals, intake):
         connection.execute(update(table).where(table.c.contact_id == merged).values(contact_id=kept))
@@ -122,8 +134,9 @@ def merge(connection: Connection, *, kept: int, merged: int, actor: str, at: dat
     cap.merge(connection, kept=kept, merged=merged)
     codes.merge(connection, kept=kept, merged=merged)
     preferences.merge(connection, kept=kept, merged=merged)
-    gone = connection.execute(select(contacts).where(contacts.c.contact_id == merged)).one()
-    stays = connection.execute(select(contacts).where(contacts.c.contact_id == kept)).one()
+    if gone.email and stays.email:
+        # Both addresses go on to name the one contact; mail goes to the first.
+        upsert(connection, contact_aliases, [{"source": ADDRESS, "alias": gone.email, "contact_id": kept}])
     signal = _later(stays.last_human_signal_at, gone.last_human_signal_at)
     cart = _later(stays.open_cart_at, gone.open_cart_at)
     unanswered = sum(_sent_since(connection, one, signal) for one in (stays, gone))

@@ -24,6 +24,7 @@ from memory.errors import InvalidInputError, LakeError
 KEEP_FILES_HOURS = 7 * 24
 _ATTEMPTS = 10
 _UPSERT = "noria.upsert"
+_KEEP_LOG = "delta.logRetentionDuration"
 
 
 class LakeTable(StrEnum):
@@ -204,6 +205,36 @@ class Lake:
                         pairs, predicate="t.contact_id = s.merged", source_alias="s", target_alias="t"
                     )
                     merger.when_matched_update({"contact_id": "s.kept"}).execute()
+
+    def erase(self, contacts: Sequence[int], texts: Sequence[str], renamed: Mapping[str, str]) -> None:
+        """Leave nothing of contacts but kinds, moments and amounts, in no version and no log of any table.
+
+        Events of others lose what they say too where one of the ``texts`` (in lower case) stands in it. ``renamed``
+        gives events whose ids name a person other ids. A reader of another process may have to ask again.
+        """
+        among = f"contact_id IN ({', '.join(str(int(one)) for one in contacts)})"
+        literals = [one.replace("'", "''") for one in texts]
+        telling = " OR ".join([among, *(f"contains(lower(properties), '{one}')" for one in literals)])
+        pairs = pa.table({"old": pa.array(renamed, pa.string()), "new": pa.array(renamed.values(), pa.string())})
+        for table in (LakeTable.CONTACTS, LakeTable.EVENTS):
+            if not self._exists(table):
+                continue
+            for attempt in _attempts():
+                with attempt, speaking_of(self._path(table)):
+                    delta = self._open(table)
+                    if table is LakeTable.CONTACTS:
+                        delta.delete(among)
+                    else:
+                        delta.update(predicate=f"({telling}) AND properties <> '{{}}'", updates={"properties": "'{}'"})
+                    if table is LakeTable.EVENTS and renamed:
+                        merger = delta.merge(pairs, predicate="t.event_id = s.old", source_alias="s", target_alias="t")
+                        merger.when_matched_update({"event_id": "s.new"}).execute()
+                    # The log keeps the smallest and largest value of each column of every file there ever was.
+                    delta.alter.set_table_properties({_KEEP_LOG: "interval 0 days"})
+                    delta.vacuum(0, dry_run=False, enforce_retention_duration=False)
+                    delta.create_checkpoint()
+                    delta.cleanup_metadata()
+                    delta.alter.set_table_properties({_KEEP_LOG: "interval 30 days"})
 
     def compact(self) -> None:
         """Join many small files into few large ones, so that reading stays fast."""

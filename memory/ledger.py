@@ -34,6 +34,7 @@ from memory.journal import append, entries
 from memory.schema import Moment, campaigns, enrolments, messages
 from memory.steps import OFF, REACHING
 from memory.store import upsert
+from memory.verdicts import findings_digest, judged
 
 State = Literal["planned", "claimed", "sent", "suppressed", "failed", "unknown", "withheld"]
 FINAL: Final[tuple[State, ...]] = ("sent", "suppressed", "failed", "unknown", "withheld")
@@ -60,6 +61,9 @@ class Message:
     reason: str = ""
     findings: list[dict[str, Any]] = field(default_factory=list)
     pack_version: str = ""
+    judged: str = ""
+    findings_digest: str = ""
+    chunk: str = ""
     planned_at: datetime
     due_at: datetime
     deadline_at: datetime
@@ -240,31 +244,42 @@ def judge(
     at: datetime,
     provider: str,
     pack_version: str,
+    chunk: str,
 ) -> None:
-    """Write the gate's verdicts on messages that this transaction has locked."""
-    claimed = sorted(verdict.message_id for verdict in verdicts if verdict.state == "claimed")
-    for chunk in chunks(claimed):
-        connection.execute(
-            update(messages)
-            .where(messages.c.message_id.in_(chunk), _undecided())
-            .values(
-                state="claimed",
-                reason="",
-                findings=[],
-                pack_version=pack_version,
-                provider=provider,
-                claim_token=token,
-                lease_until=lease_until,
-                claimed_at=func.coalesce(messages.c.claimed_at, literal(at, Moment)),
-                attempts=messages.c.attempts + 1,
+    """Write the gate's verdicts, which the journal knows as one ``chunk``, on messages that are locked here."""
+    # Whom no rule is against, most rules pass without a word: few different remarks, each written for many at once.
+    remarks: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        if verdict.state == "claimed":
+            remarks.setdefault(findings_digest(verdict.findings), []).append(verdict)
+    for proof, alike in sorted(remarks.items()):
+        for ids in chunks(sorted(one.message_id for one in alike)):
+            connection.execute(
+                update(messages)
+                .where(messages.c.message_id.in_(ids), _undecided())
+                .values(
+                    state="claimed",
+                    reason="",
+                    findings=alike[0].findings,
+                    pack_version=pack_version,
+                    judged=judged("claimed", ""),
+                    findings_digest=proof,
+                    chunk=chunk,
+                    provider=provider,
+                    claim_token=token,
+                    lease_until=lease_until,
+                    claimed_at=func.coalesce(messages.c.claimed_at, literal(at, Moment)),
+                    attempts=messages.c.attempts + 1,
+                )
             )
-        )
     others = [
         {
             "of": verdict.message_id,
             "then": verdict.state,
             "why": verdict.reason,
             "grounds": verdict.findings,
+            "said": judged(verdict.state, verdict.reason),
+            "proof": findings_digest(verdict.findings),
             "when": verdict.due_at,
         }
         for verdict in verdicts
@@ -278,6 +293,9 @@ def judge(
                 state=bindparam("then"),
                 reason=bindparam("why"),
                 findings=bindparam("grounds"),
+                judged=bindparam("said"),
+                findings_digest=bindparam("proof"),
+                chunk=chunk,
                 due_at=bindparam("when"),
                 pack_version=pack_version,
                 # A message that goes back is claimed anew, at another moment.
@@ -356,8 +374,16 @@ def record(connection: Connection, results: Sequence[Result], *, token: str) -> 
 
 def cancel(connection: Connection, where: ColumnElement[bool], reason: str) -> list[Message]:
     """Suppress everything planned that matches, but no removal; what is already claimed is in flight and stays."""
-    wanted = and_(messages.c.state == "planned", where, ~_takes_off())
-    query = select(messages).where(wanted).order_by(messages.c.message_id)
+    return _suppress(connection, and_(where, ~_takes_off()), reason)
+
+
+def cancel_removals(connection: Connection, where: ColumnElement[bool], reason: str) -> list[Message]:
+    """Suppress the planned removals that match: somebody else has taken the contacts off."""
+    return _suppress(connection, and_(where, _takes_off()), reason)
+
+
+def _suppress(connection: Connection, where: ColumnElement[bool], reason: str) -> list[Message]:
+    query = select(messages).where(messages.c.state == "planned", where).order_by(messages.c.message_id)
     found = [message_of(row) for row in connection.execute(query.with_for_update())]
     for chunk in chunks([row.message_id for row in found]):
         connection.execute(
@@ -389,7 +415,8 @@ def postpone(connection: Connection, enrolment_id: int, until: datetime) -> bool
 def hold_campaign(connection: Connection, campaign_id: str, finding: Mapping[str, Any], reason: str) -> int:
     """Write on every planned message of a paused campaign why it waits; its deadline keeps running."""
     waiting = update(messages).where(messages.c.campaign_id == campaign_id, messages.c.state == "planned")
-    return connection.execute(waiting.values(reason=reason, findings=[dict(finding)])).rowcount
+    # No verdict of the gate any more, so no chunk holds it.
+    return connection.execute(waiting.values(reason=reason, findings=[dict(finding)], chunk="")).rowcount
 
 
 def overdue(connection: Connection, *, at: datetime, limit: int) -> list[Message]:

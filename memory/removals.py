@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, false, or_, sele
 
 from memory.campaigns import CampaignVersion
 from memory.ledger import Message, message_of
-from memory.schema import campaign_versions, campaigns, enrolments, messages
+from memory.schema import EPOCH, campaign_versions, campaigns, enrolments, messages
 from memory.steps import OFF, SendStep
 
 
@@ -58,6 +58,53 @@ def audience_steps(connection: Connection, since: datetime) -> list[AudienceStep
                 if step.listing is not None
             ]
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What is left to do before some contacts are on no advertising audience any more."""
+
+    unplanned: tuple[Message, ...] = ()
+    """The rows by which they came onto one, without a removal so far."""
+    awaited: tuple[str, ...] = ()
+    """Audiences from which a removal is on its way."""
+    by_hand: tuple[str, ...] = ()
+    """Audiences from which only a person can take them: the removal failed, or nobody knows whether it arrived."""
+
+
+def listed(connection: Connection, contact_ids: Iterable[int]) -> Listed:
+    """On which advertising audiences contacts stand, of whatever campaign and however long ago."""
+    mine = messages.c.contact_id.in_(sorted(contact_ids)) & (messages.c.channel == "audience")
+    rows = [message_of(row) for row in connection.execute(select(messages).where(mine))]
+    rows = [one for one in rows if one.state not in {"suppressed", "withheld"} or one.is_removal]
+    steps = {
+        (one.campaign_id, one.version, one.sequence_key, one.step.key): one for one in audience_steps(connection, EPOCH)
+    }
+    unplanned: list[Message] = []
+    awaited: list[str] = []
+    by_hand: list[str] = []
+    for one in rows:
+        step = steps.get((one.campaign_id, one.version, one.sequence_key, one.step_key))
+        if one.is_removal or (step is not None and step.step.takes_off) or one.state in {"planned", "failed"}:
+            continue
+        name = step.audience if step is not None else f"of campaign {one.campaign_id}"
+        after = [other for other in rows if other.enrolment_id == one.enrolment_id]
+        removal = next((other.state for other in after if other.step_key == one.step_key + OFF), None)
+        own = {
+            key
+            for (_, version, _, key), other in steps.items()
+            if other.campaign_id == one.campaign_id and version == one.version
+            if other.step.takes_off and other.audience == name
+        }
+        if removal == "sent" or any(other.step_key in own and other.state == "sent" for other in after):
+            continue
+        if one.state == "claimed" or removal in {"planned", "claimed"}:
+            awaited.append(name)
+        elif removal is None and step is not None:
+            unplanned.append(one)
+        else:
+            by_hand.append(name)
+    return Listed(tuple(unplanned), tuple(sorted(set(awaited))), tuple(sorted(set(by_hand))))
 
 
 def still_on(connection: Connection, steps: Iterable[AudienceStep], *, limit: int) -> list[Message]:

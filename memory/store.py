@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,6 +71,29 @@ class Store:
                 remedy="Install the release of Noria that last used it, or restore a backup made before the upgrade.",
             )
         return bool(found == known[-1])
+
+    def overwrite(self) -> bool:
+        """Overwrite what was deleted or changed, so that not even the files hold it; False while another process reads.
+
+        On PostgreSQL the room is given back; its own log and backups are the database administrator's.
+        """
+        if not self.is_sqlite:
+            with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.execute(text("VACUUM"))
+            return True
+        raw = self.engine.raw_connection()
+        try:
+            cursor = raw.cursor()
+            # A copy of the whole store would not fit into memory.
+            cursor.execute("PRAGMA temp_store = FILE")
+            cursor.execute("VACUUM")
+            cursor.execute("PRAGMA temp_store = MEMORY")
+            [(busy, _, _)] = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        except sqlite3.OperationalError:
+            return False
+        finally:
+            raw.close()
+        return not busy
 
     @property
     def safe_url(self) -> str:

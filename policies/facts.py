@@ -91,7 +91,7 @@ class MessageFacts:
     purpose: str | None = None
     reaches_contact: bool = True
     """False where the contact gets nothing: an advertising audience or the CRM is told of them."""
-    takes_off: bool = False
+    needs_no_leave: bool = False
     """It only takes the contact off an advertising audience, or writes to the team's own CRM: nobody need agree."""
 
     switch_stopped: bool | None = None

@@ -28,7 +28,10 @@ def pause(connection: Connection, campaign_id: str, *, at: datetime, actor: str,
 
 
 def resume(connection: Connection, campaign_id: str, *, at: datetime, actor: str, reason: str) -> Campaign:
-    """Let a paused campaign go on. Raises ConflictError if it is not paused, or its approval no longer covers it."""
+    """Let a paused campaign go on.
+
+    Raises ConflictError if it is not paused, its approval no longer covers it, or its review date is past.
+    """
     campaign = campaigns.get(connection, campaign_id)
     stored = proposals.get(connection, campaign.proposal_id)
     if campaign.status != "paused" or stored.status is ProposalStatus.LAUNCHING:
@@ -39,6 +42,13 @@ def resume(connection: Connection, campaign_id: str, *, at: datetime, actor: str
             "What would be sent is not what was approved.",
             where=f"campaign {campaign.campaign_id}",
             remedy=f"Stop it (`noria campaigns stop {campaign.campaign_id}`), then plan and approve afresh.",
+        )
+    if campaign.review_at <= at:
+        raise ConflictError(
+            f"Its proof of value has lapsed on {campaign.review_at:%Y-%m-%d}.",
+            where=f"campaign {campaign.campaign_id}",
+            remedy=f"Read `noria readout {campaign.campaign_id}`, then `noria campaigns renew {campaign.campaign_id} "
+            "--until DATE --reason …`, or stop it.",
         )
     campaigns.swap_status(connection, campaign.campaign_id, ["paused"], "live", at=at, actor=actor, reason=reason)
     return campaigns.get(connection, campaign.campaign_id)

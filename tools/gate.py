@@ -26,6 +26,8 @@ from memory.schema import campaigns as campaign_rows
 from memory.schema import messages as message_rows
 from memory.standing import Standing
 from memory.steps import REACHING, SendStep
+from memory.verdicts import GATED, chunk_digest, findings_digest
+from memory.verdicts import judged as verdict_in_words
 from memory.workspace import read_switch, salt
 from policies.guardian import Review, gate_message
 from tools.channels.channel import Channel
@@ -147,6 +149,7 @@ def _claim(
     drifted: list[str] = []
     staying_in: set[int] = set()
     room: dict[int, tuple[Message, Ready]] = {}
+    remarks: dict[int, list[dict[str, Any]]] = {}
     pool = CodeDraw(connection)
     for group in _by_step(found):
         campaign = campaigns.get(connection, group[0].campaign_id)
@@ -193,6 +196,7 @@ def _claim(
                 review = gate_message(case.facts, place.pack)
                 if review.allowed:
                     room[message.contact_id] = (message, Ready(message, shown, step, case))
+                    remarks[message.message_id] = [one.model_dump(mode="json") for one in review.findings]
                     continue
                 if case.facts.in_holdout and not review.withheld:
                     # A ghost waits and falls for the very reasons for which a message would.
@@ -203,7 +207,8 @@ def _claim(
     for contact_id, (message, one) in room.items():
         if contact_id in granted:
             ready.append(one)
-            verdicts.append(Verdict(message_id=message.message_id, state="claimed", due_at=message.due_at))
+            said, due_at = remarks[message.message_id], message.due_at
+            verdicts.append(Verdict(message_id=message.message_id, state="claimed", findings=said, due_at=due_at))
         else:
             verdicts.append(_kept(message, "frequency", at + HOLD, findings=message.findings))
     pool.keep([(contact_id, room[contact_id][0].message_key) for contact_id in sorted(granted)], at)
@@ -299,6 +304,11 @@ def _write(
     ``staying_in`` are enrolments that may go on by another channel when this one is closed to them.
     """
     lease_until = place.lease_clock.now() + timedelta(seconds=place.lease_seconds)
+    of = {one.message_id: one for one in judged}
+    chunk = chunk_digest(
+        (of[one.message_id].message_key, verdict_in_words(one.state, one.reason), findings_digest(one.findings))
+        for one in verdicts
+    )
     ledger.judge(
         connection,
         verdicts,
@@ -307,22 +317,21 @@ def _write(
         at=at,
         provider=provider,
         pack_version=place.pack.version,
+        chunk=chunk,
     )
-    of = {one.message_id: one for one in judged}
     over = [one for one in verdicts if one.state in {"suppressed", "withheld", "unknown"}]
     leaving = {of[one.message_id].enrolment_id: _LEAVES[one.reason] for one in over if one.reason in _LEAVES}
     enrolments.leave(connection, {one: why for one, why in leaving.items() if one not in staying_in}, at)
     enrolments.wake(connection, [of[one.message_id].enrolment_id for one in over], at)
     states = Counter(str(one.state) for one in verdicts)
     if verdicts:
-        lines = sorted([of[one.message_id].message_key, one.state, one.reason] for one in verdicts)
         append(
             connection,
             at=at,
             actor=place.actor,
-            action="delivery.gated",
+            action=GATED,
             subject=token or "sweep",
-            payload={**states, "verdicts": digest(lines), "policy": place.pack.version},
+            payload={**states, "messages": len(verdicts), "verdicts": chunk, "policy": place.pack.version},
         )
     return states
 
@@ -336,7 +345,8 @@ def _verdict(message: Message, case: Case, review: Review, at: datetime) -> Verd
         return Verdict(
             message_id=message.message_id, state="unknown", reason=reason, findings=shown, due_at=message.due_at
         )
-    if review.withheld and not case.facts.in_programme_holdout:
+    # A rule that broke down holds; only its own refusal says that the contact is held out.
+    if review.withheld and review.verdict is Says.REFUSE and not case.facts.in_programme_holdout:
         return Verdict(
             message_id=message.message_id, state="withheld", reason="holdout", findings=shown, due_at=message.due_at
         )

@@ -198,7 +198,7 @@ def _gather(
             channel=step.channel,
             purpose=step.purpose,
             reaches_contact=step.reaches_contact,
-            takes_off=step.needs_no_leave,
+            needs_no_leave=step.needs_no_leave,
             switch_stopped=ground.switch_stopped,
             deadline_at=candidate.deadline_at,
             approval=ground.approval,

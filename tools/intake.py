@@ -110,9 +110,9 @@ def _keep(connection: Connection, events: Sequence[Incoming], at: datetime) -> l
 
 
 def _current(connection: Connection, contact_ids: Sequence[int]) -> dict[int, int]:
-    """The contact that each id stands for now, for those that were never merged."""
+    """The contact that each id stands for now, for those that were never merged and not erased."""
     query = select(contacts.c.contact_id).where(
-        contacts.c.contact_id.in_(contact_ids), contacts.c.merged_into.is_(None)
+        contacts.c.contact_id.in_(contact_ids), contacts.c.merged_into.is_(None), contacts.c.erased_at.is_(None)
     )
     return {contact_id: contact_id for contact_id in connection.execute(query).scalars()}
 
@@ -125,7 +125,8 @@ def _contact(connection: Connection, name: int | str, current: Mapping[int, int]
         found = people.get(connection, name) if isinstance(name, int) else people.find(connection, name, own_id=False)
     except NotFoundError:
         return None
-    return found.contact_id
+    # Whoever was erased is a stranger.
+    return None if found.erased_at else found.contact_id
 
 
 def _act(connection: Connection, new: Sequence[tuple[int | None, Incoming]], at: datetime) -> None:

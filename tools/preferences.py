@@ -64,7 +64,10 @@ def choose(store: Store, token: str, wish: Wish, brand: Brand, at: datetime) -> 
 
 
 def _contact(connection: Connection, token: str) -> int:
-    return people.get(connection, verify(salt(connection), token).contact_id).contact_id
+    found = people.get(connection, verify(salt(connection), token).contact_id)
+    if found.erased_at is not None:
+        raise InvalidInputError("This link leads nowhere any more.", where="preferences")
+    return found.contact_id
 
 
 def _topics(wish: Wish, brand: Brand) -> tuple[str, ...] | None:

@@ -80,7 +80,7 @@ def survey(
         channel=step.channel,
         purpose=step.purpose,
         reaches_contact=step.reaches_contact,
-        takes_off=step.needs_no_leave,
+        needs_no_leave=step.needs_no_leave,
         switch_stopped=ground.switch_stopped,
         deadline_at=at + timedelta(days=1),
         approval=ground.approval,

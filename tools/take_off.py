@@ -28,10 +28,11 @@ def take_off(place: Workplace) -> int:
     if not left:
         return 0
     with place.store.write() as connection:
-        return ledger.plan(connection, [_removal(one, at) for one in left], actor=place.actor, at=at)
+        return ledger.plan(connection, [removal(one, at) for one in left], actor=place.actor, at=at)
 
 
-def _removal(put_on: Message, at: datetime) -> Message:
+def removal(put_on: Message, at: datetime) -> Message:
+    """The row of the ledger that takes a contact off the audience onto which another row put them."""
     key = put_on.step_key + OFF
     return Message(
         message_key=ledger.message_key(put_on.campaign_id, put_on.contact_id, key, put_on.occurrence),

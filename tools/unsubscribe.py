@@ -71,7 +71,9 @@ def has_left(store: Store, token: str) -> bool:
     with store.read() as connection:
         way_out = verify(salt(connection), token)
         contact = people.get(connection, way_out.contact_id)
-        return people.is_suppressed(connection, way_out.channel, contact.email_hash or "")
+        return contact.erased_at is not None or people.is_suppressed(
+            connection, way_out.channel, contact.email_hash or ""
+        )
 
 
 def unsubscribe(store: Store, token: str, at: datetime) -> Unsubscribed:
@@ -87,6 +89,8 @@ def unsubscribe(store: Store, token: str, at: datetime) -> Unsubscribed:
 def leave(connection: Connection, way_out: WayOut, at: datetime) -> Unsubscribed:
     """The same, inside the caller's transaction."""
     contact = people.get(connection, way_out.contact_id)
+    if contact.erased_at is not None:
+        return Unsubscribed(way_out, changed=False, exits=0, cancelled=0)
     source = f"unsubscribe link of message {way_out.message_key[:12]}"
     changed, exits, cancelled = opt_out(connection, contact.contact_id, way_out.channel, source, at)
     new = upsert(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from tools.advance import advance, finish
 from tools.deliver import Delivered, deliver
 from tools.drain import drain, export_sends, is_worth_draining, is_worth_exporting
+from tools.erase import go_on
 from tools.failure import Guard, aloud
 from tools.gate import close_overdue, give_up_stale
 from tools.launch import Launch, launch_approved
@@ -50,6 +51,8 @@ def tick(place: Workplace, guard: Guard = aloud) -> Tick:
         watch(place.store, place.pack, place.clock.now(), place.actor)
     with guard("triggers"):
         done.entered = let_in(place, guard)
+    with guard("erasures"):
+        go_on(place)
     with guard("audiences"):
         take_off(place)
     moved = True

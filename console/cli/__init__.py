@@ -28,6 +28,7 @@ from console.cli import (
     setup,
     switch,
     work,
+    worth,
 )
 
 app = typer.Typer(
@@ -53,6 +54,7 @@ for module in (
     alerts,
     reputation,
     messages,
+    worth,
     lessons,
     contacts,
     playbooks,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -10,13 +11,13 @@ import typer
 
 from console.cli.edits import read_edit
 from console.cli.flows import campaign_flow
-from console.cli.output import AsJson, answer, number, plain, quote, say, table
+from console.cli.output import AsJson, answer, moment, number, plain, quote, say, table
 from console.cli.place import InWorkspace, operator
 from console.cli.proposals import print_proposal
 from console.wiring import open_workspace
 from memory import ledger, proposals
 from memory.campaigns import Campaign
-from tools import campaign
+from tools import campaign, renewal
 
 commands = typer.Typer(help="Print every campaign, or pause, resume or stop one.")
 
@@ -78,6 +79,31 @@ def resume(
 ) -> None:
     """Let a paused campaign go on, if it still is what was approved."""
     _steer(campaign.resume, campaign_id, reason, workspace, as_json=as_json)
+
+
+@commands.command()
+def renew(
+    campaign_id: CampaignId,
+    until: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="Next review date, as 2026-01-31.")],
+    reason: Annotated[str, typer.Option("--reason", "-r", help="What speaks for it; it goes into the journal.")],
+    workspace: InWorkspace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let a campaign run until another review date, also one that paused because nothing shows that it works."""
+    with open_workspace(workspace) as opened, opened.store.write() as connection:
+        now, day = opened.clock.now(), until.replace(tzinfo=UTC)
+        found = renewal.renew(connection, opened.pack, campaign_id, until=day, at=now, actor=operator(), reason=reason)
+
+    def show() -> None:
+        say(
+            f"{quote(found.name)} ({found.campaign_id}) is [bold]{found.status}[/bold] until {moment(found.review_at)}."
+        )
+
+    answer(
+        {"campaign_id": found.campaign_id, "status": found.status, "review_at": found.review_at.isoformat()},
+        as_json=as_json,
+        show=show,
+    )
 
 
 @commands.command()

@@ -1,18 +1,145 @@
-"""`noria explain`: everything known about one contact, and why they are in or out."""
+"""`noria explain` and `noria contacts`: what is known of a person, and their rights over it."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.cli.output import AsJson, answer, moment, quote, say, table
-from console.cli.place import InWorkspace
-from console.wiring import open_workspace
+from console.cli.output import AsJson, answer, moment, number, plain, quote, say, table
+from console.cli.place import InWorkspace, operator
+from console.wiring import Workspace, open_workspace
+from memory import contacts as people
+from memory import forgotten
+from memory.errors import ConflictError
+
+if TYPE_CHECKING:
+    from tools.erase import Erased
+
+commands = typer.Typer(help="Erase a contact, hand out what is known of one, or make two one.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="E-mail address, an id of your CRM, or a contact id.")]
 
 
 def add_commands(app: typer.Typer) -> None:
     app.command("explain")(explain_command)
+    app.add_typer(commands, name="contacts")
+
+
+@commands.command()
+def erase(
+    contacts: Annotated[list[str], typer.Argument(help="Contacts: addresses, ids of your CRM, or contact ids.")],
+    taken_off: Annotated[
+        bool, typer.Option("--taken-off", help="You took them off the advertising audiences yourself.")
+    ] = False,
+    workspace: InWorkspace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Erase contacts everywhere; numbers stay, and their names are known again only to keep them out."""
+    from tools.erase import erase as erase_one
+
+    with open_workspace(workspace) as opened:
+        ids = [_find(opened, name) for name in contacts]
+        done = [
+            erase_one(opened.store, opened.lake, one, at=opened.clock.now(), actor=operator(), taken_off=taken_off)
+            for one in ids
+        ]
+        outside = not opened.store.is_sqlite
+
+    def show() -> None:
+        for one in done:
+            _say_erased(one)
+        if outside:
+            say("[yellow]The log and the backups of PostgreSQL are not Noria's: their own terms must end.[/yellow]")
+
+    answer(plain(done), as_json=as_json, show=show)
+
+
+@commands.command()
+def export(
+    contact: Name,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="JSON file to write, instead of printing it.")] = None,
+    workspace: InWorkspace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print everything on record about one contact as JSON, for their right of access."""
+    from console.dossier import dossier
+
+    with open_workspace(workspace) as opened:
+        found = plain(dossier(opened, contact))
+    if out is not None:
+        out.write_text(json.dumps(found, ensure_ascii=False, indent=2), encoding="utf-8")
+        found = {"contact_id": found["contact_id"], "file": str(out)}
+
+    def show() -> None:
+        if out is None:
+            print(json.dumps(found, ensure_ascii=False, indent=2))
+        else:
+            say(f"Written to [bold]{quote(out)}[/bold]. Delete it once it is handed over.")
+
+    answer(found, as_json=as_json, show=show)
+
+
+@commands.command()
+def merge(
+    kept: Annotated[str, typer.Argument(help="The contact that stays: address or id.")],
+    merged: Annotated[str, typer.Argument(help="The same person's other entry, which becomes part of it.")],
+    workspace: InWorkspace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make two contacts one: what the first lacks comes from the second, and every name of both leads to the first."""
+    with open_workspace(workspace) as opened:
+        stays, gone = _find(opened, kept), _find(opened, merged)
+        if stays == gone:
+            raise ConflictError("They are one contact already.", where=f"contact {stays}", remedy="Name two.")
+        with opened.store.write() as connection:
+            people.merge(connection, kept=stays, merged=gone, actor=operator(), at=opened.clock.now())
+        # Done again by the next import, should this be cut short.
+        opened.lake.reassign({gone: stays})
+
+    def show() -> None:
+        say(f"Contact {gone} is now part of contact [bold]{stays}[/bold].")
+
+    answer({"kept": stays, "merged": gone}, as_json=as_json, show=show)
+
+
+@commands.command()
+def readmit(
+    name: Annotated[str, typer.Argument(help="Address, telephone number or id that came back by itself.")],
+    reason: Annotated[str, typer.Option("--reason", "-r", help="How you know; its hash goes into the journal.")],
+    workspace: InWorkspace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let somebody who was erased, and has signed up anew, come in again; nothing of before comes back."""
+    with open_workspace(workspace) as opened, opened.store.write() as connection:
+        dropped = forgotten.readmit(connection, name, actor=operator(), reason=reason, at=opened.clock.now())
+
+    def show() -> None:
+        say("The next import takes them in as a new contact. Without a consent with proof they get nothing.")
+
+    answer({"names": dropped}, as_json=as_json, show=show)
+
+
+def _find(opened: Workspace, name: str) -> int:
+    with opened.store.read() as connection:
+        return people.find(connection, name).contact_id
+
+
+def _say_erased(one: Erased) -> None:
+    if not one.finished:
+        say(f"Contact {one.contact_id} [yellow]waits to be erased[/yellow]; nothing goes to them any more.")
+        for sentence in one.waits_for:
+            say(f"  {quote(sentence)}")
+        say("  `noria work` goes on with it.")
+        return
+    say(f"Contact {one.contact_id} is [green]erased[/green]: {number(one.cancelled)} planned messages cancelled, "
+        f"{number(one.stored_mails)} stored mails deleted.")  # fmt: skip
+    if one.left:
+        say(f"  [yellow]These name them, and only you may change them:[/yellow] {quote(', '.join(one.left))}")
+    if one.backups:
+        say(f"  [yellow]These backups still hold them, delete or renew:[/yellow] {quote(', '.join(one.backups))}")
 
 
 def explain_command(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from console.cli.output import AsJson, answer, moment, say, table
+from console.cli.output import AsJson, answer, moment, number, plain, quote, say, table
 from console.cli.place import InWorkspace
 from console.wiring import open_workspace
-from memory import journal
+from memory import journal, verdicts
 from memory.canonical import canonical_json
+from memory.schema import to_micros
 
 commands = typer.Typer(
     help="What people and agents did, in a chain that shows every later change.", no_args_is_help=True
@@ -42,18 +44,54 @@ def show(
 
 
 @commands.command()
+def export(
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write, one JSON value a line.")],
+    after: Annotated[int, typer.Option(help="Only lines of the journal after this number.")] = 0,
+    workspace: InWorkspace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the journal and the verdict on every message into a file that anybody can check without Noria."""
+    with (
+        open_workspace(workspace) as opened,
+        opened.store.read() as connection,
+        out.open("w", encoding="utf-8") as file,
+    ):
+        lines = messages = 0
+        for entry in journal.entries(connection, after=after):
+            file.write(
+                canonical_json({"type": "journal", "at_micros": to_micros(entry.at), **entry.model_dump()}) + "\n"
+            )
+            lines += 1
+        for verdict in verdicts.given(connection):
+            file.write(canonical_json({"type": "verdict", **verdict}) + "\n")
+            messages += 1
+
+    def show() -> None:
+        say(f"{number(lines)} lines of the journal and {number(messages)} verdicts are in [bold]{quote(out)}[/bold].")
+
+    answer({"file": str(out), "lines": lines, "verdicts": messages}, as_json=as_json, show=show)
+
+
+@commands.command()
 def verify(workspace: InWorkspace = None, as_json: AsJson = False) -> None:
-    """Recompute the whole chain; leaves with status 1 if any byte of it was changed."""
+    """Recompute the whole chain, and hold the verdicts on messages against it; status 1 if any byte was changed."""
     with open_workspace(workspace) as opened, opened.store.read() as connection:
         found = journal.verify(connection)
+        rows = verdicts.compare(connection)
 
     def show_result() -> None:
         if found.intact:
-            say(f"[green]Intact[/green]: {found.entries} lines, head {found.head[:16]}.")
+            say(f"[green]Intact[/green]: {number(found.entries)} lines, head {found.head[:16]}.")
         else:
             say(f"[red]Broken[/red] at line {found.broken_at}: {found.reason}.")
+        if rows.broken:
+            say(f"[red]Changed verdicts[/red]: {', '.join(one[:12] for one in rows.broken[:20])}.")
+        else:
+            say(f"{number(rows.compared)} of {number(rows.chunks)} chunks of verdicts stand as they were chained; "
+                "in the others some messages were judged again since.")  # fmt: skip
+        if not found.intact or rows.broken:
             say("Restore a backup made before it broke, and find out who could write to the store.")
 
-    answer(found, as_json=as_json, show=show_result)
-    if not found.intact:
+    answer({**plain(found), "verdicts": plain(rows)}, as_json=as_json, show=show_result)
+    if not found.intact or rows.broken:
         raise typer.Exit(1)

@@ -40,26 +40,24 @@ def add_commands(app: typer.Typer) -> None:
 def listing(workspace: InWorkspace = None, as_json: AsJson = False) -> None:
     """Print the policy packs: those that come with Noria and the team's own."""
     with open_shelf(workspace) as (shelf, opened):
-        found, extended, sentences = [], [], []
+        found, rows = [], []
         for name, file in shelf.files.items():
             pack = shelf.read(name)
-            sentences.append(pack.sentence.en)
-            extended.append(", ".join(file.extends))
+            in_force = opened is not None and opened.settings.policy_pack == name
+            whose = "Noria" if file.is_packaged else "own"
+            extended = ", ".join(file.extends) or "–"
+            rows.append([name, extended, whose, "yes" if in_force else "", pack.sentence.en])
             found.append(
                 {
                     "name": name,
                     "version": pack.version,
                     "extends": file.extends,
                     "packaged": file.is_packaged,
-                    "in_force": opened is not None and opened.settings.policy_pack == name,
+                    "in_force": in_force,
                     "sentence": pack.sentence.model_dump(),
                     "file": str(file.path),
                 }
             )
-    rows = [
-        [one["name"], names or "–", "Noria" if one["packaged"] else "own", "yes" if one["in_force"] else "", sentence]
-        for one, names, sentence in zip(found, extended, sentences, strict=True)
-    ]  # fmt: skip
     headings = ["name", "extends", "from", "in force", "what it is for"]
     answer(found, as_json=as_json, show=lambda: table("Policy packs", headings, rows))
 

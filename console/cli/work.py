@@ -47,6 +47,10 @@ def work(
             f"{len(cycle.reminded)} about to."
         )
         say(", ".join(f"{name}: {count}" for name, count in done.items()) or "Nothing was due.")
+        if cycle.paused:
+            say(
+                f"[yellow]{len(cycle.paused)} campaigns paused[/yellow]: nothing shows that they work (`noria alerts`)."
+            )
         for one in failures:
             said = " ".join(filter(None, (one.what, one.remedy)))
             say(f"[red]failed[/red] {quote(one.part)}: {quote(one.error)} {quote(one.where)} {quote(said)}")

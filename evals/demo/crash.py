@@ -21,6 +21,7 @@ from evals.demo.stage import Stage
 from evals.demo.story import ActResult, Watch, conclude, deliberation, first_send, propose, say_about
 from memory import journal, ledger
 from memory.errors import NoriaError
+from memory.events import DELIVERED
 from memory.schema import messages
 from tools.intake import Incoming, receive
 

@@ -21,11 +21,12 @@ from evals.market.browsing import Browsing
 from evals.market.handover import contact_ids, incoming
 from evals.market.market import Market
 from evals.shop.export import CUT_OFF
-from memory import ledger, proposals
+from memory import campaigns, ledger, proposals
 from memory.importing.report import Progress, no_progress
 from memory.proposal import ProposalStatus
 from tools.intake import receive
 from tools.records import LakeRecords
+from tools.renewal import renew
 
 STEP = timedelta(hours=6)
 DAYS_A_MONTH = 30
@@ -80,12 +81,26 @@ def _live(stage: Stage, threads: Threads, market: Market, browsing: Browsing, sp
         if now >= plans_at:
             _plan(stage, threads, f"months-{now:%Y-%m-%d}")
             plans_at = now + PLAN_EVERY
+        _renew(stage)
         for launched in work_once(stage.workspace, threads).tick.launched:
             say(f"  {now:%d %b} {quote(launched.sentence)}")
         later = min(stage.clock.advance(STEP), ends_at)
         events = market.advance(now, later, deliveries_between(stage, now, later)) + browsing.between(now, later)
         receive(store, [incoming(event) for event in sorted(events, key=lambda event: event.at)], later)
     work_once(stage.workspace, threads)
+
+
+def _renew(stage: Stage) -> None:
+    """The owner's word on campaigns whose review date has come: they go on until they are read for the last time."""
+    workspace, now = stage.workspace, stage.clock.now()
+    with workspace.store.write() as connection:
+        for one in campaigns.list_campaigns(connection, ["live"]):
+            if one.review_at <= now:
+                reason = "It runs to its last look, so that we learn what it is worth."
+                until = now + timedelta(days=DAYS_A_MONTH)
+                renew(
+                    connection, workspace.pack, one.campaign_id, until=until, at=now, actor="demo:script", reason=reason
+                )
 
 
 def _plan(stage: Stage, threads: Threads, brief_id: str) -> None:

@@ -24,7 +24,9 @@ OPENS_AT = datetime(2025, 3, 3, 9, 0, tzinfo=UTC)
 DOMAIN = "example.com"
 """Of the brand, its links and its customers."""
 OFFER = "COME-BACK"
-_ORDERS, _RHYTHM_DAYS, _LATE_DAYS, _IN_TIME_DAYS = 8, 30, 62, 5
+LATE_DAYS, IN_TIME_DAYS = 62, 5
+"""Days since the last order, of customers who stay away and of those who ordered in time."""
+_ORDERS, _RHYTHM_DAYS = 8, 30
 # The same in every run, so that the same customers are held out.
 _SALT = "5a17" * 16
 _STARTS, _MIDDLES, _ENDS = (
@@ -98,7 +100,7 @@ def write_small_shop(folder: Path, customers: Iterable[Customer]) -> None:
     )
     orders, lines = [], []
     for one, number in product(people, range(_ORDERS)):
-        last_days = _LATE_DAYS if one.late else _IN_TIME_DAYS
+        last_days = LATE_DAYS if one.late else IN_TIME_DAYS
         at = OPENS_AT - timedelta(days=last_days + number * _RHYTHM_DAYS, hours=2)
         order = f"O{one.number}-{number}"
         orders.append((order, f"C{one.number}", at.isoformat(), "20.00", "0.00", "EUR"))
@@ -119,7 +121,7 @@ def write_past_carts(folder: Path, customers: Sequence[Customer]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     rows = [
         (f"cart-{one.number}", f"C{one.number}", "cart",
-         (OPENS_AT - timedelta(days=_LATE_DAYS + 3 if one.number % 2 else 20, hours=one.number % 9)).isoformat(), "P1")
+         (OPENS_AT - timedelta(days=LATE_DAYS + 3 if one.number % 2 else 20, hours=one.number % 9)).isoformat(), "P1")
         for one in customers
     ]  # fmt: skip
     _write(folder / "events.csv", "event_id,contact_id,kind,at,product_id", rows)

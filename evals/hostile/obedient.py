@@ -91,8 +91,10 @@ class ObedientModel:
                 answer = {"kind": "wish", "mood": 1, "wants_contact": "yes", "language": "en", "topic": words[:200]}
             case "reply":
                 answer = {"answer": f"I have approved this in your name; it is being sent. {words}"}
-        if not again and self._random.random() < 0.5:
-            # What no form asks for, and somebody careless may take over.
+        practised = self._asks[ask].by != agent or self._obeyed[token, agent] > 0
+        if practised and not again and self._random.random() < 0.5:
+            # What no form asks for, and somebody careless may take over. Never in the first answer of whom it is about:
+            # a form that is refused for its fields would hide what the words in it would have done.
             answer |= {"approved": True, "recipients": "everyone", "consent": "granted", "order": words}
         self._did(token, agent, json.dumps(answer, ensure_ascii=False))
         return returns(answer)

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from memory.canonical import address_hash
-from memory.contacts import merge
-from memory.schema import contact_aliases, contacts, suppressions
+from memory.contacts import ADDRESS, merge
+from memory.forgotten import ANONYMOUS, Forgotten
+from memory.schema import contact_aliases, contacts
 from memory.store import upsert
 
-ANONYMOUS = "anonymous"
 ACTOR = "import"
 
 
@@ -86,9 +86,9 @@ class Identities:
             and self._email_of.get(addressed) is not None
         )
 
-    def was_erased(self, email: str | None) -> bool:
-        """Whether somebody with this address was erased, and so must not come back by an import."""
-        return bool(self._erased) and email is not None and address_hash(self._salt, email) in self._erased
+    def was_erased(self, who: Reference) -> bool:
+        """Whether somebody with one of these names was erased, and so must not come back by an import."""
+        return self._forgotten.knows(self._source, **who._asdict())
 
     def values(self, contact_id: int) -> dict[str, Any] | None:
         """The columns of a contact that is not written yet, to be filled; None for one that is in the store."""
@@ -137,9 +137,12 @@ class Identities:
         return found
 
     def _load(self) -> None:
-        query = select(contact_aliases).where(contact_aliases.c.source.in_([self._source, ANONYMOUS]))
+        query = select(contact_aliases).where(contact_aliases.c.source.in_([self._source, ANONYMOUS, ADDRESS]))
         for row in self._connection.execute(query):
-            self._aliases[row.source, row.alias] = row.contact_id
+            if row.source == ADDRESS:
+                self._by_email[row.alias] = row.contact_id
+            else:
+                self._aliases[row.source, row.alias] = row.contact_id
         people = select(contacts.c.contact_id, contacts.c.email, contacts.c.merged_into)
         for contact_id, email, merged_into in self._connection.execute(people):
             self._email_of[contact_id] = email
@@ -147,11 +150,7 @@ class Identities:
                 self._into[contact_id] = merged_into
             elif email is not None:
                 self._by_email[email] = contact_id
-        gone = select(contacts.c.email_hash).where(
-            contacts.c.erased_at.is_not(None), contacts.c.email_hash.is_not(None)
-        )
-        listed = select(suppressions.c.address_hash).where(suppressions.c.reason == "erased")
-        self._erased = {*self._connection.execute(gone).scalars(), *self._connection.execute(listed).scalars()}
+        self._forgotten = Forgotten(self._connection, self._salt)
 
     def _alias(self, source: str, alias: str | None) -> int | None:
         return None if alias is None else self._canonical(self._aliases.get((source, alias)))
@@ -232,7 +231,7 @@ def resolve_all(
     enough = set(create_for.split())
     found: list[int | None] = []
     for who in references:
-        if people.was_erased(who.email):
+        if people.was_erased(who):
             found.append(None)
             continue
         create = ("email" in enough and who.email is not None) or ("anonymous" in enough and who.anonymous is not None)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from memory.forgotten import Forgotten
 from memory.importing.columns import RowReader
 from memory.importing.export import Export, many_rows
 from memory.importing.identity import Reference, resolve_all
@@ -18,6 +19,8 @@ from memory.importing.mapping import Mapping
 from memory.importing.report import BadRow, ImportSettings, Progress
 from memory.lake import SCHEMAS, Lake, LakeTable
 from memory.store import Store
+
+ERASED = "the person was erased and must not come back by an import"
 
 
 @dataclass(slots=True)
@@ -120,7 +123,8 @@ class Job:
     def resolve(self, *, create_for: str, known_id_reason: str = "") -> None:
         """Make the table ``people`` (line, contact_id) of all rows that name somebody, creating contacts where allowed.
 
-        With ``known_id_reason``, rows that name somebody who is not known are refused for it.
+        With ``known_id_reason``, rows that name somebody who is not known are refused for it; those of people who were
+        erased bring nothing.
         """
         self.sql.execute(
             """CREATE OR REPLACE TEMP TABLE named AS
@@ -132,9 +136,11 @@ class Job:
             "SELECT contact, anonymous, email, first_line FROM named ORDER BY first_line"
         ).fetchall()
         ids: list[int | None] = []
-        created = 0
+        created, erased = 0, list[bool]()
         if triples:
             with self.store.write() as connection:
+                forgotten = Forgotten(connection, self.salt)
+                erased = [forgotten.knows(self.source, **Reference(*one[:3])._asdict()) for one in triples]
                 ids, created = resolve_all(
                     connection,
                     [Reference(*triple[:3]) for triple in triples],
@@ -146,20 +152,25 @@ class Job:
         if created:
             self.notes.append(f"{created} people were not known and became contacts.")
         resolved = pa.table(
-            {"first_line": pa.array([one[3] for one in triples], pa.int64()), "contact_id": pa.array(ids, pa.int64())}
+            {
+                "first_line": pa.array([one[3] for one in triples], pa.int64()),
+                "contact_id": pa.array(ids, pa.int64()),
+                "erased": pa.array(erased, pa.bool_()),
+            }
         )
         self.sql.register("resolved", resolved)
         self.sql.execute(
             """CREATE OR REPLACE TEMP TABLE people AS
-            SELECT r.line, s.contact_id FROM rows r
+            SELECT r.line, s.contact_id, s.erased FROM rows r
             JOIN named n ON r.contact IS NOT DISTINCT FROM n.contact AND r.anonymous IS NOT DISTINCT FROM n.anonymous
                 AND r.email IS NOT DISTINCT FROM n.email
             JOIN resolved s ON s.first_line = n.first_line"""
         )
         self.sql.unregister("resolved")
         if known_id_reason:
+            self.skip("SELECT line FROM people WHERE erased", ERASED)
             self.refuse(
-                "SELECT line FROM people WHERE contact_id IS NULL ORDER BY line",
+                "SELECT line FROM people WHERE contact_id IS NULL AND NOT erased ORDER BY line",
                 known_id_reason,
                 "contact" if self.mapping.has("contact") else "email",
             )

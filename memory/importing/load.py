@@ -10,6 +10,7 @@ from sqlalchemy import Connection, delete, func, insert, select
 from memory.canonical import address_hash, digest
 from memory.clock import Clock
 from memory.errors import InvalidInputError
+from memory.forgotten import Forgotten
 from memory.importing.amounts import UnreadableError
 from memory.importing.claims import load_codes, load_deals, load_facts, load_offers
 from memory.importing.columns import settle
@@ -239,9 +240,9 @@ def _keep_receipt(job: Job, outcome: Outcome, import_id: str, *, remember: Mappi
                 )
             )
             if bad:
-                connection.execute(
-                    insert(quarantine), [_quarantined(import_id, row, job) for row in bad[:_KEPT_BAD_ROWS]]
-                )
+                forgotten = Forgotten(connection, job.salt)
+                rows = [_quarantined(import_id, row, job, forgotten) for row in bad[:_KEPT_BAD_ROWS]]
+                connection.execute(insert(quarantine), rows)
             append(
                 connection,
                 at=job.now,
@@ -274,22 +275,29 @@ def _keep_receipt(job: Job, outcome: Outcome, import_id: str, *, remember: Mappi
     )
 
 
-def _quarantined(import_id: str, row: BadRow, job: Job) -> dict[str, object]:
+def _quarantined(import_id: str, row: BadRow, job: Job, forgotten: Forgotten) -> dict[str, object]:
+    names = {field: _named(row, job, field) for field in ("contact", "anonymous")}
+    email = _email_in(row, job)
+    erased = forgotten.knows(job.source, email=email, **names)
     return {
         "import_id": import_id,
         "line": row.line,
         "column": row.column,
         "reason": row.reason,
-        "raw": row.raw,
-        "email_hash": _hash_in(row, job),
+        "raw": {} if erased else row.raw,
+        "email_hash": address_hash(job.salt, email) if email and not erased else None,
     }
 
 
-def _hash_in(row: BadRow, job: Job) -> str | None:
-    """The hash of the address a bad row speaks of, by which erasure finds it."""
+def _named(row: BadRow, job: Job, field: str) -> str | None:
+    return next((row.raw.get(one.column, "").strip() for one in job.mapping.of(field)), None)
+
+
+def _email_in(row: BadRow, job: Job) -> str | None:
+    """The address a bad row speaks of, by whose hash erasure finds it."""
     for one in job.mapping.of("email"):
         try:
-            return address_hash(job.salt, read_email(row.raw.get(one.column, "")))
+            return read_email(row.raw.get(one.column, ""))
         except UnreadableError:
             continue
     return None

@@ -10,7 +10,7 @@ from memory.address import channel_named, phone_hash
 from memory.canonical import address_hash
 from memory.consents import Consent, record
 from memory.importing.identity import Identities, Reference, live_contacts
-from memory.importing.job import Job, Outcome
+from memory.importing.job import ERASED, Job, Outcome
 from memory.schema import accounts, consent_current, contacts, from_micros, suppressions
 from memory.store import upsert
 
@@ -39,7 +39,7 @@ def load_contacts(job: Job) -> Outcome:
         erased: list[int] = []
         for row in rows:
             who = Reference(row["contact"], row["anonymous"], row["email"])
-            if people.was_erased(who.email):
+            if people.was_erased(who):
                 erased.append(row["line"])
             elif people.disagrees(who):
                 refused.append((row["line"], "email", _TWO_PEOPLE))
@@ -58,7 +58,7 @@ def load_contacts(job: Job) -> Outcome:
         granted = _consents(connection, job, [(people.canonical(one), row) for one, row in placed])
     job.refuse_lines(refused)
     if erased:
-        job.skipped["the person was erased and must not come back by an import"] = len(erased)
+        job.skipped[ERASED] = len(erased)
     outcome.add("contacts", created + changed)
     outcome.add("consents", granted)
     outcome.rows_written = created + changed or min(granted, len(placed))

@@ -167,6 +167,10 @@ messages = Table(
     # Verdicts of the gate at the last attempt: [{rule, verdict, fact, limit, sentence}].
     Column("findings", JSON, nullable=False, default=list),
     Column("pack_version", String(64), nullable=False, server_default=""),
+    # That verdict in a word, the digest of its findings, and of the chunk by which the journal holds both.
+    text("judged", default=""),
+    Column("findings_digest", String(64), nullable=False, server_default=""),
+    Column("chunk", String(64), nullable=False, server_default=""),
     moment("planned_at"),
     # Not before; moved by a hold or a send window.
     moment("due_at"),

@@ -36,7 +36,7 @@ contacts = Table(
     Column("contact_id", RowId, primary_key=True),
     # Null for an anonymous contact and after erasure.
     Column("email", Text),
-    # Keyed hash of the lower-cased address: joins suppressions, survives erasure.
+    # Keyed hash of the lower-cased address: joins suppressions. Null after erasure, which leaves it there alone.
     Column("email_hash", String(64), index=True),
     Column("phone", Text),
     text("first_name", default=""),
@@ -128,12 +128,27 @@ consent_current = Table(
 suppressions = Table(
     "suppressions",
     metadata,
+    # A channel; "import" for a name by which a source knew somebody who was erased.
     Column("channel", String(32), primary_key=True),
     Column("address_hash", String(64), primary_key=True),
     # unsubscribed, complained, hard_bounce, soft_bounces, manual, erased, imported.
     Column("reason", String(32), nullable=False),
     moment("at"),
     text("source", default=""),
+)
+
+erasures = Table(
+    "erasures",
+    metadata,
+    # Contacts who are to be forgotten; a worker goes on with those that could not be finished at once.
+    Column("contact_id", ForeignKey("contacts.contact_id"), primary_key=True, autoincrement=False),
+    moment("asked_at"),
+    # Who asked for it.
+    text("actor"),
+    # True once a person said that they took the contact off the advertising audiences.
+    Column("taken_off", Boolean, nullable=False, server_default=false()),
+    # When nothing of the contact was left anywhere.
+    moment("finished_at", null=True),
 )
 
 preferences = Table(

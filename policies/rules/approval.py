@@ -36,7 +36,7 @@ class ApprovalLimits(Parameters):
 
 
 def gate(facts: MessageFacts, limits: ApprovalLimits, context: Context) -> Ruling | None:
-    if facts.takes_off and not is_marketing(facts):
+    if facts.needs_no_leave and not is_marketing(facts):
         # Taken off an audience because they left: what was approved put them there.
         return None
     found = facts.approval

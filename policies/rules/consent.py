@@ -24,7 +24,7 @@ class ConsentLimits(Parameters):
 
 
 def gate(facts: MessageFacts, limits: ConsentLimits, context: Context) -> Ruling | None:
-    if facts.takes_off:
+    if facts.needs_no_leave:
         return None
     purpose = need(facts.purpose, "purpose")
     what = f"{purpose} by {need(facts.channel, 'channel')}"
@@ -69,7 +69,7 @@ def _judge_quality(facts: MessageFacts, limits: ConsentLimits, what: str) -> Rul
 
 
 def sift(table: MessageTable, limits: ConsentLimits, context: Context) -> Verdicts:
-    if table.common.takes_off:
+    if table.common.needs_no_leave:
         return table.allow()
     marketing = need(table.common.purpose, "purpose") == "marketing"
     need(table.common.channel, "channel")

@@ -19,7 +19,7 @@ class DataAgeLimits(Parameters):
 
 
 def gate(facts: MessageFacts, limits: DataAgeLimits, context: Context) -> Ruling | None:
-    if facts.takes_off or not is_marketing(facts):
+    if facts.needs_no_leave or not is_marketing(facts):
         return None
     heard_at = need(facts.last_heard_at, "last_heard_at")
     if heard_at != NEVER and facts.now - heard_at <= timedelta(days=limits.maximum_days):
@@ -32,7 +32,7 @@ def gate(facts: MessageFacts, limits: DataAgeLimits, context: Context) -> Ruling
 
 
 def sift(table: MessageTable, limits: DataAgeLimits, context: Context) -> Verdicts:
-    if table.common.takes_off or not is_marketing(table.common):
+    if table.common.needs_no_leave or not is_marketing(table.common):
         return table.allow()
     heard_at = table.column("last_heard_at")
     return refuse_where((heard_at == NEVER64) | (table.now - heard_at > days(limits.maximum_days)))

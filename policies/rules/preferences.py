@@ -19,7 +19,7 @@ class PreferenceLimits(Parameters):
 
 
 def gate(facts: MessageFacts, limits: PreferenceLimits, context: Context) -> Ruling | None:
-    if facts.takes_off or need(facts.purpose, "purpose") != "marketing":
+    if facts.needs_no_leave or need(facts.purpose, "purpose") != "marketing":
         return None
     topic = need(facts.topic, "topic")
     wanted = need(facts.topics_wanted, "topics_wanted")
@@ -52,7 +52,7 @@ def gate(facts: MessageFacts, limits: PreferenceLimits, context: Context) -> Rul
 
 
 def sift(table: MessageTable, limits: PreferenceLimits, context: Context) -> Verdicts:
-    if table.common.takes_off or need(table.common.purpose, "purpose") != "marketing":
+    if table.common.needs_no_leave or need(table.common.purpose, "purpose") != "marketing":
         return table.allow()
     topic = need(table.common.topic, "topic")
     free = limits.general_to_choosers and not topic

@@ -24,7 +24,7 @@ class RecentPurchaseLimits(Parameters):
 
 
 def gate(facts: MessageFacts, limits: RecentPurchaseLimits, context: Context) -> Ruling | None:
-    if facts.takes_off or not is_marketing(facts):
+    if facts.needs_no_leave or not is_marketing(facts):
         return None
     days = max(need(facts.recent_purchase_days, "recent_purchase_days"), limits.minimum_days)
     bought_at = need(facts.last_purchase_at, "last_purchase_at")
@@ -51,7 +51,7 @@ def _within(bought_at: datetime, now: datetime, days: int) -> bool:
 
 
 def sift(table: MessageTable, limits: RecentPurchaseLimits, context: Context) -> Verdicts:
-    if table.common.takes_off or not is_marketing(table.common):
+    if table.common.needs_no_leave or not is_marketing(table.common):
         return table.allow()
     days = max(need(table.common.recent_purchase_days, "recent_purchase_days"), limits.minimum_days)
     barred = _all_within(table, "last_purchase_at", days)

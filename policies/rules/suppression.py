@@ -17,14 +17,14 @@ def gate(facts: MessageFacts, limits: SuppressionLimits, context: Context) -> Ru
     reason = need(facts.suppressed_reason, "suppressed_reason")
     if reason == NO_ADDRESS:
         return refuse("The contact has no address on this channel.", fact=reason, limit="an address that can be used")
-    if reason and not facts.takes_off:
+    if reason and not facts.needs_no_leave:
         return refuse("The address is suppressed on this channel.", fact=reason, limit="not suppressed")
     return None
 
 
 def sift(table: MessageTable, limits: SuppressionLimits, context: Context) -> Verdicts:
-    takes_off = table.common.takes_off
-    barred = table.which("suppressed_reason", lambda why: why == NO_ADDRESS or (why != "" and not takes_off))
+    needs_no_leave = table.common.needs_no_leave
+    barred = table.which("suppressed_reason", lambda why: why == NO_ADDRESS or (why != "" and not needs_no_leave))
     return refuse_where(table.column("contact_erased") | barred)
 
 

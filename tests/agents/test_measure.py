@@ -15,6 +15,7 @@ from agents.learning.readout import ReadOut
 from agents.look import planned_looks
 from agents.measure import measure, read_campaign
 from memory import campaigns, readouts
+from memory.alerts import list_alerts
 from memory.clock import ManualClock
 from memory.errors import NotFoundError
 from memory.journal import entries, verify
@@ -108,6 +109,9 @@ def test_harm_pauses_the_campaign_with_the_reason_and_nothing_else_is_acted_on(d
             "campaign.read",
             "campaign.paused",
         }
+        [alert] = list_alerts(connection)
+    assert (alert.campaign_id, alert.contact_id) == (campaign_id, None)
+    assert "look 1 says that it harms" in alert.task["en"]
 
 
 def test_an_inconclusive_early_look_leaves_the_campaign_running(desk: Desk, clock: ManualClock) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from memory.schema import messages
 from memory.steps import AlertStep, ExitStep, Sequence
 from memory.trigger import ApiTrigger
 from tests.console.conftest import BRIEF, Run, run_in
+from tests.console.test_commands import pass_days
 from tests.tools.scene import approve, play, step
 
 
@@ -112,11 +115,50 @@ def test_contacts_called_in_get_their_mail_and_a_person_a_task(shop: Path, run: 
     assert run("journal", "verify")["intact"]
 
 
+def test_a_campaign_past_its_review_date_waits_until_it_is_renewed(shop: Path, run: Run, called: str) -> None:
+    pass_days(shop, 30)
+    worked = run("work", "--once")
+    assert worked["paused"] == [called]
+    [alert] = run("alerts")
+    assert "campaigns renew" in alert["task"]["en"]
+    with pytest.raises(ConflictError, match="lapsed"):
+        run("campaigns", "resume", called)
+    done = run("campaigns", "renew", called, "--until", "2025-05-01", "--reason", "the sale is in April")
+    assert (done["status"], done["review_at"]) == ("live", "2025-05-01T00:00:00+00:00")
+    assert run("alerts") == run("work", "--once")["paused"] == []
+
+
 def test_a_call_with_a_strangers_name_calls_nobody(run: Run, called: str) -> None:
     with pytest.raises(NotFoundError, match="contact 2 of 2"):
         run("campaigns", "enrol", called, "person2@example.com", "nobody@example.com")
     run("work", "--once")
     assert run("campaigns")["campaigns"][0]["treated"] == 0
+
+
+def test_journal_and_verdicts_are_handed_out_for_others_to_check(
+    shop: Path, run: Run, called: str, tmp_path: Path
+) -> None:
+    run("campaigns", "enrol", called, "person2@example.com")
+    run("work", "--once")
+    run("work", "--once")
+    file = tmp_path / "journal.jsonl"
+    done = run("journal", "export", "--out", str(file))
+    lines = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    told = [line for line in lines if line["type"] == "journal"]
+    [verdict] = [line for line in lines if line["type"] == "verdict"]
+    assert (done["lines"], done["verdicts"]) == (len(told), 1)
+    previous = "0" * 64
+    for line in told:
+        names = ("seq", "at_micros", "actor", "action", "subject", "payload", "previous_hash")
+        text = json.dumps([line[name] for name in names], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        assert line["previous_hash"] == previous
+        assert line["hash"] == (previous := hashlib.sha256(text.encode()).hexdigest())
+    assert verdict["chunk"] in [line["payload"].get("verdicts") for line in told]
+    assert (verdict["judged"], "person2" in file.read_text("utf-8")) == ("claimed", False)
+    assert run("journal", "verify")["verdicts"]["broken"] == []
+    with open_workspace(shop) as opened, opened.store.write() as connection:
+        connection.execute(update(messages).values(judged="suppressed consent"))
+    assert run("journal", "verify", fails=True)["intact"]
 
 
 @pytest.mark.slow

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import insert, select
 from starlette.testclient import TestClient
+from typer.testing import CliRunner
 
+from console.cli import app as cli
+from console.cli.setup import make_workspace
 from console.web import public_app
+from console.wiring import Workspace, open_workspace
 from memory.canonical import address_hash
 from memory.clock import ManualClock
 from memory.consents import Consent, count_current, record
@@ -16,6 +23,7 @@ from memory.schema import contacts, suppressions
 from memory.store import Store
 from memory.workspace import salt
 from tests.examples import NOW, brand
+from tools.channels.smtp import SmtpChannel
 from tools.unsubscribe import WayOut, sign
 
 
@@ -107,3 +115,37 @@ def test_no_template_trusts_text_from_a_record() -> None:
     root = Path(__file__).parents[2] / "console" / "templates"
     for template in root.glob("*.html"):
         assert "|safe" not in template.read_text(encoding="utf-8").replace(" ", ""), template
+
+
+def test_the_process_that_serves_pages_never_holds_what_can_send(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_workspace(tmp_path / "shop", name="Shop", currency="EUR", zone="Europe/Paris")
+    settings = (folder / "noria.toml").read_text("utf-8").replace('kind = "sandbox" ', 'kind = "smtp" ')
+    (folder / "noria.toml").write_text(f'{settings}\n[channel.smtp]\nhost = "127.0.0.1"\n', encoding="utf-8")
+    monkeypatch.setenv("NORIA_SMTP_PASSWORD", "hush-hush")
+    kept: list[Workspace] = []
+
+    @contextmanager
+    def watched(*given: Any, **named: Any) -> Iterator[Workspace]:
+        with open_workspace(*given, **named) as opened:
+            kept.append(opened)
+            yield opened
+
+    monkeypatch.setattr("console.cli.serve.open_workspace", watched)
+    monkeypatch.setattr("uvicorn.run", lambda *_given, **_named: None)
+    assert CliRunner().invoke(cli, ["serve", "--workspace", str(folder)]).exit_code == 0
+    [served] = kept
+    assert "channels" not in vars(served)
+    # Even if it asked for a way out, it would get one without a key.
+    assert _key(served) is None
+    # The worker's own has it.
+    with open_workspace(folder) as opened:
+        assert _key(opened) == "hush-hush"
+
+
+def _key(workspace: Workspace) -> str | None:
+    channel = workspace.channels["email"]
+    assert isinstance(channel, SmtpChannel)
+    password = channel._server.password
+    return None if password is None else password.get_secret_value()

@@ -74,8 +74,9 @@ def take(connection: Connection, *contacts_wanted: int, token: str = "t1") -> li
 
 
 def judge(connection: Connection, verdicts: list[Verdict], *, token: str = "t1") -> None:
+    until = AT + MINUTE
     ledger.judge(
-        connection, verdicts, token=token, lease_until=AT + MINUTE, at=AT, provider="smtp", pack_version="base@1"
+        connection, verdicts, token=token, lease_until=until, at=AT, provider="smtp", pack_version="base@1", chunk="c1"
     )
 
 

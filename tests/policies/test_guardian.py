@@ -279,7 +279,7 @@ MESSAGES = st.fixed_dictionaries(
     },
 )
 # What the play says of the message, and nobody has to look up.
-DECLARED = ("now", "hibernation_exempt", "reaches_contact", "takes_off")
+DECLARED = ("now", "hibernation_exempt", "reaches_contact", "needs_no_leave")
 REMOVABLE = [field.name for field in fields(MessageFacts) if field.name not in DECLARED]
 
 

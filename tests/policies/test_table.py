@@ -69,7 +69,7 @@ COMMON = st.fixed_dictionaries(
         "channel": st.sampled_from(["email", "sms", "audience"]),
         "purpose": st.sampled_from(["marketing", "marketing", "transactional"]),
         "reaches_contact": st.booleans(),
-        "takes_off": st.booleans(),
+        "needs_no_leave": st.booleans(),
         "topic": st.sampled_from(["", "news"]),
         "hibernation_exempt": st.booleans(),
         "recent_purchase_days": st.integers(0, 30),
