@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,10 +10,11 @@ from memory.finding import Verdict, strongest
 from policies.facts import NEVER, MessageFacts, ProposalFacts
 from policies.guardian import Review, gate_message, read_copy, review_proposal, sift_messages
 from policies.rules import RULES
+from policies.rules.promises import promises_something
 from policies.table import STRENGTH, MessageTable
 from tests.policies.conftest import plain_id
 from tests.policies.tables import ALLOW, COPIES, MESSAGES, PROPOSALS, REFUSE, Row, ago
-from tests.policies.worlds import NOW, approval, base_pack, message, own_pack, proposal, wording
+from tests.policies.worlds import NOW, OFFER, approval, base_pack, message, own_pack, proposal, wording
 
 
 def verdict_of(rule: str, review: Review) -> Verdict:
@@ -141,6 +143,55 @@ def test_a_rule_names_the_fact_that_it_lacks_of_a_proposal(name: str) -> None:
     less: dict[str, Any] = {name: None}
     findings = review_proposal(replace(proposal(), **less), base_pack()).findings
     assert f"{name} unknown" in {one.fact for one in findings}
+
+
+@pytest.mark.parametrize(
+    ("characters", "verdict"), [(160, Verdict.ALLOW), (161, Verdict.REFUSE)], ids=["160 characters", "161 characters"]
+)
+def test_one_part_of_a_text_message_holds_160_characters(characters: int, verdict: Verdict) -> None:
+    pack = own_pack("  text_message: {parameters: {maximum_segments: 1}}\n")
+    text = "a" * (characters - len(" STOP")) + " STOP"
+    assert verdict_of("text_message", read_copy(wording(text=(text,)), pack)) is verdict
+
+
+@pytest.mark.parametrize(
+    ("floor", "needs", "measured", "verdict"),
+    [
+        (0.9, 0.5, 0.8, Verdict.HOLD),
+        (0.5, 0.9, 0.8, Verdict.HOLD),
+        (0.8, 0.5, 0.8, Verdict.ALLOW),
+        (0.5, 0.8, 0.8, Verdict.ALLOW),
+    ],
+)
+def test_the_record_is_as_good_as_the_pack_and_the_playbook_ask(
+    floor: float, needs: float, measured: float, verdict: Verdict
+) -> None:
+    pack = own_pack(f"  data_quality: {{parameters: {{minimum_measures: {{consent_proof_share: {floor}}}}}}}\n")
+    facts = proposal(quality={"consent_proof_share": measured}, requirements={"consent_proof_share": needs})
+    assert verdict_of("data_quality", review_proposal(facts, pack)) is verdict
+
+
+@pytest.mark.parametrize(("days", "remarked"), [(7, True), (7.001, False)], ids=["a week", "a moment later"])
+def test_an_offer_that_ends_while_messages_may_still_wait_is_remarked(days: float, remarked: bool) -> None:
+    short = OFFER.model_copy(update={"ends_at": NOW + timedelta(days=days)})
+    review = review_proposal(proposal(play_changes={"offer": short}, offers=(short,)), base_pack())
+    said = [one.sentence for one in review.findings if one.rule == "offer"]
+    assert any("held for long" in one for one in said) is remarked
+    assert verdict_of("offer", review) is Verdict.ALLOW
+
+
+@pytest.mark.parametrize(
+    ("text", "promises"),
+    [
+        ("Half price until Sunday", True),
+        ("Spring SALE", True),
+        ("Les soldes", True),
+        ("La livraison est offerte", True),
+        ("Your favourites are back", False),
+    ],
+)
+def test_a_text_that_only_an_offer_may_say_is_known_whatever_its_language(text: str, promises: bool) -> None:
+    assert promises_something(text) is promises
 
 
 def test_an_advisory_rule_of_the_base_pack_stops_only_under_a_pack_that_means_it() -> None:
