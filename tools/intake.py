@@ -164,11 +164,13 @@ def _alive(connection: Connection, done: Sequence[_Done]) -> None:
     """A sign of life, and how many messages have gone unanswered since."""
     if not done:
         return
+    # One statement for many contacts cannot hold a list of values that is written out as it runs.
+    reaching = or_(*(messages.c.channel == channel for channel in REACHING))
     since = (
         select(func.count())
         .select_from(messages)
         .where(messages.c.contact_id == bindparam("who"), messages.c.state == "sent")
-        .where(messages.c.purpose == "marketing", messages.c.channel.in_(REACHING))
+        .where(messages.c.purpose == "marketing", reaching)
         .where(messages.c.sent_at > bindparam("then"))
         .scalar_subquery()
     )

@@ -17,7 +17,7 @@ from console.cli.proposals import print_proposal
 from console.wiring import open_workspace
 from memory import ledger, proposals
 from memory.campaigns import Campaign
-from tools import campaign, renewal
+from tools import campaign
 
 commands = typer.Typer(help="Print every campaign, or pause, resume or stop one.")
 
@@ -90,6 +90,8 @@ def renew(
     as_json: AsJson = False,
 ) -> None:
     """Let a campaign run until another review date, also one that paused because nothing shows that it works."""
+    from tools import renewal
+
     with open_workspace(workspace) as opened, opened.store.write() as connection:
         now, day = opened.clock.now(), until.replace(tzinfo=UTC)
         found = renewal.renew(connection, opened.pack, campaign_id, until=day, at=now, actor=operator(), reason=reason)

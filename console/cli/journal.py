@@ -87,8 +87,8 @@ def verify(workspace: InWorkspace = None, as_json: AsJson = False) -> None:
         if rows.broken:
             say(f"[red]Changed verdicts[/red]: {', '.join(one[:12] for one in rows.broken[:20])}.")
         else:
-            say(f"{number(rows.compared)} of {number(rows.chunks)} chunks of verdicts stand as they were chained; "
-                "in the others some messages were judged again since.")  # fmt: skip
+            say(f"{number(rows.compared)} of {number(rows.chunks)} chunks of verdicts stand as they were chained"
+                + ("; in the others some messages were judged again since." if rows.judged_again else "."))  # fmt: skip
         if not found.intact or rows.broken:
             say("Restore a backup made before it broke, and find out who could write to the store.")
 

@@ -82,6 +82,13 @@ def test_a_sign_of_life_starts_the_count_of_unanswered_messages_again(place: Wor
     assert person(place.store).last_human_signal_at == NOW + HOUR
 
 
+def test_signs_of_life_of_many_contacts_may_come_together(place: Workplace) -> None:
+    add_contacts(place.store, [1, 2, 3], sent_since_signal=4)
+    receive(place.store, [event("click", contact=one) for one in (1, 2)], NOW)
+    assert [person(place.store, one).sent_since_signal for one in (1, 2, 3)] == [0, 0, 4]
+    assert [person(place.store, one).last_human_signal_at for one in (1, 2, 3)] == [NOW, NOW, None]
+
+
 def test_machines_are_stored_and_never_counted(place: Workplace) -> None:
     add_contacts(place.store, [1])
     receive(place.store, [event("click", human=False)], NOW)
