@@ -405,9 +405,26 @@ PROPOSALS = [
             "maple@gmail.com",
             "It has been a while",
             "Re: Maple",
+            "Maple \N{EMOJI MODIFIER FITZPATRICK TYPE-3}",
+            "Maple\N{ZERO WIDTH SPACE}",
         )
     ),
     row("links", ALLOW, "to the shop"),
+    row(
+        "links",
+        ALLOW,
+        "a website that begins with www",
+        play_changes={
+            "brand": examples.brand(website="https://www.shop.example.com", link_domains=[]),
+            "templates": {"letter": f'{LETTER}<a href="https://news.shop.example.com/">'},
+        },
+    ),
+    row(
+        "links",
+        ALLOW,
+        "parameters that name a campaign",
+        play_changes={"templates": {"letter": f'{LETTER}<a href="https://shop.example.com/?utm_source=mail&hotel=x">'}},
+    ),
     row(
         "links",
         ALLOW,
@@ -442,6 +459,12 @@ PROPOSALS = [
             "https://xn--shp-example-q0a.com/",
             "https://shop.example.com:8443/",
             "https://shop.example.com/?e={{ contact.first_name }}",
+            "https://shop.example.com/?e={{ answers.size }}",
+            "https://shop.example.com/?a=1&email=x",
+            "https://shop.example.com/?First-Name=x",
+            "https://shop.example.com/#phone=x",
+            "https://shop.example.com/?u=ann@shop.example.com",
+            "https://shop.example.com/?u=ann%40shop.example.com",
             "javascript:alert(1)",
             "data:text/html,x",
         )
@@ -472,6 +495,8 @@ PROPOSALS = [
             '<mj-section background-color="#000"><mj-text color="white">Hello</mj-text></mj-section>',
             '<mj-section background-url="x"><mj-text color="white">Hello</mj-text></mj-section>',
             '<mj-text color="rgb(1, 2, 3)">Hello</mj-text>',
+            "<div style='background-color: black'><p style='color: white'>Hello</p></div>",
+            "<div style='background: #000'><p style='color: white'>Hello</p></div>",
         )
     ),
     *(
@@ -484,6 +509,8 @@ PROPOSALS = [
             '<mj-text color="#999">Hello</mj-text>',
             '<mj-text color="#ffffff">Hidden</mj-text>',
             "<p style='color: white'>Hidden</p>",
+            "<div style='background: black'><p style='color: #222'>Hello</p></div>",
+            "<p style='color: red; background-color: #808080'>Hello</p>",
             '<mj-section background-color="#000000"><mj-text color="#222222">Hello</mj-text></mj-section>',
             '<mj-button background-color="#ffee00" color="white">Buy</mj-button>',
             '<mj-text color="{{ brand.colours.surface }}">Hello</mj-text>',

@@ -323,7 +323,9 @@ def test_without_a_fact_that_a_pack_asks_for_no_message_leaves(name: str) -> Non
     facts = message(**known, similar_bought_at=ago(20))
     assert gate_message(facts, curious).allowed
     less: dict[str, Any] = {name: None}
-    assert gate_message(replace(facts, **less), curious).verdict is Verdict.HOLD
+    lacking = gate_message(replace(facts, **less), curious)
+    assert lacking.verdict is Verdict.HOLD
+    assert f"{name} unknown" in {one.fact for one in lacking.findings}
 
 
 @pytest.mark.parametrize("name", sorted(set(REMOVABLE) - {"cap_frees_at", "exempt_sent_in_lapse"} - set(ASKED_FOR)))
