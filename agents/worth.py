@@ -110,7 +110,7 @@ def report_weekly(desk: Desk) -> Worth | None:
         if found is None:
             return None
         kinds = Counter(str(one.kind) for one in found.lines)
-        body = digest(canonical_json(found.model_dump(mode="json")["lines"]))
+        body = digest(found.model_dump(mode="json")["lines"])
         payload = {**kinds, "campaigns": found.campaigns, "report": body}
         append(connection, at=at, actor="noria", action="worth.reported", subject="campaigns", payload=payload)
         waiting = any(one.step_key == _STEP for one in list_alerts(connection, limit=10_000))
@@ -200,11 +200,18 @@ def _signals(
 ) -> Iterator[Line]:
     """Segments that drive sends though those in them reach the goal about as often as those who are not."""
     known: dict[str, tuple[Counts, Counts]] = {}
+    names: dict[int, set[str]] = {}
+    for one in unproven:
+        play = plays[one.campaign_id]
+        names.setdefault(play.goal.window_days, set()).update(fields(parse(play.audience)))
+    # One computation for all campaigns whose goal takes as long.
+    then = {days: compute(desk.lake, at - timedelta(days=days), names=asked, fallback_zone=desk.settings.fallback_zone)
+            for days, asked in names.items()}  # fmt: skip
     for one in unproven:
         play = plays[one.campaign_id]
         name = canonical_json([play.audience, play.goal.model_dump(mode="json")])
         if name not in known:
-            known[name] = _split(desk, play, at)
+            known[name] = _split(desk, play, then[play.goal.window_days], at)
         inside, outside = known[name]
         if not inside.contacts or not outside.contacts:
             continue
@@ -231,14 +238,10 @@ def _signals(
         )  # fmt: skip
 
 
-def _split(desk: Desk, play: Play, at: datetime) -> tuple[Counts, Counts]:
+def _split(desk: Desk, play: Play, features: Features, at: datetime) -> tuple[Counts, Counts]:
     """Everybody on record by the signal as it stood a goal window ago, and who has reached the goal since."""
-    since = at - timedelta(days=play.goal.window_days)
-    expression = parse(play.audience)
-    features: Features = compute(
-        desk.lake, since, names=sorted(fields(expression)), fallback_zone=desk.settings.fallback_zone
-    )
-    inside = set(features.select(expression))
+    since = features.as_of
+    inside = set(features.select(parse(play.audience)))
     everybody = features.select(parse(_EVERYBODY))
     members = [Member(one, _WITH if one in inside else _WITHOUT, since, at) for one in everybody]
     found = count_outcomes(desk.store, desk.lake, members, arms=(_WITHOUT, _WITH), goal=play.goal)

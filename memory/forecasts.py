@@ -64,20 +64,28 @@ def score(connection: Connection, forecast_id: str, *, readout_id: str, body: di
 
 
 class FinishedForecast(BaseModel):
-    """A forecast beside how it did; nothing of that while its campaign runs, or where none came of it."""
+    """A forecast of what was launched, beside how it did; nothing of that while its campaign runs."""
 
     model_config = ConfigDict(frozen=True)
 
     forecast: StoredForecast
-    campaign_id: str | None
+    campaign_id: str
+    name: str
+    """What the play is called."""
     score: dict[str, Any] | None
     scored_at: AwareDatetime | None
 
 
 def list_forecasts(connection: Connection) -> list[FinishedForecast]:
-    """Forecasts of versions that were launched, and those that were scored, newest first."""
+    """The forecasts of what was launched, newest first."""
     query = (
-        select(forecasts, campaigns.c.campaign_id, forecast_scores.c.body.label("score"), forecast_scores.c.scored_at)
+        select(
+            forecasts,
+            campaigns.c.campaign_id,
+            proposals.c.body.label("proposal"),
+            forecast_scores.c.body.label("score"),
+            forecast_scores.c.scored_at,
+        )
         .join(campaigns, campaigns.c.proposal_id == forecasts.c.proposal_id)
         .join(proposals, proposals.c.proposal_id == forecasts.c.proposal_id)
         .outerjoin(forecast_scores, forecast_scores.c.forecast_id == forecasts.c.forecast_id)
@@ -88,6 +96,7 @@ def list_forecasts(connection: Connection) -> list[FinishedForecast]:
         FinishedForecast(
             forecast=StoredForecast.model_validate(row._asdict()),
             campaign_id=row.campaign_id,
+            name=row.proposal["play"]["name"]["en"],
             score=row.score,
             scored_at=row.scored_at,
         )

@@ -103,7 +103,6 @@ def read_out(
     best = max(arms, key=lambda one: one.shrunken_effect)
     verdict = "invalid" if invalid else _overall(arms, whole)
     held = counts[control]
-    alone = whole.difference if len(arms) == 1 else None
     found = ExperimentReadOut(
         verdict=verdict,
         control=control,
@@ -111,11 +110,14 @@ def read_out(
         control_conversions=held.conversions,
         best=best.name,
         effect=best.effect,
-        interval=alone or best.interval,
+        interval=best.interval,
         confidence=whole.confidence,
         shrunken_effect=best.shrunken_effect,
         arms=arms,
-        checks=tuple(_named(check, control, invalid=invalid) for check in whole.checks),
+        checks=tuple(
+            check.model_copy(update={"passed": not invalid}) if check.name == "sample_ratio" else check
+            for check in whole.checks
+        ),
         sample_ratio=_renamed(whole.sample_ratio, control),
         shares=planned,
         shares_given=shares is not None,
@@ -248,14 +250,6 @@ def _overall(arms: Sequence[ArmAgainstControl], whole: ReadOut) -> Verdict:
     said = {one.verdict for one in arms}
     found: Verdict = "works" if "works" in said else "harms" if "harms" in said else "inconclusive"
     return found
-
-
-def _named(check: Check, control: str, *, invalid: bool) -> Check:
-    """The same check in the words of the file."""
-    fact = check.fact.replace("the holdout", control)
-    if check.name == "sample_ratio":
-        return check.model_copy(update={"fact": fact, "passed": not invalid})
-    return check.model_copy(update={"fact": fact})
 
 
 def _renamed(ratio: SampleRatio, control: str) -> SampleRatio:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.cli.output import AsJson, answer, moment, plain, quote, say, table
+from console.cli.output import AsJson, answer, moment, quote, say, table
 from console.cli.place import InWorkspace
 from console.wiring import open_workspace
-from memory import forecasts, proposals
+from memory import forecasts
 
 if TYPE_CHECKING:
     from agents.learning.forecast import Record
@@ -34,10 +34,6 @@ def listing(
 
     with open_workspace(workspace) as opened, opened.store.read() as connection:
         found = forecasts.list_forecasts(connection)
-        names = {
-            one.forecast.forecast_id: proposals.get(connection, one.forecast.proposal_id).proposal.play.name["en"]
-            for one in found
-        }
     scores = [ForecastScore.model_validate(one.score) for one in found if one.score is not None]
     record, points = track_record(scores), calibration(scores)
     if picture is not None:
@@ -47,7 +43,7 @@ def listing(
         picture.write_text(drawn.svg, encoding="utf-8")
 
     def show() -> None:
-        rows = [[names[one.forecast.forecast_id], *_cells(one)] for one in found]
+        rows = [[one.name, *_cells(one)] for one in found]
         if not rows:
             say("No forecast yet: each proposal makes one, and its launch puts it to the test.")
             return
@@ -56,7 +52,7 @@ def listing(
         if picture is not None:
             say(f"Calibration: {quote(picture)}")
 
-    value = {"record": record, "calibration": points, "forecasts": [_row(one, names) for one in found]}
+    value = {"record": record, "calibration": points, "forecasts": found}
     answer(value, as_json=as_json, show=show)
 
 
@@ -66,10 +62,6 @@ def _cells(one: forecasts.FinishedForecast) -> list[str]:
     if one.score is None:
         return [moment(one.forecast.made_at), expected, "not yet", "–"]
     return [moment(one.forecast.made_at), expected, f"{one.score['observed']:+.2f}", f"{one.score['crps']:.3f}"]
-
-
-def _row(one: forecasts.FinishedForecast, names: dict[str, str]) -> dict[str, Any]:
-    return {"name": names[one.forecast.forecast_id], **plain(one)}
 
 
 def _tell(record: Record) -> str:

@@ -14,13 +14,13 @@ from console.cli.place import InWorkspace
 from console.wiring import open_workspace
 from memory import campaigns, readouts
 from memory.errors import InvalidInputError
+from memory.importing.amounts import minor_digits
 
 if TYPE_CHECKING:
     from agents.learning.experiment import ExperimentReadOut
     from agents.learning.readout import Check, MeasurementPlan
 
 PROGRAMME = "programme"
-_MINOR = 100
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -138,7 +138,8 @@ def _show(found: ExperimentReadOut, name: str, currency: str) -> None:
     table("", ["arm", "contacts", "goal", "points", "expect", "verdict"], shown, numbers=(1, 2, 3, 4))
     for one in found.arms:
         if (money := one.revenue) is not None:
-            low, value, high = (each / _MINOR for each in (money.per_contact_cents.low, money.per_contact_cents.value,
+            unit = 10 ** minor_digits(currency)
+            low, value, high = (each / unit for each in (money.per_contact_cents.low, money.per_contact_cents.value,
                                                            money.per_contact_cents.high))  # fmt: skip
             said = money.reason if money.claim == "none" else f"{money.claim} money"
             say(f"  {quote(one.name)}: {value:+.2f} {quote(currency)} per contact ({low:+.2f} to {high:+.2f}), {said}.")

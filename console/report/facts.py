@@ -11,10 +11,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from sqlalchemy import ColumnElement, Connection, distinct, func, select
 
 from console.flow.progress import Progress, progress
-from memory import campaigns, ledger, lessons, proposals
+from memory import campaigns, forecasts, ledger, lessons, proposals
 from memory.lessons import Lesson
 from memory.proposal import Decision, Proposal
-from memory.schema import enrolments, forecast_scores, forecasts, messages, readouts
+from memory.schema import enrolments, messages, readouts
 from memory.steps import Sequence
 from memory.trigger import Trigger
 
@@ -219,17 +219,13 @@ def _flows(connection: Connection, campaign: campaigns.Campaign) -> list[FlowLin
 
 
 def _forecasts(connection: Connection) -> list[ForecastLine]:
-    query = (
-        select(forecasts, forecast_scores.c.body.label("score"))
-        .join(forecast_scores, forecast_scores.c.forecast_id == forecasts.c.forecast_id)
-        .order_by(forecasts.c.made_at, forecasts.c.forecast_id)
-    )
     return [
         ForecastLine(
-            name=proposals.get(connection, row.proposal_id).proposal.play.name["en"],
-            expected=row.body["effect_mean"],
-            sd=row.body["effect_sd"],
-            measured=row.score["observed"],
+            name=one.name,
+            expected=one.forecast.body["effect_mean"],
+            sd=one.forecast.body["effect_sd"],
+            measured=one.score["observed"],
         )
-        for row in connection.execute(query)
+        for one in reversed(forecasts.list_forecasts(connection))
+        if one.score is not None
     ]

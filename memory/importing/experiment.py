@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, tzinfo
 from pathlib import Path
 from typing import Any, Final
@@ -44,8 +44,7 @@ class ExperimentColumns:
 
     def named(self) -> dict[str, str]:
         """The names in use, by what they hold."""
-        slots = ("arm", "outcome", "value", "at", "before", "contact", "n")
-        return {slot: getattr(self, slot) for slot in slots if getattr(self, slot)}
+        return {slot: name for slot, name in asdict(self).items() if name}
 
 
 @dataclass(frozen=True, slots=True)

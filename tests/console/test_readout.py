@@ -55,6 +55,14 @@ def test_people_get_a_sentence_a_table_and_what_was_assumed(file: Path) -> None:
     assert "Planned sizes were not told" in result.output
 
 
+def test_money_without_cents_is_told_in_its_own_unit(file: Path) -> None:
+    rows = [f"{arm},{int(row < many)},{900 * (row < many)}" for arm, many in (("control", 50), ("mail", 120))
+            for row in range(1000)]  # fmt: skip
+    file.write_text("arm,won,spend\n" + "\n".join(rows) + "\n")
+    words = ["readout", str(file), *USUAL, "--value", "spend", "--currency", "JPY"]
+    assert "mail: +63.00 JPY per contact" in CliRunner().invoke(app, words).output
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -111,7 +111,7 @@ def test_a_field_of_the_crm_is_written_once_whatever_the_contact_agreed_to(
         assert connection.execute(taken).all() == []
 
 
-def test_no_field_of_the_crm_is_written_for_who_is_held_out_or_erased_or_has_no_address(place: Workplace) -> None:
+def test_no_field_of_the_crm_is_written_for_who_is_erased_or_has_no_address(place: Workplace) -> None:
     add_contacts(place.store, [1, 2, 3])
     with place.store.write() as connection:
         connection.execute(update(contacts).where(contacts.c.contact_id == 2).values(erased_at=NOW, email=None))
@@ -119,6 +119,15 @@ def test_no_field_of_the_crm_is_written_for_who_is_held_out_or_erased_or_has_no_
     start(place, of(written()), [1, 2, 3])
     tick(place)
     assert counts(place.store) == {"sent": 1}
+
+
+def test_no_field_of_the_crm_is_written_for_who_is_held_out(place: Workplace, tmp_path: Path) -> None:
+    add_contacts(place.store, list(range(1, 41)))
+    start(place, of(written(), holdout_share=0.5), list(range(1, 41)))
+    tick(place)
+    found = counts(place.store)
+    assert min(found["sent"], found["withheld"]) > 0
+    assert len(files(tmp_path, "json")) == found["sent"]
 
 
 @pytest.mark.parametrize("step", [{"channel": "crm"}, {"channel": "sms", "crm_field": {"name": "a", "value": 1}}])
