@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from scipy.special import expit, logit, ndtr, ndtri
-from scipy.stats import binom
+from scipy.special import bdtr, expit, logit, ndtr, ndtri
 
 from agents.learning.counts import Frozen, MeasurementError
 from agents.learning.intervals import Effect, critical_value
@@ -238,7 +237,7 @@ def is_calibrated(record: Record) -> bool | None:
     """
     if record.covered_80 is None:
         return None
-    return bool(binom.cdf(round(record.covered_80 * record.forecasts), record.forecasts, 0.8) >= 0.05)
+    return bool(bdtr(round(record.covered_80 * record.forecasts), record.forecasts, 0.8) >= 0.05)
 
 
 def recalibrated(prior: Prior, recalibration: Recalibration | None) -> Prior:
