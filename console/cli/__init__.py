@@ -27,6 +27,7 @@ from console.cli import (
     serve,
     setup,
     switch,
+    users,
     work,
     worth,
 )
@@ -64,6 +65,7 @@ for module in (
     switch,
     doctor,
     serve,
+    users,
     backup,
 ):
     module.add_commands(app)
