@@ -67,8 +67,9 @@ def approval_missing(approvers: Iterable[str], needed: Approvals, last_editor: s
     """Who must still say yes to one digest, in a sentence; empty when it is enough.
 
     Only people signed in to the console count each for themselves; all other identities (``cli:``, ``demo:``), which
-    one person could take on at will, count as one, and for nobody where that name has signed in too. The last editor is never the only one where a second is asked for.
-    The ladder's own yes is enough where nobody has to be asked, and is nobody's elsewhere.
+    one person could take on at will, count as one, and for nobody where that name has signed in too. The last editor is
+    never the only one where a second is asked for. The ladder's own yes is enough where nobody has to be asked, and is
+    nobody's elsewhere.
     """
     given = set(approvers)
     if LADDER in given and needed.may_go_alone and last_editor is None:

@@ -27,6 +27,7 @@ from console.cli import (
     serve,
     setup,
     switch,
+    up,
     users,
     work,
     worth,
@@ -65,6 +66,7 @@ for module in (
     switch,
     doctor,
     serve,
+    up,
     users,
     backup,
 ):

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from console.screens import people, signing
+from console.screens import (
+    campaigns,
+    contacts,
+    decide,
+    health,
+    inbox,
+    journal,
+    people,
+    policies,
+    proposal,
+    signing,
+    switch,
+)
 from console.screens.door import Door, explain_errors
 from console.screens.frame import Frame
 from console.wiring import Workspace
 from memory.clock import Clock, SystemClock
 
-SCREENS = (signing, people)
+SCREENS = (signing, inbox, proposal, decide, campaigns, contacts, journal, health, policies, people, switch)
 
 
 def console_app(opened: Workspace, *, watch: Clock | None = None) -> FastAPI:

@@ -28,7 +28,15 @@ from memory.workspace import read_switch
 from policies.roles import reaches
 
 ROOT: Final = "/console"
-NAVIGATION: Final = {"/people": "People"}
+NAVIGATION: Final = {
+    "/": "Inbox",
+    "/campaigns": "Campaigns",
+    "/contacts": "Contacts",
+    "/policies": "Policies",
+    "/journal": "Journal",
+    "/health": "Health",
+    "/people": "People",
+}
 """The pages that every page leads to, and what they are called."""
 _FOLDER = Path(__file__).parents[1]
 _LOCALES = {"en": "en_GB", "fr": "fr_FR"}
@@ -94,7 +102,9 @@ def _words(language: str, currency: str, zone: str) -> dict[str, Callable[..., s
     locale = _LOCALES[language]
 
     def moment(at: datetime | None) -> str:
-        return "–" if at is None else str(format_datetime(at, "d MMM y HH:mm z", ZoneInfo(zone), locale))
+        if at is None:
+            return "–"
+        return f"{format_datetime(at, 'd MMM y HH:mm', ZoneInfo(zone), locale)} {at.astimezone(ZoneInfo(zone)):%Z}"
 
     def money(cents: float, of: str = "") -> str:
         return str(format_currency(cents / 100, of or currency, locale=locale))

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 from httpx import Response
 from starlette.testclient import TestClient
 
@@ -30,14 +31,14 @@ class House:
     """A workspace that is served, with people in it."""
 
     opened: Workspace
-    _app: object = field(init=False)
+    app: FastAPI = field(init=False)
 
     def __post_init__(self) -> None:
-        self._app = web_app(self.opened, console=True)
+        self.app = web_app(self.opened, console=True)
 
     def stranger(self, **headers: str) -> TestClient:
         """Somebody who is not signed in, whose browser sends its forms from pages of ours."""
-        return TestClient(self._app, headers=HERE | headers, follow_redirects=False)  # type: ignore[arg-type]
+        return TestClient(self.app, headers=HERE | headers, follow_redirects=False)
 
     def person(self, role: Role, name: str = "") -> TestClient:
         """Somebody who is signed in; without a password, which would take a while to check."""
