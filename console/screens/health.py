@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
 from sqlalchemy import func, select
@@ -24,7 +24,7 @@ def routes(frame: Frame) -> APIRouter:
     def show(request: Request, _user: Viewer, examined: bool = False) -> Response:
         """Examining asks the mail server and name servers, so that is done on request only."""
         with opened.store.read() as connection:
-            shown = {
+            shown: dict[str, Any] = {
                 "alerts": alerts.list_alerts(connection),
                 "troubles": read_troubles(connection),
                 "round": last_round(connection),

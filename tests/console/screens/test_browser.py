@@ -186,7 +186,7 @@ def test_what_others_wrote_is_text_and_a_hostile_message_runs_nothing(
     evidence = tuple(one.model_copy(update={"sentence": HOSTILE}) for one in proposal.evidence)
     revise(desk, proposal, title=HOSTILE, why_now=HOSTILE, evidence=evidence)
     asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+    page.on("response", lambda response: asked.append(response.url))
     page.goto(f"proposals/{proposal.proposal_id}")
     expect(page.get_by_role("heading", name=HOSTILE)).to_be_visible()
     letter = page.frame_locator("iframe").first.get_by_text("Read me")
