@@ -43,7 +43,7 @@ def doors(connection: Connection) -> dict[str, int]:
         .group_by(arrivals.c.campaign_id)
         .order_by(arrivals.c.campaign_id)
     )
-    return {campaign_id: last for campaign_id, last in connection.execute(query)}
+    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def waiting(connection: Connection, campaign_id: str, *, after: int, until: int, limit: int) -> list[Arrival]:
