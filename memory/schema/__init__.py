@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from memory.schema.campaigns import (
     alerts,
+    allocations,
     arrivals,
     campaign_versions,
     campaigns,
@@ -53,6 +54,7 @@ __all__ = [
     "RowId",
     "accounts",
     "alerts",
+    "allocations",
     "arrivals",
     "autonomy",
     "briefs",
