@@ -21,6 +21,7 @@ from memory.finding import Verdict
 from memory.proposal import Decision, DecisionVerdict, Proposal, ProposalStatus
 from memory.proposals import StoredProposal
 from memory.step_text import tell_reentry, tell_sequence, tell_trigger
+from memory.steps import Sequence as PlaySequence
 from tools.lookups import notes_on
 
 if TYPE_CHECKING:
@@ -376,7 +377,8 @@ def _print_sequences(proposal: Proposal) -> None:
     for sequence in proposal.play.sequences:
         branches = any(step.kind == "branch" for step in sequence.steps)
         said = quote(sequence.title if branches else tell_sequence(sequence, "en", trigger))
-        say(f"[bold]Sequence[/bold]     {quote(sequence.key)} ({sequence.share:.0%}): {said}")
+        share = f"{sequence.share:.0%}{_movable(proposal, sequence)}"
+        say(f"[bold]Sequence[/bold]     {quote(sequence.key)} ({share}): {said}")
         for line in tree(nodes_of(sequence, trigger, "en")) if branches else ():
             say(f"             {quote(line)}")
 
@@ -403,3 +405,11 @@ def _summary(stored: StoredProposal) -> dict[str, Any]:
         "expected_incremental": proposal.forecast.incremental_mean,
         "expires_at": proposal.expires_at.isoformat(),
     }
+
+
+def _movable(proposal: Proposal, sequence: PlaySequence) -> str:
+    """How far the share may go while the campaign lets contacts in."""
+    if not proposal.play.trigger.runs_days or len(proposal.play.sequences) == 1:
+        return ""
+    low, high = sequence.share_range
+    return f", may move from {low:.0%} to {high:.0%}"
