@@ -14,8 +14,8 @@ from agents.learning.priors import PSEUDO_CAMPAIGNS, SEGMENT_SD, Prior
 
 COOLING = 0.5
 """By what the spread of the belief is multiplied before it is drawn from; 0.35 to 0.5 did best in simulation."""
-FLOOR = 0.02
-"""Smallest share of every sequence, so that what is learnt can be checked later."""
+EXPLORED = 0.04
+"""Share that is drawn evenly whatever is believed, so that what was learnt can be checked later."""
 DRAWS = 400
 _ARM_SD = 0.20
 """Spread between sequences on log-odds before anything is known; between headlines it was 0.205 (Upworthy)."""
@@ -91,16 +91,16 @@ def believe(counts: ArmCounts, prior: Prior | None = None, spread: Spread | None
     )
 
 
-def best_shares(belief: Belief, seed: int, *, cooling: float = COOLING, floor: float = FLOOR) -> Floats:
-    """For each segment (row), the share of draws in which each sequence is best, never below ``floor``.
+def best_shares(belief: Belief, seed: int, *, cooling: float = COOLING, explored: float = EXPLORED) -> Floats:
+    """For each segment (row), the share of draws in which each sequence is best, but for the part that is explored.
 
     Thompson sampling from a belief that is cooled: taken to be surer than it is.
     """
-    return _floored(_wins(belief.draw(seed, cooling=cooling)[:, :, :-1]), floor, belief.mean.shape[1] - 1)
+    return _with_exploration(_wins(belief.draw(seed, cooling=cooling)[:, :, :-1]), explored, belief.mean.shape[1] - 1)
 
 
 def worth_shares(
-    belief: Belief, seed: int, *, value_cents: float, cost_cents: Sequence[float], floor: float = FLOOR
+    belief: Belief, seed: int, *, value_cents: float, cost_cents: Sequence[float], explored: float = EXPLORED
 ) -> Floats:
     """The same where silence counts as well: the last column is the share to whom nothing should be sent.
 
@@ -108,7 +108,7 @@ def worth_shares(
     """
     worth = belief.draw(seed) * value_cents
     worth[:, :, :-1] -= np.asarray(cost_cents, float)
-    return _floored(_wins(worth), floor, belief.mean.shape[1] - 1)
+    return _with_exploration(_wins(worth), explored, belief.mean.shape[1] - 1)
 
 
 def move(
@@ -214,9 +214,8 @@ def _wins(scores: Floats) -> Floats:
     return np.asarray([np.bincount(column, minlength=scores.shape[2]) for column in best.T]) / len(scores)
 
 
-def _floored(shares: Floats, floor: float, arms: int) -> Floats:
-    """At least ``floor`` for each of the first ``arms`` columns; whatever follows gives its part."""
-    floor = min(floor, 1 / arms)
-    found = (1 - floor * arms) * shares
-    found[:, :arms] += floor
+def _with_exploration(shares: Floats, explored: float, arms: int) -> Floats:
+    """A part drawn evenly from the first columns, the sequences; nobody is never explored."""
+    found = (1 - explored) * shares
+    found[:, :arms] += explored / arms
     return found

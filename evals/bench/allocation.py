@@ -115,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--method", action="append", help="beginning of a name; several may be given")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args(arguments)
-    console = Console(stderr=chosen.json)
+    console = Console(stderr=chosen.json, width=150)
     there = [name for name in RIVALS if name not in missing()]
     for name, library in missing().items():
         console.print(f"[yellow]left out: {name}, because {library} is not installed[/yellow]")

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.learning.allocation import COOLING, FLOOR, ArmCounts, Spread, believe, best_shares, move
+from agents.learning.allocation import COOLING, ArmCounts, Spread, believe, best_shares, move
 from agents.learning.delay import delay_curve, part_in
 from evals.bench.trickle import ARMS, SEGMENTS, WINDOW_DAYS
 
@@ -123,9 +123,9 @@ class Hierarchical(Counting):
     With ``most``, from a plan that gives the first sequence 80 %, and by so much of the contacts a day.
     """
 
-    def __init__(self, seed: int, *, cooling: float = COOLING, floor: float = FLOOR, most: float = 0.0) -> None:
+    def __init__(self, seed: int, *, cooling: float = COOLING, most: float = 0.0) -> None:
         super().__init__(seed)
-        self.cooling, self.floor, self.most = cooling, floor, most
+        self.cooling, self.most = cooling, most
         self.spread: Spread | None = None
         self.today = np.full((SEGMENTS, ARMS), 0.2 / (ARMS - 1))
         self.today[:, 0] = 0.8
@@ -135,7 +135,7 @@ class Hierarchical(Counting):
             return self.today if self.most else EVEN
         belief = believe(ArmCounts(self.effective(), self.conversions), spread=self.spread)
         self.spread = belief.spread
-        wanted = best_shares(belief, self.seed * 1000 + day, cooling=self.cooling, floor=self.floor)
+        wanted = best_shares(belief, self.seed * 1000 + day, cooling=self.cooling)
         if self.most:
             self.today = np.stack([self._moved(*rows) for rows in zip(self.today, wanted, strict=True)])
             return self.today

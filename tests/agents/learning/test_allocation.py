@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from agents.learning.allocation import FLOOR, ArmCounts, Spread, believe, best_shares, move, worth_shares
+from agents.learning.allocation import EXPLORED, ArmCounts, Spread, believe, best_shares, move, worth_shares
 from agents.learning.counts import MeasurementError
 from agents.learning.priors import Prior
 
@@ -25,10 +25,10 @@ def test_without_data_every_sequence_is_as_likely_to_be_best() -> None:
     assert shares == pytest.approx(np.full((1, 4), 0.25), abs=0.1)
 
 
-def test_the_clearly_better_sequence_gets_nearly_everybody_and_the_others_their_floor() -> None:
+def test_the_clearly_better_sequence_gets_everybody_but_for_the_part_that_is_explored() -> None:
     shares = best_shares(believe(counts([[5000, 5000, 5000]], [[100, 100, 200]])), seed=1)[0]
-    assert shares[2] == pytest.approx(1 - 2 * FLOOR)
-    assert shares[:2] == pytest.approx(FLOOR)
+    assert shares[2] == pytest.approx(1 - EXPLORED * 2 / 3)
+    assert shares[:2] == pytest.approx(EXPLORED / 3)
 
 
 def test_a_segment_with_few_contacts_leans_on_the_others() -> None:
