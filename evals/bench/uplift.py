@@ -67,7 +67,7 @@ def _x_learner(trial: Trial, seed: int) -> Added:
     library = import_module("causalml.inference.meta")
     model = library.BaseXRegressor(learner=_boosted("LGBMRegressor", seed), control_name=0)
     given = dict.fromkeys(range(1, len(ARMS)), np.full(len(trial.arms), 0.5))
-    model.fit(trial.features, trial.arms, trial.outcomes, p=given)
+    model.fit(X=trial.features, treatment=trial.arms, y=trial.outcomes, p=given)
     return lambda features: np.asarray(
         model.predict(features, p=dict.fromkeys(range(1, len(ARMS)), np.full(len(features), 0.5)))
     )

@@ -221,9 +221,9 @@ def test_arms_are_held_against_the_shares_that_they_were_drawn_by(desk: Desk, cl
             update(enrolments).where(enrolments.c.enrolment_id.in_(moved[:30])).values(sequence_key="one")
         )
     clock.advance(DAY)
-    found = read_campaign(desk, campaign_id)
-    assert found.verdict != "invalid"
-    assert found.sample_ratio.expected["two"] == pytest.approx(0.8 * (200 * 0.5 + 300 * 0.9))
+    read = read_campaign(desk, campaign_id)
+    assert read.verdict != "invalid"
+    assert read.sample_ratio.expected["two"] == pytest.approx(0.8 * (200 * 0.5 + 300 * 0.9))
 
 
 def test_a_decision_on_shares_that_have_changed_since_is_not_kept(desk: Desk, clock: ManualClock) -> None:

@@ -13,10 +13,10 @@ from agents.learning.counts import MeasurementError
 from agents.learning.priors import Prior
 
 
-def counts(contacts: list[list[float]], conversions: list[list[float]], nobody: tuple[float, float] | None = None):
-    silent = None
-    if nobody is not None:
-        silent = tuple(np.asarray([one] + [0.0] * (len(contacts) - 1)) for one in nobody)
+def counts(
+    contacts: list[list[float]], conversions: list[list[float]], nobody: tuple[float, float] | None = None
+) -> ArmCounts:
+    silent = None if nobody is None else (np.asarray([float(nobody[0])]), np.asarray([float(nobody[1])]))
     return ArmCounts(np.asarray(contacts, float), np.asarray(conversions, float), silent)
 
 
