@@ -49,7 +49,7 @@ class Lesson(BaseModel):
 
     @property
     def narrowed(self) -> bool:
-        """Whether it holds for its own segment only, because another one showed something else: see ``state_reason``."""
+        """Whether it holds for its own segment only, because another one showed something else (``state_reason``)."""
         return self.state == "active" and bool(self.state_reason)
 
 

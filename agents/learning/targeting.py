@@ -48,6 +48,19 @@ class Trial:
         return Trial(self.features[rows], self.arms[rows], self.probabilities[rows], self.outcomes[rows])
 
 
+@dataclass(frozen=True)
+class Split:
+    """A rule on one column: one arm above a threshold, another up to it."""
+
+    column: int
+    threshold: float
+    above: int
+    below: int
+
+    def __call__(self, features: Floats) -> Places:
+        return np.where(features[:, self.column] > self.threshold, self.above, self.below).astype(np.intp)
+
+
 class Rung(Frozen):
     """One step of the ladder, valued on contacts that it was not learnt from; outcomes per contact."""
 
@@ -184,15 +197,15 @@ def _learn(train: Trial, model: Ridge, rules: Mapping[str, Policy]) -> dict[str,
     }
 
 
-def _split(features: Floats, scores: Floats) -> Policy:
-    """One column, one threshold at a quartile, and the best arm on each side: whatever promises most."""
-    best, found = -np.inf, (0, 0.0, 1, 1)
+def _split(features: Floats, scores: Floats) -> Split:
+    """Whatever one column, cut at a quartile, promises most with the best arm on each side."""
+    best, found = -np.inf, Split(0, 0.0, 1, 1)
     for column in range(features.shape[1]):
         for threshold in np.unique(np.quantile(features[:, column], _SPLITS)).tolist():
             high = features[:, column] > threshold
             sums = [scores[side][:, 1:].sum(axis=0) for side in (high, ~high)]
             total = float(sum(one.max() for one in sums))
             if total > best + 1e-9:
-                best, found = total, (column, threshold, int(sums[0].argmax()) + 1, int(sums[1].argmax()) + 1)
-    column, threshold, above, below = found
-    return lambda contacts: np.where(contacts[:, column] > threshold, above, below).astype(np.intp)
+                above, below = (int(one.argmax()) + 1 for one in sums)
+                best, found = total, Split(column, threshold, above, below)
+    return found

@@ -27,6 +27,7 @@ from console.cli import (
     serve,
     setup,
     switch,
+    targeting,
     work,
     worth,
 )
@@ -50,6 +51,7 @@ for module in (
     work,
     campaigns,
     readout,
+    targeting,
     forecasts,
     alerts,
     reputation,

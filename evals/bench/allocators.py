@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.learning.allocation import COOLING, ArmCounts, Spread, believe, best_shares, move
+from agents.learning.allocation import COOLING, ArmCounts, Spread, believe, best_shares, fading, move
 from agents.learning.delay import delay_curve, part_in
 from evals.bench.trickle import ARMS, SEGMENTS, WINDOW_DAYS
 
@@ -58,15 +58,15 @@ class Counting:
         contacts = np.sum(self.entered[:whole], axis=0) if whole else np.zeros((SEGMENTS, ARMS))
         return contacts.astype(float), self.arrived[:whole].sum(axis=(0, 1)).astype(float)
 
-    def effective(self) -> Floats:
-        """Contacts by the part of their conversions that should be in."""
-        if not self.entered:
-            return np.zeros((SEGMENTS, ARMS))
+    def faded(self) -> ArmCounts:
+        """Contacts by the part of their conversions that should be in, and conversions, both by their age."""
         pooled = np.where(self.arrived >= 0, self.arrived, 0).sum(axis=(2, 3))
         pooled[self.arrived[:, :, 0, 0] < 0] = -1
         ages = np.arange(len(self.entered), 0, -1, dtype=float)
-        found: Floats = np.einsum("c,csk->sk", part_in(delay_curve(pooled), ages), np.asarray(self.entered, float))
-        return found
+        entered, won = np.asarray(self.entered, float), np.maximum(self.arrived, 0).sum(axis=1)
+        weights = fading(ages)
+        parts = weights * part_in(delay_curve(pooled), ages)
+        return ArmCounts(np.einsum("c,csk->sk", parts, entered), np.einsum("c,csk->sk", weights, won))
 
 
 class Uniform(Counting):
@@ -133,7 +133,7 @@ class Hierarchical(Counting):
     def shares(self, day: int) -> Floats:
         if not self.entered:
             return self.today if self.most else EVEN
-        belief = believe(ArmCounts(self.effective(), self.conversions), spread=self.spread)
+        belief = believe(self.faded(), spread=self.spread)
         self.spread = belief.spread
         wanted = best_shares(belief, self.seed * 1000 + day, cooling=self.cooling)
         if self.most:

@@ -28,6 +28,7 @@ from evals.bench.uplift import RIVALS, missing
 MARGIN, COST_CENTS = 0.40, 10.0
 """Assumed: what is left of a dollar spent, and what a mail costs."""
 MENS = ARMS.index("Mens E-Mail")
+_CAPACITY = 0.3
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
 Learner = Callable[[Trial, Hillstrom, NDArray[np.intp], int], Callable[[Hillstrom, NDArray[np.intp]], Places]]
@@ -58,6 +59,10 @@ def learners() -> dict[str, Learner]:
         "Womens to everyone": _fixed(ARMS.index("Womens E-Mail")),
         "match mail to past category": lambda *_: lambda data, rows: data.match[rows],
         "RFM top 40 %, Mens": lambda *_: lambda data, rows: np.where(top(data.rfm[rows], 0.4), MENS, 0),
+        "30 % by chance, Mens": lambda *_: lambda data, rows: _mens_to(_chance(rows)),
+        "30 % by past spend, Mens": lambda *_: lambda data, rows: _mens_to(data.features[rows, 1]),
+        "30 % by RFM, Mens": lambda *_: lambda data, rows: _mens_to(data.rfm[rows]),
+        "30 % by what ridge says it adds, Mens": _added,
         "noria: ladder on visits": _ladder,
         "noria: ridge on visits, no gate": _ridge,
     }
@@ -65,6 +70,25 @@ def learners() -> dict[str, Learner]:
 
 def _fixed(arm: int) -> Learner:
     return lambda *_: lambda _data, rows: np.full(len(rows), arm, np.intp)
+
+
+def _mens_to(scores: Floats) -> Places:
+    """Mens to the highest 30 %, where no more may be written to."""
+    return np.where(top(scores, _CAPACITY), MENS, 0).astype(np.intp)
+
+
+def _chance(rows: Places) -> Floats:
+    return np.random.default_rng(len(rows)).random(len(rows))
+
+
+def _added(trial: Trial, _data: Hillstrom, _rows: NDArray[np.intp], _seed: int) -> Callable[..., Places]:
+    model = Ridge.fit(trial.features, trial.arms, trial.outcomes, trial.arm_count)
+
+    def choose(data: Hillstrom, rows: Places) -> Places:
+        said = model.predict(data.features[rows])
+        return _mens_to(said[:, MENS] - said[:, 0])
+
+    return choose
 
 
 def _ladder(trial: Trial, data: Hillstrom, _rows: NDArray[np.intp], seed: int) -> Callable[..., Places]:
