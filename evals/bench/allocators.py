@@ -58,13 +58,13 @@ class Counting:
         contacts = np.sum(self.entered[:whole], axis=0) if whole else np.zeros((SEGMENTS, ARMS))
         return contacts.astype(float), self.arrived[:whole].sum(axis=(0, 1)).astype(float)
 
-    def faded(self) -> ArmCounts:
-        """Contacts by the part of their conversions that should be in, and conversions, both by their age."""
+    def so_far(self, *, fades: bool) -> ArmCounts:
+        """Contacts by the part of their conversions that should be in, and conversions; both by their age, or not."""
         pooled = np.where(self.arrived >= 0, self.arrived, 0).sum(axis=(2, 3))
         pooled[self.arrived[:, :, 0, 0] < 0] = -1
         ages = np.arange(len(self.entered), 0, -1, dtype=float)
         entered, won = np.asarray(self.entered, float), np.maximum(self.arrived, 0).sum(axis=1)
-        weights = fading(ages)
+        weights = fading(ages) if fades else np.ones_like(ages)
         parts = weights * part_in(delay_curve(pooled), ages)
         return ArmCounts(np.einsum("c,csk->sk", parts, entered), np.einsum("c,csk->sk", weights, won))
 
@@ -123,9 +123,9 @@ class Hierarchical(Counting):
     With ``most``, from a plan that gives the first sequence 80 %, and by so much of the contacts a day.
     """
 
-    def __init__(self, seed: int, *, cooling: float = COOLING, most: float = 0.0) -> None:
+    def __init__(self, seed: int, *, cooling: float = COOLING, most: float = 0.0, fades: bool = True) -> None:
         super().__init__(seed)
-        self.cooling, self.most = cooling, most
+        self.cooling, self.most, self.fades = cooling, most, fades
         self.spread: Spread | None = None
         self.today = np.full((SEGMENTS, ARMS), 0.2 / (ARMS - 1))
         self.today[:, 0] = 0.8
@@ -133,7 +133,7 @@ class Hierarchical(Counting):
     def shares(self, day: int) -> Floats:
         if not self.entered:
             return self.today if self.most else EVEN
-        belief = believe(self.faded(), spread=self.spread)
+        belief = believe(self.so_far(fades=self.fades), spread=self.spread)
         self.spread = belief.spread
         wanted = best_shares(belief, self.seed * 1000 + day, cooling=self.cooling)
         if self.most:
@@ -167,6 +167,7 @@ def _all_on(scores: Floats) -> Floats:
 ALLOCATORS: dict[str, Callable[[int], Allocator]] = {
     "noria: hierarchical, cooled 0.5": Hierarchical,
     "noria, from a plan with 80 % on one, 10 points a day": lambda seed: Hierarchical(seed, most=0.1),
+    "hierarchical, cooled 0.5, nothing fades": lambda seed: Hierarchical(seed, fades=False),
     "hierarchical, cooled 0.35": lambda seed: Hierarchical(seed, cooling=0.35),
     "hierarchical, not cooled": lambda seed: Hierarchical(seed, cooling=1.0),
     "equal shares for ever": Uniform,
