@@ -152,7 +152,7 @@ def _moved(desk: Desk, campaign: Campaign, play: Play, outcomes: Outcomes, draft
         "suggested" if level == "suggest" else "applied" if level == "auto" and not held else "waiting"
     )
     best_key = max(wanted, key=lambda key: wanted[key])
-    reason = f"{best_key} is the best in {wanted[best_key]:.0%} of draws from what is believed."
+    reason = f"From what is believed {best_key} should be drawn by {wanted[best_key]:.0%}."
     applied = {"applied_at": draft.decided_at, "actor": ACTOR} if state == "applied" else {}
     return draft.model_copy(
         update={"state": state, "shares": shares, "evidence": evidence, "reason": reason, **applied}

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from agents.learning.allocation import ArmCounts, fading
+from agents.learning.allocation import ArmCounts
 from agents.learning.delay import delay_curve, part_in
 from agents.learning.readout import HOLDOUT
 from agents.outcomes import Outcomes
@@ -27,26 +27,22 @@ class _Tally:
 
 
 def so_far(outcomes: Outcomes, window_days: int, now: datetime) -> dict[str, tuple[float, float]]:
-    """By arm, contacts counted by the part of their conversions that should be in, and conversions that are.
-
-    Both count by how long ago the contact entered (``fading``).
-    """
+    """By arm, contacts counted by the part of their conversions that should be in, and conversions that are."""
     ages = np.asarray([(now - one.since).total_seconds() / _DAY_SECONDS for one in outcomes.members])
     cohort = np.minimum(ages.astype(np.int64), window_days)
     observed = np.zeros((window_days + 1, window_days), np.int64)
     for age in range(window_days):
         observed[age, age:] = -1
-    weights = fading(ages).tolist()
     tallies = {one.name: _Tally() for one in outcomes.arms}
     for place, one in enumerate(outcomes.members):
         if (reached := outcomes.reached_at.get(one.contact_id)) is not None:
-            tallies[one.arm].conversions += weights[place]
+            tallies[one.arm].conversions += 1
             day = (reached - one.since) // timedelta(days=1)
             if day < cohort[place]:
                 observed[cohort[place], day] += 1
     parts = part_in(delay_curve(observed), ages) if len(ages) else ages
-    for one, part, weight in zip(outcomes.members, parts.tolist(), weights, strict=True):
-        tallies[one.arm].contacts += part * weight
+    for one, part in zip(outcomes.members, parts.tolist(), strict=True):
+        tallies[one.arm].contacts += part
     return {name: (one.contacts, one.conversions) for name, one in tallies.items()}
 
 

@@ -16,8 +16,6 @@ COOLING = 0.5
 """By what the spread of the belief is multiplied before it is drawn from; 0.35 to 0.5 did best in simulation."""
 EXPLORED = 0.04
 """Share that is drawn evenly whatever is believed, so that what was learnt can be checked later."""
-HALF_LIFE_DAYS = 28.0
-"""An entry of so many days ago counts half as much as one of today: what works changes."""
 DRAWS = 400
 _ARM_SD = 0.20
 """Spread between sequences on log-odds before anything is known; between headlines it was 0.205 (Upworthy)."""
@@ -61,12 +59,6 @@ class Belief:
         noise = np.random.default_rng(seed).standard_normal((draws, self.factor.shape[1]))
         odds = self.mean.ravel() + cooling * noise @ self.factor.T
         return (1 / (1 + np.exp(-odds))).reshape(draws, *self.mean.shape)
-
-
-def fading(age_days: Floats) -> Floats:
-    """How much an entry counts by its age in days."""
-    weights: Floats = 0.5 ** (age_days / HALF_LIFE_DAYS)
-    return weights
 
 
 def believe(counts: ArmCounts, prior: Prior | None = None, spread: Spread | None = None) -> Belief:

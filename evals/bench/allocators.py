@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.learning.allocation import COOLING, ArmCounts, Spread, believe, best_shares, fading, move
+from agents.learning.allocation import COOLING, ArmCounts, Spread, believe, best_shares, move
 from agents.learning.delay import delay_curve, part_in
 from evals.bench.trickle import ARMS, SEGMENTS, WINDOW_DAYS
 
@@ -16,6 +16,7 @@ Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
 EVEN = np.full((SEGMENTS, ARMS), 1 / ARMS)
 _TRIED = 0.1
+_HALF_LIFE_DAYS = 28.0
 
 
 class Allocator(Protocol):
@@ -64,7 +65,7 @@ class Counting:
         pooled[self.arrived[:, :, 0, 0] < 0] = -1
         ages = np.arange(len(self.entered), 0, -1, dtype=float)
         entered, won = np.asarray(self.entered, float), np.maximum(self.arrived, 0).sum(axis=1)
-        weights = fading(ages) if fades else np.ones_like(ages)
+        weights = 0.5 ** (ages / _HALF_LIFE_DAYS) if fades else np.ones_like(ages)
         parts = weights * part_in(delay_curve(pooled), ages)
         return ArmCounts(np.einsum("c,csk->sk", parts, entered), np.einsum("c,csk->sk", weights, won))
 
@@ -123,7 +124,7 @@ class Hierarchical(Counting):
     With ``most``, from a plan that gives the first sequence 80 %, and by so much of the contacts a day.
     """
 
-    def __init__(self, seed: int, *, cooling: float = COOLING, most: float = 0.0, fades: bool = True) -> None:
+    def __init__(self, seed: int, *, cooling: float = COOLING, most: float = 0.0, fades: bool = False) -> None:
         super().__init__(seed)
         self.cooling, self.most, self.fades = cooling, most, fades
         self.spread: Spread | None = None
@@ -167,7 +168,7 @@ def _all_on(scores: Floats) -> Floats:
 ALLOCATORS: dict[str, Callable[[int], Allocator]] = {
     "noria: hierarchical, cooled 0.5": Hierarchical,
     "noria, from a plan with 80 % on one, 10 points a day": lambda seed: Hierarchical(seed, most=0.1),
-    "hierarchical, cooled 0.5, nothing fades": lambda seed: Hierarchical(seed, fades=False),
+    "hierarchical, cooled 0.5, half is forgotten in 28 days": lambda seed: Hierarchical(seed, fades=True),
     "hierarchical, cooled 0.35": lambda seed: Hierarchical(seed, cooling=0.35),
     "hierarchical, not cooled": lambda seed: Hierarchical(seed, cooling=1.0),
     "equal shares for ever": Uniform,

@@ -41,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
             before=campaigns.shares(connection, campaign_id, 1),
             shares=WAITING,
             evidence={},
-            reason="two is the best in 83% of draws from what is believed.",
+            reason="From what is believed two should be drawn by 83%.",
             decided_at=at,
         )
         assert allocations.keep(connection, found, at=at)
