@@ -53,8 +53,8 @@ def allocate(desk: Desk, guard: Guard = aloud) -> list[str]:
 
 
 def _is_due(connection: Connection, campaign: Campaign, now: datetime) -> bool:
-    past = allocations.of_campaign(connection, campaign.campaign_id)
-    return now >= (past[-1].decided_at if past else campaign.starts_at) + EVERY
+    last = allocations.last_decided_at(connection, campaign.campaign_id)
+    return now >= (last or campaign.starts_at) + EVERY
 
 
 def _decide(desk: Desk, campaign: Campaign, now: datetime) -> Allocation | None:

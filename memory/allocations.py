@@ -140,6 +140,12 @@ def of_campaign(connection: Connection, campaign_id: str) -> list[Allocation]:
     return [_allocation(row) for row in connection.execute(query)]
 
 
+def last_decided_at(connection: Connection, campaign_id: str) -> datetime | None:
+    """When the newest decision about a campaign was made; None where there is none."""
+    query = select(allocations.c.decided_at).where(allocations.c.campaign_id == campaign_id)
+    return connection.execute(query.order_by(allocations.c.decided_at.desc()).limit(1)).scalar_one_or_none()
+
+
 @dataclass(frozen=True)
 class Periods:
     """By which shares contacts were drawn since a campaign began; the newest last."""

@@ -37,7 +37,7 @@ class ArmCounts:
     """What became of the contacts of each segment (row) and sequence (column), and of those who got nothing.
 
     ``contacts`` need not be whole: a contact who entered a moment ago counts for the part of conversions that would be
-    in by now (``DelayCurve``). Without ``nobody``, (contacts, conversions) by segment, silence cannot be weighed.
+    in by now (``delay_curve``). Without ``nobody``, (contacts, conversions) by segment, silence cannot be weighed.
     """
 
     contacts: Floats

@@ -17,9 +17,12 @@ from memory import allocations, campaigns
 from memory.allocations import Allocation, allocation_id_of
 from memory.errors import InvalidInputError, NotAllowedError, NotFoundError
 from memory.schema import campaigns as campaign_rows
+from memory.schema import enrolments
+from memory.snapshot import refresh
 from tests.agents.test_allocate import play
 from tests.agents.trial import launch
 from tests.console.conftest import Run, run_in
+from tests.tools.scene import address
 
 WAITING = {"one": 0.4, "two": 0.6}
 
@@ -101,3 +104,17 @@ def test_one_word_at_a_time_and_only_of_those_who_may_approve(folder: Path, run:
         settings.write('\n[roles]\n"cli:somebody-else" = "admin"\n')
     with pytest.raises(NotAllowedError, match="approver"):
         run("campaigns", "shares", campaign_id(folder), "--accept")
+
+
+def test_whoever_drew_nobody_is_told_apart_from_the_holdout(folder: Path, run: Run) -> None:
+    opened = Workspace(folder, {})
+    with opened.store.write() as connection:
+        drew = {"sequence_key": allocations.NOBODY, "probability": 0.1, "state": "exited", "exit_reason": "nobody"}
+        connection.execute(update(enrolments).where(enrolments.c.contact_id == 1).values(**drew))
+    refresh(opened.store, opened.lake)
+    opened.close()
+    [left_alone] = run("explain", address(1))["campaigns"]
+    [held_out] = run("explain", address(3))["campaigns"]
+    assert left_alone["standing"] == "left alone"
+    assert left_alone["reason"].startswith("Drew nobody on")
+    assert held_out["standing"] == "held out"
