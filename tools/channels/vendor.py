@@ -44,8 +44,12 @@ class Vendor:
     title: str
     carries: ChannelName
     options: type[Options]
+    scope: str
+    """The least that its key must be allowed."""
     per_request: int
     """Most messages in one request."""
+    longest: int | None = None
+    """Longest text it takes, in characters; None for any."""
     idempotency: str
     """How long a repeated request is carried out once; empty where it is carried out again."""
     test_mode: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from pydantic import SecretStr
 
@@ -17,6 +17,9 @@ from tools.channels.sendgrid.options import VENDOR as SENDGRID
 from tools.channels.ses.options import VENDOR as SES
 from tools.channels.twilio.options import VENDOR as TWILIO
 from tools.channels.vendor import Options, Vendor, checked_key
+
+if TYPE_CHECKING:
+    from tools.channels.webhook import Webhook
 
 VENDORS: Final[Mapping[str, Vendor]] = {
     one.name: one for one in (SENDGRID, RESEND, POSTMARK, MAILGUN, BREVO, SES, TWILIO)
@@ -32,3 +35,9 @@ def open_channel(name: str, options: Options, *, key: SecretStr | None, public_u
     """The way out through a provider. Raises ConfigurationError where it may not be used."""
     checked = checked_key(VENDORS[name], key, public_url)
     return import_channel(name)(options, checked, public_url)
+
+
+def open_webhook(name: str, secret: SecretStr) -> Webhook:
+    """How the reports of a provider are taken. Raises ConfigurationError for a secret that cannot be one."""
+    made = cast("Callable[..., Webhook]", import_module(f".{name}.webhook", __package__).WEBHOOK)
+    return made(secret.get_secret_value())

@@ -35,6 +35,8 @@ class Provider(Endpoint):
 
     def __init__(self) -> None:
         super().__init__()
+        self.status = 0
+        """The status that it gives instead of its own."""
         self._answers: dict[str, tuple[int, Any]] = {}
 
     def channel(self, *, key: str = KEY, url: str = "", public_url: str = PUBLIC, **options: Any) -> Channel:
@@ -60,7 +62,7 @@ class Provider(Endpoint):
             status, answer = self._once(headers, body)
         if fault == "page":
             return 200, "<html>Welcome</html>"
-        return fault or status, answer if self.answer is None else self.answer
+        return fault or self.status or status, answer if self.answer is None else self.answer
 
     def _once(self, headers: dict[str, str], body: bytes) -> tuple[int, Any]:
         known = headers.get("idempotency-key", "")

@@ -50,6 +50,9 @@ class BrevoChannel(ProviderChannel):
             document["tags"] = [message.campaign]
         return Post(self._url, json.dumps(document).encode(), self._headers)
 
+    def empty(self) -> Post:
+        return Post(self._url, b"{}", self._headers)
+
     def read(self, response: httpx.Response, group: Sequence[Outgoing]) -> list[Outcome]:
         key, said = group[0].message_key, document_of(response)
         if response.is_success:

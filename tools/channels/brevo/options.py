@@ -22,9 +22,10 @@ VENDOR: Final = Vendor(
     title="Brevo",
     carries="email",
     options=BrevoOptions,
+    scope="an API key of the account",
     per_request=1,
     idempotency="",
     test_mode="sandbox header",
     reports=(ACCEPTED, DELIVERED, DEFERRED, BOUNCE, COMPLAINT, CLICK, UNSUBSCRIBE),
-    proof="bearer token",
+    proof="token",
 )

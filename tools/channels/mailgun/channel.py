@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import httpx
@@ -33,7 +33,13 @@ class MailgunChannel(ProviderChannel):
             fields["o:tag"] = message.campaign[:128]
         if self._test:
             fields["o:testmode"] = "yes"
-        files = {"message": ("message.mime", message.content, "message/rfc822")}
+        return self._signed(fields, message.content)
+
+    def empty(self) -> Post:
+        return self._signed({}, b"")
+
+    def _signed(self, fields: Mapping[str, str], mail: bytes) -> Post:
+        files = {"message": ("message.mime", mail, "message/rfc822")}
         request = httpx.Request("POST", self._url, data=fields, files=files)
         request = next(self._auth.auth_flow(request))
         headers = {name: request.headers[name] for name in ("Authorization", "Content-Type")}

@@ -27,9 +27,10 @@ VENDOR: Final = Vendor(
     title="Mailgun",
     carries="email",
     options=MailgunOptions,
+    scope="a sending key of the domain",
     per_request=1,
     idempotency="",
     test_mode="test mode",
     reports=(ACCEPTED, DELIVERED, DEFERRED, BOUNCE, COMPLAINT, CLICK, UNSUBSCRIBE),
-    proof="HMAC signature over time and token",
+    proof="signature (HMAC)",
 )

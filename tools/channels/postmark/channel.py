@@ -42,6 +42,9 @@ class PostmarkChannel(ProviderChannel):
     def request(self, group: Sequence[Outgoing]) -> Post:
         return Post(self._url, json.dumps([self._document(one) for one in group]).encode(), self._headers)
 
+    def empty(self) -> Post:
+        return Post(self._url, b"[]", self._headers)
+
     def _document(self, message: Outgoing) -> dict[str, Any]:
         document = {
             "From": formataddr((part(message, "from_name"), message.sender)),

@@ -28,6 +28,7 @@ VENDOR: Final = Vendor(
     title="Postmark",
     carries="email",
     options=PostmarkOptions,
+    scope="the API token of one server",
     per_request=200,
     idempotency="",
     test_mode="test token",

@@ -39,6 +39,9 @@ class ResendChannel(ProviderChannel):
         headers = {**self._headers, "Idempotency-Key": digest([one.message_key for one in group])}
         return Post(self._url, json.dumps([_document(one) for one in group]).encode(), headers)
 
+    def empty(self) -> Post:
+        return Post(self._url, b"[]", self._headers)
+
     def read(self, response: httpx.Response, group: Sequence[Outgoing]) -> list[Outcome]:
         said = document_of(response)
         if response.is_client_error:

@@ -24,9 +24,10 @@ VENDOR: Final = Vendor(
     title="Resend",
     carries="email",
     options=ResendOptions,
+    scope="the permission Sending access",
     per_request=100,
-    idempotency="24 hours, for the same request",
+    idempotency="24 hours",
     test_mode="",
     reports=(ACCEPTED, DELIVERED, DEFERRED, BOUNCE, COMPLAINT, CLICK),
-    proof="HMAC signature over id, time and body (Standard Webhooks)",
+    proof="signature (HMAC)",
 )

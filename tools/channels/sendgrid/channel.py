@@ -31,6 +31,9 @@ class SendGridChannel(ProviderChannel):
     def request(self, group: Sequence[Outgoing]) -> Post:
         return Post(self._url, json.dumps(self._document(group[0])).encode(), self._headers)
 
+    def empty(self) -> Post:
+        return Post(self._url, b"{}", self._headers)
+
     def _document(self, message: Outgoing) -> dict[str, Any]:
         envelope = {
             "to": [{"email": message.address}],

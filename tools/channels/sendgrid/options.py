@@ -23,9 +23,10 @@ VENDOR: Final = Vendor(
     title="SendGrid",
     carries="email",
     options=SendGridOptions,
+    scope="the permission Mail Send",
     per_request=1,
     idempotency="",
     test_mode="sandbox mode",
     reports=(ACCEPTED, DELIVERED, DEFERRED, BOUNCE, COMPLAINT, CLICK, UNSUBSCRIBE, SENT),
-    proof="ECDSA signature over time and body",
+    proof="signature (ECDSA)",
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -41,6 +41,12 @@ class SesChannel(ProviderChannel):
         }
         if self._options.configuration_set:
             document["ConfigurationSetName"] = self._options.configuration_set
+        return self._signed(document)
+
+    def empty(self) -> Post:
+        return self._signed({})
+
+    def _signed(self, document: Mapping[str, Any]) -> Post:
         body = json.dumps(document).encode()
         headers = sign(
             self._url,

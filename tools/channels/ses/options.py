@@ -27,9 +27,10 @@ VENDOR: Final = Vendor(
     title="Amazon SES",
     carries="email",
     options=SesOptions,
+    scope="the action ses:SendEmail",
     per_request=1,
     idempotency="",
     test_mode="",
     reports=(ACCEPTED, DELIVERED, DEFERRED, BOUNCE, COMPLAINT, CLICK, UNSUBSCRIBE),
-    proof="signature of Amazon SNS, by the certificate that it names",
+    proof="signature (SNS)",
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import urlencode
 
@@ -16,8 +16,6 @@ from tools.channels.twilio.options import VENDOR, TwilioOptions
 from tools.channels.vendor import part
 
 HOST: Final = "https://api.twilio.com"
-LONGEST: Final = 1600
-"""Characters of one text."""
 # No number, no mobile number, or one that said STOP (https://www.twilio.com/docs/api/errors).
 _DEAD: Final = frozenset({21211, 21217, 21610, 21614})
 # The text or this recipient only; all other codes speak of the account or the sender.
@@ -28,7 +26,7 @@ class TwilioChannel(ProviderChannel):
     """One request for each text; Twilio calls back with what becomes of it."""
 
     def __init__(self, options: TwilioOptions, key: str, public_url: str = "", *, url: str = "") -> None:
-        super().__init__(VENDOR, options, max_length=LONGEST)
+        super().__init__(VENDOR, options)
         self._url = f"{url or HOST}/2010-04-01/Accounts/{options.account}/Messages.json"
         self._auth = httpx.BasicAuth(options.api_key, key)
         self._sender = {"MessagingServiceSid" if options.sender.startswith("MG") else "From": options.sender}
@@ -39,6 +37,12 @@ class TwilioChannel(ProviderChannel):
         fields = {"To": message.address, "Body": part(message, "text"), **self._sender}
         if self._reports:
             fields["StatusCallback"] = f"{self._reports}?{urlencode({'key': message.message_key})}"
+        return self._signed(fields)
+
+    def empty(self) -> Post:
+        return self._signed(self._sender)
+
+    def _signed(self, fields: Mapping[str, str]) -> Post:
         request = httpx.Request("POST", self._url, data=fields)
         request = next(self._auth.auth_flow(request))
         headers = {name: request.headers[name] for name in ("Authorization", "Content-Type")}

@@ -28,9 +28,11 @@ VENDOR: Final = Vendor(
     title="Twilio",
     carries="sms",
     options=TwilioOptions,
+    scope="a restricted API key that may create messages",
     per_request=1,
+    longest=1600,
     idempotency="",
     test_mode="",
     reports=(ACCEPTED, DELIVERED, BOUNCE, UNSUBSCRIBE, REPLY),
-    proof="HMAC signature over address and fields",
+    proof="signature (HMAC)",
 )
