@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select
+from sqlalchemy import Connection, Row, delete, func, select
 
 from memory.play import RecordKind
 from memory.schema import arrivals, campaigns
@@ -34,23 +34,23 @@ def announce(connection: Connection, rows: Sequence[Arrival]) -> int:
     return upsert(connection, arrivals, values, keys=["campaign_id", "event_id"])
 
 
-def doors(connection: Connection) -> list[str]:
-    """Live campaigns at whose doors somebody waits."""
+def doors(connection: Connection) -> dict[str, int]:
+    """Live campaigns at whose doors somebody waits, each with the arrival that came last."""
     query = (
-        select(arrivals.c.campaign_id)
+        select(arrivals.c.campaign_id, func.max(arrivals.c.arrival_id))
         .join(campaigns, campaigns.c.campaign_id == arrivals.c.campaign_id)
         .where(campaigns.c.status == "live")
-        .distinct()
+        .group_by(arrivals.c.campaign_id)
         .order_by(arrivals.c.campaign_id)
     )
-    return list(connection.execute(query).scalars())
+    return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def waiting(connection: Connection, campaign_id: str, *, after: int, limit: int) -> list[Arrival]:
-    """Who waits at one door and came after an arrival (0 for all), oldest first."""
+def waiting(connection: Connection, campaign_id: str, *, after: int, until: int, limit: int) -> list[Arrival]:
+    """Who waits at one door and came after one arrival (0 for none) and no later than another, oldest first."""
     query = (
         select(arrivals)
-        .where(arrivals.c.campaign_id == campaign_id, arrivals.c.arrival_id > after)
+        .where(arrivals.c.campaign_id == campaign_id, arrivals.c.arrival_id > after, arrivals.c.arrival_id <= until)
         .order_by(arrivals.c.arrival_id)
         .limit(limit)
     )

@@ -57,18 +57,21 @@ def _answer_arrivals(place: Workplace, guard: Guard) -> int:
     with place.store.read() as connection:
         doors = arrivals.doors(connection)
     entered = 0
-    for campaign_id in doors:
+    for campaign_id, last in doors.items():
         with guard(f"door of {campaign_id}"):
-            entered += _answer(place, campaign_id)
+            entered += _answer(place, campaign_id, last)
     return entered
 
 
-def _answer(place: Workplace, campaign_id: str) -> int:
-    """Answer everybody at one door, those who came first before the others."""
+def _answer(place: Workplace, campaign_id: str, last: int) -> int:
+    """Answer everybody at one door who came no later than ``last``, those who came first before the others.
+
+    Whoever comes meanwhile waits for the next round: at a door that never falls quiet nobody would be written to.
+    """
     entered, after = 0, 0
     while True:
         with place.store.read() as connection:
-            waiting = arrivals.waiting(connection, campaign_id, after=after, limit=_CHUNK)
+            waiting = arrivals.waiting(connection, campaign_id, after=after, until=last, limit=_CHUNK)
         if not waiting:
             return entered
         after = waiting[-1].arrival_id

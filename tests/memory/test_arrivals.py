@@ -27,7 +27,7 @@ def arrive(store: Store, campaign_id: str, *contacts: int) -> list[Arrival]:
     with store.write() as connection:
         rows = [Arrival(campaign_id=campaign_id, contact_id=one, event_id=f"e{one}", at=NOW) for one in contacts]
         arrivals.announce(connection, rows)
-        return arrivals.waiting(connection, campaign_id, after=0, limit=10)
+        return arrivals.waiting(connection, campaign_id, after=0, until=99, limit=10)
 
 
 def take(store: Store, waiting: list[Arrival]) -> set[int]:

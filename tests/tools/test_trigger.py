@@ -399,3 +399,23 @@ def test_a_door_that_cannot_be_answered_keeps_nobody_from_another(place: Workpla
     tick(place, failures)
     assert [failure.part for failure in failures.found][:1] == [f"door of {broken}"]
     assert [one.contact_id for one in inside(place, max(running))] == [1]
+
+
+def test_a_door_that_never_falls_quiet_keeps_nobody_waiting_for_their_message(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_contacts(place.store, range(1, 8))
+    campaign_id = run(place, cart_play())
+    coming = iter(range(2, 8))
+    admit = trigger._admit
+
+    def admit_while_others_come(*given: Any, **named: Any) -> int:
+        left_cart(place, next(coming))
+        return admit(*given, **named)
+
+    monkeypatch.setattr(trigger, "_admit", admit_while_others_come)
+    left_cart(place, 1)
+    tick(place)
+    assert {one.contact_id for one in inside(place, campaign_id)} == {1}
+    tick(place)
+    assert {one.contact_id for one in inside(place, campaign_id)} == {1, 2}
