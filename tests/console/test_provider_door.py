@@ -105,11 +105,11 @@ def test_what_could_not_be_kept_is_not_answered_well_and_counts_once_when_it_com
         assert connection.execute(select(suppressions.c.reason)).scalars().all() == ["complained"]
 
 
-def test_a_stop_by_text_suppresses_the_number_behind_a_proxy_too(store: Store) -> None:
+def test_a_stop_by_text_suppresses_the_number_behind_a_proxy_too(any_store: Store) -> None:
     caller = CALLERS["twilio"]()
-    client = door(store, caller)
+    client = door(any_store, caller)
     assert post(client, said(caller, "unsubscribe")).status_code == 200
-    with store.read() as connection:
+    with any_store.read() as connection:
         assert connection.execute(select(suppressions.c.channel, suppressions.c.reason)).all() == [
             ("sms", "unsubscribed")
         ]

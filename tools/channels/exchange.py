@@ -137,9 +137,10 @@ class PostingChannel(ABC):
                 try:
                     said = await self._ask(client, group, until)
                 except httpx.ConnectError as error:
-                    # One refusal speaks for all: each message's own attempts would take hours.
-                    away = f"{self.title} could not be reached: {type(error).__name__}"
-                    said = [Transient(one.message_key, away, away=True) for one in group]
+                    reason = f"{self.title} could not be reached: {type(error).__name__}"
+                    said = [Transient(one.message_key, reason, away=True) for one in group]
+                # One refusal speaks for all: each message's own attempts would take hours.
+                away = next((one.reason for one in said if isinstance(one, Transient) and one.away), away)
                 outcomes.update({outcome.message_key: outcome for outcome in said})
 
         await asyncio.gather(*(work() for _ in range(min(self._connections, len(waiting)))))
@@ -183,7 +184,11 @@ class PostingChannel(ABC):
         """What became of each message; None when it is to be asked one by one."""
         if response.status_code in _OUR_TROUBLE or response.is_redirect:
             reason = f"{self.title} does not take our messages: {response.status_code}"
-            return [(Unknown if lost else Transient)(one.message_key, reason) for one in group]
+            if lost:
+                return [Unknown(one.message_key, reason) for one in group]
+            # A key that is refused is refused for all: to try it on each message would only lock the account.
+            nobody = response.status_code == httpx.codes.UNAUTHORIZED
+            return [Transient(one.message_key, reason, away=nobody) for one in group]
         if len(group) > 1 and response.is_client_error and self.splits(response):
             return None
         return self.read(response, group)

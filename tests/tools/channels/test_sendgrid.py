@@ -63,12 +63,14 @@ def test_only_a_refusal_of_the_recipient_speaks_of_the_address(field: str, expec
         channel.close()
 
 
-def test_a_key_that_sendgrid_does_not_know_is_no_fault_of_the_message() -> None:
+def test_a_key_that_sendgrid_does_not_know_is_no_fault_of_the_messages_and_is_not_tried_on_each() -> None:
     with providers.SendGrid() as server:
-        channel = server.channel(key="another")
-        (outcome,) = channel.send_many([letter()], seconds=10)
+        channel = server.channel(key="another", connections=1)
+        outcomes = channel.send_many([letter("a"), letter("b"), letter("c")], seconds=10)
         channel.close()
-    assert outcome == Transient("key1", "SendGrid does not take our messages: 401")
+    reason = "SendGrid does not take our messages: 401"
+    assert outcomes == [Transient(key, reason, away=True) for key in "abc"]
+    assert len(server.requests) == 1
 
 
 def read(**words: Any) -> list[tuple[str, Any]]:
