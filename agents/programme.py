@@ -35,7 +35,9 @@ def programme_readout(desk: Desk, at: datetime) -> ReadOut:
         known = readouts.find(connection, readout_id)
     if known is not None:
         return ReadOut.model_validate(known.body)
-    found = _measure(desk, start, min(end, desk.clock.now()), look=1 if over else None, seed=int(readout_id[1:8], 16))
+    found = measure_marketing(
+        desk, start, min(end, desk.clock.now()), look=1 if over else None, seed=int(readout_id[1:8], 16)
+    )
     if over:
         with desk.store.write() as connection:
             keep_readout(connection, found, 1, None, readout_id, planned_at=end, at=desk.clock.now())
@@ -66,7 +68,11 @@ def bounds(at: datetime) -> tuple[datetime, datetime]:
     return start, end
 
 
-def _measure(desk: Desk, start: datetime, end: datetime, *, look: int | None, seed: int) -> ReadOut:
+def measure_marketing(desk: Desk, start: datetime, end: datetime, *, look: int | None, seed: int) -> ReadOut:
+    """What all marketing together added from one moment to before another, both in one quarter; nothing is stored.
+
+    Raises MeasurementError where there is nothing to compare.
+    """
     share = desk.settings.programme_share
     if not share:
         raise MeasurementError(

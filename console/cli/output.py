@@ -18,6 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from memory.errors import NoriaError
+from memory.importing.amounts import minor_digits
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
@@ -97,7 +98,8 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
 
 def money(cents: float, currency: str) -> str:
     """An amount of minor units as people write it."""
-    return format_currency(cents / 100, currency or "EUR", locale="en_US")
+    known = currency or "EUR"
+    return format_currency(cents / 10 ** minor_digits(known), known, locale="en_US")
 
 
 def number(value: float) -> str:

@@ -33,21 +33,32 @@ def write_report(
     facts: ReportFacts, path: Path, *, title: str, simulated: bool, chapters: tuple[Chapter, ...] = ()
 ) -> Path:
     """Write the page and return its path; ``simulated`` labels every number of a simulated market."""
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters.update(moment=moment, number=number, money=money, capital=capital)
-    environment.globals.update(tell_sequence=tell_sequence, tell_trigger=tell_trigger, tell_reentry=tell_reentry)
-    page = environment.get_template("report.html").render(
+    templates = environment()
+    templates.globals.update(tell_sequence=tell_sequence, tell_trigger=tell_trigger, tell_reentry=tell_reentry)
+    page = templates.get_template("report.html").render(
         title=title,
         simulated=simulated,
         facts=facts,
         chapters=chapters,
         charts=[_shown(chart) for chart in _charts(facts)],
-        css=Markup((_FOLDER / "static" / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
+        css=stylesheet(),
     )
     path.write_text(page, encoding="utf-8")
     return path
+
+
+def environment() -> Environment:
+    """Templates of pages that stand alone, with the ways in which they write numbers, money and moments."""
+    found = Environment(
+        loader=FileSystemLoader(_FOLDER / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    found.filters.update(moment=moment, number=number, money=money, capital=capital)
+    return found
+
+
+def stylesheet() -> Markup:
+    """The looks of such a page, to stand in it."""
+    return Markup((_FOLDER / "static" / "report.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
 
 
 def _charts(facts: ReportFacts) -> list[Chart]:
