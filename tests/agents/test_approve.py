@@ -106,7 +106,7 @@ def test_a_language_that_nobody_reads_is_no_part_and_the_unknown_belong_to_the_b
     # Nobody's language is known here, so all would get English, which is the brand's.
     with pytest.raises(InvalidInputError, match="Nobody who may be written to reads fr"):
         apply_changes(proposal, {"languages": ["fr"]}, world.desk)
-    with pytest.raises(InvalidInputError, match="none be named in which nothing is written.*en, fr"):
+    with pytest.raises(InvalidInputError, match=r"none be named in which nothing is written.*en, fr"):
         apply_changes(proposal, {"languages": ["en", "de"]}, world.desk)
     play = apply_changes(proposal, {"languages": ["en"]}, world.desk).play
     assert play.size_band == proposal.play.size_band

@@ -138,7 +138,7 @@ def test_a_yes_to_one_sequence_covers_a_version_that_holds_only_this_one(
     proposal_id = win_back(run)
     before = run("proposals", "show", proposal_id)
     [_, part] = [one["key"] for one in before["proposal"]["play"]["sequences"]]
-    with pytest.raises(InvalidInputError, match="no sequence and no language unheard-of.*Languages: en, fr"):
+    with pytest.raises(InvalidInputError, match=r"no sequence and no language unheard-of.*Languages: en, fr"):
         run("proposals", "approve", proposal_id, "--only", "unheard-of")
     done = run("proposals", "approve", proposal_id, "--only", part, "--seen", before["digest"][:12])
     now = run("proposals", "show", proposal_id)
