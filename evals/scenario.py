@@ -72,6 +72,7 @@ class ProductRow(_Part):
 
     name: str = ""
     cost_cents: int | None = None
+    stock_units: int | None = None
 
 
 class LessonRow(_Part):

@@ -36,6 +36,8 @@ class Product:
     price_cents: int | None = None
     url: str = ""
     image_url: str = ""
+    stock_units: int | None = None
+    """How many can be sold; None where the record does not say."""
 
 
 @dataclass(frozen=True, slots=True)

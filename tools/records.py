@@ -90,7 +90,7 @@ class LakeRecords:
 def _catalogue(folder: Path, _state: str) -> dict[str, Product]:
     """The whole catalogue, read again only after somebody wrote to it."""
     engine = Lake(folder).connect()
-    names = ["product_id", "name", "category", "price_cents", "url", "image_url"]
+    names = ["product_id", "name", "category", "price_cents", "url", "image_url", "stock_units"]
     rows = engine.table("products").select(*names).to_pyarrow().to_pylist()
     engine.disconnect()
     return {row["product_id"]: Product(**row) for row in rows}
