@@ -170,6 +170,15 @@ def shows_code(play: Play, step: SendStep) -> bool:
     return any("offer.code" in _names(copy, step.link, layout)[0] for copy in step.copies.values())
 
 
+def promotes_product(play: Play, step: SendStep) -> bool:
+    """Whether a message of this step shows its product, or leads to it, in any language."""
+    return any(
+        name.startswith("product.") or name == "links.product"
+        for language in step.copies
+        for name in _names_of(play, step, language)[0]
+    )
+
+
 def needed_by(play: Play, step: SendStep, language: str) -> frozenset[str]:
     """The values without which a message cannot be written."""
     choices = (*step.labels(language), *step.links[1:])
