@@ -743,6 +743,8 @@ COPIES = [
         "Hurry.",
         "Last chance.",
         "Only a few left.",
+        "Only three left.",
+        "Il n'en reste que deux.",
         "Dernière chance.",
         "Stocks limités.",
         "Ends soon.",
