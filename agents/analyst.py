@@ -92,6 +92,7 @@ def size(task: Task) -> Opportunity:
         lever=playbook.lever,
         starting=Prior(mean=playbook.prior.mean, sd=playbook.prior.sd),
         at=task.desk.clock.now(),
+        resembling=task.recall.resembling,
     )
     prior = recalibrated(prior, task.recall.recalibration)
     share = choose_holdout(audience.reachable, rate, prior, playbook.holdout_share)

@@ -24,6 +24,9 @@ from memory.readouts import StoredReadOut
 
 EXPIRES_DAYS = 365
 _REPLACED = "A later look at the same campaign replaced it."
+_NARROWED = (
+    "Lesson {newer} of campaign {campaign} measured another effect on another segment; this one holds for its own only."
+)
 _CONTRADICTED = "Lesson {newer} of campaign {campaign} measured another effect; the intervals do not overlap."
 
 
@@ -95,6 +98,9 @@ def _teach(
         elif (one.segment, one.lever) == (lesson.segment, lesson.lever) and contradicts(lesson, one):
             why = _CONTRADICTED.format(newer=lesson.lesson_id, campaign=campaign.campaign_id)
             lessons.set_state(connection, one.lesson_id, "contradicted", reason=why, actor=ACTOR, at=now)
+        elif one.lever == lesson.lever and contradicts(lesson, one):
+            why = _NARROWED.format(newer=lesson.lesson_id, campaign=campaign.campaign_id)
+            lessons.narrow(connection, one.lesson_id, reason=why, actor=ACTOR, at=now)
     return lesson, _no_longer_held(connection, lesson.playbook)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -12,13 +14,15 @@ from agents.learning.priors import Prior
 from agents.learning.readout import HOLDOUT, Arm, MeasurementPlan, ReadOut
 from agents.learning.readout import measure as compare
 from agents.look import LookState, planned_looks
-from agents.outcomes import Outcomes, campaign_outcomes, contacts_planned
-from memory import autonomy, campaigns, forecasts, proposals, readouts
+from agents.outcomes import Member, Outcomes, campaign_outcomes, contacts_planned
+from memory import allocations, autonomy, campaigns, forecasts, proposals, readouts
 from memory.alerts import raise_alerts, review_alert
+from memory.allocations import NOBODY, Periods
 from memory.campaigns import Campaign, CampaignVersion
 from memory.readouts import StoredReadOut, readout_id_of
 
 ACTOR = "noria"
+_SOME = 1e-6
 
 
 def measure(state: LookState, desk: Desk) -> LookState:
@@ -53,8 +57,8 @@ def read_campaign(desk: Desk, campaign_id: str, look: int | None = None) -> Read
     with desk.store.read() as connection:
         campaign = campaigns.get(connection, campaign_id)
         version = campaigns.get_version(connection, campaign.campaign_id, campaign.version)
-        shares = campaigns.shares(connection, campaign.campaign_id, campaign.version)
-        prior, base_rate = _expected(connection, campaign)
+        drawn_by = allocations.periods(connection, campaign.campaign_id)
+        prior, base_rate = expected_effect(connection, campaign)
         planned = contacts_planned(connection, campaign.campaign_id)
     now = desk.clock.now()
     as_of = now if look is None else _moment_of(campaign, look, now)
@@ -70,17 +74,34 @@ def read_campaign(desk: Desk, campaign_id: str, look: int | None = None) -> Read
             where=f"campaign {campaign.campaign_id}",
             remedy="Find out who changed it; `noria journal show` tells what was done.",
         )
-    outcomes = _outcomes(desk, campaign, version, tuple(shares), as_of)
-    arm_shares = {HOLDOUT: campaign.holdout_share}
-    arm_shares |= {key: (1 - campaign.holdout_share) * share for key, share in shares.items()}
+    arms = tuple(sorted(one.key for one in version.play.sequences))
+    outcomes = _outcomes(desk, campaign, version, arms, as_of)
     return compare_arms(
         outcomes,
-        arm_shares,
+        expected_shares(outcomes.members, arms, drawn_by, campaign.holdout_share),
         MeasurementPlan(contacts_planned=planned or None, base_rate=base_rate),
         look,
         prior,
         seed=int(readout_id_of(campaign.campaign_id, look or 0)[1:8], 16),
     )
+
+
+def expected_shares(
+    members: Sequence[Member], arms: Sequence[str], drawn_by: Periods, holdout_share: float
+) -> dict[str, float]:
+    """The share of all who count that each arm should have: shares that moved count for those who entered under them.
+
+    Whoever drew nobody is not among them, and of the others each arm has so much more.
+    """
+    entered = Counter(drawn_by.place(one.since) for one in members) or Counter([-1])
+    found = dict.fromkeys(arms, 0.0)
+    for place, count in entered.items():
+        shares = drawn_by.shares[place]
+        part = (1 - holdout_share) * count / entered.total() / (1 - shares.get(NOBODY, 0.0))
+        for arm in arms:
+            found[arm] += part * shares.get(arm, 0.0)
+    # An arm that came in with the newest version may still be waiting for its first contact.
+    return {HOLDOUT: holdout_share, **{arm: max(share, _SOME) for arm, share in found.items()}}
 
 
 def compare_arms(
@@ -190,7 +211,7 @@ def _outcomes(
     )
 
 
-def _expected(connection: Connection, campaign: Campaign) -> tuple[Prior, float | None]:
+def expected_effect(connection: Connection, campaign: Campaign) -> tuple[Prior, float | None]:
     """What was believed before the campaign ran: from its forecast, so from other campaigns only."""
     proposal = proposals.get(connection, campaign.proposal_id).proposal
     stored = forecasts.of_proposal(connection, proposal.proposal_id, proposal.version)

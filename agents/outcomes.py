@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import pyarrow as pa
@@ -13,12 +13,13 @@ from sqlalchemy import Connection, func, select
 from agents.learning.readout import HOLDOUT, Reactions
 from agents.learning.revenue import OrderValues
 from memory import campaigns
+from memory.allocations import NOBODY
 from memory.engine import Engine
 from memory.events import COMPLAINT, ORDER
 from memory.lake import Lake
 from memory.live_orders import LiveOrders, live_orders
 from memory.play import Goal
-from memory.schema import consents, contacts, enrolments, intake, messages, to_micros
+from memory.schema import consents, contacts, enrolments, from_micros, intake, messages, to_micros
 from memory.store import Store
 
 
@@ -59,6 +60,10 @@ class Outcomes:
     """People who turned out to stand in two arms, after a merge; they are in none of the counts."""
     open_windows: int
     """Contacts whose goal window was still open."""
+    members: tuple[Member, ...] = ()
+    """Everybody who counts."""
+    reached_at: Mapping[int, datetime] = field(default_factory=dict)
+    """When each of them who reached the goal did so first."""
 
 
 def campaign_outcomes(
@@ -74,7 +79,9 @@ def campaign_outcomes(
     """Count a campaign's arms as they stood at a moment: intention to treat, the holdout included.
 
     Everybody who had entered by then counts in the arm they were drawn into, mailed or not. Only what a contact did
-    from entering until the goal window closed, or until ``as_of`` if that is earlier, counts for them.
+    from entering until the goal window closed, or until ``as_of`` if that is earlier, counts for them. Those who drew
+    nobody (``memory.allocations``), held out or not, are an arm of their own where ``arms`` names it, else left out:
+    what is left of both sides was drawn alike.
     """
     window = timedelta(days=goal.window_days)
     with store.read() as connection:
@@ -88,11 +95,14 @@ def campaign_outcomes(
             .order_by(enrolments.c.entered_at, enrolments.c.enrolment_id)
         )
         entered = [
-            Member(
-                kept.get(row.contact_id, row.contact_id),
-                HOLDOUT if row.in_holdout else row.sequence_key,
-                row.entered_at + after,
-                min(row.entered_at + window, as_of),
+            (
+                row.contact_id,
+                Member(
+                    kept.get(row.contact_id, row.contact_id),
+                    HOLDOUT if row.in_holdout and row.sequence_key != NOBODY else row.sequence_key,
+                    row.entered_at + after,
+                    min(row.entered_at + window, as_of),
+                ),
             )
             for row in connection.execute(query)
         ]
@@ -102,6 +112,8 @@ def campaign_outcomes(
             .where(messages.c.campaign_id == campaign_id, messages.c.state == "sent", messages.c.sent_at <= as_of)
         ).scalar_one()
     members, mixed = _one_arm_each(entered)
+    if NOBODY not in arms:
+        members = [one for one in members if one.arm != NOBODY]
     return count_outcomes(
         store,
         lake,
@@ -141,6 +153,7 @@ def count_outcomes(
         nobody = tuple(ArmOutcome(arm, 0, 0, 0, 0) for arm in arms)
         return Outcomes(nobody, OrderValues(holdout=(), treated=()), mixed_contacts, open_windows)
     arm_of = {one.contact_id: one.arm for one in members}
+    silent = {one for one, arm in arm_of.items() if arm in {HOLDOUT, NOBODY}}
     with store.read() as connection:
         kept = _kept_ids(connection)
         # Before the lake is read: an order that is drained in between is then seen twice, and counted once.
@@ -153,7 +166,7 @@ def count_outcomes(
         _bring(engine, members, kept, live)
         buyers = _buyers(engine, goal.category if goal is not None else "")
         complained |= _ids(engine, _COMPLAINTS, {"kind": COMPLAINT})
-        values = _values(engine, buyers, arm_of, cost_cents)
+        values = _values(engine, sorted(buyers), silent, cost_cents)
     finally:
         engine.disconnect()
     reached = buyers if doers is None else doers
@@ -163,17 +176,23 @@ def count_outcomes(
         values=values,
         mixed_contacts=mixed_contacts,
         open_windows=open_windows,
+        members=tuple(members),
+        reached_at=reached,
     )
 
 
-def _one_arm_each(entered: Iterable[Member]) -> tuple[list[Member], int]:
-    """The first entry of each person, without those who after a merge stand in two arms; and how many those are."""
-    first: dict[int, Member] = {}
+def _one_arm_each(entered: Iterable[tuple[int, Member]]) -> tuple[list[Member], int]:
+    """The first entry of each person, without those who after a merge stand in two arms; and how many those are.
+
+    Each comes with the contact that entered. One who enters again may draw another sequence: the first entry counts.
+    """
+    first: dict[int, tuple[int, Member]] = {}
     mixed: set[int] = set()
-    for one in entered:
-        if first.setdefault(one.contact_id, one).arm != one.arm:
+    for contact_id, one in entered:
+        before, known = first.setdefault(one.contact_id, (contact_id, one))
+        if known.arm != one.arm and before != contact_id:
             mixed.add(one.contact_id)
-    return [one for one in first.values() if one.contact_id not in mixed], len(mixed)
+    return [one for _, one in first.values() if one.contact_id not in mixed], len(mixed)
 
 
 def _kept_ids(connection: Connection) -> dict[int, int]:
@@ -204,18 +223,20 @@ def _live_complaints(connection: Connection, members: Sequence[Member], kept: Ma
     return {contact_id for contact_id, at in found if _observed(of, contact_id, at)}
 
 
-def _doers(connection: Connection, members: Sequence[Member], kept: Mapping[int, int], goal: Goal) -> set[int]:
-    """Members who did what the campaign wanted, where that is no order."""
+def _doers(
+    connection: Connection, members: Sequence[Member], kept: Mapping[int, int], goal: Goal
+) -> dict[int, datetime]:
+    """Members who did what the campaign wanted, where that is no order, and when first."""
     of = {one.contact_id: one for one in members}
     query = select(intake.c.contact_id, intake.c.at, intake.c.properties).where(
         intake.c.kind == goal.event, intake.c.human, intake.c.at >= min(one.since for one in members)
     )
-    return {
-        contact_id
-        for row in connection.execute(query)
-        if _observed(of, contact_id := kept.get(row.contact_id, row.contact_id), row.at)
-        and all(one.accepts(row.properties) for one in goal.where)
-    }
+    found: dict[int, datetime] = {}
+    for row in connection.execute(query.order_by(intake.c.at.desc())):
+        contact_id = kept.get(row.contact_id, row.contact_id)
+        if _observed(of, contact_id, row.at) and all(one.accepts(row.properties) for one in goal.where):
+            found[contact_id] = row.at
+    return found
 
 
 def _observed(of: Mapping[int, Member], contact_id: int, at: datetime) -> bool:
@@ -253,7 +274,7 @@ _SEEN = (
     """,
     """
     CREATE TEMP TABLE seen_orders AS
-    SELECT found.order_id, members.contact_id, found.total_cents
+    SELECT found.order_id, members.contact_id, found.total_cents, found.at
     FROM (
         SELECT order_id, contact_id, "at", total_cents FROM orders
         UNION ALL
@@ -264,14 +285,15 @@ _SEEN = (
     WHERE found.at >= members.since AND found.at < members.until
     """,
 )
-_BUYERS = "SELECT DISTINCT contact_id FROM seen_orders WHERE total_cents > 0"
+_BUYERS = "SELECT contact_id, min(seen_orders.at) FROM seen_orders WHERE total_cents > 0 GROUP BY contact_id"
 _BUYERS_OF_CATEGORY = """
-    SELECT DISTINCT members.contact_id
+    SELECT members.contact_id, min(all_lines.at)
     FROM all_lines
     LEFT JOIN merges ON merges.merged = all_lines.contact_id
     JOIN members ON members.contact_id = coalesce(merges.kept, all_lines.contact_id)
     WHERE all_lines.at >= members.since AND all_lines.at < members.until
     AND all_lines.category = $category AND all_lines.amount_cents > 0
+    GROUP BY members.contact_id
 """
 _COMPLAINTS = """
     SELECT DISTINCT members.contact_id
@@ -293,25 +315,24 @@ _VALUES = """
 """
 
 
-def _buyers(engine: Engine, category: str) -> set[int]:
-    """Members who reached the goal."""
-    if not category:
-        return _ids(engine, _BUYERS, {})
-    return _ids(engine, _BUYERS_OF_CATEGORY, {"category": category})
+def _buyers(engine: Engine, category: str) -> dict[int, datetime]:
+    """Members who reached the goal, and when first."""
+    rows = engine.con.execute(_BUYERS_OF_CATEGORY, {"category": category}) if category else engine.con.execute(_BUYERS)
+    return {contact_id: from_micros(at) for contact_id, at in rows.fetchall()}
 
 
 def _ids(engine: Engine, query: str, parameters: Mapping[str, str]) -> set[int]:
     return {row[0] for row in engine.con.execute(query, dict(parameters)).fetchall()}
 
 
-def _values(engine: Engine, buyers: set[int], arm_of: Mapping[int, str], cost_cents: int) -> OrderValues:
+def _values(engine: Engine, buyers: Sequence[int], silent: set[int], cost_cents: int) -> OrderValues:
     """What each buyer paid while they were observed; margin only where the cost of everything is known."""
     found = {row[0]: row[1:] for row in engine.con.execute(_VALUES).fetchall()}
     margin = bool(buyers) and all(one in found and found[one][2] == 0 for one in buyers)
     values: dict[bool, list[int]] = {True: [], False: []}
-    for one in sorted(buyers):
+    for one in buyers:
         paid, cost, _ = found.get(one, (0, 0, 1))
-        values[arm_of[one] == HOLDOUT].append(int(paid) - int(cost) if margin else int(paid))
+        values[one in silent].append(int(paid) - int(cost) if margin else int(paid))
     return OrderValues(
         holdout=tuple(values[True]),
         treated=tuple(values[False]),

@@ -23,10 +23,19 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+class Resembling(_Frozen):
+    """A lesson of another playbook, and how near its words are: 1 means the same, 0 unrelated."""
+
+    lesson: Lesson
+    similarity: float = Field(ge=0, le=1)
+
+
 class Recall(_Frozen):
     """What memory holds that bears on a playbook."""
 
     lessons: tuple[Lesson, ...] = ()
+    resembling: tuple[Resembling, ...] = ()
+    """Lessons of other playbooks with the same goal by the same channel, nearest first."""
     similar: tuple[str, ...] = ()
     """Ids of lessons and campaigns that resemble the brief, nearest first."""
     recalibration: Recalibration | None = None

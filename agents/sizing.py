@@ -14,7 +14,8 @@ from agents.learning.forecast import QUANTILES
 from agents.learning.forecast import forecast as learned_forecast
 from agents.learning.intervals import Effect
 from agents.learning.power import detection_limit
-from agents.learning.priors import PastEffect, Prior, fit_prior
+from agents.learning.priors import Neighbour, PastEffect, Prior, fit_prior, transfer
+from agents.provider import Resembling
 from memory.lessons import Lesson
 from memory.play import Offer
 from memory.proposal import Audience, DetectionLimit, Forecast, LessonUse
@@ -29,27 +30,50 @@ _DAYS_A_MONTH = 30.4375
 
 
 def prior_from(
-    lessons: Sequence[Lesson], *, segment: str, lever: str, starting: Prior, at: datetime
+    lessons: Sequence[Lesson],
+    *,
+    segment: str,
+    lever: str,
+    starting: Prior,
+    at: datetime,
+    resembling: Sequence[Resembling] = (),
 ) -> tuple[Prior, tuple[LessonUse, ...]]:
-    """The prior that lessons leave of the playbook's own, and how far each of them moved it."""
+    """The prior that lessons leave of the playbook's own, and how far each of them moved it.
+
+    First those of the playbook itself (one that was narrowed only on its own segment), then those of other playbooks
+    that resemble it, by the weight k / (k + 5).
+    """
     ordered = sorted(lessons, key=lambda lesson: (lesson.observed_to, lesson.lesson_id))
+    ordered = [one for one in ordered if not one.narrowed or one.segment == segment]
     prior, uses = starting, []
     for count, lesson in enumerate(ordered, start=1):
         before = prior
         past = [_past_effect(one, at) for one in ordered[:count]]
         prior = fit_prior(past, segment=segment, lever=lever, starting=starting)
-        distance = lesson.effect - before.mean
-        weight = (prior.mean - before.mean) / distance if abs(distance) > 1e-12 else 0.0
-        uses.append(
-            LessonUse(
-                lesson_id=lesson.lesson_id,
-                sentence=lesson.text.get("en") or next(iter(lesson.text.values()), ""),
-                effect_before=before.mean,
-                effect_after=prior.mean,
-                weight=min(max(weight, 0.0), 1.0),
-            )
-        )
+        uses.append(_use(lesson, before, prior))
+    own = prior
+    for count in range(1, len(resembling) + 1):
+        before = prior
+        prior = transfer(own, [_neighbour(one, at) for one in resembling[:count]])
+        uses.append(_use(resembling[count - 1].lesson, before, prior))
     return prior, tuple(uses)
+
+
+def _use(lesson: Lesson, before: Prior, after: Prior) -> LessonUse:
+    distance = lesson.effect - before.mean
+    weight = (after.mean - before.mean) / distance if abs(distance) > 1e-12 else 0.0
+    return LessonUse(
+        lesson_id=lesson.lesson_id,
+        sentence=lesson.text.get("en") or next(iter(lesson.text.values()), ""),
+        effect_before=before.mean,
+        effect_after=after.mean,
+        weight=min(max(weight, 0.0), 1.0),
+    )
+
+
+def _neighbour(one: Resembling, at: datetime) -> Neighbour:
+    past = _past_effect(one.lesson, at)
+    return Neighbour(effect=past.effect, similarity=one.similarity, months_ago=past.months_ago)
 
 
 def choose_holdout(reachable: int, base_rate: float, prior: Prior, wished_share: float) -> float:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 
 from console.wiring import Workspace
 from memory import campaigns, cap, consents, contacts, enrolments, preferences
+from memory.allocations import NOBODY
 from memory.consents import Consent
 from memory.contacts import Contact
 from memory.features.registry import REGISTRY
@@ -130,6 +131,9 @@ def _standing(
             reason = f"Not in the segment: {play.audience_sentence}"
     elif entered.in_holdout:
         standing, reason = "held out", "Drawn into the holdout, for as long as the campaign runs."
+    elif entered.sequence_key == NOBODY:
+        standing = "left alone"
+        reason = f"Drew nobody on {entered.entered_at:%d %B %Y}, by {entered.probability:.0%}: they get nothing."
     elif entered.state == "exited":
         standing, reason = "left", f"Left on {entered.exited_at:%d %B %Y}: {entered.exit_reason}."
     else:

@@ -10,6 +10,7 @@ from types import FrameType
 import structlog
 from pydantic import BaseModel, ConfigDict
 
+from agents.allocate import allocate
 from agents.autonomy import look_after
 from agents.learning_graph import run_due_looks
 from agents.resume import Threads
@@ -40,6 +41,8 @@ class Cycle(BaseModel):
     """Queued proposals that got their turn."""
     tick: Tick
     readouts: tuple[str, ...]
+    allocations: tuple[str, ...] = ()
+    """Decisions about the shares of running campaigns."""
     paused: tuple[str, ...] = ()
     """Campaigns whose proof of value has lapsed."""
     switch: Switch
@@ -68,6 +71,7 @@ def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> C
     opened: list[str] = []
     done = Tick()
     readouts: list[str] = []
+    allocations: list[str] = []
     paused: list[str] = []
     switch = Switch()
     with guard("decisions"):
@@ -83,6 +87,9 @@ def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> C
         done = tick(workspace.workplace, guard)
     with guard("looks"):
         readouts = run_due_looks(workspace.desk)
+    with guard("shares"):
+        # After the looks: what harms is paused by then.
+        allocations = allocate(workspace.desk, guard)
     if decided or readouts:
         with guard("autonomy"):
             look_after(workspace.desk)
@@ -100,6 +107,7 @@ def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> C
         opened=tuple(opened),
         tick=done,
         readouts=tuple(readouts),
+        allocations=tuple(allocations),
         paused=tuple(paused),
         switch=switch,
     )

@@ -67,6 +67,8 @@ class Threshold:
     purpose: str = ""
     deadline: timedelta = timedelta()
     """How long after the entry that message may still leave."""
+    exit_reason: str = ""
+    """Why they leave as they enter; empty for those who stay."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,11 +133,12 @@ def _enrolment(threshold: Threshold) -> dict[str, Any]:
         "in_holdout": _entering.c.in_holdout,
         "sequence_key": literal(threshold.sequence_key),
         "probability": literal(threshold.probability, Float),
-        "state": literal("active"),
+        "state": literal("exited" if threshold.exit_reason else "active"),
         "step_key": literal(threshold.step_key, String),
         "due_at": null() if threshold.wait is None else entered_at + _micros(threshold.wait),
         "entered_at": entered_at,
-        "exit_reason": literal(""),
+        "exited_at": entered_at if threshold.exit_reason else null(),
+        "exit_reason": literal(threshold.exit_reason),
         "bindings": _entering.c.bindings,
     }
 

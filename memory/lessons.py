@@ -47,6 +47,11 @@ class Lesson(BaseModel):
     expires_at: AwareDatetime
     created_at: AwareDatetime
 
+    @property
+    def narrowed(self) -> bool:
+        """Whether it holds for its own segment only, because another one showed something else (``state_reason``)."""
+        return self.state == "active" and bool(self.state_reason)
+
 
 def write(connection: Connection, lesson: Lesson, *, at: datetime) -> bool:
     """Keep a lesson and journal it; False when it was written before."""
@@ -105,6 +110,19 @@ def set_state(
     if changed.rowcount != 1:
         raise NotFoundError(f"There is no lesson {lesson_id}.", remedy="`noria lessons` shows them all.")
     append(connection, at=at, actor=actor, action=f"lesson.{state}", subject=lesson_id, payload={"reason": reason})
+
+
+def narrow(connection: Connection, lesson_id: str, *, reason: str, actor: str, at: datetime) -> bool:
+    """Let a lesson hold for its own segment only from now on; False where it does already, or is not active."""
+    changed = connection.execute(
+        update(lessons)
+        .where(lessons.c.lesson_id == lesson_id, lessons.c.state == "active", lessons.c.state_reason == "")
+        .values(state_reason=reason)
+    )
+    if changed.rowcount != 1:
+        return False
+    append(connection, at=at, actor=actor, action="lesson.narrowed", subject=lesson_id, payload={"reason": reason})
+    return True
 
 
 def _lesson(row: Row[Any]) -> Lesson:

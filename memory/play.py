@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
@@ -15,6 +15,7 @@ from memory.steps import OFF, EventName, Key, Language, PropertyFilter, SendStep
 from memory.trigger import EventTrigger, OnceTrigger, Reentry, Trigger
 
 RecordKind = Literal["product", "category"]
+_TAKEN: Final = frozenset({"holdout", "nobody"})
 
 
 class _Frozen(BaseModel):
@@ -158,6 +159,8 @@ class Play(_Frozen):
         if abs(sum(sequence.share for sequence in self.sequences) - 1) > 1e-9:
             raise ValueError("the shares of the sequences must add up to 1")
         for sequence in self.sequences:
+            if sequence.key in _TAKEN:
+                raise ValueError(f"no sequence may be called {sequence.key}: so are contacts called who get nothing")
             for step in sequence.steps:
                 if isinstance(step, SendStep) and step.template and step.template not in self.templates:
                     raise ValueError(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from memory import workspace
+from memory.allocations import NOBODY
 from memory.assignment import all_in_holdout, draw_sequences
 from memory.campaigns import campaign_id_of
 from memory.canonical import buckets
@@ -220,10 +221,14 @@ def _records(
 def _by_first_message(
     connection: Connection, play: Play, found: Entrants, rows: NDArray[np.intp]
 ) -> Iterator[tuple[Play, SendStep, NDArray[np.intp]]]:
-    """Rows of contacts by the message that they would get first: its step, and the play with the offer it shows."""
-    for sequence in play.sequences:
+    """Rows of contacts by the message that they would get first: its step, and the play with the offer it shows.
+
+    Whoever drew nobody is judged by the first sequence: who gets nothing must be like those who get something.
+    """
+    for place, sequence in enumerate(play.sequences):
         step = next((one for one in sequence.steps if isinstance(one, SendStep)), None)
-        group = rows[found.drew(sequence.key)[rows]]
+        drew = found.drew(sequence.key) | found.drew(NOBODY) if place == 0 else found.drew(sequence.key)
+        group = rows[drew[rows]]
         if step is None or not len(group):
             continue
         if not play.tiers:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from memory import entrance
+from memory.allocations import NOBODY
 from memory.campaigns import Campaign
 from memory.entrance import Entries, Threshold
 from memory.play import Play
@@ -31,13 +32,20 @@ def enrol(
     """Write enrolments and first messages: both are there, or neither. Returns how many entered.
 
     ``enters_at`` says when each contact enters; ``occurrences`` numbers the entries of those who were in before. One
-    who is in already stays as they are.
+    who is in already stays as they are. Who drew nobody leaves as they enter, so that what silence does can be counted.
     """
     at = place.clock.now()
     numbers = occurrences or {}
     entered = 0
-    for sequence in play.sequences:
-        rows = np.flatnonzero(entering.drew(sequence.key))
+    thresholds = [
+        _threshold(campaign, play, one, entering.shares[one.key])
+        for one in play.sequences
+        if one.key in entering.shares
+    ]
+    if NOBODY in entering.shares:
+        thresholds.append(_way_past(campaign, entering.shares[NOBODY]))
+    for threshold in thresholds:
+        rows = np.flatnonzero(entering.drew(threshold.sequence_key))
         if not len(rows):
             continue
         ids = entering.contact_ids[rows].tolist()
@@ -48,7 +56,6 @@ def enrol(
             entered_at=enters_at[rows].view(np.int64).tolist(),
             records=entering.records,
         )
-        threshold = _threshold(campaign, play, sequence, entering.shares[sequence.key])
         entered += entrance.enter(connection, threshold, entries, actor=place.actor, at=at)
     return entered
 
@@ -67,4 +74,17 @@ def _threshold(campaign: Campaign, play: Play, sequence: PlaySequence, probabili
         channel=step.channel if isinstance(step, SendStep) and sends else "",
         purpose=step.purpose if isinstance(step, SendStep) and sends else "",
         deadline=timedelta(days=play.schedule.deadline_days),
+    )
+
+
+def _way_past(campaign: Campaign, probability: float) -> Threshold:
+    """Where those stand who drew nobody: outside again, with nothing planned."""
+    return Threshold(
+        campaign_id=campaign.campaign_id,
+        version=campaign.version,
+        sequence_key=NOBODY,
+        probability=probability,
+        step_key=None,
+        wait=None,
+        exit_reason=NOBODY,
     )

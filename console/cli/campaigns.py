@@ -14,6 +14,7 @@ from console.cli.flows import campaign_flow
 from console.cli.output import AsJson, answer, moment, number, plain, quote, say, table
 from console.cli.place import InWorkspace, operator
 from console.cli.proposals import print_proposal
+from console.cli.shares import campaign_shares
 from console.wiring import open_workspace
 from memory import ledger, proposals
 from memory.campaigns import Campaign
@@ -27,6 +28,7 @@ Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; it goes into t
 
 def add_commands(app: typer.Typer) -> None:
     commands.command("flow")(campaign_flow)
+    commands.command("shares")(campaign_shares)
     app.add_typer(commands, name="campaigns")
 
 

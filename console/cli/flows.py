@@ -39,9 +39,11 @@ def campaign_flow(
     with open_workspace(workspace) as opened, opened.store.read() as connection:
         found = campaigns.get(connection, campaign_id)
         play = campaigns.get_version(connection, found.campaign_id, found.version).play
+        today = campaigns.shares(connection, found.campaign_id, found.version)
+        sequences = [one.model_copy(update={"share": today[one.key]}) for one in play.sequences]
         counted = [progress(connection, found, one) for one in play.sequences]
         earlier = enrolments.count(connection, found.campaign_id, rows.c.version != found.version)
-    _show(found.name, play.sequences, play.trigger, play.reentry, "en", counted, out, as_json=as_json)
+    _show(found.name, sequences, play.trigger, play.reentry, "en", counted, out, as_json=as_json)
     if earlier and not as_json:
         say(f"[dim]{number(earlier)} contacts are in another version of it and not counted here.[/dim]")
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.cli.output import AsJson, answer, moment, quote, say, table
+from console.cli.output import AsJson, answer, moment, plain, quote, say, table
 from console.cli.place import InWorkspace, operator
 from console.wiring import Workspace, open_workspace
-from memory import lessons
+from memory import journal, lessons, proposals
 from memory.lessons import Lesson
 
 if TYPE_CHECKING:
@@ -43,19 +43,49 @@ def listing(context: typer.Context, workspace: InWorkspace = None, as_json: AsJs
 
 @commands.command()
 def why(lesson_id: str, workspace: InWorkspace = None, as_json: AsJson = False) -> None:
-    """Show the evidence behind a lesson."""
+    """Show the evidence behind a lesson, what became of it, and which proposals it moved."""
     with open_workspace(workspace) as opened, opened.store.read() as connection:
         found = lessons.get(connection, lesson_id)
+        story = list(journal.entries(connection, subject=lesson_id))
+        used = [
+            (one.proposal, use)
+            for one in proposals.list_proposals(connection)
+            for use in one.proposal.lessons
+            if use.lesson_id == lesson_id
+        ]
 
     def show() -> None:
         say(f"[bold]{quote(found.text.get('en', ''))}[/bold]")
         say(f"Effect on log-odds {found.effect:+.3f}, standard error {found.standard_error:.3f}.")
         say(f"{found.contacts} contacts, {found.conversions} conversions, campaign {quote(found.campaign_id)}.")
-        say(f"Observed {moment(found.observed_from)} to {moment(found.observed_to)}; {found.state}.")
+        say(f"Observed {moment(found.observed_from)} to {moment(found.observed_to)}; {_standing(found)}.")
         for name, value in found.evidence.items():
             say(f"  {quote(name)}: {quote(value)}")
+        for line in story:
+            because = quote(line.payload.get("reason", ""))
+            say(f"{moment(line.at)} {quote(line.action)} by {quote(line.actor)}. {because}")
+        for proposal, use in used:
+            moved = f"{use.effect_before:+.3f} to {use.effect_after:+.3f}"
+            say(f"It moved what was expected of {quote(proposal.title)} ({proposal.proposal_id}) from {moved}.")
 
-    answer(found, as_json=as_json, show=show)
+    value = {
+        **plain(found),
+        "story": [
+            {"at": line.at.isoformat(), "action": line.action, "actor": line.actor, "payload": line.payload}
+            for line in story
+        ],
+        "used": [
+            {"proposal_id": proposal.proposal_id, "title": proposal.title, **plain(use)} for proposal, use in used
+        ],
+    }
+    answer(value, as_json=as_json, show=show)
+
+
+def _standing(found: Lesson) -> str:
+    """Whether it holds, and if not, or not everywhere, why."""
+    if found.narrowed:
+        return f"it holds for its own segment only: {quote(found.state_reason)}"
+    return f"{found.state}{': ' if found.state_reason else ''}{quote(found.state_reason)}".rstrip(".")
 
 
 @commands.command()

@@ -17,10 +17,12 @@ from console.flow.steps import nodes_of
 from console.flow.tree import tree
 from console.wiring import Workspace, open_workspace
 from memory import proposals
+from memory.errors import InvalidInputError
 from memory.finding import Verdict
 from memory.proposal import Decision, DecisionVerdict, Proposal, ProposalStatus
 from memory.proposals import StoredProposal
 from memory.step_text import tell_reentry, tell_sequence, tell_trigger
+from memory.steps import Sequence as PlaySequence
 from tools.lookups import notes_on
 
 if TYPE_CHECKING:
@@ -127,14 +129,16 @@ def approve(
     proposal_id: ProposalId,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", help="Sequence to say yes to; give it several times. The others are left out."),
+        typer.Option(
+            "--only", help="Sequence or language (fr) to say yes to; give it several times. The others are left out."
+        ),
     ] = None,
     seen: Seen = "",
     reason: Reason = "",
     workspace: InWorkspace = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say yes to exactly this version, or to some of its sequences; the worker carries it out."""
+    """Say yes to exactly this version, or to some of its sequences or languages; the worker carries it out."""
     if only:
         _approve_part(workspace, proposal_id, only, seen=seen, reason=reason, as_json=as_json)
         return
@@ -240,16 +244,16 @@ def _answer_noted(decision: Decision, missing: str, could: Sequence[Candidate], 
 
 
 def _approve_part(
-    workspace: Path | None, proposal_id: str, sequences: list[str], *, seen: str, reason: str, as_json: bool
+    workspace: Path | None, proposal_id: str, parts: list[str], *, seen: str, reason: str, as_json: bool
 ) -> None:
-    """Make the version that holds only these sequences, and say yes to that one: the digest covers what happens."""
+    """Make the version that holds only these parts, and say yes to that one: the digest covers what happens."""
     from agents.edit import apply_changes
 
-    changes = {"sequences": sequences}
     with open_workspace(workspace) as opened:
         as_role(opened, "approver")
         with opened.store.read() as connection:
             before = proposals.get(connection, proposal_id).proposal
+        changes = _keeping(before, parts)
         expected = apply_changes(before, changes, opened.desk).digest
         said = _note(opened, before.proposal_id, "edit", seen=seen, reason=reason, changes=changes)
         with opened.threads() as threads:
@@ -257,6 +261,24 @@ def _approve_part(
         # Whatever else was edited meanwhile, nobody looked at it.
         decision, missing = _note(opened, said[0].proposal_id, "approve", seen=expected, reason=reason)
     _answer_noted(decision, missing, [], as_json=as_json)
+
+
+def _keeping(proposal: Proposal, parts: list[str]) -> dict[str, Any]:
+    """The edit that leaves only these sequences and languages. Raises InvalidInputError for a part that is neither."""
+    from agents.edit import written_in
+
+    keys, written = [one.key for one in proposal.play.sequences], sorted(written_in(proposal.play))
+    if unknown := [one for one in parts if one not in keys and one not in written]:
+        raise InvalidInputError(
+            f"There is no sequence and no language {', '.join(unknown)}.",
+            where=f"proposal {proposal.proposal_id}",
+            remedy=f"Sequences: {', '.join(keys)}. Languages: {', '.join(written)}.",
+        )
+    kept = {
+        "sequences": [one for one in parts if one in keys],
+        "languages": [one for one in parts if one not in keys],
+    }
+    return {name: names for name, names in kept.items() if names}
 
 
 def print_proposal(stored: StoredProposal, said: list[Decision], previews: Sequence[Preview] = ()) -> None:
@@ -342,7 +364,8 @@ def _print_sequences(proposal: Proposal) -> None:
     for sequence in proposal.play.sequences:
         branches = any(step.kind == "branch" for step in sequence.steps)
         said = quote(sequence.title if branches else tell_sequence(sequence, "en", trigger))
-        say(f"[bold]Sequence[/bold]     {quote(sequence.key)} ({sequence.share:.0%}): {said}")
+        share = f"{sequence.share:.0%}{_movable(proposal, sequence)}"
+        say(f"[bold]Sequence[/bold]     {quote(sequence.key)} ({share}): {said}")
         for line in tree(nodes_of(sequence, trigger, "en")) if branches else ():
             say(f"             {quote(line)}")
 
@@ -369,3 +392,11 @@ def _summary(stored: StoredProposal) -> dict[str, Any]:
         "expected_incremental": proposal.forecast.incremental_mean,
         "expires_at": proposal.expires_at.isoformat(),
     }
+
+
+def _movable(proposal: Proposal, sequence: PlaySequence) -> str:
+    """How far the share may go while the campaign lets contacts in."""
+    if not proposal.play.trigger.runs_days or len(proposal.play.sequences) == 1:
+        return ""
+    low, high = sequence.share_range
+    return f", may move from {low:.0%} to {high:.0%}"

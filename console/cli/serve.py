@@ -8,13 +8,11 @@ import typer
 
 from console.cli.output import say
 from console.cli.place import InWorkspace
+from console.settings import SERVING_SECRETS
 from console.wiring import Workspace, open_workspace
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
-
-SECRETS = ("NORIA_STORE_URL", "NORIA_EVENTS_KEY")
-"""All that a process that serves may hold: nothing that can send or call a model."""
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -30,10 +28,13 @@ def serve(
     ] = True,
     workspace: InWorkspace = None,
 ) -> None:
-    """Serve the console, what contacts see, and a shop's events; holds no key that can send or call a model."""
+    """Serve the console, what contacts see, a shop's events and providers' reports.
+
+    It holds no key that can send or call a model.
+    """
     import uvicorn
 
-    with open_workspace(workspace, secret_names=SECRETS) as opened:
+    with open_workspace(workspace, secret_names=SERVING_SECRETS) as opened:
         web = web_app(opened, console=console)
         say(f"Listening on http://{host}:{port} – stop with Ctrl-C.")
         if console:
@@ -53,6 +54,8 @@ def web_app(opened: Workspace, *, console: bool) -> FastAPI:
         opened.brand,
         clicks=ClickRules(tracking.clicks, tracking.human_after_seconds),
         events_key=opened.events_key,
+        webhooks=opened.webhooks,
+        public_url=opened.settings.public_url,
     )
     if console:
         from console.screens import console_app

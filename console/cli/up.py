@@ -10,7 +10,8 @@ import typer
 
 from console.cli.output import say
 from console.cli.place import InWorkspace
-from console.cli.serve import SECRETS, first_address, web_app
+from console.cli.serve import first_address, web_app
+from console.settings import SERVING_SECRETS
 from console.wiring import open_workspace
 
 
@@ -25,7 +26,7 @@ def up(
     """Start the console and a worker on this machine, print the link, and stop both with Ctrl-C."""
     import uvicorn
 
-    with open_workspace(workspace, secret_names=SECRETS) as opened:
+    with open_workspace(workspace, secret_names=SERVING_SECRETS) as opened:
         web = web_app(opened, console=True)
         # A process of its own: what serves pages holds nothing that can send or call a model.
         command = [sys.executable, "-m", "noria", "work", "--workspace", str(opened.folder)]

@@ -61,6 +61,8 @@ class CampaignLine(_Frozen):
     """Contacts who got at least one message."""
     arms: dict[str, int] = {}
     """Entries of contacts who are not held out, by the sequence they drew."""
+    shares: dict[str, float] = {}
+    """With which probability whoever enters now draws each sequence."""
     exits: dict[str, int] = {}
     """Entries that are over, by the reason."""
     states: dict[str, int]
@@ -173,6 +175,7 @@ def campaign_line(connection: Connection, campaign: campaigns.Campaign) -> Campa
             )
         ).scalar_one(),
         arms=_counted(connection, campaign.campaign_id, enrolments.c.sequence_key, enrolments.c.in_holdout.is_(False)),
+        shares=campaigns.shares(connection, campaign.campaign_id, campaign.version),
         exits=_counted(connection, campaign.campaign_id, enrolments.c.exit_reason, enrolments.c.state == "exited"),
         states=ledger.reconcile(connection, campaign.campaign_id).states,
         reasons=ledger.reasons(connection, campaign.campaign_id),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from memory.schema.access import sessions, sign_in_failures, users
 from memory.schema.campaigns import (
     alerts,
+    allocations,
     arrivals,
     campaign_versions,
     campaigns,
@@ -54,6 +55,7 @@ __all__ = [
     "RowId",
     "accounts",
     "alerts",
+    "allocations",
     "arrivals",
     "autonomy",
     "briefs",

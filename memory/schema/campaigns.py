@@ -68,8 +68,29 @@ sequences = Table(
     Column("campaign_id", String(64), primary_key=True),
     Column("version", Integer, primary_key=True),
     Column("sequence_key", String(64), primary_key=True),
-    # Probability with which an entering contact draws it; the sum over a version is 1.
+    # Probability with which an entering contact draws it today; the sum over a version is 1. The sequence "nobody" has
+    # no steps: whoever draws it gets nothing.
     Column("share", Float, nullable=False),
+)
+
+allocations = Table(
+    "allocations",
+    metadata,
+    # Each decision about the shares of a running campaign: what they were, what they were to be, and what became of it.
+    Column("allocation_id", String(64), primary_key=True),
+    Column("campaign_id", ForeignKey("campaigns.campaign_id"), nullable=False, index=True),
+    Column("version", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    # {sequence: share}; "nobody" among them where some are to get nothing.
+    Column("before", JSON, nullable=False),
+    Column("shares", JSON, nullable=False),
+    # Counts, chances and the seed that it was decided by.
+    Column("evidence", JSON, nullable=False),
+    text("reason"),
+    moment("decided_at"),
+    moment("applied_at", null=True),
+    text("actor", default=""),
+    one_of("state", "kept", "suggested", "waiting", "applied", "declined", "rolled_back"),
 )
 
 steps = Table(

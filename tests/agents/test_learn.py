@@ -299,3 +299,20 @@ def test_a_campaign_is_remembered_with_its_audience_copy_and_outcome(desk: Desk,
     for words in ("Win back", "Reconquête", "at least 60", "It has been a while", look.body["text"]["fr"]):
         assert words in document.text
     assert document.metadata == {"playbook": "win_back", "status": "finished", "verdict": "works"}
+
+
+def test_a_read_out_of_another_segment_narrows_an_older_lesson_once_and_says_so(desk: Desk, clock: ManualClock) -> None:
+    one = trial(desk, "p1", 1, 200, 100, examples.play(**HALF))
+    clock.advance(PERIOD_DAYS * DAY)
+    older = take(desk, one, 4)["lesson_id"]
+    two = trial(desk, "p2", 1001, 60, 160, examples.play(**HALF, audience_sentence="everybody else"))
+    clock.advance(PERIOD_DAYS * DAY)
+    newer = take(desk, two, 4)["lesson_id"]
+    found = every(desk)
+    assert found[older].narrowed
+    assert not found[newer].narrowed
+    assert newer in found[older].state_reason
+    with desk.store.write() as connection:
+        [noted] = entries(connection, action="lesson.narrowed")
+        assert noted.subject == older
+        assert not lessons.narrow(connection, older, reason="again", actor="noria", at=clock.now())

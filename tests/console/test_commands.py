@@ -123,7 +123,9 @@ def test_from_a_brief_to_a_lesson(shop: Path, run: Run) -> None:
     assert told["record"]["forecasts"] == 1
     assert picture.read_text().startswith("<svg")
     [lesson] = run("lessons")
-    assert run("lessons", "why", lesson["lesson_id"])["evidence"]
+    why = run("lessons", "why", lesson["lesson_id"])
+    assert why["evidence"]
+    assert [one["action"] for one in why["story"]] == ["lesson.written"]
     assert run("lessons", "search", "win back customers who stopped")[0]["kind"] in {"lesson", "campaign"}
     assert run("lessons", "withdraw", lesson["lesson_id"], "--reason", "wrong prices")["state"] == "withdrawn"
     assert run("journal", "verify")["intact"]

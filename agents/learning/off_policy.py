@@ -1,0 +1,85 @@
+"""What another policy would have earned, from contacts whose arms were drawn by logged probabilities."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.learning.counts import Frozen, MeasurementError
+from agents.learning.intervals import critical_value
+
+Floats = NDArray[np.float64]
+Places = NDArray[np.intp]
+
+
+class Value(Frozen):
+    """An outcome per contact, with its 95 % interval, its standard error and the contacts behind it."""
+
+    mean: float
+    low: float
+    high: float
+    standard_error: float
+    contacts: int
+
+
+def doubly_robust(arms: Places, outcomes: Floats, probabilities: Floats, predicted: Floats) -> Floats:
+    """A score for each contact (row) and arm (column) whose mean is what that arm would have earned.
+
+    m_k(x) + 1{arm = k} (y - m_k(x)) / p_k: right if either the prediction m or the probability p is (Robins, Rotnitzky
+    and Zhao 1994; Dudik, Langford and Li 2011). ``predicted`` must not have seen the contacts it is used for. Raises
+    MeasurementError where an arm was drawn with a probability of zero.
+    """
+    rows = np.arange(len(arms))
+    drawn_by = _drawn_by(arms, probabilities)
+    scores = predicted.astype(np.float64, copy=True)
+    scores[rows, arms] += (outcomes - predicted[rows, arms]) / drawn_by
+    return scores
+
+
+def value_of(scores: Floats, choice: Places) -> Value:
+    """What giving each contact the chosen arm would have earned per contact, by doubly robust scores."""
+    return _value(scores[np.arange(len(choice)), choice])
+
+
+def difference(scores: Floats, choice: Places, other: Places) -> Value:
+    """By how much one choice earns more than another, contact by contact: what both would do cancels out."""
+    rows = np.arange(len(choice))
+    return _value(scores[rows, choice] - scores[rows, other])
+
+
+def snips(arms: Places, outcomes: Floats, probabilities: Floats, choice: Places) -> Value:
+    """The same without any model: the mean of those who happened to get what they would, weighted by 1 / p.
+
+    Self-normalised inverse propensity scores (Swaminathan and Joachims 2015), interval by the delta method.
+    """
+    weights = (arms == choice) / _drawn_by(arms, probabilities)
+    total = float(weights.sum())
+    if not total:
+        raise MeasurementError(
+            "Nobody got what this policy would give them, so nothing is known of it.",
+            remedy="Draw every arm with some probability.",
+        )
+    mean = float(weights @ outcomes) / total
+    error = math.sqrt(float(((weights * (outcomes - mean)) ** 2).sum())) / total
+    return _interval(mean, error, len(arms))
+
+
+def _drawn_by(arms: Places, probabilities: Floats) -> Floats:
+    drawn_by: Floats = probabilities[np.arange(len(arms)), arms]
+    if not len(arms) or drawn_by.min() <= 0:
+        raise MeasurementError("Every contact needs the probability above zero by which its arm was drawn.")
+    return drawn_by
+
+
+def _value(each: Floats) -> Value:
+    error = float(each.std(ddof=1)) / math.sqrt(len(each)) if len(each) > 1 else math.inf
+    if not math.isfinite(error):
+        raise MeasurementError("One contact has no interval.")
+    return _interval(float(each.mean()), error, len(each))
+
+
+def _interval(mean: float, error: float, contacts: int) -> Value:
+    reach = critical_value(0.05) * error
+    return Value(mean=mean, low=mean - reach, high=mean + reach, standard_error=error, contacts=contacts)

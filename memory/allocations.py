@@ -1,0 +1,244 @@
+"""Decisions about the shares of a running campaign: what was decided, from which numbers, and since when it holds."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+from sqlalchemy import Connection, Row, select, update
+
+from memory import campaigns
+from memory.alerts import settle_alerts
+from memory.canonical import digest
+from memory.errors import ConflictError, NotFoundError
+from memory.journal import append
+from memory.schema import allocations, campaign_versions, sequences
+from memory.store import upsert
+
+NOBODY: Final = "nobody"
+"""Stands for a sequence where whoever draws it gets nothing: withheld by allocation, and not the holdout."""
+AllocationState = Literal["kept", "suggested", "waiting", "applied", "declined", "rolled_back"]
+"""Nothing to move; only written down; waits for a person; in force; refused or overtaken; back to the approved plan."""
+
+
+class Allocation(BaseModel):
+    """One decision about the shares of one version of a campaign; they add up to 1."""
+
+    model_config = ConfigDict(frozen=True)
+
+    allocation_id: str
+    campaign_id: str
+    version: int
+    state: AllocationState
+    before: dict[str, float]
+    shares: dict[str, float]
+    evidence: dict[str, Any]
+    reason: str
+    decided_at: AwareDatetime
+    applied_at: AwareDatetime | None = None
+    actor: str = ""
+    """Who put it in force, or refused it."""
+
+
+def allocation_id_of(campaign_id: str, decided_at: datetime, by: str = "noria") -> str:
+    """The id of what somebody decided at a moment: the same, however often it is written."""
+    return "w" + digest(["allocation", campaign_id, decided_at.isoformat(), by])[:15]
+
+
+def alert_key(campaign_id: str) -> str:
+    """Tells apart the alerts about one campaign's shares."""
+    return f"shares {campaign_id}"
+
+
+def keep(connection: Connection, found: Allocation, *, at: datetime) -> bool:
+    """Write a decision and journal it; put it in force if it is ``applied`` or ``rolled_back``.
+
+    An older one that still waits is overtaken by it. False, and nothing is written, where the campaign's version or
+    shares are no longer those that it was decided on.
+    """
+    campaign = campaigns.lock(connection, found.campaign_id)
+    if campaign.version != found.version or not _same(
+        campaigns.shares(connection, found.campaign_id, found.version), found.before
+    ):
+        return False
+    if not upsert(connection, allocations, [found.model_dump()]):
+        return False
+    _overtake(connection, found, at)
+    if found.state in {"applied", "rolled_back"}:
+        _put_in_force(connection, found, at)
+    elif found.state != "kept":
+        _note(connection, found, f"shares.{found.state}", found.actor or "noria", at)
+    return True
+
+
+def accept(connection: Connection, campaign_id: str, *, actor: str, at: datetime) -> Allocation:
+    """Put the decision in force that waits for a person. Raises NotFoundError, or ConflictError if it was overtaken."""
+    found = _waiting(connection, campaign_id)
+    campaign = campaigns.lock(connection, campaign_id)
+    if campaign.version != found.version or campaign.status != "live":
+        raise ConflictError(
+            "The campaign has changed or stopped since this was decided.",
+            where=f"campaign {campaign_id}",
+            remedy="Wait for the next decision, a day after the last one.",
+        )
+    accepted = found.model_copy(update={"state": "applied", "applied_at": at, "actor": actor})
+    _set(connection, accepted)
+    _put_in_force(connection, accepted, at)
+    settle_alerts(connection, alert_key(campaign_id), at=at, note=f"accepted by {actor}")
+    return accepted
+
+
+def decline(connection: Connection, campaign_id: str, *, actor: str, reason: str, at: datetime) -> Allocation:
+    """Refuse the decision that waits for a person; the shares stay. Raises NotFoundError."""
+    found = _waiting(connection, campaign_id)
+    declined = found.model_copy(update={"state": "declined", "actor": actor})
+    _set(connection, declined)
+    _note(connection, declined, "shares.declined", actor, at, why=reason)
+    settle_alerts(connection, alert_key(campaign_id), at=at, note=f"declined by {actor}")
+    return declined
+
+
+def return_to_plan(connection: Connection, campaign_id: str, *, actor: str, reason: str, at: datetime) -> Allocation:
+    """Give every sequence its approved share again; from then on each move waits for a person.
+
+    Raises ConflictError where the shares are the approved ones.
+    """
+    campaign = campaigns.lock(connection, campaign_id)
+    before = campaigns.shares(connection, campaign_id, campaign.version)
+    play = campaigns.get_version(connection, campaign_id, campaign.version).play
+    plan = {**dict.fromkeys(before, 0.0), **{one.key: one.share for one in play.sequences}}
+    if _same(before, plan):
+        raise ConflictError("The shares are the approved ones.", where=f"campaign {campaign_id}")
+    found = Allocation(
+        allocation_id=allocation_id_of(campaign_id, at, actor),
+        campaign_id=campaign_id,
+        version=campaign.version,
+        state="rolled_back",
+        before=before,
+        shares=plan,
+        evidence={},
+        reason=reason,
+        decided_at=at,
+        applied_at=at,
+        actor=actor,
+    )
+    keep(connection, found, at=at)
+    return found
+
+
+def of_campaign(connection: Connection, campaign_id: str) -> list[Allocation]:
+    """Every decision about a campaign, oldest first."""
+    query = (
+        select(allocations)
+        .where(allocations.c.campaign_id == campaign_id)
+        .order_by(allocations.c.decided_at, allocations.c.allocation_id)
+    )
+    return [_allocation(row) for row in connection.execute(query)]
+
+
+def last_decided_at(connection: Connection, campaign_id: str) -> datetime | None:
+    """When the newest decision about a campaign was made; None where there is none."""
+    query = select(allocations.c.decided_at).where(allocations.c.campaign_id == campaign_id)
+    return connection.execute(query.order_by(allocations.c.decided_at.desc()).limit(1)).scalar_one_or_none()
+
+
+@dataclass(frozen=True)
+class Periods:
+    """By which shares contacts were drawn since a campaign began; the newest last."""
+
+    since: tuple[datetime, ...]
+    shares: tuple[dict[str, float], ...]
+
+    def place(self, moment: datetime) -> int:
+        """Which of the shares were in force at a moment; before the first ones, those."""
+        return max(bisect_right(self.since, moment) - 1, 0)
+
+
+def periods(connection: Connection, campaign_id: str) -> Periods:
+    """Approved shares of each version from its activation on, and each decision that was put in force."""
+    versions = connection.execute(
+        select(campaign_versions.c.activated_at, campaign_versions.c.body)
+        .where(campaign_versions.c.campaign_id == campaign_id)
+        .order_by(campaign_versions.c.version)
+    )
+    changes = [
+        (row.activated_at, {one["key"]: float(one["share"]) for one in row.body["sequences"]}) for row in versions
+    ]
+    changes += [
+        (one.applied_at, one.shares) for one in of_campaign(connection, campaign_id) if one.applied_at is not None
+    ]
+    changes.sort(key=lambda change: change[0])
+    return Periods(tuple(since for since, _ in changes), tuple(shares for _, shares in changes))
+
+
+def _waiting(connection: Connection, campaign_id: str) -> Allocation:
+    query = select(allocations).where(allocations.c.campaign_id == campaign_id, allocations.c.state == "waiting")
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise NotFoundError(
+            f"No decision about the shares of campaign {campaign_id} waits for anybody.",
+            remedy=f"`noria campaigns shares {campaign_id}` shows what was decided.",
+        )
+    return _allocation(row)
+
+
+def _overtake(connection: Connection, by: Allocation, at: datetime) -> None:
+    query = select(allocations).where(
+        allocations.c.campaign_id == by.campaign_id,
+        allocations.c.state == "waiting",
+        allocations.c.allocation_id != by.allocation_id,
+    )
+    for row in connection.execute(query).all():
+        overtaken = _allocation(row).model_copy(update={"state": "declined", "actor": "noria"})
+        _set(connection, overtaken)
+        _note(connection, overtaken, "shares.declined", "noria", at, why=f"overtaken by {by.allocation_id}")
+
+
+def _put_in_force(connection: Connection, found: Allocation, at: datetime) -> None:
+    of = {"campaign_id": found.campaign_id, "version": found.version}
+    rows = [{**of, "sequence_key": key, "share": share} for key, share in sorted(found.shares.items())]
+    upsert(connection, sequences, rows, update=["share"])
+    _note(connection, found, f"shares.{found.state}", found.actor or "noria", at)
+
+
+def _set(connection: Connection, found: Allocation) -> None:
+    connection.execute(
+        update(allocations)
+        .where(allocations.c.allocation_id == found.allocation_id)
+        .values(state=found.state, applied_at=found.applied_at, actor=found.actor)
+    )
+
+
+def _note(connection: Connection, found: Allocation, action: str, actor: str, at: datetime, *, why: str = "") -> None:
+    append(
+        connection,
+        at=at,
+        actor=actor,
+        action=action,
+        subject=found.campaign_id,
+        payload={
+            "allocation": found.allocation_id,
+            "version": found.version,
+            "before_millis": _millis(found.before),
+            "shares_millis": _millis(found.shares),
+            "reason": why or found.reason,
+            "evidence": digest(found.evidence),
+        },
+    )
+
+
+def _millis(shares: Mapping[str, float]) -> dict[str, int]:
+    # The journal holds whole numbers: they are the same on every machine.
+    return {key: round(1000 * share) for key, share in sorted(shares.items())}
+
+
+def _same(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
+    return all(abs(one.get(key, 0.0) - other.get(key, 0.0)) < 1e-9 for key in {*one, *other})
+
+
+def _allocation(row: Row[Any]) -> Allocation:
+    return Allocation.model_validate(row._asdict())
