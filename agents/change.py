@@ -21,6 +21,7 @@ from tools.replace import Flight, foresee_flight
 _FIXED = {
     "holdout_share": "The holdout is drawn once and for as long as the campaign runs.",
     "sequences": "Its sequences are compared for as long as it runs.",
+    "languages": "Whom it writes to is fixed for as long as it runs.",
     "starts_at": "It has started.",
 }
 

@@ -8,12 +8,15 @@ from typing import Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from agents.desk import Desk
-from agents.review import foresee
+from agents.review import count_audience, foresee
+from agents.scheduler import size_band
 from memory.errors import InvalidInputError
 from memory.finding import Finding, Verdict
 from memory.offers import open_offers
 from memory.play import Offer, Play
 from memory.proposal import Proposal
+from memory.segments.grammar import All, Not, OneOf, parse
+from memory.segments.sentence import describe
 from memory.steps import Copy, SendStep, Sequence
 from tools.render import rehearse
 
@@ -32,6 +35,8 @@ class Changes(BaseModel):
     starts_at: AwareDatetime | None = None
     sequences: tuple[str, ...] | None = None
     """Keys of the sequences to keep."""
+    languages: tuple[str, ...] | None = None
+    """Languages to keep; whoever would read another one is left out."""
 
 
 _REMEDIES = {
@@ -41,6 +46,7 @@ _REMEDIES = {
     "contacts_per_day": "Give a whole number from 1 on.",
     "starts_at": "Give day, hour and zone, for example 2025-03-04T09:00:00Z.",
     "sequences": "List the keys of the sequences to keep.",
+    "languages": "List the languages to keep, for example fr.",
 }
 _SHOWN = 3
 
@@ -94,15 +100,15 @@ def apply_changes(proposal: Proposal, changes: dict[str, Any], desk: Desk) -> Pr
     Raises InvalidInputError when the edit names what is not there, or changes nothing.
     """
     wanted, now = read_changes(changes), desk.clock.now()
-    play = changed_play(proposal.play, wanted, desk)
-    return proposal.model_copy(
+    changed = proposal.model_copy(
         update={
             "version": proposal.version + 1,
-            "play": play,
+            "play": changed_play(proposal.play, wanted, desk),
             "findings": (),
             "expires_at": now + timedelta(days=desk.settings.expires_days),
         }
     )
+    return changed if wanted.languages is None else _counted(changed, desk)
 
 
 def changed_play(play: Play, wanted: Changes, desk: Desk) -> Play:
@@ -125,6 +131,8 @@ def _play_with(play: Play, wanted: Changes, desk: Desk, now: datetime) -> Play:
     if wanted.sequences is not None:
         sequences = _kept(sequences, wanted.sequences)
     updates: dict[str, Any] = {"sequences": tuple(sequences)}
+    if wanted.languages is not None:
+        updates |= _in_languages(play, sequences, wanted.languages)
     if wanted.offer_id is not None:
         found = _offers(desk, wanted.offer_id, now)
         updates |= {"offer": found[0] if found else None, "tiers": tuple(found[1:])}
@@ -216,6 +224,64 @@ def _kept(sequences: list[Sequence], keys: tuple[str, ...]) -> list[Sequence]:
         else sequence
         for sequence in kept
     ]
+
+
+def written_in(play: Play) -> set[str]:
+    """The languages in which some message of a play is written."""
+    return {language for _, step in play.sends() for language in step.copies}
+
+
+def _in_languages(play: Play, sequences: list[Sequence], kept: tuple[str, ...]) -> dict[str, Any]:
+    """The parts of a play that change when only some of its languages stay: the texts, and who is written to."""
+    written = written_in(play)
+    if not kept or not set(kept) <= written:
+        raise InvalidInputError(
+            "At least one language must stay, and none be named in which nothing is written.",
+            where="languages",
+            remedy=f"It is written in: {', '.join(sorted(written))}.",
+        )
+    if written == set(kept):
+        return {}
+    # Whoever reads none of the languages, or no known one, reads the brand's.
+    others = Not(of=OneOf(field="language", values=tuple(written - set(kept))))
+    readers = others if play.brand.language in kept else OneOf(field="language", values=kept)
+    audience = parse(All(of=(parse(play.audience), readers)))
+    return {
+        "sequences": tuple(_only_in(sequence, kept) for sequence in sequences),
+        "audience": audience.model_dump(mode="json"),
+        "audience_sentence": describe(audience, "en"),
+    }
+
+
+def _counted(proposal: Proposal, desk: Desk) -> Proposal:
+    """The proposal with room for as many as read what is left of it, counted now."""
+    audience = count_audience(desk, proposal)
+    if not audience.reachable:
+        raise InvalidInputError(
+            f"Nobody who may be written to reads {', '.join(sorted(written_in(proposal.play)))}.",
+            where="languages",
+            remedy="Keep another language too, or reject the proposal.",
+        )
+    play = proposal.play
+    if not play.trigger.runs_days:
+        # What a trigger lets in is bounded by its days, not by who is there today.
+        play = play.model_copy(update={"size_band": size_band(audience.reachable)})
+    return proposal.model_copy(update={"play": play, "audience": audience})
+
+
+def _only_in(sequence: Sequence, kept: tuple[str, ...]) -> Sequence:
+    def shortened(step: SendStep) -> SendStep:
+        copies = {language: copy for language, copy in step.copies.items() if language in kept}
+        if step.copies and not copies:
+            raise InvalidInputError(
+                f"{step.key} is written in none of these languages.",
+                where="languages",
+                remedy=f"It is written in: {', '.join(sorted(step.copies))}.",
+            )
+        return step.with_copies(copies)
+
+    steps = tuple(shortened(step) if isinstance(step, SendStep) else step for step in sequence.steps)
+    return sequence.model_copy(update={"steps": steps})
 
 
 def _offers(desk: Desk, offer_ids: str, now: datetime) -> list[Offer]:

@@ -65,7 +65,7 @@ def judge(task: Task, proposal: Proposal, opportunity: Opportunity) -> Proposal:
     """The proposal with its audience counted now, its findings, and the approvals that it needs."""
     desk = task.desk
     if proposal.play.replaces is None:
-        proposal = with_audience(task, proposal, _count(desk, proposal), opportunity)
+        proposal = with_audience(task, proposal, count_audience(desk, proposal), opportunity)
     facts = _facts(desk, proposal, opportunity.average_order_cents)
     found = review_proposal(facts, desk.pack)
     objections = desk.provider.criticise(task, proposal) if desk.settings.critic else ()
@@ -82,7 +82,8 @@ def judge(task: Task, proposal: Proposal, opportunity: Opportunity) -> Proposal:
     )
 
 
-def _count(desk: Desk, proposal: Proposal) -> Audience:
+def count_audience(desk: Desk, proposal: Proposal) -> Audience:
+    """Whom a proposal would reach now."""
     return preview(
         desk.store,
         desk.lake,
@@ -90,7 +91,9 @@ def _count(desk: Desk, proposal: Proposal) -> Audience:
         proposal.play,
         at=desk.clock.now(),
         proposal_id=proposal.proposal_id,
-        features=desk.features.at(desk.lake, desk.clock.now(), features_of(plain_plays(desk).values())),
+        features=desk.features.at(
+            desk.lake, desk.clock.now(), features_of([*plain_plays(desk).values(), proposal.play])
+        ),
         programme_share=desk.settings.programme_share,
         currency=desk.settings.currency,
     )

@@ -54,6 +54,8 @@ NOT_KEPT_OF_MESSAGES: Final = {
     "pressure": "when messages of other campaigns were due is not kept",
     "reputation": "how a sender stood with a domain is kept only as it is now",
     "offer": "offers are kept only as they are now",
+    "not_for": "in which segments a contact was is not told of a past moment",
+    "stock": "how many of a product there were is not kept",
     "bindings": "the records of that moment are not kept",
     "identity": "whether it left in the name of the example is not kept; packs set nothing else of it",
 }

@@ -12,17 +12,18 @@ from console.activation import Activation, foresee, put_in_force
 from console.wiring import Workspace
 from memory import campaigns, proposals, readouts
 from memory.errors import ConflictError, NotFoundError
-from memory.finding import Verdict
 from memory.journal import append, entries
 from memory.offers import approved_facts
 from memory.proposal import Proposal
-from policies.facts import ProposalFacts
-from policies.guardian import review_proposal
+from policies.guardian import stops
 from policies.pack import Pack, parse_pack
 from policies.reasons import Limit, limits_from
 
 PACK: Final = "adopted"
+CASES: Final = "cases"
+"""Folder of a workspace's own cases of the evals."""
 _ADOPTED: Final = "policy.adopted"
+_CASE_HEAD: Final = "# Written by `noria policy adopt`: `noria eval` of this workspace asks it.\n"
 _HEAD: Final = "# Written by `noria policy adopt`: limits that a no or an edit was made into.\n"
 
 
@@ -113,17 +114,24 @@ def foresee_adoption(opened: Workspace, candidate: Candidate) -> Activation:
 
 
 def adopt(opened: Workspace, candidate: Candidate, actor: str) -> Activation:
-    """Write the limit into the team's pack of adopted limits, with a test for what it is about, and put it in force.
+    """Write the limit into the team's pack of adopted limits, with a test and a case of the evals for what it is about,
+    and put it in force.
 
     Raises ConflictError where that pack was written and is not in force.
     """
-    text, tests = _pack_text(opened, candidate.limit), _tests_text(opened, candidate)
+    text, tests, case = (
+        _pack_text(opened, candidate.limit),
+        _tests_text(opened, candidate),
+        _case_text(opened, candidate),
+    )
     found = foresee_adoption(opened, candidate)
     folder = opened.folder / "packs"
     folder.mkdir(exist_ok=True)
     (folder / f"{PACK}.tests.yaml").write_text(tests, encoding="utf-8")
     (folder / f"{PACK}.yaml").write_text(text, encoding="utf-8")
     put_in_force(opened, PACK, found, actor)
+    (opened.folder / CASES).mkdir(exist_ok=True)
+    (opened.folder / CASES / f"{candidate.candidate_id}.yaml").write_text(case, encoding="utf-8")
     with opened.store.write() as connection:
         append(
             connection,
@@ -154,16 +162,8 @@ def _past(connection: Connection, made: list[Proposal], now: Pack, then: Pack, r
 
 
 def _stops(connection: Connection, one: Proposal, pack: Pack, rule: str) -> bool:
-    """Whether a rule is against a proposal, judged on what is on record of that day; only this rule is listened to."""
-    facts = ProposalFacts(
-        play=one.play,
-        now=one.created_at,
-        audience=one.audience,
-        offers=one.play.offers,
-        approved_facts=tuple(approved_facts(connection, one.created_at)),
-    )
-    found = review_proposal(facts, pack).findings
-    return any(finding.rule == rule and finding.verdict is not Verdict.ALLOW for finding in found)
+    facts = tuple(approved_facts(connection, one.created_at))
+    return stops(one.play, one.audience, one.created_at, pack, rule, facts)
 
 
 def _pack_text(opened: Workspace, limit: Limit) -> str:
@@ -176,7 +176,10 @@ def _pack_text(opened: Workspace, limit: Limit) -> str:
         )
     extended: dict[str, Any] = {"schema_version": 1, "name": PACK, "extends": in_force, "rules": {}}
     body = yaml.safe_load(there) if there is not None else extended
-    body["rules"].setdefault(limit.rule, {}).setdefault("parameters", {})[limit.parameter] = limit.value
+    rule = body["rules"].setdefault(limit.rule, {})
+    rule.setdefault("parameters", {})[limit.parameter] = limit.value
+    if not opened.pack.setting(limit.rule).enabled:
+        rule["enabled"] = True
     return _HEAD + yaml.safe_dump(body, sort_keys=False, allow_unicode=True)
 
 
@@ -186,8 +189,9 @@ def _tests_text(opened: Workspace, candidate: Candidate) -> str:
     if path.exists():
         body = yaml.safe_load(path.read_text(encoding="utf-8"))
     limit = candidate.limit
-    # A stricter limit of the same rule takes the place of what was tested of it before.
-    kept = [one for one in body["tests"] if one["rule"] != limit.rule]
+    # A stricter limit of the same rule takes the place of what was tested of it before; a list only grows.
+    grows = isinstance(limit.value, list)
+    kept = [one for one in body["tests"] if one["rule"] != limit.rule or (grows and one["verdict"] != "allow")]
     why = f"{candidate.actor} on {candidate.decided_at:%Y-%m-%d}, {candidate.reason}"
     held = "hold" if "message" in limit.stops else "refuse"
     body["tests"] = [
@@ -196,3 +200,27 @@ def _tests_text(opened: Workspace, candidate: Candidate) -> str:
         {"rule": limit.rule, "title": f"a no of {why}", **limit.stops, "verdict": held},
     ]
     return _HEAD + yaml.safe_dump(body, sort_keys=False, allow_unicode=True)
+
+
+def _case_text(opened: Workspace, candidate: Candidate) -> str:
+    """A case of the evals: what somebody said no to is not put before people again."""
+    limit = candidate.limit
+    with opened.store.read() as connection:
+        decision = next(
+            one
+            for one in proposals.decisions_on(connection, candidate.proposal_id)
+            if one.decision_id.startswith(candidate.candidate_id.partition("-")[0])
+        )
+        seen = proposals.get_version(connection, decision.proposal_id, decision.version)
+    judged: dict[str, Any] = {"request": limit.stops}
+    if stops(seen.play, seen.audience, seen.created_at, with_limit(opened, limit), limit.rule):
+        judged = seen.model_dump(
+            mode="json", include={"play": True, "audience": {"selected", "reachable", "holdout", "treated"}}
+        )
+        judged["at"] = seen.created_at.isoformat()
+    body = {
+        "title": f"{candidate.actor} said no on {candidate.decided_at:%Y-%m-%d}: {candidate.reason}",
+        "steps": [],
+        "judged": {candidate.proposal_id: {**judged, "violates": [limit.rule]}},
+    }
+    return _CASE_HEAD + yaml.safe_dump(body, sort_keys=False, allow_unicode=True)

@@ -25,7 +25,7 @@ from starlette.responses import JSONResponse
 from console.body import read_body
 from memory.clock import Clock, SystemClock
 from memory.errors import StoreError
-from memory.events import BOUNCE, COMPLAINT, DELIVERED, ORDER
+from memory.events import ACCEPTED, BOUNCE, COMPLAINT, DEFERRED, DELIVERED, ORDER
 from memory.steps import EventName
 from memory.store import Store
 from tools.intake import Incoming, receive
@@ -37,7 +37,7 @@ REPLAY_WINDOW: Final = timedelta(minutes=5)
 HEADER: Final = "noria-signature"
 _SIGNATURE: Final = re.compile(r"t=(?P<at>\d{1,12}),v1=(?P<mark>[0-9a-f]{64})")
 # What only a mail provider or Noria itself can know.
-_NOT_FOR_SHOPS: Final = frozenset({BOUNCE, COMPLAINT, DELIVERED, "open"})
+_NOT_FOR_SHOPS: Final = frozenset({ACCEPTED, BOUNCE, COMPLAINT, DEFERRED, DELIVERED, "open"})
 _MOST_PROPERTIES: Final = 50
 _FAR: Final = 2**53
 

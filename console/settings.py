@@ -19,6 +19,15 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from memory.errors import ConfigurationError
 from memory.steps import Channel
 from policies.roles import Role
+from tools.channels.brevo.options import BrevoOptions
+from tools.channels.mailgun.options import MailgunOptions
+from tools.channels.postmark.options import PostmarkOptions
+from tools.channels.resend.options import ResendOptions
+from tools.channels.sendgrid.options import SendGridOptions
+from tools.channels.ses.options import SesOptions
+from tools.channels.twilio.options import TwilioOptions
+from tools.channels.vendor import Options
+from tools.channels.vendors import VENDORS
 
 SETTINGS_FILE = "noria.toml"
 SECRETS_FILE = "secrets.toml"
@@ -35,7 +44,10 @@ SECRET_NAMES = (
     "NORIA_MODEL_API_KEY",
     "NORIA_EVENTS_KEY",
     *CHANNEL_SECRETS.values(),
+    *(name for vendor in VENDORS.values() for name in (vendor.key_name, vendor.webhook_name)),
 )
+SERVING_SECRETS = ("NORIA_STORE_URL", "NORIA_EVENTS_KEY", *(vendor.webhook_name for vendor in VENDORS.values()))
+"""All that `noria serve` holds."""
 
 
 def is_loopback(host: str) -> bool:
@@ -119,44 +131,74 @@ class _Way(_Section):
         return value
 
     @property
+    def provider(self) -> Options | None:
+        """What is set for the provider that its kind names; None for any other kind."""
+        vendor = VENDORS.get(getattr(self, "kind", ""))
+        return None if vendor is None else getattr(self, vendor.name) or vendor.options()
+
+    @property
     def posts_away(self) -> bool:
         """True when its messages leave this machine over HTTP."""
-        return bool(self.url) and not is_loopback(urlsplit(self.url).hostname or "")
+        return self.provider is not None or (bool(self.url) and not is_loopback(urlsplit(self.url).hostname or ""))
+
+    @property
+    def longest(self) -> int | None:
+        """Longest text it takes, in characters; None for any."""
+        vendor = VENDORS.get(getattr(self, "kind", ""))
+        return self.http.max_length if vendor is None else vendor.longest
+
+    @model_validator(mode="after")
+    def _has_what_its_kind_needs(self) -> _Way:
+        kind = getattr(self, "kind", "")
+        if (kind == "http") != bool(self.url):
+            raise ValueError('kind = "http", and no other, needs a url')
+        vendor = VENDORS.get(kind)
+        if vendor is not None and getattr(self, vendor.name) is None:
+            needed = [name for name, field in vendor.options.model_fields.items() if field.is_required()]
+            if needed:
+                section = "channel" if vendor.carries == "email" else f"channels.{vendor.carries}"
+                raise ValueError(f'kind = "{kind}" needs a section [{section}.{kind}] with {", ".join(needed)}')
+        return self
 
 
 class ChannelSettings(_Way):
     """How mail leaves: `sandbox` writes files into outbox/, `smtp` sends, `http` posts to an endpoint."""
 
-    kind: Literal["sandbox", "smtp", "http"] = "sandbox"
+    kind: Literal["sandbox", "smtp", "http", "sendgrid", "resend", "postmark", "mailgun", "brevo", "ses"] = "sandbox"
     message_cost_micros: int = Field(default=0, ge=0)
     """What one message costs, in millionths of the currency's minor unit; forecasts and spend limits count it."""
     smtp: SmtpSettings | None = None
+    sendgrid: SendGridOptions | None = None
+    resend: ResendOptions | None = None
+    postmark: PostmarkOptions | None = None
+    mailgun: MailgunOptions | None = None
+    brevo: BrevoOptions | None = None
+    ses: SesOptions | None = None
 
     @model_validator(mode="after")
     def _is_described(self) -> ChannelSettings:
         if self.kind == "smtp" and self.smtp is None:
             raise ValueError('kind = "smtp" needs a section [channel.smtp] with at least a host')
-        if (self.kind == "http") != bool(self.url):
-            raise ValueError('kind = "http", and no other, needs a url')
         return self
+
+
+class SmsChannel(_Way):
+    """How text messages leave: into files, to an endpoint, or through a provider."""
+
+    kind: Literal["sandbox", "http", "twilio"]
+    twilio: TwilioOptions | None = None
 
 
 class OtherChannel(_Way):
-    """How text messages, or lines to advertising audiences or to the CRM, leave: into files, or to an endpoint."""
+    """How lines to advertising audiences or to the CRM leave: into files, or to an endpoint."""
 
     kind: Literal["sandbox", "http"]
-
-    @model_validator(mode="after")
-    def _is_described(self) -> OtherChannel:
-        if (self.kind == "http") != bool(self.url):
-            raise ValueError('kind = "http", and no other, needs a url')
-        return self
 
 
 class OtherChannels(_Section):
     """The channels besides e-mail; one that is not set is not there."""
 
-    sms: OtherChannel | None = None
+    sms: SmsChannel | None = None
     audience: OtherChannel | None = None
     crm: OtherChannel | None = None
 
@@ -235,9 +277,9 @@ class Settings(_Section):
         return by_mail or any(way.posts_away for way in self.ways.values())
 
     @property
-    def ways(self) -> dict[Channel, ChannelSettings | OtherChannel]:
+    def ways(self) -> dict[Channel, ChannelSettings | SmsChannel | OtherChannel]:
         """Every channel that is there."""
-        others: dict[Channel, OtherChannel | None] = {
+        others: dict[Channel, SmsChannel | OtherChannel | None] = {
             "sms": self.channels.sms,
             "audience": self.channels.audience,
             "crm": self.channels.crm,

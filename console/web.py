@@ -1,7 +1,8 @@
-"""What is open to the internet: pages that contacts see, links of messages, and the door for a shop's events."""
+"""What is open to the internet: pages that contacts see, links of messages, and the doors for events and reports."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from fastapi import FastAPI, Request
@@ -12,9 +13,11 @@ from starlette.responses import Response
 from console.click_redirect import ClickRules, click_redirect
 from console.contact_pages import contact_pages, pages_of
 from console.event_door import event_door
+from console.provider_door import provider_door
 from memory.brand import Brand
 from memory.clock import Clock
 from memory.store import Store
+from tools.channels.webhook import Webhook
 
 
 class SecurityHeaders(BaseHTTPMiddleware):
@@ -39,10 +42,13 @@ def public_app(
     *,
     clicks: ClickRules | None = None,
     events_key: SecretStr | None = None,
+    webhooks: Mapping[str, Webhook] | None = None,
+    public_url: str = "",
 ) -> FastAPI:
     """The web application that is open to the internet: contacts decide for themselves, and events come in.
 
-    It sends nothing and calls no model. Without ``events_key`` the door for events stays shut.
+    It sends nothing and calls no model. Without ``events_key`` the door for events stays shut, as does that of each
+    provider that ``webhooks`` does not name.
     """
     app = FastAPI(title="Noria", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(SecurityHeaders)
@@ -51,6 +57,7 @@ def public_app(
     app.include_router(contact_pages(store, clock, brand, page))
     app.include_router(click_redirect(store, clock, clicks or ClickRules(), page))
     app.include_router(event_door(store, clock, events_key))
+    app.include_router(provider_door(store, clock, webhooks or {}, public_url))
 
     @app.get("/health")
     def health() -> dict[str, str]:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from memory.vectors import VectorMemory
     from policies.pack import Pack
     from tools.channels.channel import Channel
+    from tools.channels.webhook import Webhook
     from tools.pace import Pace
     from tools.workplace import Workplace
 
@@ -187,6 +188,14 @@ class Workspace:
         return key
 
     @cached_property
+    def webhooks(self) -> dict[str, Webhook]:
+        """The providers whose reports are taken: those whose secret is set. Raises ConfigurationError."""
+        from tools.channels.vendors import VENDORS, open_webhook
+
+        found = {name: self._secrets.get(vendor.webhook_name) for name, vendor in VENDORS.items()}
+        return {name: open_webhook(name, secret) for name, secret in found.items() if secret is not None}
+
+    @cached_property
     def channels(self) -> dict[str, Channel]:
         """How messages leave. Only the worker asks for it: it is the one part that holds credentials that can send."""
         return {name: self._channel(name) for name in self.settings.ways}
@@ -203,6 +212,11 @@ class Workspace:
             secret = self._secrets.get(CHANNEL_SECRETS[name])
             endpoint = HttpEndpoint(url=way.url, carries=name, secret=secret, **way.http.model_dump())
             return HttpChannel(endpoint, public_url=self.settings.public_url)
+        if way.provider is not None:
+            from tools.channels.vendors import VENDORS, open_channel
+
+            key = self._secrets.get(VENDORS[way.kind].key_name)
+            return open_channel(way.kind, way.provider, key=key, public_url=self.settings.public_url)
         from tools.channels.smtp import SmtpChannel, SmtpServer
 
         smtp = self.settings.channel.smtp
@@ -273,7 +287,7 @@ class Workspace:
             vectors=self.vectors,
             settings=DeskSettings(
                 currency=self.settings.currency,
-                channels={name: way.http.max_length for name, way in self.settings.ways.items()},
+                channels={name: way.longest for name, way in self.settings.ways.items()},
                 programme_share=self.settings.review.programme_holdout_share,
                 fallback_zone=self.settings.fallback_zone,
                 open_limit=self.settings.review.open_proposals,
@@ -315,6 +329,10 @@ class Workspace:
             example_brand=self.example_brand if self.settings.reaches_people else None,
             lease_seconds=self.settings.work.lease_seconds,
         )
+
+    def holds(self, secret_name: str) -> bool:
+        """Whether a secret is set, for whoever need not know it."""
+        return self._secrets.get(secret_name) is not None
 
     @cached_property
     def _secrets(self) -> Secrets:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from agents.desk import Desk
 from evals.outcome import PlantedResult, SeenProposal
-from evals.scenario import Planted, Scenario
+from evals.scenario import Judged, Planted, Scenario
 from memory import codes, reputation
 from memory.errors import InvalidInputError
 from memory.finding import Verdict
@@ -17,7 +17,9 @@ from memory.quality import assess
 from memory.standing import domain_of
 from memory.steps import SendStep
 from policies.facts import NOT_MEASURED, ProposalFacts
-from policies.guardian import review_proposal
+from policies.guardian import review_proposal, stops
+from policies.pack import Pack
+from policies.pack_cases import Case, ask
 from tools.render import largest_html_bytes
 
 
@@ -43,6 +45,23 @@ def judge_planted(scenario: Scenario, desk: Desk, seen: tuple[SeenProposal, ...]
             )
         )
     return tuple(results)
+
+
+def judge_again(scenario: Scenario, pack: Pack) -> tuple[PlantedResult, ...]:
+    """What the guardian says today of what was proposed once."""
+    return tuple(
+        PlantedResult(
+            name=name, violates=one.violates, objected=tuple(rule for rule in one.violates if _objects(one, rule, pack))
+        )
+        for name, one in scenario.judged.items()
+    )
+
+
+def _objects(judged: Judged, rule: str, pack: Pack) -> bool:
+    if judged.play is not None and judged.at is not None:
+        return stops(judged.play, judged.audience, judged.at, pack, rule)
+    case = Case.model_validate({"rule": rule, "title": "as it was", "verdict": "hold", **judged.request})
+    return any(one.rule == rule and one.verdict is not Verdict.ALLOW for one in ask(case, pack))
 
 
 def spoiled(proposal: Proposal, planted: Planted) -> Play:

@@ -25,7 +25,7 @@ from evals import reading
 from evals.bad_models import Contender, provider_for
 from evals.outcome import Outcome
 from evals.people import Person, people_of
-from evals.planting import judge_planted
+from evals.planting import judge_again, judge_planted
 from evals.scenario import Answer, ChangeOffer, Decide, Plan, Scenario, Step, Switch, Tamper, Withdraw, Work
 from evals.small_world import CURRENCY, SHOP, build_world
 from memory import campaigns, consents, proposals, queue
@@ -248,7 +248,7 @@ def _read(bench: Workbench, model: Model | None, seconds: float) -> Outcome:
             seconds=seconds,
         )
     more = {
-        "planted": judge_planted(scenario, desk, seen),
+        "planted": (*judge_planted(scenario, desk, seen), *judge_again(scenario, desk.pack)),
         "features": reading.features(scenario, bench.people, desk),
         "extracted": tuple(extract(model, note)[0].model_dump() for note in notes) if model is not None else (),
     }

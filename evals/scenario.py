@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from memory.errors import InvalidInputError, NotFoundError
 from memory.marked_yaml import complaints, read_yaml
+from memory.play import Play
+from memory.proposal import Audience
 from memory.steps import Copy
+from policies.pack import Pack
 
 CASES = Path(__file__).parent / "cases"
 BAD_MODELS = Literal["obeys", "down", "wrong_schema", "prose"]
@@ -72,6 +76,7 @@ class ProductRow(_Part):
 
     name: str = ""
     cost_cents: int | None = None
+    stock_units: int | None = None
 
 
 class LessonRow(_Part):
@@ -202,6 +207,25 @@ class Planted(_Part):
         return copy.model_copy(update=values)
 
 
+class Judged(_Part):
+    """Something that was once proposed, for the guardian to judge anew: a whole play, or a request."""
+
+    play: Play | None = None
+    audience: Audience | None = None
+    at: AwareDatetime | None = None
+    """When the play was proposed."""
+    request: dict[Literal["message", "copy", "proposal"], dict[str, Any]] = Field(default_factory=dict)
+    """One request, told as in the tests of a pack."""
+    violates: tuple[str, ...] = Field(min_length=1)
+    """Rules of which at least one must object; no other is listened to."""
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> Judged:
+        if (self.play is None) == (len(self.request) != 1) or (self.play is not None and self.at is None):
+            raise ValueError("give a play with its moment, or one request")
+        return self
+
+
 class Numbers(_Part):
     """What a proposal must say in numbers; what is left out is not checked here."""
 
@@ -275,6 +299,7 @@ class Scenario(_Part):
     """A model that misbehaves, whichever provider is scored."""
     steps: tuple[Step, ...] = (Plan(),)
     planted: dict[str, Planted] = Field(default_factory=dict)
+    judged: dict[str, Judged] = Field(default_factory=dict)
     expect: Expect = Expect()
     never: Never = Never()
 
@@ -297,10 +322,25 @@ def load_case(path: Path) -> Scenario:
 
 def load_cases(folder: Path = CASES, *, only: tuple[str, ...] = ()) -> list[Scenario]:
     """Every case of a folder by name, or those that are named. Raises NotFoundError for a name that is not there."""
-    paths = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-    if missing := sorted(set(only) - set(paths)):
-        raise NotFoundError(f"There is no case {', '.join(missing)}.", remedy=f"There are: {', '.join(paths)}.")
-    return [load_case(path) for name, path in paths.items() if not only or name in only]
+    return chosen([load_case(path) for path in sorted(folder.glob("*.yaml"))], only)
+
+
+def chosen(scenarios: Sequence[Scenario], only: Collection[str]) -> list[Scenario]:
+    """The cases that are named; all where none is. Raises NotFoundError for a name that is not there."""
+    names = [one.name for one in scenarios]
+    if missing := sorted(set(only) - set(names)):
+        raise NotFoundError(f"There is no case {', '.join(missing)}.", remedy=f"There are: {', '.join(names)}.")
+    return [one for one in scenarios if not only or one.name in only]
+
+
+def under(scenario: Scenario, pack: Pack) -> Scenario:
+    """The case under a pack instead of the base pack; what the case sets itself still counts."""
+    policy = {
+        one.id: {"enabled": one.enabled, "severity": one.severity, "parameters": one.parameters.model_dump(mode="json")}
+        for one in pack.rules
+    }
+    desk = scenario.desk.model_copy(update={"policy": {**policy, **scenario.desk.policy}})
+    return scenario.model_copy(update={"desk": desk})
 
 
 def _groups_named(scenario: Scenario) -> set[str]:

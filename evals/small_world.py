@@ -241,4 +241,5 @@ def _product(category: str, world: World, cents: int) -> dict[str, Any]:
         "cost_cents": row.cost_cents if row else None,
         "url": f"{SHOP}/p/{category}",
         "image_url": "",
+        "stock_units": row.stock_units if row else None,
     }

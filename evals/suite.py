@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
@@ -53,6 +53,13 @@ def run_suite(
     )
 
 
-def judge(result: SuiteResult, baseline: Baseline, *, whole: bool) -> Judged:
-    """Hold a result against the baseline."""
-    return Judged(result=result, falls=tuple(falls(result, baseline, whole=whole)), news=tuple(news(result, baseline)))
+def judge(result: SuiteResult, baseline: Baseline, *, whole: bool, own: Collection[str] = ()) -> Judged:
+    """Hold a result against the baseline; ``own`` are cases of a workspace, which stand in none and have to hold."""
+    fell = [
+        f"{case}: {name} is {value:.3f}, and a case of the workspace has to hold"
+        for case, scores in sorted(result.case_scores().items())
+        for name, value in sorted(scores.items())
+        if case in own and value < 1
+    ]
+    known = [one for one in news(result, baseline) if one.partition(":")[0] not in own]
+    return Judged(result=result, falls=(*falls(result, baseline, whole=whole), *fell), news=tuple(known))

@@ -14,12 +14,14 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from console.cli.output import AsJson, console, errors, plain, quote, say, table
+from console.cli.place import InWorkspace
 from evals.baseline import BASELINE, Baseline, read_baseline, with_result, write_baseline
 from evals.result import AGENTS
 from memory.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from evals.bad_models import Contender
+    from evals.scenario import Scenario
     from evals.suite import Judged
 
 
@@ -54,26 +56,29 @@ def eval_command(
     html: Annotated[Path | None, typer.Option(help="Write a self-contained page.", dir_okay=False)] = None,
     baseline: Annotated[Path, typer.Option(help="What the results are held against.", dir_okay=False)] = BASELINE,
     write: Annotated[bool, typer.Option("--write-baseline", help="Agree on these results.")] = False,
+    workspace: InWorkspace = None,
     as_json: AsJson = False,
 ) -> None:
     """Score every agent on the suite of cases. Fails on what must never happen, and on a fall below the baseline.
 
-    The key of a model is read from NORIA_MODEL_API_KEY.
+    In a workspace its own cases are played too, under its policy, and each has to hold. The key of a model is read
+    from NORIA_MODEL_API_KEY.
     """
     if context.invoked_subcommand is not None:
         return
-    from evals.scenario import load_cases
+    from evals.scenario import chosen, load_cases
     from evals.suite import judge, run_suite
 
     contenders = _contenders(provider, base_url, model, structured_output)
-    scenarios = load_cases(only=tuple(case or ()))
+    own = [] if write else _own_cases(workspace)
+    scenarios = chosen([*load_cases(), *own], case or ())
     agreed = Baseline() if write and not baseline.exists() else read_baseline(baseline)
     processes = min(jobs or min(os.cpu_count() or 1, 4), len(scenarios))
     judged = []
     for contender in contenders:
         done = _Counter(contender.name, len(scenarios), quiet=as_json)
         result = run_suite(scenarios, contender, repeat=repeat, jobs=processes, on_case=done)
-        judged.append(judge(result, agreed, whole=not case))
+        judged.append(judge(result, agreed, whole=not case, own=[one.name for one in own]))
     if write:
         if case:
             raise ConfigurationError("A baseline is made of all cases.", where="--case", remedy="Leave --case out.")
@@ -100,6 +105,19 @@ def eval_command(
         _show(judged)
     if not report["passed"]:
         raise typer.Exit(1)
+
+
+def _own_cases(workspace: Path | None) -> list[Scenario]:
+    """The cases of the workspace that one stands in, each under its policy; none outside of a workspace."""
+    from console.candidates import CASES
+    from console.wiring import nearest_workspace, open_workspace
+    from evals.scenario import load_cases, under
+
+    folder = workspace or nearest_workspace()
+    if folder is None or not (folder / CASES).is_dir():
+        return []
+    with open_workspace(folder) as opened:
+        return [under(one, opened.pack) for one in load_cases(folder / CASES)]
 
 
 class _Counter:

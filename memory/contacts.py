@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from sqlalchemy import Connection, Row, func, or_, select, update
 
 from memory import cap, codes, preferences
+from memory.address import phone_number
 from memory.errors import ConflictError, NotFoundError
 from memory.journal import append
 from memory.schema import (
@@ -85,6 +86,17 @@ def find(connection: Connection, name: str, *, own_id: bool = True) -> Contact:
     raise NotFoundError(
         "No contact has that address or id.", where="contact", remedy="Use an e-mail address or an id of your CRM."
     )
+
+
+def with_phone(connection: Connection, number: str) -> Contact | None:
+    """The contact, of several the first, whose telephone number is this one, written as +33612345678."""
+    # Numbers stand as people wrote them, with blanks or dots between any two digits.
+    alike = contacts.c.phone.like(f"%{'%'.join(number[-8:])}")
+    query = select(contacts.c.contact_id, contacts.c.phone).where(alike, contacts.c.merged_into.is_(None))
+    for row in connection.execute(query.order_by(contacts.c.contact_id)):
+        if phone_number(row.phone) == number:
+            return get(connection, row.contact_id)
+    return None
 
 
 def count(connection: Connection) -> int:

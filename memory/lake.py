@@ -83,7 +83,7 @@ SCHEMAS: Mapping[LakeTable, pa.Schema] = {
         amount_cents int64
         discount_cents int64
     """),
-    # price and cost of one unit.
+    # price and cost of one unit, and how many units can be sold; null where the shop's export does not say.
     LakeTable.PRODUCTS: _schema("""
         product_id string
         name string
@@ -94,6 +94,7 @@ SCHEMAS: Mapping[LakeTable, pa.Schema] = {
         cost_cents int64?
         url string
         image_url string
+        stock_units int64?
     """),
     # Messages that left, here or in an earlier tool.
     LakeTable.SENDS: _schema("""
@@ -159,7 +160,7 @@ class Lake:
         rows = conform(table, rows)
         for attempt in _attempts():
             with attempt, speaking_of(self._path(table)):
-                delta = self._open(table)
+                delta = self._open_to_add(table)
                 if delta.transaction_version(batch_id) is not None:
                     return False
                 _write(delta, rows, mode="append", transaction=Transaction(batch_id, 1))
@@ -174,7 +175,7 @@ class Lake:
         rows = _last_per_key(conform(table, rows), names)
         for attempt in _attempts():
             with attempt, speaking_of(self._path(table)):
-                delta = self._open(table)
+                delta = self._open_to_add(table)
                 new, changed = _split(delta.file_uris(), rows, names)
                 if new.num_rows or changed.num_rows:
                     # Every upsert commits under one application id, so that of two at once the later one starts over.
@@ -263,12 +264,7 @@ class Lake:
                 files = self._open(table).file_uris() if self._exists(table) else []
                 # DuckDB itself: ibis takes longer to word these than they take.
                 if files:
-                    found = engine.con.read_parquet(files)
-                    # A table that an older release wrote lacks what has been added since.
-                    new = [
-                        f'CAST(NULL AS {one.type}) AS "{one.name}"' for one in schema if one.name not in found.columns
-                    ]
-                    (found.project(", ".join(["*", *new])) if new else found).create_view(table.value)
+                    _in_files(engine.con, files, schema).create_view(table.value)
                 else:
                     columns = ", ".join(f'"{field.name}" {field.type}' for field in schema)
                     engine.con.execute(f"CREATE TEMP TABLE {table} ({columns})")
@@ -287,6 +283,25 @@ class Lake:
             return DeltaTable(path)
         path.mkdir(parents=True, exist_ok=True)
         return DeltaTable.create(path, schema=_loose(SCHEMAS[table]), mode="ignore")
+
+    def _open_to_add(self, table: LakeTable) -> DeltaTable:
+        """The table, written anew once where an older release made it without a column of today."""
+        delta, schema = self._open(table), SCHEMAS[table]
+        if {field.name for field in delta.schema().fields}.issuperset(schema.names):
+            return delta
+        files = delta.file_uris()
+        # All files alike, so that a reader need not look into each for its columns.
+        rows = schema.empty_table()
+        if files:
+            rows = _in_files(own_engine().con, files, schema).select(*schema.names).to_arrow_table()
+        write_deltalake(
+            delta,
+            rows.cast(_loose(schema)),
+            mode="overwrite",
+            schema_mode="overwrite",
+            commit_properties=CommitProperties(max_commit_retries=0),
+        )
+        return DeltaTable(self._path(table))
 
 
 def conform(table: LakeTable, rows: pa.Table) -> pa.Table:
@@ -315,6 +330,13 @@ def conform(table: LakeTable, rows: pa.Table) -> pa.Table:
                 remedy="Give moments as integer microseconds and money as integer minor units.",
             ) from error
     return pa.table(columns, schema=schema)
+
+
+def _in_files(sql: duckdb.DuckDBPyConnection, files: Sequence[str], schema: pa.Schema) -> duckdb.DuckDBPyRelation:
+    """What stands in the files of a table; null for columns that a table of an older release lacks."""
+    found = sql.read_parquet(list(files))
+    new = [f'CAST(NULL AS {one.type}) AS "{one.name}"' for one in schema if one.name not in found.columns]
+    return found.project(", ".join(["*", *new])) if new else found
 
 
 def _loose(schema: pa.Schema) -> pa.Schema:

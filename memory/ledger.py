@@ -213,6 +213,13 @@ def rivals(
     return found
 
 
+def last_sent_at(connection: Connection, provider: str) -> datetime | None:
+    """When a provider last took a message; None when it never did."""
+    query = select(func.max(messages.c.sent_at)).where(messages.c.provider == provider)
+    found: datetime | None = connection.execute(query).scalar_one()
+    return found
+
+
 def stale(
     connection: Connection, *, ways: Collection[tuple[str, str]], others: bool, now: datetime, limit: int
 ) -> list[Message]:

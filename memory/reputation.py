@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, and_, bindparam, case, func, literal, or_, select, update
 
-from memory.events import BOUNCE, COMPLAINT, UNSUBSCRIBE
+from memory.events import BOUNCE, COMPLAINT, DEFERRED, UNSUBSCRIBE
 from memory.journal import append
 from memory.schema import (
     EPOCH,
@@ -51,7 +51,7 @@ class Said:
 
     contact_id: int
     kind: str
-    """As events name it: bounce, complaint, unsubscribe."""
+    """As events name it: bounce, complaint, deferred, unsubscribe."""
     at: datetime
     message_key: str = ""
     """Empty where nobody says which message: then it is the last one before."""
@@ -101,7 +101,12 @@ def count(connection: Connection, fates: Sequence[Fate]) -> None:
 
 def count_said(connection: Connection, said: Sequence[Said]) -> None:
     """Add what was reported of messages that Noria sent; what is said of others' messages is left out."""
-    kinds: dict[str, Kind] = {COMPLAINT: "complaint", UNSUBSCRIBE: "unsubscribe", BOUNCE: "soft_bounced"}
+    kinds: dict[str, Kind] = {
+        COMPLAINT: "complaint",
+        UNSUBSCRIBE: "unsubscribe",
+        BOUNCE: "soft_bounced",
+        DEFERRED: "deferred",
+    }
     wanted = [one for one in said if one.kind in kinds]
     if not wanted:
         return

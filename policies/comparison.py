@@ -60,7 +60,8 @@ def _compare(old: RuleSetting, new: RuleSetting) -> list[Change]:
 
 def _effect(stricter: Direction, old: Any, new: Any) -> Effect:
     if isinstance(old, list):
-        grows, shrinks = set(old) < set(new), set(new) < set(old)
+        lost, gained = [one for one in old if one not in new], [one for one in new if one not in old]
+        grows, shrinks = bool(gained) and not lost, bool(lost) and not gained
     elif isinstance(old, dict):
         names = {*old, *new}
         grows = all(new.get(name, 0) >= old.get(name, 0) for name in names)

@@ -44,6 +44,8 @@ _NAMED: Final = {
     "playbooks": "names of playbooks",
     "weekdays": "days of the week, 0 is Monday",
     "shorteners": "domains",
+    "pairs": "playbooks, each with a segment",
+    "minimum_units": "units of a product",
     "required": "exits: goal, consent_withdrawn, suppressed",
 }
 

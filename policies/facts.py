@@ -23,6 +23,10 @@ NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 ANY_TOPIC: Final = ("*",)
 """What a contact wants who picked no topics."""
+STOCK_UNKNOWN: Final = -1
+"""The stock of a product of which the record does not say how many there are."""
+NO_PRODUCT: Final = 2**31 - 1
+"""The stock where a message is about no product: none can run out."""
 NOT_MEASURED: Final = float("-inf")
 """The spam score of messages that no checker has seen."""
 NO_ADDRESS: Final = "no address"
@@ -168,6 +172,11 @@ class MessageFacts:
     """NO_OFFER for a play without one."""
     standing: Standing | None = None
     """How the sender stands with the contact's domain; FINE where that is no matter of the channel."""
+
+    product_stock_units: int | None = None
+    """How many there are of the product that the message shows; STOCK_UNKNOWN and NO_PRODUCT have their own values."""
+    in_barred_segment: bool | None = None
+    """In one of the segments that the pack has the playbook leave alone (the rule not_for)."""
 
     bindings_missing: tuple[str, ...] | None = None
     """Names in the copy and template that no record could fill for this contact."""

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory.finding import Finding, Verdict, strongest
+from memory.play import Fact, Play
+from memory.proposal import Audience
 from policies.facts import MessageFacts, MissingFactError, ProposalFacts
 from policies.pack import Gate, Pack, RuleSetting
 from policies.rule import Context, Parameters, Rule, Ruling, Wording
@@ -121,6 +123,15 @@ def review_proposal(facts: ProposalFacts, pack: Pack) -> Review:
         if not said or said[-1][0] is not setting:
             said.append((setting, Ruling(Verdict.ALLOW, setting.sentence.en)))
     return _review(said, pack)
+
+
+def stops(
+    play: Play, audience: Audience | None, at: datetime, pack: Pack, rule: str, approved_facts: tuple[Fact, ...] = ()
+) -> bool:
+    """Whether one rule is against a play as it was proposed once; no other is listened to, so little need be known."""
+    facts = ProposalFacts(play=play, now=at, audience=audience, offers=play.offers, approved_facts=approved_facts)
+    found = review_proposal(facts, pack).findings
+    return any(finding.rule == rule and finding.verdict is not Verdict.ALLOW for finding in found)
 
 
 def read_copy(wording: Wording, pack: Pack) -> Review:

@@ -137,7 +137,7 @@ class Cases:
                     people = 0 if needed.may_go_alone else needed.people
                     return Tried(case, where, Verdict.ALLOW, needed.asks_because, people)
                 return Tried(case, where, Verdict.ALLOW, needed.reasons, needed.people)
-            findings = _ask(case, pack)
+            findings = ask(case, pack)
         except (ValueError, TypeError) as error:
             what = _first(error) if isinstance(error, ValidationError) else str(error)
             raise InvalidInputError(
@@ -177,7 +177,8 @@ def told(finding: Finding) -> str:
     return f"{finding.sentence} ({facts})" if facts else finding.sentence
 
 
-def _ask(case: Case, pack: Pack) -> tuple[Finding, ...]:
+def ask(case: Case, pack: Pack) -> tuple[Finding, ...]:
+    """Everything that a pack finds in the request of a test."""
     if case.message is not None:
         return gate_message(_message(case.message, pack), pack).findings
     if case.proposal is not None:
@@ -239,6 +240,8 @@ def _play(asked: dict[str, Any]) -> Play:
     _known(asked, (*_OF_A_PLAY, *Play.model_fields))
     parts = {name: value for name, value in asked.items() if name not in _OF_A_PLAY}
     whole = _merged(sample.play().model_dump(mode="json"), _dated_json(parts))
+    # A segment is told whole: parts of two make none.
+    whole["audience"] = asked.get("audience", whole["audience"])
     if "offer" in asked:
         whole["offer"] = _offer(asked["offer"]).model_dump(mode="json")
     if "tiers" in asked:

@@ -14,6 +14,7 @@ from policies.pack import Pack
 from policies.rules.audience_size import AudienceSizeLimits
 from policies.rules.claims import ClaimLimits
 from policies.rules.discount import DiscountLimits
+from policies.rules.not_for import NotForLimits, Pair
 from policies.rules.send_window import SendWindowLimits
 
 _DISCOUNT: Final = re.compile(r"discount|% off|cheap|generous|remise|rabais|réduction|promo", re.IGNORECASE)
@@ -22,6 +23,26 @@ _LARGE: Final = re.compile(
     r"(?:too|trop) (?:large|big|wide|grand)|(?:too many|trop de) (?:people|contacts|customers|monde|clients)",
     re.IGNORECASE,
 )
+_NOT_FOR: Final = re.compile(
+    r"\b(?:not|never|nothing|wrong|no \w+) (?:playbook )?(?:for |to |with )?(?:(?:this|these|those|that|the|our|any) )?"
+    r"(?:\w+ )?(?:segment|audience|customers|contacts|people|buyers|prospects)\b|"
+    r"\b(?:pas|jamais|rien) (?:pour|à|aux|avec) (?:(?:ce|ces|cette|cet|les|nos|la|le|des) )?"
+    r"(?:\w+ )?(?:segment|audience|cible|clients?|contacts?|gens|acheteurs|prospects|inactifs|perdus)\b|"
+    r"\bmauvaise? (?:segment|audience|cible)\b",
+    re.IGNORECASE,
+)
+_STAGES: Final = {
+    stage: re.compile(rf"\b(?:{words})\b", re.IGNORECASE)
+    for stage, words in {
+        "prospect": "prospects?",
+        "new": "new|nouveaux?|nouvelles?",
+        "active": "active|actifs?|actives?",
+        "slowing": "slowing|ralentissent",
+        "lapsed": "lapsed|inactive|inactifs?|inactives?",
+        "lost": "lost|perdus?|perdues?",
+    }.items()
+}
+"""Stages of a customer's life as people call them, by the value of the feature `lifecycle_stage`."""
 _HARMLESS: Final = ("good day to you", "a few words for spring")
 _TAG: Final = re.compile(r"{[{%].*?[%}]}")
 _BEFORE: Final = re.compile(r"(?:before|earlier than|avant)\s+(\d{1,2})\b", re.IGNORECASE)
@@ -78,6 +99,7 @@ def limits_from(reason: str, seen: Proposal, pack: Pack) -> Iterator[Limit]:
             allows={"proposal": _of_size(reached - 1)},
             stops={"proposal": _of_size(reached)},
         )
+    yield from _left_alone(reason, play, pack)
     yield from _hours(reason, pack.limits("send_window", SendWindowLimits))
     banned = pack.limits("claims", ClaimLimits).banned_words
     words = [one for one in _QUOTED.findall(reason) if one not in banned and one.casefold() in _words_of(play)]
@@ -92,6 +114,33 @@ def limits_from(reason: str, seen: Proposal, pack: Pack) -> Iterator[Limit]:
             allows={"copy": dict.fromkeys(("subject", "headline", "body", "button"), harmless)},
             stops={"copy": {"body": f"It is {words[0]}, they say."}},
         )
+
+
+def _left_alone(reason: str, play: Play, pack: Pack) -> Iterator[Limit]:
+    """The playbook leaves a group of customers alone that the reason names, or else everybody whom it was for."""
+    if not _NOT_FOR.search(reason):
+        return
+    # Features load a table engine, which nobody needs who says something else.
+    from memory.segments.grammar import parse
+    from memory.segments.sentence import describe
+
+    named = next((stage for stage, words in _STAGES.items() if words.search(reason)), "")
+    stage = {"type": "compare", "field": "lifecycle_stage", "operator": "==", "value": named}
+    segment = parse(stage if named else play.audience)
+    pair = Pair(playbook=play.playbook, segment=segment.model_dump(mode="json"))
+    setting = pack.setting("not_for")
+    pairs = pack.limits("not_for", NotForLimits).pairs
+    if setting.enabled and pair in pairs:
+        return
+    others = {"type": "not", "of": pair.segment}
+    yield Limit(
+        rule="not_for",
+        parameter="pairs",
+        value=[one.model_dump(mode="json") for one in (*pairs, pair)],
+        sentence=f"The playbook {play.playbook} leaves these alone. {describe(segment, 'en')}",
+        allows={"proposal": {"play": {"playbook": play.playbook, "audience": others}}},
+        stops={"proposal": {"play": {"playbook": play.playbook, "audience": pair.segment}}},
+    )
 
 
 def _hours(reason: str, window: SendWindowLimits) -> Iterator[Limit]:

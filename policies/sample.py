@@ -12,7 +12,16 @@ from memory.play import Fact, Goal, Offer, Play, Schedule
 from memory.proposal import Audience
 from memory.standing import FINE
 from memory.steps import Copy, ExitStep, SendStep, Sequence, WaitStep
-from policies.facts import ANY_TOPIC, NEVER, NO_OFFER, NOT_MEASURED, ApprovalFacts, MessageFacts, ProposalFacts
+from policies.facts import (
+    ANY_TOPIC,
+    NEVER,
+    NO_OFFER,
+    NO_PRODUCT,
+    NOT_MEASURED,
+    ApprovalFacts,
+    MessageFacts,
+    ProposalFacts,
+)
 from policies.rule import Wording
 
 NOW: Final = datetime(2025, 3, 3, 9, 0, tzinfo=UTC)
@@ -105,6 +114,8 @@ def message(pack_version: str, **changes: Any) -> MessageFacts:
         "in_programme_holdout": False,
         "standing": FINE,
         "offer": NO_OFFER,
+        "product_stock_units": NO_PRODUCT,
+        "in_barred_segment": False,
         "bindings_missing": (),
         "example_parts": (),
         "sender_address": BRAND.sender_address,

@@ -20,6 +20,7 @@ from policies.rules.hibernation import HibernationLimits
 from policies.rules.identity import IdentityLimits
 from policies.rules.length import LengthLimits
 from policies.rules.links import LinkLimits, within
+from policies.rules.not_for import NotForLimits
 from policies.rules.send_window import SendWindowLimits
 from policies.rules.spend import SpendLimits
 from policies.rules.subject import SubjectLimits
@@ -130,6 +131,7 @@ def _names(pack: Pack, known: Known) -> Iterator[Doubt]:
     for rule_id, name, playbooks in (
         ("hibernation", "exempt_playbooks", hibernation.exempt_playbooks),
         ("transactional", "playbooks", transactional),
+        ("not_for", "pairs", [one.playbook for one in pack.limits("not_for", NotForLimits).pairs]),
     ):
         if known.playbooks is not None and (missing := sorted(set(playbooks) - set(known.playbooks))):
             yield (
@@ -221,6 +223,12 @@ def _never_firing(pack: Pack) -> Iterator[Doubt]:
             "maximum_basis_points",
             pack.limits("discount", DiscountLimits).maximum_basis_points == 10_000,
             "no discount is more than everything",
+        ),
+        (
+            "not_for",
+            "pairs",
+            not pack.limits("not_for", NotForLimits).pairs,
+            "no playbook leaves anybody alone",
         ),
         ("exits", "required", not pack.limits("exits", ExitLimits).required, "no exit is required"),
         (

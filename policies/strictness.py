@@ -37,6 +37,7 @@ STRICTER: Final[Mapping[str, Mapping[str, Direction]]] = {
     },
     "data_age": {"maximum_days": "less"},
     "recent_purchase": {"minimum_days": "more", "similar_days": "more", "similar_exempt_playbooks": "less"},
+    "not_for": {"pairs": "more"},
     "frequency": {"messages": "less", "window_days": "more"},
     "pressure": {"look_ahead_hours": "more"},
     "send_window": {
@@ -67,6 +68,7 @@ STRICTER: Final[Mapping[str, Mapping[str, Direction]]] = {
         "less",
     ),
     "holdout": {"minimum_share": "more", "maximum_share": "less"},
+    "stock": {"minimum_units": "more", "known_required": "more"},
     "identity": {"free_mail_domains": "more"},
     "claims": {"urgency_needs_fact": "more", "banned_words": "more"},
     "subject": {"maximum_exclamation_marks": "less", "maximum_capitals_share": "less"},
@@ -137,7 +139,8 @@ def _whole(rule_id: str, setting: Mapping[str, Any]) -> dict[str, Any]:
 def _strictest(stricter: Direction, values: Sequence[Any]) -> Any:
     first, *others = values
     if isinstance(first, list) and stricter == "more":
-        return list(dict.fromkeys(item for one in values for item in one))
+        every = [item for one in values for item in one]
+        return [item for place, item in enumerate(every) if item not in every[:place]]
     if isinstance(first, list):
         return [item for item in first if all(item in one for one in others)]
     pick = max if stricter == "more" else min
@@ -148,4 +151,4 @@ def _strictest(stricter: Direction, values: Sequence[Any]) -> Any:
 
 
 def _sorted(limits: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: sorted(value) if isinstance(value, list) else value for name, value in limits.items()}
+    return {name: sorted(value, key=repr) if isinstance(value, list) else value for name, value in limits.items()}

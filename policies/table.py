@@ -75,7 +75,7 @@ class MessageTable:
 
     def row(self, number: int) -> MessageFacts:
         """The facts of one message alone."""
-        return replace(self.common, **{name: _told(column, number) for name, column in self.columns.items()})
+        return replace(self.common, **{name: value_at(column, number) for name, column in self.columns.items()})
 
     def allow(self) -> Verdicts:
         """Nothing against any of them."""
@@ -105,7 +105,8 @@ def hold_where(mask: Mask) -> Verdicts:
     return np.where(mask, np.int8(STRENGTH[Verdict.HOLD]), np.int8(0))
 
 
-def _told(column: Column, number: int) -> Any:
+def value_at(column: Column, number: int) -> Any:
+    """What a column says of one message."""
     if isinstance(column, Coded):
         return column.values[column.codes[number]]
     value = column[number].item()

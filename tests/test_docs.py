@@ -20,6 +20,7 @@ from memory.importing.vocabulary import FIELDS
 from memory.lake import Lake
 from memory.quality import assess
 from memory.store import Store
+from tools.channels.vendors import VENDORS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -108,7 +109,34 @@ def test_every_setting_is_described_and_no_other() -> None:
     # What every channel has is written once for all of them.
     ways = ("channel", "channels.sms", "channels.audience", "channels.crm")
     described = {name.replace("…", way) for name in named for way in ways}
+    # And what every provider of mail has, once for all of those.
+    providers = [one.name for one in VENDORS.values() if one.carries == "email"]
+    described = {name.replace("PROVIDER", provider) for name in described for provider in providers}
     assert described == set(settings_of(Settings))
+
+
+def test_every_provider_has_a_page_and_its_row_in_the_table() -> None:
+    text = text_of("connectors/README.md")
+    rows = [
+        [cell.strip() for cell in row.strip("|").split("|")] for row in re.findall(r"^\| \[.+$", text, re.MULTILINE)
+    ]
+    assert rows == [
+        [
+            f"[{one.title}]({one.name}.md)",
+            one.carries,
+            str(one.per_request),
+            one.idempotency or "no",
+            one.test_mode or "no",
+            one.proof,
+            ", ".join(one.reports),
+        ]
+        for one in VENDORS.values()
+    ]
+    for one in VENDORS.values():
+        page = (ROOT / one.page).read_text(encoding="utf-8")
+        assert f"`{one.key_name}`" in page
+        assert f"`{one.webhook_name}`" in page
+        assert f"/v1/providers/{one.name}" in page
 
 
 def test_every_secret_is_named() -> None:

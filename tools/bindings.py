@@ -36,6 +36,8 @@ class Product:
     price_cents: int | None = None
     url: str = ""
     image_url: str = ""
+    stock_units: int | None = None
+    """How many can be sold; None where the record does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +168,15 @@ def shows_code(play: Play, step: SendStep) -> bool:
     """Whether a message of this step names the code of the offer, in any language."""
     layout = play.layout(step)
     return any("offer.code" in _names(copy, step.link, layout)[0] for copy in step.copies.values())
+
+
+def promotes_product(play: Play, step: SendStep) -> bool:
+    """Whether a message of this step shows its product, or leads to it, in any language."""
+    return any(
+        name.startswith("product.") or name == "links.product"
+        for language in step.copies
+        for name in _names_of(play, step, language)[0]
+    )
 
 
 def needed_by(play: Play, step: SendStep, language: str) -> frozenset[str]:

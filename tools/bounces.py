@@ -38,7 +38,8 @@ def keeps_bouncing(connection: Connection, contact_id: int, channel: str) -> boo
             intake.c.at >= last[-1].sent_at,
         )
     ).all()
-    if any(row.kind != BOUNCE for row in said):
+    # What was blocked for the sender's or the text's sake says nothing of the address.
+    if any(row.kind != BOUNCE or row.properties.get("bounce") == "block" for row in said):
         return False
     return {_message_of(row, last) for row in said} >= {row.message_key for row in last}
 

@@ -187,7 +187,7 @@ def _write(one: Ready, at: datetime, links: ClickLinks | None) -> Outgoing:
         "html": rendered.html,
         "unsubscribe_url": one.case.unsubscribe_url,
     }
-    return Outgoing(key, str(brand.sender_address), address, as_bytes(mail), parts)
+    return Outgoing(key, str(brand.sender_address), address, as_bytes(mail), parts, one.message.campaign_id)
 
 
 def _result(one: Ready, outcome: Outcome, outgoing: Mapping[str, Outgoing], at: datetime) -> Result:

@@ -24,7 +24,7 @@ class FeatureCache:
         """The named features at the beginning of the hour of ``as_of``; later history counts from the next hour on."""
         hour = as_of.replace(minute=0, second=0, microsecond=0)
         wanted = tuple(sorted(set(names)))
-        key: _Key = (_state_of(lake), hour, wanted)
+        key: _Key = (state_of(lake), hour, wanted)
         kept: OrderedDict[_Key, Features] = self._own.__dict__.setdefault("kept", OrderedDict())
         if key not in kept:
             kept[key] = compute(lake, hour, names=wanted)
@@ -34,6 +34,6 @@ class FeatureCache:
         return kept[key]
 
 
-def _state_of(lake: Lake) -> str:
+def state_of(lake: Lake) -> str:
     """Changes with every commit to any table; the same for a lake and its untouched copy."""
     return ",".join(lake.state_of(table) for table in LakeTable)

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from memory import ledger, preferences, reputation
@@ -29,6 +30,7 @@ from policies.facts import (
     NEVER,
     NO_ADDRESS,
     NO_OFFER,
+    NO_PRODUCT,
     ApprovalFacts,
     MessageFacts,
     OfferFacts,
@@ -37,10 +39,12 @@ from policies.facts import (
 from policies.pack import Pack
 from policies.rules.pressure import PressureLimits
 from policies.rules.recent_purchase import RecentPurchaseLimits
+from policies.table import value_at
 from tools import opt_in
 from tools.bindings import Bindings, Product, Recipient, resolve_many, shows_code, speaks
 from tools.records import Bought, LakeRecords
 from tools.similar import similar_days, similar_purchases, told_customers
+from tools.subject import in_barred_segment, stock_units
 from tools.unsubscribe import WayOut, link, preferences_link, sign
 
 _CHUNK = 500
@@ -182,8 +186,10 @@ def _gather(
     ahead = at + timedelta(hours=ground.pack.limits("pressure", PressureLimits).look_ahead_hours)
     rivals = ledger.rivals(connection, ground.campaign_id, competing, until=ahead) if competing else {}
     needs_code = play.offer is not None and play.offer.single_use and shows_code(play, step)
+    barred = in_barred_segment(np.asarray(ids, np.int64), play, ground.pack, records, at)
+    units = stock_units(play, step, [told_of[one] for one in ids], records)
     cases = []
-    for candidate in candidates:
+    for row, candidate in enumerate(candidates):
         contact_id = candidate.contact_id
         person = people.get(contact_id)
         agreed = consent.get(contact_id)
@@ -237,6 +243,8 @@ def _gather(
             in_programme_holdout=in_programme_holdout(ground.salt, contact_id, ground.programme_share, at),
             offer=replace(offer, pool_empty=needs_code and not candidate.code),
             standing=standing_with(standings, domain_of(addresses.get(contact_id, ""))) if standings else FINE,
+            product_stock_units=NO_PRODUCT if units is None else int(units[row]),
+            in_barred_segment=None if barred is None else value_at(barred, row),
             bindings_missing=(lacking.where,) if lacking else (),
             example_parts=play.brand.left_from(ground.example_brand) if ground.example_brand is not None else (),
             sender_address=play.brand.sender_address,

@@ -16,7 +16,19 @@ from memory import cap, unknown
 from memory import contacts as people
 from memory.address import channel_named
 from memory.errors import NotFoundError
-from memory.events import BOUNCE, COMPLAINT, CONFIRM, DELIVERED, ORDER, SENT, SIGNALS, SIGNUP_PENDING, UNSUBSCRIBE
+from memory.events import (
+    ACCEPTED,
+    BOUNCE,
+    COMPLAINT,
+    CONFIRM,
+    DEFERRED,
+    DELIVERED,
+    ORDER,
+    SENT,
+    SIGNALS,
+    SIGNUP_PENDING,
+    UNSUBSCRIBE,
+)
 from memory.reputation import Said, count_said
 from memory.schema import contacts, intake, messages
 from memory.steps import REACHING
@@ -67,6 +79,13 @@ class Receipt:
     """Accepted, but of nobody on record."""
 
 
+def last_heard_at(connection: Connection, source: str) -> datetime | None:
+    """When a source last reported anything; None when it never did."""
+    query = select(func.max(intake.c.received_at)).where(intake.c.source == source)
+    found: datetime | None = connection.execute(query).scalar_one()
+    return found
+
+
 def receive(store: Store, events: Sequence[Incoming], at: datetime) -> Receipt:
     """Keep events for good, then act on them in the same transaction: hot facts, suppressions, exits.
 
@@ -91,7 +110,7 @@ def _keep(connection: Connection, events: Sequence[Incoming], at: datetime) -> l
         if event.event_id not in known:
             first.setdefault(event.event_id, event)
     by_id = _current(connection, [event.contact for event in first.values() if isinstance(event.contact, int)])
-    new = [(_contact(connection, event.contact, by_id), event) for event in first.values()]
+    new = [(_contact(connection, event, by_id), event) for event in first.values()]
     rows = [
         {
             "event_id": event.event_id,
@@ -117,16 +136,34 @@ def _current(connection: Connection, contact_ids: Sequence[int]) -> dict[int, in
     return {contact_id: contact_id for contact_id in connection.execute(query).scalars()}
 
 
-def _contact(connection: Connection, name: int | str, current: Mapping[int, int]) -> int | None:
+def _contact(connection: Connection, event: Incoming, current: Mapping[int, int]) -> int | None:
+    name = event.contact
     if isinstance(name, int) and name in current:
         return current[name]
     try:
         # A shop's own number is not Noria's: a stranger must never pass for the contact who has it here.
         found = people.get(connection, name) if isinstance(name, int) else people.find(connection, name, own_id=False)
     except NotFoundError:
-        return None
+        by_other = _otherwise_known(connection, event)
+        if by_other is None:
+            return None
+        found = by_other
     # Whoever was erased is a stranger.
     return None if found.erased_at else found.contact_id
+
+
+def _otherwise_known(connection: Connection, event: Incoming) -> people.Contact | None:
+    """Whoever has this telephone number, or got the message that the event is about."""
+    if isinstance(event.contact, str) and event.contact.startswith("+"):
+        found = people.with_phone(connection, event.contact)
+        if found is not None:
+            return found
+    key = event.properties.get("message_key")
+    if not isinstance(key, str):
+        return None
+    query = select(messages.c.contact_id).where(messages.c.message_key == key)
+    contact_id = connection.execute(query).scalar()
+    return None if contact_id is None else people.get(connection, contact_id)
 
 
 def _act(connection: Connection, new: Sequence[tuple[int | None, Incoming]], at: datetime) -> None:
@@ -238,7 +275,8 @@ def _bounce(connection: Connection, contact_id: int, event: Incoming, happened_a
 def _delivered(connection: Connection, contact_id: int, event: Incoming, happened_at: datetime, at: datetime) -> None:
     key = event.properties.get("message_key")
     if isinstance(key, str):
-        unknown.settle(connection, key, sent_at=happened_at, reason="the provider reported the delivery")
+        what = "that it took it" if event.kind == ACCEPTED else "the delivery"
+        unknown.settle(connection, key, sent_at=happened_at, reason=f"the provider reported {what}")
 
 
 def _sent_elsewhere(
@@ -269,12 +307,13 @@ def _channel(event: Incoming) -> str:
 
 
 # Said by mail providers on behalf of nobody in particular, and true all the same.
-_MACHINE_WORDS = frozenset({BOUNCE, COMPLAINT, DELIVERED, ORDER, SENT, UNSUBSCRIBE})
+_MACHINE_WORDS = frozenset({ACCEPTED, BOUNCE, COMPLAINT, DEFERRED, DELIVERED, ORDER, SENT, UNSUBSCRIBE})
 _ACTS: Final[dict[str, Callable[[Connection, int, Incoming, datetime, datetime], None]]] = {
     CART: _cart,
     UNSUBSCRIBE: _unsubscribe,
     COMPLAINT: _complain,
     BOUNCE: _bounce,
+    ACCEPTED: _delivered,
     DELIVERED: _delivered,
     SENT: _sent_elsewhere,
     SIGNUP_PENDING: _pending,

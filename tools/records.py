@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
+from memory.canonical import canonical_json
 from memory.lake import Lake, LakeTable
 from memory.schema import from_micros, to_micros
 from tools.bindings import Product
+from tools.feature_cache import state_of
 
 Bought = tuple[str, str]
 """Product id and category of something that was bought; either may be empty."""
@@ -85,12 +91,28 @@ class LakeRecords:
             self._categories[since] = found
         return self._categories[since]
 
+    def within(self, segment: Mapping[str, Any], at: datetime) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Ids of all contacts that the lake knows, and of those in a segment at the beginning of the hour."""
+        hour = at.replace(minute=0, second=0, microsecond=0)
+        return _members(self._lake.folder, state_of(self._lake), hour, canonical_json(segment))
+
+
+@lru_cache(maxsize=4)
+def _members(folder: Path, _state: str, hour: datetime, text: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Computed once while the lake stands still."""
+    from memory.features.table import compute
+    from memory.segments.grammar import EVERYBODY, fields, parse
+
+    segment = parse(text)
+    features = compute(Lake(folder), hour, names=fields(segment))
+    return np.asarray(features.select(EVERYBODY), np.int64), np.asarray(features.select(segment), np.int64)
+
 
 @lru_cache(maxsize=2)
 def _catalogue(folder: Path, _state: str) -> dict[str, Product]:
     """The whole catalogue, read again only after somebody wrote to it."""
     engine = Lake(folder).connect()
-    names = ["product_id", "name", "category", "price_cents", "url", "image_url"]
+    names = ["product_id", "name", "category", "price_cents", "url", "image_url", "stock_units"]
     rows = engine.table("products").select(*names).to_pyarrow().to_pylist()
     engine.disconnect()
     return {row["product_id"]: Product(**row) for row in rows}

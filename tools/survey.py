@@ -22,7 +22,7 @@ from memory.play import RecordKind
 from memory.preferences import Preferences
 from memory.schema import cap_slots, consent_current, contacts, from_micros, intake, messages, suppressions, to_micros
 from memory.schema import preferences as chosen_rows
-from policies.facts import ANY_TOPIC, NEVER, NO_ADDRESS, MessageFacts, moment_or_never
+from policies.facts import ANY_TOPIC, NEVER, NO_ADDRESS, NO_PRODUCT, MessageFacts, moment_or_never
 from policies.table import NEVER64, Coded, Column, MessageTable, moment
 from tools.bindings import Bindings, Person, Recipient, ingredients, resolve, speaks
 from tools.gather import (
@@ -38,6 +38,7 @@ from tools.gather import (
 from tools.records import LakeRecords
 from tools.render import EXAMPLE_CODE
 from tools.similar import similar_days, similar_purchases, told_customers
+from tools.subject import in_barred_segment, stock_units
 
 _NEVER = to_micros(NEVER)
 _ASKED = 500
@@ -94,11 +95,14 @@ def survey(
         weekdays=play.schedule.weekdays,
         in_holdout=False,
         offer=offer,
+        product_stock_units=NO_PRODUCT,
         example_parts=play.brand.left_from(ground.example_brand) if ground.example_brand is not None else (),
         sender_address=play.brand.sender_address,
         postal_address=play.brand.postal_address,
         unsubscribe_url=ground.public_url,
     )
+    barred = in_barred_segment(ids, play, ground.pack, records, at)
+    units = stock_units(play, step, (named.get(one, {}) for one in ids.tolist()), records)
     columns: dict[str, Column] = {
         "contact_erased": ~people.flags("on_record"),
         "suppressed_reason": _suppressed(connection, people, ground),
@@ -122,6 +126,8 @@ def survey(
         "zone_known": Coded(zones.codes, [found for _, found in known]),
         "in_programme_holdout": programme,
         "bindings_missing": missing,
+        **({} if barred is None else {"in_barred_segment": barred}),
+        **({} if units is None else {"product_stock_units": units}),
         **_wishes(len(ids), chosen),
         **_customers(connection, ids, ground, named, records),
     }

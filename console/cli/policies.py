@@ -241,7 +241,9 @@ def try_pack(shelf: Shelf, name: str) -> tuple[list[Tried], list[str]]:
         theirs, cases = shelf.read(file.path.stem), shelf.cases(file)
         same = {rule.id for rule in theirs.rules if pack.setting(rule.id) == rule}
         tried += [one for one in (cases.run(pack) if cases else []) if one.case.rule in same]
-    sets = [str(one) for one in read_yaml(mine.text, where=str(mine.path)).data.get("rules") or {}]
+    said = [str(one) for one in read_yaml(mine.text, where=str(mine.path)).data.get("rules") or {}]
+    # Nothing that a rule does not allow can be told of one that is off.
+    sets = [one for one in said if pack.setting(one).enabled]
     return tried, own.unpaired(sets) if own else sets
 
 

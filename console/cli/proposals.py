@@ -16,7 +16,7 @@ from console.flow.steps import nodes_of
 from console.flow.tree import tree
 from console.wiring import Workspace, open_workspace
 from memory import proposals
-from memory.errors import ConflictError
+from memory.errors import ConflictError, InvalidInputError
 from memory.finding import Verdict
 from memory.proposal import Decision, DecisionVerdict, Proposal, ProposalStatus
 from memory.proposals import StoredProposal
@@ -128,14 +128,16 @@ def approve(
     proposal_id: ProposalId,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", help="Sequence to say yes to; give it several times. The others are left out."),
+        typer.Option(
+            "--only", help="Sequence or language (fr) to say yes to; give it several times. The others are left out."
+        ),
     ] = None,
     seen: Seen = "",
     reason: Reason = "",
     workspace: InWorkspace = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say yes to exactly this version, or to some of its sequences; the worker carries it out."""
+    """Say yes to exactly this version, or to some of its sequences or languages; the worker carries it out."""
     if only:
         _approve_part(workspace, proposal_id, only, seen=seen, reason=reason, as_json=as_json)
         return
@@ -266,16 +268,16 @@ def _answer_noted(decision: Decision, missing: str, could: Sequence[Candidate], 
 
 
 def _approve_part(
-    workspace: Path | None, proposal_id: str, sequences: list[str], *, seen: str, reason: str, as_json: bool
+    workspace: Path | None, proposal_id: str, parts: list[str], *, seen: str, reason: str, as_json: bool
 ) -> None:
-    """Make the version that holds only these sequences, and say yes to that one: the digest covers what happens."""
+    """Make the version that holds only these parts, and say yes to that one: the digest covers what happens."""
     from agents.edit import apply_changes
 
-    changes = {"sequences": sequences}
     with open_workspace(workspace) as opened:
         as_role(opened, "approver")
         with opened.store.read() as connection:
             before = proposals.get(connection, proposal_id).proposal
+        changes = _keeping(before, parts)
         expected = apply_changes(before, changes, opened.desk).digest
         said = _note(opened, before.proposal_id, "edit", seen=seen, reason=reason, changes=changes)
         with opened.threads() as threads:
@@ -283,6 +285,24 @@ def _approve_part(
         # Whatever else was edited meanwhile, nobody looked at it.
         decision, missing = _note(opened, said[0].proposal_id, "approve", seen=expected, reason=reason)
     _answer_noted(decision, missing, [], as_json=as_json)
+
+
+def _keeping(proposal: Proposal, parts: list[str]) -> dict[str, Any]:
+    """The edit that leaves only these sequences and languages. Raises InvalidInputError for a part that is neither."""
+    from agents.edit import written_in
+
+    keys, written = [one.key for one in proposal.play.sequences], sorted(written_in(proposal.play))
+    if unknown := [one for one in parts if one not in keys and one not in written]:
+        raise InvalidInputError(
+            f"There is no sequence and no language {', '.join(unknown)}.",
+            where=f"proposal {proposal.proposal_id}",
+            remedy=f"Sequences: {', '.join(keys)}. Languages: {', '.join(written)}.",
+        )
+    kept = {
+        "sequences": [one for one in parts if one in keys],
+        "languages": [one for one in parts if one not in keys],
+    }
+    return {name: names for name, names in kept.items() if names}
 
 
 def _missing(opened: Workspace, stored: StoredProposal) -> str:

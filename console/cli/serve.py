@@ -8,6 +8,7 @@ import typer
 
 from console.cli.output import say
 from console.cli.place import InWorkspace
+from console.settings import SERVING_SECRETS
 from console.wiring import open_workspace
 
 
@@ -20,13 +21,13 @@ def serve(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8321,
     workspace: InWorkspace = None,
 ) -> None:
-    """Serve what contacts see and take a shop's events; holds no key that can send or call a model."""
+    """Serve what contacts see, take events and providers' reports; holds no key that can send or call a model."""
     import uvicorn
 
     from console.click_redirect import ClickRules
     from console.web import public_app
 
-    with open_workspace(workspace, secret_names=("NORIA_STORE_URL", "NORIA_EVENTS_KEY")) as opened:
+    with open_workspace(workspace, secret_names=SERVING_SECRETS) as opened:
         say(f"Listening on http://{host}:{port} – stop with Ctrl-C.")
         tracking = opened.settings.tracking
         web = public_app(
@@ -35,5 +36,7 @@ def serve(
             opened.brand,
             clicks=ClickRules(tracking.clicks, tracking.human_after_seconds),
             events_key=opened.events_key,
+            webhooks=opened.webhooks,
+            public_url=opened.settings.public_url,
         )
         uvicorn.run(web, host=host, port=port, log_level="warning", access_log=False)

@@ -21,6 +21,7 @@ from memory.consents import count_current
 from memory.errors import NoriaError
 from memory.store import Store
 from memory.workspace import read_switch, read_troubles
+from tools.channels.provider import ProviderChannel
 
 _LOW_SPACE_BYTES = 1_000_000_000
 _PATIENCE_SECONDS = 5.0
@@ -159,7 +160,13 @@ def _channels(workspace: Workspace) -> Iterator[Diagnosis]:
         if way.kind == "sandbox":
             yield well(part, f"sandbox: messages become files in {workspace.folder / 'outbox'}.")
             continue
-        _ = workspace.channels  # refuses what must not be started
+        channel = workspace.channels[name]  # refuses what must not be started
+        if isinstance(channel, ProviderChannel):
+            yield _provider(part, channel)
+            if not workspace.holds(channel.vendor.webhook_name):
+                sentence = f"{channel.vendor.title} has nobody to report to: bounces and complaints stay unknown."
+                yield warning(part, sentence, f"Set {channel.vendor.webhook_name}, as {channel.vendor.page} says.")
+            continue
         yield _endpoint(part, way.url) if way.kind == "http" else _mail_server(part, settings.channel.smtp)
     if any(way.kind != "sandbox" for way in settings.ways.values()) and not settings.public_url:
         yield warning("public address", "public_url is not set.", "Contacts need an address to unsubscribe.")
@@ -192,6 +199,26 @@ def _endpoint(part: str, url: str) -> Diagnosis:
     if status in {404, 405}:
         return failure(part, f"{url} takes no messages: status {status}.", "Correct url.")
     return well(part, f"{url} answers and turns away what is not signed; nothing was sent.")
+
+
+def _provider(part: str, channel: ProviderChannel) -> Diagnosis:
+    """A request without a message: whoever may send is told that one is missing, whoever may not is turned away."""
+    post, vendor = channel.empty(), channel.vendor
+    try:
+        answer = httpx.post(post.url, content=post.content, headers=post.headers, timeout=_PATIENCE_SECONDS)
+    except httpx.HTTPError as error:
+        return failure(
+            part, f"{vendor.title} does not answer ({type(error).__name__}).", "Check this machine's network."
+        )
+    status = answer.status_code
+    if status in {401, 403}:
+        remedy = f"Check {vendor.key_name}; it needs {vendor.scope} ({vendor.page})."
+        return failure(part, f"{vendor.title} refuses the key: status {status}.", remedy)
+    if status == httpx.codes.NOT_FOUND:
+        return failure(part, f"{vendor.title} knows no such account or domain: status 404.", f"See {vendor.page}.")
+    if status == httpx.codes.TOO_MANY_REQUESTS or answer.is_server_error:
+        return warning(part, f"{vendor.title} is busy: status {status}.", "Run `noria doctor` again in a minute.")
+    return well(part, f"{vendor.title} takes the key; nothing was sent.")
 
 
 def _mail_server(part: str, smtp: SmtpSettings | None) -> Diagnosis:

@@ -23,7 +23,7 @@ from rich.table import Table
 from evals.bench import shop
 from memory.errors import NoriaError
 from memory.finding import Verdict
-from policies.facts import ANY_TOPIC, NO_ADDRESS, NO_OFFER, ApprovalFacts, MessageFacts
+from policies.facts import ANY_TOPIC, NO_ADDRESS, NO_OFFER, NO_PRODUCT, ApprovalFacts, MessageFacts
 from policies.guardian import sift_messages
 from policies.pack import Pack
 from policies.rules.consent import ConsentLimits
@@ -114,6 +114,7 @@ def contacts(number: int, *, seed: int = 1) -> MessageTable:
         purpose="marketing",
         approval=ApprovalFacts(),
         topic=_TOPIC,
+        product_stock_units=NO_PRODUCT,
         rivals=(),
         recent_purchase_days=14,
         in_holdout=False,

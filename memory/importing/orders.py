@@ -174,7 +174,7 @@ def load_products(job: Job) -> Outcome:
     written, _ = job.upsert(
         LakeTable.PRODUCTS,
         """WITH filled AS (
-            SELECT r.product_id, r.price, r.cost, r.url, coalesce(r.name, p.name, '') AS name,
+            SELECT r.product_id, r.price, r.cost, r.url, r.stock, coalesce(r.name, p.name, '') AS name,
                 coalesce(r.category, p.category, '') AS path,
                 coalesce(r.product_type, p.product_type, '') AS product_type,
                 coalesce(r.department, p.department, '') AS department, coalesce(r.brand, p.brand, '') AS brand,
@@ -188,7 +188,7 @@ def load_products(job: Job) -> Outcome:
             CASE WHEN department <> '' THEN department
                  WHEN contains(path, ' > ') THEN trim(string_split(path, ' > ')[1]) ELSE '' END AS department,
             brand, price AS price_cents, cost AS cost_cents, coalesce(url, '') AS url,
-            trim(string_split(images, ',')[1]) AS image_url
+            trim(string_split(images, ',')[1]) AS image_url, stock AS stock_units
         FROM filled""",
     )
     outcome.add("products", written)

@@ -95,6 +95,11 @@ def _count(value: str, reading: Reading) -> int:
     return count
 
 
+def _stock(value: str, reading: Reading) -> int:
+    # Shops that sell on order count below zero; there is nothing to send then.
+    return max(read_whole_number(value, mark=reading.mark), 0)
+
+
 def _currency(value: str, reading: Reading) -> str:
     if value.strip().upper() != reading.currency:
         raise UnreadableError(f"the amount is in another currency than {reading.currency}")
@@ -127,6 +132,7 @@ Amount = Annotated[int, _reader(_amount), Means("amount")]
 Discount = Annotated[int, _reader(_discount), Means("amount")]
 Value = Annotated[int, _reader(_amount), Means("amount", soft=True)]
 Count = Annotated[int, _reader(_count), Means("count")]
+Stock = Annotated[int, _reader(_stock), Means("count", soft=True)]
 Percent = Annotated[int, _reader(lambda value, reading: read_percent(value, mark=reading.mark)), Means("count")]
 Currency = Annotated[str, _reader(_currency), Means("currency")]
 Past = Annotated[int, _reader(_past), Means("moment")]
@@ -217,6 +223,7 @@ class ProductRow(_Row):
     cost: Amount | None = None
     url: Text | None = None
     image_url: Text | None = None
+    stock: Stock | None = None
     product_type: Text | None = None
 
 

@@ -143,6 +143,8 @@ FIELDS: dict[Kind, dict[str, str]] = {
         "cost": "cost|cost per item|cost price|unit cost|prix d achat|cout|prix de revient|cout unitaire|cost of goods",
         "url": "url|link|permalink|product url|lien|page",
         "image_url": "image url|image src|images|image|image link|photo|variant image",
+        "stock": "stock|stock quantity|variant inventory qty|inventory quantity|quantity in stock|available quantity|"
+        "quantite en stock|quantite disponible|stock disponible",
     },
     "sends": {
         **_KNOWN_PERSON,

@@ -28,9 +28,10 @@ _URGENCY: Final = re.compile(
     r"\blast chance\b|\bhurry\b|\bact now\b|\burgent\w*|\btoday only\b|\b(?:ends|ending) (?:soon|today|tonight)\b|"
     r"\blimited[ -](?:time|stock|quantit\w+)\b|\bwhile (?:stocks?|supplies) lasts?\b|\balmost gone\b|"
     r"\bselling (?:out|fast)\b|"
-    r"\bonly (?:a )?few (?:left|remain\w*)|\b(?:hours|days) left\b|\blast (?:days?|hours?)\b|\bderniere chance\b|"
+    r"\bonly (?:a )?\w+ (?:left|remain\w*)|\b(?:hours|days) left\b|\blast (?:days?|hours?)\b|\bderniere chance\b|"
     r"\bdepechez\b|\bfaites vite\b|\baujourd'hui seulement\b|\b(?:termine|finit) (?:bientot|ce soir|aujourd'hui)\b|"
-    r"\b(?:stocks?|quantites?|duree) limitee?s?\b|\bepuisement\b|\bpresque epuise\w*|\bplus que quelques\b|"
+    r"\b(?:stocks?|quantites?|duree) limitee?s?\b|\bepuisement\b|\bpresque epuise\w*|"
+    r"\b(?:plus|reste) que (?:quelques|une?|deux|trois|quatre|cinq|six|sept|huit|neuf|dix)\b|"
     r"\bderniers? (?:jours?|articles?|exemplaires?)\b|\bdernieres? (?:heures?|pieces?)\b"
 )
 

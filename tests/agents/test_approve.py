@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from agents.edit import apply_changes
 from agents.resume import NotWaitingError, Waiting
 from memory import proposals
 from memory.errors import InvalidInputError
@@ -98,6 +99,18 @@ def test_a_thread_that_breaks_down_holds_up_no_other_decision(world: World, monk
 
     monkeypatch.setattr(world.threads, "waiting", waiting)
     assert world.threads.apply_decisions() == [sound.proposal_id]
+
+
+def test_a_language_that_nobody_reads_is_no_part_and_the_unknown_belong_to_the_brands(world: World) -> None:
+    proposal = first_proposal(world)
+    # Nobody's language is known here, so all would get English, which is the brand's.
+    with pytest.raises(InvalidInputError, match="Nobody who may be written to reads fr"):
+        apply_changes(proposal, {"languages": ["fr"]}, world.desk)
+    with pytest.raises(InvalidInputError, match=r"none be named in which nothing is written.*en, fr"):
+        apply_changes(proposal, {"languages": ["en", "de"]}, world.desk)
+    play = apply_changes(proposal, {"languages": ["en"]}, world.desk).play
+    assert play.size_band == proposal.play.size_band
+    assert {language for _, step in play.sends() for language in step.copies} == {"en"}
 
 
 def test_an_approval_after_the_deadline_does_not_count(world: World) -> None:

@@ -4,24 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from agents.autonomy import look_after, record_of
+from agents.change import propose_change
 from agents.desk import Desk
 from agents.learning.forecast import forecast, score
 from agents.learning.intervals import Effect
 from agents.learning.priors import Prior
+from agents.measure import measure
 from agents.planning import plan
 from agents.resume import Threads
 from memory import alerts, autonomy, forecasts, proposals
+from memory.campaigns import campaign_id_of
+from memory.clock import ManualClock
 from memory.forecasts import StoredForecast, forecast_id_of
 from memory.proposal import LADDER, Approvals, ProposalStatus
+from memory.store import Store
 from tests import examples
+from tests.agents import trial
 from tests.agents.world import BRIEF, NOW, World, first_proposal, journalled, make_desk, open_world
 from tests.policies.worlds import own_pack
+from tests.tools.scene import workplace
 from tools.autonomy import raise_level
+from tools.worker import tick
 
 MADE = forecast(Prior(mean=0.2, sd=0.3), base_rate=0.1, treated_contacts=90, holdout_contacts=10)
 FEW = "  approval: {parameters: {raise_after_decisions: 2, one_person_when_new: false}}\n"
@@ -62,6 +71,53 @@ def test_at_auto_what_never_ran_before_is_put_before_people(fresh: Path) -> None
         found = first_proposal(world)
         assert found.approvals.asks_because == ("It never ran before.",)
         assert len(world.threads.waiting(found.thread_id)) == 1
+
+
+@pytest.mark.parametrize("changes", [{"copies": {"reminder": {"en": {"subject": "In our own words"}}}}, {}])
+def test_an_edit_of_a_campaign_that_went_alone_takes_its_kind_down(alone: World, changes: dict[str, object]) -> None:
+    plan(alone.threads, BRIEF)
+    alone.threads.apply_decisions()
+    tick(replace(workplace(alone.store, alone.clock, alone.folder), pack=alone.desk.pack))
+    campaign_id = campaign_id_of(first_proposal(alone).proposal_id)
+    if changes:
+        propose_change(alone.threads, campaign_id, changes, in_flight="stay", actor="cli:marie")
+    else:
+        # The same campaign under another policy is no judgement on it.
+        desk = replace(alone.desk, pack=own_pack(FEW + "  frequency: {parameters: {messages: 2}}\n"))
+        renewing = Threads(desk, alone.threads.checkpointer)
+        propose_change(renewing, campaign_id, {}, in_flight="stay", actor="cli:marie")
+    with alone.store.read() as connection:
+        now = autonomy.rung(connection, "one_off")
+    assert now.level == ("approve" if changes else "auto")
+    assert not changes or "cli:marie changed the campaign of proposal" in now.reason
+
+
+@pytest.mark.parametrize("approver", [LADDER, "cli:marie"])
+def test_measured_harm_takes_down_the_kind_of_what_went_alone(
+    store: Store, tmp_path: Path, clock: ManualClock, approver: str
+) -> None:
+    measuring = trial.desk_of(store, tmp_path, clock)
+    at_auto(measuring)
+    campaign_id = trial.launch(
+        store, treated=range(1, 401), holdout=range(401, 801), play=examples.play(holdout_share=0.5),
+        approvals=Approvals(people=1, asks_because=()),
+    )  # fmt: skip
+    with store.write() as connection:
+        made = proposals.get(connection, "p1").proposal
+        if approver == LADDER:
+            assert proposals.approve_alone(connection, "p1", clock.now())
+        else:
+            proposals.decide(
+                connection, proposal_id="p1", version=1, digest=made.digest, verdict="approve", actor=approver,
+                at=clock.now(),
+            )  # fmt: skip
+    trial.buy(measuring, [*range(1, 41), *range(401, 601)], trial.START + timedelta(days=1))
+    clock.advance(timedelta(days=7))
+    measure({"campaign_id": campaign_id, "look": 1}, measuring)
+    with store.read() as connection:
+        now = autonomy.rung(connection, "one_off")
+    assert now.level == ("approve" if approver == LADDER else "auto")
+    assert approver != LADDER or now.reason == f"Campaign {campaign_id} did harm."
 
 
 @pytest.fixture

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from console.cli.place import operator
+from console.wiring import open_workspace
+from evals.bad_models import Contender
+from evals.baseline import Baseline
+from evals.cli import add_commands
+from evals.scenario import load_cases, under
+from evals.suite import judge, run_suite
 from memory.errors import ConflictError, NotFoundError
-from tests.console.conftest import Run, run_in
+from tests.console.conftest import BRIEF, Run, run_in
 
 
 @pytest.fixture
@@ -66,6 +75,33 @@ def test_a_word_that_somebody_did_not_want_is_not_written_again(proposed: Path, 
     assert found["proposal_id"] in found["past"]["proposals"]
     run("policy", "adopt", candidate, "--yes")
     assert run("policy", "test")["failed"] == []
+
+
+@pytest.mark.slow(seconds=20)
+def test_a_no_is_a_case_of_the_evals_that_fails_without_its_rule(proposed: Path, run: Run) -> None:
+    found = reject(run, "Too often, and not for this segment")["candidates"]
+    assert [one.partition("-")[2] for one in found] == ["frequency", "not_for"]
+    for one in found:
+        run("policy", "adopt", one, "--yes")
+    assert run("policy", "test")["failed"] == []
+    with open_workspace(proposed) as opened:
+        packs = {True: opened.pack, False: opened.packs.read("base")}
+    cases = load_cases(proposed / "cases")
+    assert [one.name for one in cases] == sorted(found)
+    for one in cases:
+        for holds, pack in packs.items():
+            result = run_suite([under(one, pack)], Contender())
+            assert judge(result, Baseline(), whole=False, own=[one.name]).passed is holds, one.name
+    app = typer.Typer()
+    add_commands(app)
+    words = ["eval", "--workspace", str(proposed), "--case", found[0], "--json"]
+    played = json.loads(CliRunner().invoke(app, words).stdout)
+    assert [one["name"] for one in played["providers"][0]["runs"]] == [found[0]]
+    assert played["passed"]
+    # And it is not proposed again.
+    planned = {one["playbook"] for one in run("plan", *BRIEF)["proposals"]}
+    assert planned
+    assert "win_back" not in planned
 
 
 def test_a_reason_that_names_no_limit_suggests_none(run: Run) -> None:

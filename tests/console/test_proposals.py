@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 from typer.testing import CliRunner
 
 from agents import scheduler
@@ -16,8 +18,11 @@ from console.wiring import Workspace
 from memory import proposals
 from memory.errors import InvalidInputError, NoriaError, NotAllowedError
 from memory.proposal import Approvals
+from memory.schema import contacts, enrolments
+from memory.workspace import StoreClock
 from tests.agents.world import add_offer
 from tests.console.conftest import BRIEF, Run, run_in
+from tests.console.shop import NOW
 
 
 @pytest.fixture
@@ -133,13 +138,33 @@ def test_a_yes_to_one_sequence_covers_a_version_that_holds_only_this_one(
     proposal_id = win_back(run)
     before = run("proposals", "show", proposal_id)
     [_, part] = [one["key"] for one in before["proposal"]["play"]["sequences"]]
-    with pytest.raises(InvalidInputError, match="known sequence"):
+    with pytest.raises(InvalidInputError, match=r"no sequence and no language unheard-of.*Languages: en, fr"):
         run("proposals", "approve", proposal_id, "--only", "unheard-of")
     done = run("proposals", "approve", proposal_id, "--only", part, "--seen", before["digest"][:12])
     now = run("proposals", "show", proposal_id)
     assert (done["version"], done["digest"], done["missing"]) == (2, now["digest"], "")
     assert [(one["key"], one["share"]) for one in now["proposal"]["play"]["sequences"]] == [(part, 1.0)]
     assert {(one["verdict"], one["version"]) for one in now["decisions"]} == {("edit", 1), ("approve", 2)}
+
+
+def test_a_yes_to_one_language_lets_in_only_those_who_read_it(proposed: Path, run: Run) -> None:
+    proposal_id = win_back(run)
+    before = run("proposals", "show", proposal_id)
+    done = run("proposals", "approve", proposal_id, "--only", "en", "--seen", before["digest"][:12])
+    now = run("proposals", "show", proposal_id)
+    assert (done["version"], done["digest"], done["missing"]) == (2, now["digest"], "")
+    assert 0 < now["proposal"]["audience"]["reachable"] < before["proposal"]["audience"]["reachable"]
+    workspace = Workspace(proposed, {})
+    StoreClock(workspace.store).advance_to(NOW + timedelta(days=1, hours=4))
+    workspace.close()
+    run("work", "--once")
+    workspace = Workspace(proposed, {})
+    with workspace.store.read() as connection:
+        who = select(contacts.c.language).join(enrolments, enrolments.c.contact_id == contacts.c.contact_id)
+        found = connection.execute(who).scalars().all()
+    workspace.close()
+    assert len(found) == now["proposal"]["audience"]["reachable"]
+    assert set(found) == {"en"}
 
 
 def test_a_role_that_may_not_approve_is_told_so_and_its_yes_would_not_count(proposed: Path, run: Run) -> None:

@@ -34,6 +34,13 @@ def test_the_settings_that_init_writes_are_valid(tmp_path: Path) -> None:
         ('name = "x"\ncurrency = "euro"', "currency"),
         ('name = "x"\npublic_url = "http://news.example.com"', "https://"),
         ('name = "x"\n[channel]\nkind = "smtp"', "channel.smtp"),
+        ('name = "x"\n[channel]\nkind = "mailgun"', r"\[channel.mailgun\] with domain"),
+        ('name = "x"\n[channel]\nkind = "ses"\n[channel.ses]\ntest = true', "Amazon SES has no test; it has"),
+        ('name = "x"\n[channel]\nkind = "resend"\n[channel.resend]\nregion = "eu"', "Resend has no region"),
+        ('name = "x"\n[channel]\nkind = "twilio"', "channel.kind"),
+        ('name = "x"\n[channels.audience]\nkind = "twilio"', "channels.audience.kind"),
+        ('name = "x"\n[channels.sms]\nkind = "twilio"', r"\[channels.sms.twilio\] with account"),
+        ('name = "x"\n[channel]\nkind = "brevo"\nurl = "https://x.example.com"', "no other, needs a url"),
         ('name = "x"\n[review]\nopen_proposals = 0', "review.open_proposals"),
         ('name = "x"\n[roles]\nmarie = "admin"', "marie is no identity"),
         ('name = "x"\n[roles]\n"cli:marie" = "approver"', "somebody has to be an admin"),
@@ -225,3 +232,31 @@ def test_a_playbook_that_nobody_wrote_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="There is no playbook winback") as caught:
         _ = workspace.playbooks
     assert "cross_sell" in caught.value.remedy
+
+
+PUBLIC = "https://news.shop.example.com"
+PROVIDERS = {
+    "sendgrid": "",
+    "resend": "",
+    "postmark": "",
+    "mailgun": 'domain = "mg.shop.example.com"',
+    "brevo": "",
+    "ses": 'region = "eu-west-3"\naccess_key_id = "AKIDEXAMPLE000000000"',
+    "twilio": f'account = "AC{"0" * 32}"\napi_key = "SK{"1" * 32}"\nsender = "+33700000000"',
+}
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_a_provider_needs_its_key_and_a_public_address_and_shows_neither(tmp_path: Path, name: str) -> None:
+    section = "channels.sms" if name == "twilio" else "channel"
+    text = f'name = "x"\npublic_url = "{PUBLIC}"\n[{section}]\nkind = "{name}"\n[{section}.{name}]\n{PROVIDERS[name]}\n'
+    key = f"NORIA_{name.upper()}_KEY"
+    opened = Workspace(write(tmp_path, text), {key: "hunter2"})
+    assert opened.settings.reaches_people
+    assert name in {channel.name for channel in opened.channels.values()}
+    opened.close()
+    with pytest.raises(ConfigurationError, match=key):
+        _ = Workspace(tmp_path, {}).channels
+    with pytest.raises(ConfigurationError, match="public_url") as raised:
+        _ = Workspace(write(tmp_path, text.replace(PUBLIC, "")), {key: "hunter2"}).channels
+    assert "hunter2" not in str(raised.value)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from deltalake import CommitProperties, Transaction, write_deltalake
 
 from memory.errors import InvalidInputError, LakeError
 from memory.lake import SCHEMAS, Lake, LakeTable
@@ -51,6 +52,34 @@ def test_a_batch_is_known_after_compaction_and_vacuum(tmp_path: Path) -> None:
     assert len(list((tmp_path / "orders").glob("*.parquet"))) == 1
     assert not lake.append(LakeTable.ORDERS, _orders(("order-3", 100)), batch_id="batch-3")
     assert len(_read(lake, LakeTable.ORDERS, "order_id")) == 5
+
+
+def _of_an_older_release(folder: Path, table: LakeTable, rows: pa.Table, *, batch_id: str) -> None:
+    """The table as a release made it that did not know the last column yet."""
+    older = rows.drop_columns([SCHEMAS[table].names[-1]])
+    loose = pa.schema([field.with_nullable(True) for field in older.schema])
+    commit = CommitProperties(app_transactions=[Transaction(batch_id, 1)])
+    write_deltalake(folder / table, older.cast(loose), mode="append", commit_properties=commit)
+
+
+def _stocks(lake: Lake) -> list[tuple[object, ...]]:
+    rows = _read(lake, LakeTable.PRODUCTS, "product_id")
+    return [(row["product_id"], row["price_cents"], row["stock_units"]) for row in rows]
+
+
+def test_a_table_of_an_older_release_gets_a_new_column_with_the_first_rows_that_have_it(tmp_path: Path) -> None:
+    lake, products = Lake(tmp_path), LakeTable.PRODUCTS
+    for name in ("tea", "pot"):
+        rows = as_rows(products, [{"product_id": name, "name": name, "price_cents": 900}])
+        _of_an_older_release(tmp_path, products, rows, batch_id=name)
+    assert _stocks(lake) == [("pot", 900, None), ("tea", 900, None)]
+    stocked = as_rows(products, [{"product_id": "tea", "name": "tea", "price_cents": 900, "stock_units": 0}])
+    assert lake.upsert(products, stocked) == (0, 1, 0)
+    assert lake.upsert(products, stocked) == (0, 0, 1)
+    assert lake.upsert(products, as_rows(products, [{"product_id": "cup", "stock_units": 3}])) == (1, 0, 0)
+    assert _stocks(lake) == [("cup", None, 3), ("pot", 900, None), ("tea", 900, 0)]
+    # What was appended once stays known.
+    assert not lake.append(products, stocked, batch_id="pot")
 
 
 def test_a_vacuum_keeps_files_that_readers_may_still_need(tmp_path: Path) -> None:

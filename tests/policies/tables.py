@@ -13,7 +13,7 @@ from memory.proposal import Audience
 from memory.standing import OTHERS, Standing, State
 from memory.steps import Copy, Listing, Sequence
 from memory.trigger import EventTrigger
-from policies.facts import NEVER, NO_ADDRESS, OfferFacts
+from policies.facts import NEVER, NO_ADDRESS, STOCK_UNKNOWN, OfferFacts
 from tests import examples
 from tests.policies.worlds import FACT, LETTER, NOW, OFFER, PARIS, approval, one_mail, sends
 
@@ -144,6 +144,12 @@ MESSAGES = [
     row("hibernation", ALLOW, "first exempt message", **SILENT, hibernation_exempt=True, exempt_sent_in_lapse=0),
     row("hibernation", ALLOW, "second exempt message", **SILENT, hibernation_exempt=True, exempt_sent_in_lapse=1),
     row("hibernation", REFUSE, "third exempt message", **SILENT, hibernation_exempt=True, exempt_sent_in_lapse=2),
+    row("stock", ALLOW, "one is left", product_stock_units=1),
+    row("stock", HOLD, "none is left", product_stock_units=0),
+    row("stock", ALLOW, "nothing is known of the stock", product_stock_units=STOCK_UNKNOWN),
+    row("stock", ALLOW, "a service on what is sold out", product_stock_units=0, purpose="transactional"),
+    row("stock", ALLOW, "off an audience", **LIST, needs_no_leave=True, product_stock_units=0),
+    row("not_for", ALLOW, "no segment is left alone", in_barred_segment=True),
     row("recent_purchase", ALLOW, "bought 14 days ago", last_purchase_at=ago(14)),
     row("recent_purchase", REFUSE, "bought 13 days ago", last_purchase_at=ago(13.99)),
     row("recent_purchase", ALLOW, "the play sets no limit", last_purchase_at=ago(1), recent_purchase_days=0),
@@ -234,6 +240,7 @@ MESSAGES = [
 NEWS = {"id": "news", "name": {"en": "News", "fr": "Nouveautés"}}
 
 PROPOSALS = [
+    row("not_for", ALLOW, "no segment is left alone"),
     row("preferences", ALLOW, "no topic"),
     row(
         "preferences",
@@ -736,6 +743,8 @@ COPIES = [
         "Hurry.",
         "Last chance.",
         "Only a few left.",
+        "Only three left.",
+        "Il n'en reste que deux.",
         "Dernière chance.",
         "Stocks limités.",
         "Ends soon.",

@@ -73,6 +73,68 @@ def test_the_thresholds_come_from_the_pack() -> None:
     assert approvals_needed(proposal(), strict).people == 2
     lax = own_pack("  approval: {parameters: {two_people_when_harmed: false}}\n")
     assert approvals_needed(proposal(harmed_before=True), lax).people == 1
+    open_to_one = own_pack("  approval: {parameters: {two_people_when_held: false}}\n")
+    assert approvals_needed(proposal(consent_coverage=0.05), open_to_one).people == 1
+
+
+NEVER_RAN = "It never ran before."
+DEEP = OFFER.model_copy(update={"value": 2_000})
+
+
+@pytest.mark.parametrize(
+    ("changes", "asks", "two"),
+    [
+        ({}, [], []),
+        ({"harmed_before": True}, ["A campaign of this playbook did harm before."], "the same"),
+        ({"harmed_before": None}, ["Past harm is unknown."], "the same"),
+        (
+            {"consent_coverage": 0.05, "requirements": {"consent_proof_share": 0.95}},
+            ["The policy holds it: consent_coverage, data_quality."],
+            "the same",
+        ),
+        (
+            {"cost_cents": 123_450},
+            ["It costs 1234.50; nobody has to approve less than 100.00."],
+            ["It costs 1234.50; one person may approve less than 1000.00."],
+        ),
+        ({"cost_cents": None}, ["What it costs is unknown.", "The policy holds it: spend."], "the same"),
+        (
+            {"play_changes": {"offer": DEEP}, "offers": (DEEP,)},
+            ["The discount is 20 %; nobody has to approve less than 10 %."],
+            ["The discount is 20 %; one person may approve less than 20 %."],
+        ),
+        (
+            {"times_run": 0, "audience": audience(2_500), "play_changes": WIDE},
+            ["It reaches 2500 contacts; nobody has to approve fewer than 1000.", NEVER_RAN],
+            ["It never ran before and reaches 2500 contacts; from 2500 on, two look."],
+        ),
+        (
+            {"times_run": None, "audience": audience(9_999), "play_changes": WIDE},
+            [
+                "It reaches 9999 contacts; nobody has to approve fewer than 1000.",
+                "It is not known to have run before.",
+            ],
+            ["It is not known to have run before and reaches 9999 contacts; from 2500 on, two look."],
+        ),
+        (
+            {"times_run": 0, "audience": audience(10_000), "play_changes": WIDE},
+            ["It reaches 10000 contacts; nobody has to approve fewer than 1000.", NEVER_RAN],
+            ["It reaches 10000 contacts; one person may approve fewer than 10000."],
+        ),
+        (
+            {"times_run": 1, "audience": None},
+            ["How many it reaches is unknown.", "The policy holds it: audience_size."],
+            "the same",
+        ),
+    ],
+)
+def test_the_reasons_name_what_was_found_and_what_one_person_or_nobody_may_let_pass(
+    changes: dict[str, Any], asks: list[str], two: Any
+) -> None:
+    needed = approvals_needed(proposal(**changes), base_pack())
+    expected = asks if two == "the same" else two
+    assert list(needed.reasons) == (expected or ["It stays within what one person may approve."])
+    assert list(dict.fromkeys(needed.asks_because)) == list(dict.fromkeys([*asks, *expected]))
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,10 @@ def suggested(reason: str) -> list[Limit]:
         ("Too many people at once", "audience_size", "maximum_contacts", 799),
         ("Not before 10, they sleep", "send_window", "earliest_hour", 10),
         ("Rien après 19 h", "send_window", "latest_hour", 19),
+        ("Not for this segment", "not_for", "pairs", None),
+        ("Never to lost customers", "not_for", "pairs", None),
+        ("Pas pour les clients inactifs", "not_for", "pairs", None),
+        ("Wrong audience", "not_for", "pairs", None),
         (f"We never say “{examples.copy('en').subject.split()[-1]}”", "claims", "banned_words", None),
     ],
 )
@@ -42,7 +46,7 @@ def test_a_reason_becomes_one_limit_with_a_test_that_it_passes(
     (limit,) = suggested(reason)
     assert (limit.rule, limit.parameter) == (rule, parameter)
     assert value is None or limit.value == value
-    pack = own_pack(f"  {rule}: {json.dumps({'parameters': {parameter: limit.value}})}\n")
+    pack = own_pack(f"  {rule}: {json.dumps({'enabled': True, 'parameters': {parameter: limit.value}})}\n")
     held = "hold" if "message" in limit.stops else "refuse"
     tests = [
         {"rule": rule, "title": "within", **limit.allows, "verdict": "allow"},
@@ -55,8 +59,34 @@ def test_a_reason_becomes_one_limit_with_a_test_that_it_passes(
 
 
 @pytest.mark.parametrize(
+    ("reason", "segment"),
+    [
+        ("Not for this segment", SEEN.play.audience),
+        ("Never to lost customers", {"type": "compare", "field": "lifecycle_stage", "operator": "==", "value": "lost"}),
+    ],
+)
+def test_a_playbook_leaves_those_alone_whom_the_reason_names_or_all_whom_it_was_for(
+    reason: str, segment: dict[str, object]
+) -> None:
+    (limit,) = suggested(reason)
+    assert limit.value == [{"playbook": SEEN.play.playbook, "segment": segment}]
+    pack = own_pack(f"  not_for: {json.dumps({'enabled': True, 'parameters': {'pairs': limit.value}})}\n")
+    assert list(limits_from(reason, SEEN, pack)) == []
+    (more,) = limits_from("Not for new customers", SEEN, pack)
+    assert more.value[0] == limit.value[0]
+    assert len(more.value) == 2
+
+
+@pytest.mark.parametrize(
     "reason",
-    ["Not this month", "Nothing before 7", "Not after 23", "We never say “unheard of”", "Too late for spring"],
+    [
+        "Not this month",
+        "Nothing before 7",
+        "Not after 23",
+        "We never say “unheard of”",
+        "Too late for spring",
+        "Not this month, people are away",
+    ],
 )
 def test_a_reason_without_a_limit_or_within_the_pack_becomes_none(reason: str) -> None:
     assert suggested(reason) == []

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from memory.finding import Verdict, strongest
-from policies.facts import NEVER, MessageFacts, ProposalFacts
+from policies.facts import NEVER, NO_PRODUCT, STOCK_UNKNOWN, MessageFacts, ProposalFacts
 from policies.guardian import Review, gate_message, read_copy, review_proposal, sift_messages
+from policies.pack_document import PackError
 from policies.rules import RULES
 from policies.rules.promises import promises_something
 from policies.table import STRENGTH, MessageTable
 from tests.policies.conftest import plain_id
-from tests.policies.tables import ALLOW, COPIES, MESSAGES, PROPOSALS, REFUSE, Row, ago
+from tests.policies.tables import ALLOW, COPIES, HOLD, MESSAGES, PROPOSALS, REFUSE, Row, ago
 from tests.policies.worlds import NOW, OFFER, approval, base_pack, message, own_pack, proposal, wording
 
 
@@ -49,10 +50,18 @@ def test_every_rule_has_a_row_that_it_allows_and_one_that_it_does_not() -> None:
     rows = [*MESSAGES, *PROPOSALS, *COPIES]
     assert {row.rule for row in rows if row.verdict is Verdict.ALLOW} == set(RULES)
     advice = {setting.id for setting in base_pack().rules if setting.severity == "advisory"}
-    assert {row.rule for row in rows if row.verdict is not Verdict.ALLOW} == set(RULES) - advice
+    # What says nothing until a team does.
+    off = {setting.id for setting in base_pack().rules if not setting.enabled}
+    assert {row.rule for row in rows if row.verdict is not Verdict.ALLOW} == set(RULES) - advice - off
+    set_otherwise = {(setting.partition(":")[0], verdict is ALLOW) for setting, verdict, _ in SET_OTHERWISE}
+    assert {(rule, allows) for rule in off for allows in (True, False)} <= set_otherwise
 
 
 TOLD = {"consent_state": "", "customer_told": True}
+NOT_FOR = (
+    "not_for: {enabled: true, parameters: {pairs: [{playbook: win_back, "
+    "segment: {type: compare, field: lifecycle_stage, operator: ==, value: lost}}]}}"
+)
 SET_OTHERWISE = [
     ("consent: {parameters: {double_opt_in_required: true}}", ALLOW, {}),
     ("consent: {parameters: {double_opt_in_required: true}}", REFUSE, {"consent_confirmed": False}),
@@ -79,6 +88,15 @@ SET_OTHERWISE = [
         REFUSE,
         {**TOLD, "purpose": "transactional", "similar_bought_at": NOW},
     ),
+    (NOT_FOR, REFUSE, {"in_barred_segment": True}),
+    (NOT_FOR, ALLOW, {"in_barred_segment": False}),
+    (NOT_FOR, HOLD, {"in_barred_segment": None}),
+    (NOT_FOR, ALLOW, {"in_barred_segment": None, "playbook": "vip_thank_you"}),
+    (NOT_FOR, ALLOW, {"in_barred_segment": True, "needs_no_leave": True, "reaches_contact": False}),
+    ("stock: {parameters: {minimum_units: 3}}", ALLOW, {"product_stock_units": 3}),
+    ("stock: {parameters: {minimum_units: 3}}", HOLD, {"product_stock_units": 2}),
+    ("stock: {parameters: {known_required: true}}", HOLD, {"product_stock_units": STOCK_UNKNOWN}),
+    ("stock: {parameters: {known_required: true}}", ALLOW, {"product_stock_units": NO_PRODUCT}),
     ("recent_purchase: {parameters: {similar_days: 30}}", ALLOW, {"similar_bought_at": ago(30)}),
     ("recent_purchase: {parameters: {similar_days: 30}}", REFUSE, {"similar_bought_at": ago(29.999)}),
     ("recent_purchase: {parameters: {similar_days: 30}}", ALLOW, {"similar_bought_at": NEVER}),
@@ -112,6 +130,34 @@ def test_a_limit_that_the_base_pack_leaves_open_holds_under_a_pack_that_sets_it(
     assert sieve.verdicts.tolist() == [STRENGTH[verdict]]
 
 
+LOST: dict[str, Any] = {"type": "compare", "field": "lifecycle_stage", "operator": "==", "value": "lost"}
+LATE: dict[str, Any] = {"type": "compare", "field": "days_overdue", "operator": ">=", "value": 14}
+
+
+@pytest.mark.parametrize(
+    ("audience", "playbook", "verdict"),
+    [
+        (LOST, "win_back", REFUSE),
+        ({"type": "all", "of": [LATE, {"type": "any", "of": [LOST]}]}, "win_back", REFUSE),
+        (LATE, "win_back", ALLOW),
+        ({"type": "any", "of": [LATE, LOST]}, "win_back", ALLOW),
+        ({"type": "not", "of": LOST}, "win_back", ALLOW),
+        (LOST, "cross_sell", ALLOW),
+    ],
+)
+def test_a_play_for_nobody_but_a_segment_that_its_playbook_leaves_alone_is_refused(
+    audience: dict[str, Any], playbook: str, verdict: Verdict
+) -> None:
+    facts = proposal(play_changes={"audience": audience, "playbook": playbook})
+    assert verdict_of("not_for", review_proposal(facts, own_pack(f"  {NOT_FOR}\n"))) is verdict
+
+
+def test_a_segment_that_cannot_be_read_is_an_error_at_its_line() -> None:
+    with pytest.raises(PackError, match="there is no feature 'lifecycle'") as caught:
+        own_pack(f"  {NOT_FOR.replace('lifecycle_stage', 'lifecycle')}\n")
+    assert caught.value.where == "own.yaml, line 5"
+
+
 # What the base pack needs of a message and of a proposal; a fact of a shape of its own is named otherwise.
 NEEDED_OF_A_MESSAGE = sorted(
     {one.name for one in fields(MessageFacts)}
@@ -125,6 +171,7 @@ NEEDED_OF_A_MESSAGE = sorted(
         "exempt_sent_in_lapse",
     }
     - {"consent_confirmed", "customer_told", "similar_bought_at", "playbook", "language_matches"}
+    - {"in_barred_segment"}
 )
 NEEDED_OF_A_PROPOSAL = sorted(
     {one.name for one in fields(ProposalFacts)}
@@ -216,7 +263,7 @@ def test_a_message_and_a_proposal_with_nothing_against_them_are_allowed() -> Non
     review = review_proposal(proposal(), base_pack())
     assert review.allowed, [finding for finding in review.findings if finding.verdict is not Verdict.ALLOW]
     assert {finding.rule for finding in review.findings} == {
-        rule.id for rule in RULES.values() if rule.stage != "message" or rule.review
+        rule.id for rule, _ in base_pack().active if rule.stage != "message" or rule.review
     }
 
 

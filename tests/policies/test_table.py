@@ -14,17 +14,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memory.finding import Verdict
-from policies.facts import ANY_TOPIC, NEVER, NO_ADDRESS, MessageFacts, OfferFacts
+from policies.facts import ANY_TOPIC, NEVER, NO_ADDRESS, NO_PRODUCT, STOCK_UNKNOWN, MessageFacts, OfferFacts
 from policies.guardian import gate_message, sift_messages
 from policies.pack import Pack
 from policies.rule import Context, Rule
 from policies.rules import RULES
 from policies.rules.frequency import FrequencyLimits
+from policies.rules.not_for import Pair
 from policies.table import STRENGTH, Coded, Column, MessageTable, moment
 from tests.policies.tables import MESSAGES, Row
 from tests.policies.worlds import NOW, OFFER, PARIS, approval, base_pack, message
 
 SET_RULES = sorted(rule.id for rule in RULES.values() if rule.sift)
+ANYBODY: dict[str, Any] = {"type": "all", "of": []}
 AUCKLAND = ZoneInfo("Pacific/Auckland")
 
 
@@ -58,6 +60,8 @@ FACTS: dict[str, st.SearchStrategy[Any]] = {
     "last_purchase_at": st.just(NEVER) | near(40),
     "in_holdout": st.booleans(),
     "in_programme_holdout": st.booleans(),
+    "product_stock_units": st.sampled_from([STOCK_UNKNOWN, 0, 1, 2, NO_PRODUCT]),
+    "in_barred_segment": st.booleans(),
     "bindings_missing": st.sampled_from([(), ("product.name",)]),
     "local_now": st.sampled_from([NOW.astimezone(PARIS), NOW.astimezone(AUCKLAND)]),
     "zone_known": st.booleans(),
@@ -97,6 +101,12 @@ LIMITS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "similar_days": st.integers(0, 30),
         "similar_exempt_playbooks": st.sampled_from([(), ("win_back",)]),
     },
+    "not_for": {
+        "pairs": st.sampled_from(
+            [(), (Pair(playbook="win_back", segment=ANYBODY),), (Pair(playbook="vip", segment=ANYBODY),)]
+        )
+    },
+    "stock": {"minimum_units": st.integers(1, 2), "known_required": st.booleans()},
     "frequency": {"messages": st.integers(1, 6), "window_days": st.integers(1, 30)},
     "pressure": {"look_ahead_hours": st.integers(0, 48)},
     "send_window": {"fallback_zone_allowed": st.booleans()},

@@ -22,6 +22,8 @@ class Outgoing:
     """What is sent, as bytes: for e-mail the whole message as it goes over the wire, for SMS its text as UTF-8."""
     fields: Mapping[str, str | int | bool] = field(default_factory=dict)
     """The same in parts, for a channel that is told them one by one."""
+    campaign: str = ""
+    """The campaign it belongs to, for the provider's own statistics."""
 
 
 @dataclass(frozen=True, slots=True)

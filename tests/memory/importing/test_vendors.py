@@ -53,8 +53,8 @@ Coupon Code,Discount Amount,Discount Amount Tax
 """
 
 WOO_PRODUCTS = """ID,Type,SKU,Name,Published,"Is featured?","Visibility in catalog","Short description","Sale price",\
-"Regular price",Categories,Tags,Images,Parent,Brands
-12,simple,SHIRT,Shirt,1,0,visible,,,20,"Clothing > Tops, Sale",,"https://x.example/1.jpg, https://x.example/2.jpg",,Acme
+"Regular price",Stock,Categories,Tags,Images,Parent,Brands
+12,simple,SHIRT,Shirt,1,0,visible,,,20,-2,"Clothing > Tops, Sale",,"https://x.example/1.jpg, https://x.example/2.jpg",,Acme
 """
 
 HUBSPOT_CONTACTS = """Record ID,First Name,Last Name,Email,Phone Number,Contact owner,Lead Status,Create Date,\
@@ -189,6 +189,8 @@ def test_shopify_variants_take_their_parents_name_and_pictures_add_nothing(lake:
 
 def test_woocommerce_orders_have_lines_and_cancelled_ones_are_no_purchase(lake: Lake, load: Importer) -> None:
     load(WOO_PRODUCTS)
+    # Two are owed already: there is none to sell.
+    assert rows_of(lake, "SELECT product_id, stock_units FROM products") == [("SHIRT", 0)]
     report = load(WOO_ORDERS)
     assert report.rows_skipped == 1
     assert rows_of(lake, "SELECT order_id, total_cents, source FROM orders") == [("501", 3500, "woocommerce")]

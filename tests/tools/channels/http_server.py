@@ -17,7 +17,8 @@ HARD, SOFT = "gone", "soft"
 class Endpoint:
     """Refuses by the recipient: ``gone`` and ``soft``; the next requests fail as ``faults`` says, one after another.
 
-    A fault is a status, ``garbage``, or ``cut`` before or ``cut after`` it has delivered.
+    A fault is a status, ``garbage``, or ``cut`` before or ``cut after`` it has delivered; ``cut body`` delivers, and
+    breaks off in the middle of its answer.
     """
 
     def __init__(self) -> None:
@@ -25,6 +26,8 @@ class Endpoint:
         self.retry_after = ""
         self.answer: Any = None
         """What it says instead of the truth."""
+        self.headers: dict[str, str] = {}
+        """What else its answers carry."""
         self.requests: list[tuple[dict[str, str], bytes]] = []
         self.delivered: Counter[str] = Counter()
         self.messages: dict[str, dict[str, str]] = {}
@@ -78,7 +81,12 @@ def _handler(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            status, answer = endpoint.take({name.lower(): value for name, value in self.headers.items()}, body)
+            heard = {name.lower(): value for name, value in self.headers.items()}
+            status, answer = endpoint.take({**heard, ":path": self.path}, body)
+            if status == "cut body":
+                self.close_connection = True
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n{")
+                return
             if isinstance(status, str):
                 self.close_connection = True
                 if status == "garbage":
@@ -88,6 +96,8 @@ def _handler(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
             self.send_response(status)
             if endpoint.retry_after:
                 self.send_header("Retry-After", endpoint.retry_after)
+            for name, value in endpoint.headers.items():
+                self.send_header(name, value)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)

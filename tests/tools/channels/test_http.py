@@ -58,7 +58,7 @@ def test_the_signature_covers_time_and_bytes_and_the_key_is_the_messages(server:
 
 def test_another_secret_is_turned_away_and_that_is_no_contacts_fault(server: Endpoint) -> None:
     (outcome,) = say(server, secret=SecretStr("another secret of some length"))
-    assert outcome == Transient("key1", "the endpoint does not take our messages: 401")
+    assert outcome == Transient("key1", "the endpoint does not take our messages: 401", away=True)
     assert not server.delivered
 
 

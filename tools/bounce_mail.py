@@ -1,0 +1,135 @@
+"""Bounces, complaints and auto-replies as they come by mail, for those who send by SMTP.
+
+Anybody can write such a mail. So it counts only with the key of a message, which nobody but its recipient was told, and
+for the contact who got that message, whomever it names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from email import message_from_bytes, message_from_string
+from email.message import Message
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import select
+
+from memory.events import BOUNCE, COMPLAINT, DEFERRED, DELIVERED, UNSUBSCRIBE
+from memory.schema import messages
+from memory.store import Store
+from tools.channels.webhook import Bounce, bounce_of, cause, report
+from tools.intake import Incoming, receive
+
+AUTO_REPLY: Final = "auto_reply"
+"""A machine answered for somebody; it is kept and does nothing."""
+SOURCE: Final = "mail"
+_KEY: Final = re.compile(
+    rb"^(?:X-Noria-Message-Key:\s*|(?:Message-ID|In-Reply-To):\s*<)([0-9a-f]{64})\b", re.MULTILINE | re.IGNORECASE
+)
+"""A header of the message that is written about, in what was sent back of it or in an answer to it."""
+# What a server does with a message (RFC 3464, 2.3.3); relaying and expanding say nothing of its end.
+_ACTIONS: Final = {"failed": BOUNCE, "delayed": DEFERRED, "delivered": DELIVERED}
+_FEEDBACK: Final = {"abuse": COMPLAINT, "fraud": COMPLAINT, "virus": COMPLAINT, "opt-out": UNSUBSCRIBE}
+_NO_MAILBOX: Final = re.compile(r"\b(550|551|553)\b")
+_BATCH: Final = 500
+
+
+@dataclass
+class Taken:
+    """What one look into a mailbox found."""
+
+    mails: int = 0
+    events: int = 0
+    """What was new in them."""
+    unknown: int = 0
+    """Mails that are no report, or none on a message of ours."""
+
+
+def take_mail(store: Store, maildir: Path, at: datetime) -> Taken:
+    """Read the new mails of a Maildir; what was read moves to its `cur` once it is on record."""
+    found = sorted((maildir / "new").iterdir())
+    taken = Taken(mails=len(found))
+    for start in range(0, len(found), _BATCH):
+        part = found[start : start + _BATCH]
+        events: list[Incoming] = []
+        for path in part:
+            said = _of_ours(store, read_report(path.read_bytes(), at))
+            taken.unknown += not said
+            events += said
+        taken.events += receive(store, events, at).accepted
+        for path in part:
+            path.rename(maildir / "cur" / f"{path.name.partition(':')[0]}:2,S")
+    return taken
+
+
+def read_report(mail: bytes, at: datetime) -> list[Incoming]:
+    """What a mail reports of a message, by the address that it names; empty when it is no report.
+
+    ``at`` is when it counts as written if it does not say.
+    """
+    key = _KEY.search(mail)
+    if key is None:
+        return []
+    message = message_from_bytes(mail)
+    name, at = key[1].decode().lower(), _written_at(message) or at
+    parts = {part.get_content_type(): part for part in message.walk()}
+    if "message/feedback-report" in parts:
+        return list(_feedback(parts["message/feedback-report"], name, at))
+    if "message/delivery-status" in parts:
+        return list(_delivery(parts["message/delivery-status"], name, at))
+    if str(message.get("Auto-Submitted", "no")).lower() != "no" or "X-Autoreply" in message:
+        return [report(SOURCE, f"{name}:{AUTO_REPLY}", AUTO_REPLY, at, str(message.get("From", "")), key=name)]
+    return []
+
+
+def _delivery(part: Message, key: str, at: datetime) -> Iterator[Incoming]:
+    """The fields of each recipient (RFC 3464)."""
+    for fields in _blocks(part):
+        kind = _ACTIONS.get(str(fields.get("Action", "")).strip().lower())
+        recipient = str(fields.get("Final-Recipient", "")).partition(";")[2].strip()
+        if kind is None or not recipient:
+            continue
+        said = str(fields.get("Diagnostic-Code", ""))
+        status = cause(said, str(fields.get("Status", "")).strip())
+        more = {"reason": status, "bounce": _bounce(status, said)} if kind == BOUNCE else {"reason": status}
+        yield report(SOURCE, f"{key}:{kind}:{status}", kind, at, recipient, key=key, **more)
+
+
+def _feedback(part: Message, key: str, at: datetime) -> Iterator[Incoming]:
+    """What somebody pressed (RFC 5965)."""
+    for fields in _blocks(part):
+        kind = _FEEDBACK.get(str(fields.get("Feedback-Type", "")).strip().lower())
+        if kind is not None:
+            yield report(SOURCE, f"{key}:{kind}", kind, at, str(fields.get("Original-Rcpt-To", "")), key=key)
+
+
+def _blocks(part: Message) -> list[Message]:
+    payload = part.get_payload()
+    if isinstance(payload, list):
+        return [one for one in payload if isinstance(one, Message)]
+    return [message_from_string(str(payload))]
+
+
+def _bounce(status: str, said: str) -> Bounce:
+    return bounce_of(status) or ("hard" if _NO_MAILBOX.search(said) and not status.startswith("4.") else "soft")
+
+
+def _written_at(message: Message) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(str(message.get("Date", "")))
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _of_ours(store: Store, events: list[Incoming]) -> list[Incoming]:
+    """The same, of whoever got the message that they are about."""
+    keys = [event.properties["message_key"] for event in events]
+    with store.read() as connection:
+        query = select(messages.c.message_key, messages.c.contact_id).where(messages.c.message_key.in_(keys))
+        owners = {row.message_key: row.contact_id for row in connection.execute(query)}
+    return [replace(event, contact=owners[key]) for event, key in zip(events, keys, strict=True) if key in owners]

@@ -1,0 +1,1 @@
+"""Mail through Brevo: https://developers.brevo.com."""

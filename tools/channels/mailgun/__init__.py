@@ -1,0 +1,1 @@
+"""Mail through Mailgun: https://documentation.mailgun.com."""

@@ -1,0 +1,1 @@
+"""Mail through Postmark: https://postmarkapp.com/developer."""

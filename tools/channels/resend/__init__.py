@@ -1,0 +1,1 @@
+"""Mail through Resend: https://resend.com/docs."""

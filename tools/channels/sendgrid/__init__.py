@@ -1,0 +1,1 @@
+"""Mail through Twilio SendGrid: https://www.twilio.com/docs/sendgrid."""

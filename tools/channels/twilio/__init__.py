@@ -1,0 +1,1 @@
+"""Text messages through Twilio: https://www.twilio.com/docs/messaging."""
