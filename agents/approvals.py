@@ -42,7 +42,7 @@ def still_missing(stored: StoredProposal, counted: list[Decision], desk: Desk) -
     approvers, needed = [one.actor for one in counted], stored.proposal.approvals
     lacking = approval_missing(approvers, needed, stored.last_editor)
     if needed.people > 1 and desk.pack.limits("approval", ApprovalLimits).admin_among_two:
-        lacking = f"{lacking} {admin_missing(desk.settings.roles, approvers)}".strip()
+        lacking = f"{lacking} {admin_missing([desk.role_of(one) for one in approvers])}".strip()
     if against and not any(decision.reason for decision in counted):
         # A hold, or a critic's objection, yields to a reason.
         lacking = f"Approving this needs a reason, because of: {against[0].sentence} {lacking}".strip()

@@ -9,14 +9,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agents.playbook import Playbook
 from agents.provider import Provider
+from memory import users
 from memory.brand import Brand
 from memory.clock import Clock
 from memory.lake import Lake
+from memory.role import Role
 from memory.steps import Channel
 from memory.store import Store
 from memory.vectors import VectorMemory
 from policies.pack import Pack
-from policies.roles import Role, may
+from policies.roles import reaches, role_of
 from tools.feature_cache import FeatureCache
 from tools.lookups import Budget
 
@@ -79,4 +81,11 @@ class Desk:
 
     def lets_approve(self, actor: str) -> bool:
         """Whether an actor is a known person whose role may say yes."""
-        return self.knows(actor) and may(self.settings.roles, actor, "approver")
+        return self.knows(actor) and reaches(self.role_of(actor), "approver")
+
+    def role_of(self, actor: str) -> Role:
+        """A person's role now: whoever is shut out of the console has none that counts."""
+        if not actor.startswith(users.SIGNED_IN):
+            return role_of(self.settings.roles, actor)
+        with self.store.read() as connection:
+            return role_of(self.settings.roles, actor, users.roles(connection))

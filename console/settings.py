@@ -17,8 +17,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from memory.errors import ConfigurationError
+from memory.role import Role
 from memory.steps import Channel
-from policies.roles import Role
 from tools.channels.brevo.options import BrevoOptions
 from tools.channels.mailgun.options import MailgunOptions
 from tools.channels.postmark.options import PostmarkOptions
@@ -267,7 +267,7 @@ class Settings(_Section):
     work: WorkSettings = WorkSettings()
     tracking: TrackingSettings = TrackingSettings()
     roles: dict[str, Role] = {}
-    """What each person may do, by identity; empty lets everybody do everything."""
+    """What each person may do on the command line, by identity; empty lets everybody do everything."""
 
     @property
     def reaches_people(self) -> bool:
@@ -298,8 +298,10 @@ class Settings(_Section):
     @field_validator("roles")
     @classmethod
     def _someone_governs(cls, value: dict[str, Role]) -> dict[str, Role]:
-        if wrong := [one for one in value if not re.match(r"(cli|console):.", one)]:
-            raise ValueError(f"{wrong[0]} is no identity; write it like cli:marie or console:marie")
+        if [one for one in value if one.startswith("console:")]:
+            raise ValueError("people of the console have the role they were invited with: `noria users invite`")
+        if wrong := [one for one in value if not re.match(r"cli:.", one)]:
+            raise ValueError(f"{wrong[0]} is no identity; write it like cli:marie")
         if value and "admin" not in value.values():
             raise ValueError("somebody has to be an admin, or nobody could put a policy in force")
         return value

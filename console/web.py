@@ -19,19 +19,24 @@ from memory.clock import Clock
 from memory.store import Store
 from tools.channels.webhook import Webhook
 
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; "
+    "base-uri 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "X-Robots-Tag": "noindex, nofollow",
+}
+
 
 class SecurityHeaders(BaseHTTPMiddleware):
     """Nothing is loaded from elsewhere, nothing is framed, no address leaks by the referrer."""
 
     async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
         response = await call_next(request)
-        response.headers["Content-Security-Policy"] = (
-            "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-        )
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Referrer-Policy"] = "no-referrer"
-        response.headers["Cache-Control"] = "no-store"
-        response.headers["X-Robots-Tag"] = "noindex, nofollow"
+        # The console, mounted beside these pages, has set its own.
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
         return response
 
 

@@ -17,7 +17,8 @@ from agents.resume import Threads
 from agents.worth import report_weekly
 from console.wiring import Workspace
 from memory import queue
-from memory.workspace import Switch, Trouble, keep_troubles, read_switch
+from memory.clock import SystemClock
+from memory.workspace import Switch, Trouble, keep_troubles, note_round, read_switch
 from policies.rules.approval import ApprovalLimits
 from tools.failure import Failure, Failures, Guard, aloud
 from tools.renewal import pause_lapsed
@@ -163,6 +164,7 @@ def _keep(workspace: Workspace, found: Sequence[Failure]) -> None:
         now = workspace.clock.now()
         with workspace.store.write() as connection:
             kept = keep_troubles(connection, [Trouble(**failure.model_dump(), since=now) for failure in found])
+            note_round(connection, SystemClock().now())
         rounds = {one.part: one.rounds for one in kept}
     for failure in (*found, *keeping.found):
         _log.error("part failed", **failure.model_dump(), rounds=rounds.get(failure.part, 1))

@@ -97,6 +97,25 @@ def entries(
         yield _entry(row)
 
 
+def newest(
+    connection: Connection, *, before: int | None = None, limit: int, action: str = "", subject: str = ""
+) -> list[Entry]:
+    """The newest entries first, below a line if one is given, optionally of one action or subject."""
+    query = select(journal).order_by(journal.c.seq.desc()).limit(limit)
+    if before is not None:
+        query = query.where(journal.c.seq < before)
+    if action:
+        query = query.where(journal.c.action == action)
+    if subject:
+        query = query.where(journal.c.subject == subject)
+    return [_entry(row) for row in connection.execute(query)]
+
+
+def actions(connection: Connection) -> list[str]:
+    """Every kind of action that was journalled, by name."""
+    return list(connection.execute(select(journal.c.action).distinct().order_by(journal.c.action)).scalars())
+
+
 def verify(connection: Connection) -> Verification:
     """Recompute the whole chain; one changed byte anywhere is found at its line."""
     previous, count = GENESIS, 0

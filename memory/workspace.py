@@ -18,6 +18,7 @@ from memory.store import Store, upsert
 DRAIN_PENDING = "drain_pending"
 """Key of the batch of live events that is being written to the lake."""
 _TROUBLES = "troubles"
+_ROUND = "worker_round"
 
 
 class Switch(BaseModel):
@@ -84,6 +85,17 @@ def turn_switch(connection: Connection, *, stopped: bool, actor: str, reason: st
         payload={"reason": reason},
     )
     return switch
+
+
+def note_round(connection: Connection, at: datetime) -> None:
+    """Remember when a worker last finished a round, in the machine's time."""
+    set_value(connection, _ROUND, to_micros(at))
+
+
+def last_round(connection: Connection) -> datetime | None:
+    """When a worker last finished a round, in its machine's time; None if none ever did."""
+    micros = get_value(connection, _ROUND)
+    return None if micros is None else from_micros(int(micros))
 
 
 def read_troubles(connection: Connection) -> list[Trouble]:

@@ -67,15 +67,17 @@ def approval_missing(approvers: Iterable[str], needed: Approvals, last_editor: s
     """Who must still say yes to one digest, in a sentence; empty when it is enough.
 
     Only people signed in to the console count each for themselves; all other identities (``cli:``, ``demo:``), which
-    one person could take on at will, count as one. The last editor is never the only one where a second is asked for.
-    The ladder's own yes is enough where nobody has to be asked, and is nobody's elsewhere.
+    one person could take on at will, count as one, and for nobody where that name has signed in too. The last editor is
+    never the only one where a second is asked for. The ladder's own yes is enough where nobody has to be asked, and is
+    nobody's elsewhere.
     """
     given = set(approvers)
     if LADDER in given and needed.may_go_alone and last_editor is None:
         return ""
     people = given - {LADDER}
     signed_in = {person for person in people if person.startswith(_SIGNED_IN)}
-    outside = people - signed_in
+    known = {person.removeprefix(_SIGNED_IN) for person in signed_in}
+    outside = {one for one in people - signed_in if one.partition(":")[2] not in known}
     lacking = needed.people - len(signed_in) - bool(outside)
     if lacking > 0:
         who = f"{lacking} people have" if lacking > 1 else "Another person has" if people else "One person has"

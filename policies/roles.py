@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Literal, get_args
 
-Role = Literal["operator", "approver", "admin"]
-"""Plans, asks, edits, rejects, pauses and stops; also says yes; also puts policies in force and raises autonomy."""
-ROLES: tuple[Role, ...] = get_args(Role)
+from memory.role import ROLES, Role
+
+_NOBODY: Mapping[str, Role] = {}
 
 
-def role_of(roles: Mapping[str, Role], actor: str) -> Role:
-    """A person's role: what the settings say, operator where they name only others, admin where they name nobody."""
+def role_of(roles: Mapping[str, Role], actor: str, signed_up: Mapping[str, Role] = _NOBODY) -> Role:
+    """A person's role: what the settings say, operator where they name only others, admin where they name nobody.
+
+    As soon as somebody may sign in to the console, whoever acts from there has the role they were invited with.
+    """
+    if signed_up and actor.startswith("console:"):
+        return signed_up.get(actor, "viewer")
     return roles.get(actor, "operator") if roles else "admin"
+
+
+def reaches(role: Role, needed: Role) -> bool:
+    """Whether a role may do what asks for another."""
+    return ROLES.index(role) >= ROLES.index(needed)
 
 
 def may(roles: Mapping[str, Role], actor: str, needed: Role) -> bool:
     """Whether a person may do what asks for a role."""
-    return ROLES.index(role_of(roles, actor)) >= ROLES.index(needed)
+    return reaches(role_of(roles, actor), needed)
 
 
-def admin_missing(roles: Mapping[str, Role], approvers: Collection[str]) -> str:
-    """What is missing where one of two people has to be an admin; empty when one is."""
-    if any(role_of(roles, one) == "admin" for one in approvers):
-        return ""
-    return "One of the two has to be an admin."
+def admin_missing(held: Collection[Role]) -> str:
+    """What is missing where one of two people has to be an admin, by the roles that they hold; empty when one is."""
+    return "" if "admin" in held else "One of the two has to be an admin."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from memory import campaigns, cap, proposals, unknown
+from memory import campaigns, cap, proposals, sessions, unknown
 from memory.cap import Cap
 from memory.proposal import ProposalStatus
 from memory.workspace import turn_switch
@@ -40,6 +40,8 @@ def make_safe(place: Workplace, *, actor: str) -> Restored:
     """
     with place.store.write() as connection:
         turn_switch(connection, stopped=True, actor=actor, reason=_REASON, at=place.clock.now())
+        # Who was shut out since must not come in by an old session.
+        sessions.end_all(connection)
     # What the workers would have planned since the backup is planned now, and may have left like the rest.
     advance(place)
     at = place.clock.now()

@@ -31,6 +31,8 @@ from console.cli import (
     statement,
     switch,
     targeting,
+    up,
+    users,
     work,
     worth,
 )
@@ -72,6 +74,8 @@ for module in (
     switch,
     doctor,
     serve,
+    up,
+    users,
     backup,
 ):
     module.add_commands(app)

@@ -11,7 +11,8 @@ import typer
 from console.settings import SETTINGS_FILE
 from console.wiring import Workspace
 from memory.errors import NotAllowedError
-from policies.roles import Role, may, role_of
+from memory.role import Role
+from policies.roles import may, role_of
 
 InWorkspace = Annotated[
     Path | None,

@@ -12,11 +12,12 @@ from console.cli.edits import read_edit
 from console.cli.output import AsJson, answer, moment, money, number, plain, quote, say, table
 from console.cli.place import InWorkspace, as_role
 from console.cli.previews import preview_as_json, print_previews, write_pages
+from console.decisions import note
 from console.flow.steps import nodes_of
 from console.flow.tree import tree
 from console.wiring import Workspace, open_workspace
 from memory import proposals
-from memory.errors import ConflictError, InvalidInputError
+from memory.errors import InvalidInputError
 from memory.finding import Verdict
 from memory.proposal import Decision, DecisionVerdict, Proposal, ProposalStatus
 from memory.proposals import StoredProposal
@@ -115,8 +116,8 @@ def show(
 
     def show_all() -> None:
         print_proposal(stored, said, previews)
-        for note in notes:
-            say(f"[yellow]Note[/yellow]         {quote(note)}")
+        for one in notes:
+            say(f"[yellow]Note[/yellow]         {quote(one)}")
         if pages:
             say(f"{len(pages)} pages in {quote(html)}")
 
@@ -219,34 +220,9 @@ def _note(
     reason: str,
     changes: dict[str, Any] | None = None,
 ) -> tuple[Decision, str]:
-    """Write a decision down; returns it, and what an approval still lacks."""
+    """Write a decision down as whoever types; returns it, and what an approval still lacks."""
     actor = as_role(opened, "approver" if verdict == "approve" else "operator")
-    with opened.store.read() as connection:
-        stored = proposals.get(connection, proposal_id)
-    proposal = stored.proposal
-    if seen and not proposal.digest.startswith(seen):
-        raise ConflictError(
-            f"It is now version {proposal.version} with digest {proposal.digest[:12]}; you looked at {seen[:12]}.",
-            where=f"proposal {proposal.proposal_id}",
-            remedy=f"Look again: noria proposals show {proposal.proposal_id}",
-        )
-    if verdict == "edit":
-        from agents.edit import check_edit
-
-        check_edit(proposal, changes or {}, opened.desk)
-    with opened.store.write() as connection:
-        decision = proposals.decide(
-            connection,
-            proposal_id=proposal.proposal_id,
-            version=proposal.version,
-            digest=proposal.digest,
-            verdict=verdict,
-            actor=actor,
-            reason=reason,
-            changes=changes,
-            at=opened.clock.now(),
-        )
-    return decision, _missing(opened, stored) if verdict == "approve" else ""
+    return note(opened, proposal_id, verdict, actor=actor, seen=seen, reason=reason, changes=changes)
 
 
 def _answer_noted(decision: Decision, missing: str, could: Sequence[Candidate], *, as_json: bool) -> None:
@@ -303,15 +279,6 @@ def _keeping(proposal: Proposal, parts: list[str]) -> dict[str, Any]:
         "languages": [one for one in parts if one not in keys],
     }
     return {name: names for name, names in kept.items() if names}
-
-
-def _missing(opened: Workspace, stored: StoredProposal) -> str:
-    from agents.approvals import approvals_that_count, still_missing
-
-    # The desk writes when it is made: not inside another transaction.
-    desk = opened.desk
-    with opened.store.read() as connection:
-        return still_missing(stored, approvals_that_count(connection, stored, desk), desk)
 
 
 def print_proposal(stored: StoredProposal, said: list[Decision], previews: Sequence[Preview] = ()) -> None:

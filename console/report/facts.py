@@ -119,7 +119,7 @@ def read_facts(connection: Connection) -> ReportFacts:
             )
             for stored in proposals.list_proposals(connection)
         ),
-        campaigns=tuple(_campaign(connection, one) for one in launched),
+        campaigns=tuple(campaign_line(connection, one) for one in launched),
         flows=tuple(flow for one in launched for flow in _flows(connection, one)),
         forecasts=tuple(_forecasts(connection)),
         lessons=tuple(lessons.every(connection)),
@@ -146,7 +146,8 @@ def pressure(connection: Connection) -> dict[int, int]:
     return dict(sorted(Counter(most.values()).items()))
 
 
-def _campaign(connection: Connection, campaign: campaigns.Campaign) -> CampaignLine:
+def campaign_line(connection: Connection, campaign: campaigns.Campaign) -> CampaignLine:
+    """One campaign from selection to its newest read-out."""
     stored = proposals.get(connection, campaign.proposal_id)
     entered = {
         bool(row.in_holdout): int(row.contacts)

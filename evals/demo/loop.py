@@ -248,7 +248,7 @@ def _result(
     say(f"Mail:   {quote(emails)}")
     say(
         f"[dim]{time.monotonic() - started:.0f} seconds. Look further: "
-        f".venv/bin/noria proposals list --all -w {quote(workspace.folder)}[/dim]"
+        f".venv/bin/noria up -w {quote(workspace.folder)}[/dim]"
     )
     rounds = dict.fromkeys(first.proposal_ids, 1) | dict.fromkeys(second.proposal_ids, 2)
     return DemoResult(

@@ -6,6 +6,7 @@ currency. Facts about the past (events, orders, lines, products, exported sends)
 
 from __future__ import annotations
 
+from memory.schema.access import sessions, sign_in_failures, users
 from memory.schema.campaigns import (
     alerts,
     allocations,
@@ -94,8 +95,11 @@ __all__ = [
     "reputation_reports",
     "reputation_standings",
     "sequences",
+    "sessions",
+    "sign_in_failures",
     "steps",
     "suppressions",
     "to_micros",
+    "users",
     "workspace",
 ]

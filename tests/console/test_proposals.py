@@ -169,7 +169,7 @@ def test_a_yes_to_one_language_lets_in_only_those_who_read_it(proposed: Path, ru
 
 def test_a_role_that_may_not_approve_is_told_so_and_its_yes_would_not_count(proposed: Path, run: Run) -> None:
     settings = proposed / "noria.toml"
-    roles = f'\n[roles]\n"console:ann" = "admin"\n"{operator()}" = "operator"\n'
+    roles = f'\n[roles]\n"cli:ann" = "admin"\n"{operator()}" = "operator"\n'
     settings.write_text(settings.read_text(encoding="utf-8") + roles, encoding="utf-8")
     proposal_id = win_back(run)
     for words in (
@@ -181,7 +181,7 @@ def test_a_role_that_may_not_approve_is_told_so_and_its_yes_would_not_count(prop
             run(*words)
     workspace = Workspace(proposed, {})
     assert not workspace.desk.lets_approve(operator())
-    assert workspace.desk.lets_approve("console:ann")
+    assert workspace.desk.lets_approve("cli:ann")
     workspace.close()
     assert run("proposals", "ask", proposal_id, "How many?")["verdict"] == "ask"
     settings.write_text(settings.read_text(encoding="utf-8").replace('"operator"', '"approver"'), encoding="utf-8")

@@ -44,6 +44,7 @@ def test_the_settings_that_init_writes_are_valid(tmp_path: Path) -> None:
         ('name = "x"\n[review]\nopen_proposals = 0', "review.open_proposals"),
         ('name = "x"\n[roles]\nmarie = "admin"', "marie is no identity"),
         ('name = "x"\n[roles]\n"cli:marie" = "approver"', "somebody has to be an admin"),
+        ('name = "x"\n[roles]\n"console:marie" = "admin"', "the role they were invited with"),
     ],
 )
 def test_a_wrong_setting_is_named(tmp_path: Path, text: str, message: str) -> None:

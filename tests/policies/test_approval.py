@@ -190,6 +190,8 @@ TWO = Approvals(people=2, second_person=True)
         (("cli:marie", "demo:script"), TWO, None, False),
         (("cli:marie", "console:omar"), TWO, None, True),
         (("cli:marie", "console:omar"), TWO, "cli:marie", True),
+        (("cli:marie", "console:marie"), TWO, None, False),
+        (("cli:marie", "cli:omar", "console:marie"), TWO, None, True),
         (("console:marie", "console:omar"), TWO, "console:omar", True),
         (("console:marie",), TWO, "console:omar", False),
         (("console:marie",), Approvals(people=1, second_person=True), "console:marie", False),

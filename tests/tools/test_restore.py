@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from memory import campaigns, cap, enrolments, ledger, proposals
+from memory import campaigns, cap, enrolments, ledger, proposals, sessions, users
 from memory.clock import ManualClock
 from memory.proposal import ProposalStatus
 from memory.store import Store
@@ -50,6 +50,16 @@ def test_what_left_after_the_backup_is_never_sent_again(store: Store, clock: Man
         slots = cap.read(connection, [1])[1]
     assert sum(slot.message_key is not None for slot in slots) == 1
     old.close()
+
+
+def test_nobody_stays_signed_in(place: Workplace, clock: ManualClock) -> None:
+    at = clock.now()
+    with place.store.write() as connection:
+        users.invite(connection, "marie", "admin", invite_hash="x", until=at + DAY, actor="cli:marie", at=at)
+        sessions.open_session(connection, "marie", "token", at=at, until=at + DAY)
+    make_safe(place, actor="cli:marie")
+    with place.store.read() as connection:
+        assert sessions.user_of(connection, "token", at) is None
 
 
 def test_sending_is_stopped_until_a_person_resumes_it(place: Workplace) -> None:

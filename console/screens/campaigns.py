@@ -1,0 +1,84 @@
+"""Campaigns: what runs, where everybody is in it, what it was measured to add; pause it, let it go on, or end it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from fastapi import APIRouter, Form, Request
+from starlette.responses import Response
+
+from console.flow.picture import draw
+from console.flow.progress import notes_of, progress
+from console.flow.steps import nodes_of
+from console.report.facts import campaign_line
+from console.screens.door import Operator, Viewer
+from console.screens.frame import Frame, go
+from memory import campaigns, forecasts, journal, proposals
+from memory.errors import NotFoundError
+from memory.step_text import tell_sequence, tell_trigger
+from tools import campaign as steering
+
+_ACTS: Final = {"pause": steering.pause, "resume": steering.resume, "stop": steering.stop}
+
+
+def routes(frame: Frame) -> APIRouter:
+    """The list, a page and pictures for each, and a hand on it."""
+    router, opened = APIRouter(), frame.opened
+
+    @router.get("/campaigns")
+    def listing(request: Request, _user: Viewer) -> Response:
+        with opened.store.read() as connection:
+            found = [campaign_line(connection, one) for one in campaigns.list_campaigns(connection)]
+        return frame.page(request, "campaigns.html", found=found)
+
+    @router.get("/campaigns/{campaign_id}")
+    def show(request: Request, user: Viewer, campaign_id: str) -> Response:
+        language = frame.language(request)
+        with opened.store.read() as connection:
+            found = campaigns.get(connection, campaign_id)
+            version = campaigns.get_version(connection, found.campaign_id, found.version)
+            proposal = proposals.get(connection, found.proposal_id).proposal
+            expected = forecasts.of_proposal(connection, found.proposal_id, proposal.version)
+            history = journal.newest(connection, limit=50, subject=found.campaign_id)
+            line = campaign_line(connection, found)
+        told = [(one, tell_sequence(one, language, version.play.trigger)) for one in version.play.sequences]
+        return frame.page(
+            request,
+            "campaign.html",
+            c=found,
+            line=line,
+            version=version,
+            proposal=proposal,
+            expected=expected.body if expected else None,
+            trigger=tell_trigger(version.play.trigger, language),
+            sequences=told,
+            history=history,
+        )
+
+    @router.get("/campaigns/{campaign_id}/flow/{sequence_key}.svg")
+    def picture(request: Request, _user: Viewer, campaign_id: str, sequence_key: str) -> Response:
+        language = frame.language(request)
+        with opened.store.read() as connection:
+            found = campaigns.get(connection, campaign_id)
+            play = campaigns.get_version(connection, found.campaign_id, found.version).play
+            sequence = next((one for one in play.sequences if one.key == sequence_key), None)
+            if sequence is None:
+                raise NotFoundError("There is no such sequence.")
+            counted = progress(connection, found, sequence)
+        nodes = nodes_of(sequence, play.trigger, language, notes_of(counted, sequence, lambda count: f"{count:g}"))
+        words = tell_sequence(sequence, language, play.trigger)
+        svg = draw(nodes, title=f"{found.name}: {sequence.title}", words=words, name="flow")
+        return Response(svg, media_type="image/svg+xml")
+
+    @router.post("/campaigns/{campaign_id}")
+    def steer(
+        user: Operator,
+        campaign_id: str,
+        act: Annotated[Literal["pause", "resume", "stop"], Form()],
+        reason: Annotated[str, Form()] = "",
+    ) -> Response:
+        with opened.store.write() as connection:
+            _ACTS[act](connection, campaign_id, at=opened.clock.now(), actor=user.actor, reason=reason.strip())
+        return go(f"/campaigns/{campaign_id}")
+
+    return router

@@ -1,0 +1,128 @@
+"""What every page of the console stands in: language, numbers and times, who is there, whether sending is stopped."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_datetime, format_timedelta
+from babel.numbers import format_currency, format_decimal, format_percent
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from fastapi.templating import Jinja2Templates
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import RedirectResponse
+
+from console.page_texts import LANGUAGES, language_of
+from console.translation import translator
+from console.wiring import Workspace
+from memory import proposals
+from memory.clock import Clock
+from memory.users import User
+from memory.workspace import read_switch
+from policies.roles import reaches
+
+ROOT: Final = "/console"
+NAVIGATION: Final = {
+    "/": "Inbox",
+    "/campaigns": "Campaigns",
+    "/contacts": "Contacts",
+    "/policies": "Policies",
+    "/journal": "Journal",
+    "/health": "Health",
+    "/people": "People",
+}
+"""The pages that every page leads to, and what they are called."""
+_FOLDER = Path(__file__).parents[1]
+_LOCALES = {"en": "en_GB", "fr": "fr_FR"}
+
+
+class Frame:
+    """Makes the pages of one workspace."""
+
+    def __init__(self, opened: Workspace, watch: Clock) -> None:
+        self.opened = opened
+        self.watch = watch
+        self.lock = threading.Lock()
+        """Held by whoever uses the desk: its parts are made when they are first needed."""
+        environment = Environment(
+            loader=FileSystemLoader(_FOLDER / "templates" / "console"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates = Jinja2Templates(env=environment)
+
+    def page(self, request: Request, template: str, status: int = 200, **shown: Any) -> HTMLResponse:
+        """A page in the reader's language."""
+        user: User | None = request.state.user
+        language = self.language(request)
+        with self.opened.store.read() as connection:
+            switch = read_switch(connection)
+            waiting = sum(proposals.waiting_by_owner(connection).values()) if user else 0
+        shown |= _words(language, self.opened.settings.currency, self.opened.settings.fallback_zone)
+        shown |= {
+            "user": user,
+            "may": partial(reaches, user.role) if user else lambda _role: False,
+            "language": language,
+            "languages": LANGUAGES,
+            "switch": switch,
+            "waiting": waiting,
+            "organisation": self.opened.settings.name,
+            "navigation": NAVIGATION,
+            "path": request.url.path.removeprefix(ROOT),
+            "now": self.opened.clock.now(),
+        }
+        return self._templates.TemplateResponse(request, template, shown, status_code=status)
+
+    def language(self, request: Request) -> str:
+        """The language asked for in the address, else the one the person keeps, else the browser's."""
+        user: User | None = request.state.user
+        asked = request.query_params.get("lang", "") or (user.language if user else "")
+        return language_of(asked, request.headers.get("accept-language", ""))
+
+    def error(self, request: Request, status: int, what: str, remedy: str = "") -> HTMLResponse:
+        """A page that says what did not work, and what to do."""
+        return self.page(request, "error.html", status, what=what, remedy=remedy)
+
+
+def go(path: str) -> RedirectResponse:
+    """On to another page of the console, after a form."""
+    return RedirectResponse(ROOT + path, status_code=303)
+
+
+def _words(language: str, currency: str, zone: str) -> dict[str, Callable[..., str]]:
+    """How words, amounts and moments are written in a language; moments in the zone of the workspace."""
+    locale = _LOCALES[language]
+
+    def moment(at: datetime | None) -> str:
+        if at is None:
+            return "–"
+        return f"{format_datetime(at, 'd MMM y HH:mm', ZoneInfo(zone), locale)} {at.astimezone(ZoneInfo(zone)):%Z}"
+
+    def money(cents: float, of: str = "") -> str:
+        return str(format_currency(cents / 100, of or currency, locale=locale))
+
+    def number(value: float, digits: int = 0) -> str:
+        return str(format_decimal(round(value, digits) + 0.0, format="#,##0." + "#" * digits, locale=locale))
+
+    def percent(share: float) -> str:
+        return str(format_percent(share, "#,##0.#%" if language == "en" else "#,##0.# %", locale=locale))
+
+    def since(earlier: datetime, later: datetime) -> str:
+        return str(format_timedelta(later - earlier, locale=locale, threshold=1.2))
+
+    return {
+        "_": translator(language),
+        "moment": moment,
+        "money": money,
+        "number": number,
+        "percent": percent,
+        "since": since,
+    }

@@ -1,0 +1,189 @@
+"""What the pages say: the inbox and its filters, evidence, contacts, campaigns, journal, health and policies."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from markupsafe import escape
+from sqlalchemy import select
+from starlette.testclient import TestClient
+
+from memory import proposals
+from memory.alerts import Alert, raise_alerts
+from memory.journal import entries
+from memory.proposal import Approvals, Proposal, ProposalStatus
+from memory.schema import alerts, journal
+from memory.workspace import read_switch
+from policies.rules import RULES
+from tests.console.conftest import run_in
+from tests.console.screens.conftest import House, Serve, text_of
+
+
+@pytest.fixture
+def shop(proposed: Path, serve: Serve) -> House:
+    """A workspace in which a round of proposals waits."""
+    return serve(proposed)
+
+
+def win_back(house: House) -> Proposal:
+    with house.opened.store.read() as connection:
+        found = proposals.list_proposals(connection)
+    return next(one.proposal for one in found if one.proposal.play.playbook == "win_back")
+
+
+def titles(client: TestClient, query: str = "") -> list[str]:
+    page = client.get(f"/console/?{query}")
+    return re.findall(r'<a href="/console/proposals/\w+">([^<]+)</a>', page.text)
+
+
+def test_the_inbox_puts_the_riskiest_first_and_its_filters_are_links(shop: House) -> None:
+    viewer, proposal = shop.person("viewer"), win_back(shop)
+    risky = proposal.model_copy(update={"version": 2, "approvals": Approvals(people=2)})
+    with shop.opened.store.write() as connection:
+        proposals.revise(connection, risky, author="noria", at=shop.opened.clock.now())
+    assert titles(viewer)[0] == proposal.title
+    assert len(titles(viewer)) > 1
+    assert titles(viewer, "risk=high") == [proposal.title]
+    assert titles(viewer, "channel=sms") == []
+    assert len(titles(viewer, "owner=marie")) == len(titles(viewer))
+    assert proposal.title not in titles(viewer, "view=settled")
+    assert "Nothing of this kind." in viewer.get("/console/?risk=unheard-of").text
+
+
+def test_an_empty_inbox_says_when_work_last_came(shop: House, house: House) -> None:
+    with shop.opened.store.write() as connection:
+        for one in proposals.list_proposals(connection):
+            proposals.swap_status(
+                connection,
+                one.proposal.proposal_id,
+                one.status,
+                ProposalStatus.EXPIRED,
+                shop.opened.clock.now(),
+            )
+    assert "The last proposal came 3 Mar 2025" in text_of(shop.person("viewer").get("/console/").text)
+    assert "No proposal has come yet" in text_of(house.person("viewer").get("/console/").text)
+
+
+def test_each_piece_of_evidence_leads_to_the_record_behind_it(shop: House) -> None:
+    viewer, proposal = shop.person("viewer"), win_back(shop)
+    page = viewer.get(f"/console/proposals/{proposal.proposal_id}")
+    for one in proposal.evidence:
+        assert f"/console/lookups/{one.lookup_id}" in page.text
+    assert viewer.get(f"/console/lookups/{proposal.evidence[0].lookup_id}").status_code == 200
+    assert viewer.get("/console/lookups/none").status_code == 404
+
+
+def test_a_message_is_shown_apart_without_anything_of_ours_in_reach(shop: House) -> None:
+    viewer, proposal = shop.person("viewer"), win_back(shop)
+    address = f"/console/proposals/{proposal.proposal_id}/message"
+    message = viewer.get(f"{address}/0?reader={proposal.audience.sample[0]}")
+    policy = message.headers["content-security-policy"]
+    assert "sandbox" in policy
+    assert "allow" not in policy
+    assert "script" not in policy
+    assert message.text.lstrip().lower().startswith("<!doctype html")
+    assert viewer.get(f"{address}/99").status_code == 404
+    assert viewer.get(f"{address}/-1").status_code == 404
+    assert viewer.get(f"{address}/0?reader=999999").status_code == 404
+
+
+def test_whoever_may_not_say_yes_is_offered_no_yes_and_given_none(shop: House) -> None:
+    proposal = win_back(shop)
+    address = f"/console/proposals/{proposal.proposal_id}"
+    form = {"verdict": "approve", "version": "1", "digest": proposal.digest}
+    for role, offered in (("viewer", False), ("operator", False), ("approver", True)):
+        person = shop.person(role)  # type: ignore[arg-type]  # a plain str
+        assert ("Approve version 1" in person.get(address).text) is offered
+        assert person.post(f"{address}/decide", data=form).status_code == (303 if offered else 403)
+
+
+def test_a_no_needs_a_reason(shop: House) -> None:
+    proposal = win_back(shop)
+    form = {"verdict": "reject", "version": "1", "digest": proposal.digest, "reason": " "}
+    answer = shop.person("operator").post(f"/console/proposals/{proposal.proposal_id}/decide", data=form)
+    assert answer.status_code == 409
+    assert "needs a reason" in answer.text
+
+
+def test_a_contact_is_found_and_explained(shop: House) -> None:
+    viewer = shop.person("viewer")
+    found = viewer.get("/console/contacts?name=person15@example.com")
+    assert "Consents, with their proof" in found.text
+    assert "person15@example.com" in found.text
+    unknown = viewer.get("/console/contacts?name=nobody@example.com")
+    assert (unknown.status_code, "No contact has that address" in unknown.text) == (404, True)
+
+
+def test_a_campaign_is_shown_paused_resumed_and_ended(shop: House) -> None:
+    operator, proposal = shop.person("operator", "paul"), win_back(shop)
+    approver = shop.person("approver")
+    form = {"verdict": "approve", "version": "1", "digest": proposal.digest}
+    approver.post(f"/console/proposals/{proposal.proposal_id}/decide", data=form)
+    run_in(shop.opened.folder)("work", "--once")
+    [address] = set(re.findall(r"/console/campaigns/c\w+", operator.get("/console/campaigns").text))
+    page = operator.get(address)
+    assert "Not measured yet." in page.text
+    picture = re.search(rf"{address}/flow/\w+\.svg", page.text)
+    assert picture
+    assert operator.get(picture[0]).headers["content-type"] == "image/svg+xml"
+    assert shop.person("viewer").post(address, data={"act": "pause"}).status_code == 403
+    for act, status in (("pause", "paused"), ("resume", "live"), ("stop", "cancelled")):
+        assert operator.post(address, data={"act": act, "reason": "A try"}).status_code == 303
+        assert f'<span class="tag">{status}</span>' in operator.get(address).text
+    assert operator.post(address, data={"act": "pause"}).status_code == 409
+    with shop.opened.store.read() as connection:
+        said = {one.actor for one in entries(connection, subject=address.rpartition("/")[2])}
+    assert "console:paul" in said
+    assert "Its last round ended" in operator.get("/console/health").text
+
+
+def test_the_journal_is_filtered_paged_and_checked(shop: House) -> None:
+    viewer = shop.person("viewer")
+    proposal = win_back(shop)
+    mine = text_of(viewer.get(f"/console/journal?subject={proposal.proposal_id}").text)
+    assert "proposal.submitted" in mine
+    assert "user.joined" not in re.sub(r"Action.*?Subject", "", mine, count=1)
+    assert "Nothing of this kind." in viewer.get("/console/journal?action=none").text
+    with shop.opened.store.read() as connection:
+        lines = list(connection.execute(select(journal.c.seq).order_by(journal.c.seq)).scalars())
+    older = text_of(viewer.get(f"/console/journal?before={lines[1]}").text)
+    assert "Older lines" not in older
+    assert "Intact" in viewer.get("/console/journal/verify").text
+    with shop.opened.store.write() as connection:
+        connection.execute(journal.update().where(journal.c.seq == lines[1]).values(actor="somebody else"))
+    assert f"Broken at line {lines[1]}." in viewer.get("/console/journal/verify").text
+
+
+def test_what_waits_for_a_person_is_done_by_one(house: House) -> None:
+    operator = house.person("operator", "paul")
+    with house.opened.store.write() as connection:
+        at = house.opened.clock.now()
+        raise_alerts(connection, [Alert(step_key="call", task={"en": "Call Ann", "fr": "Appeler Ann"}, raised_at=at)])
+        alert_id = connection.execute(select(alerts.c.alert_id)).scalar_one()
+    assert "Call Ann" in operator.get("/console/health").text
+    assert "Appeler Ann" in operator.get("/console/health?lang=fr").text
+    assert operator.post(f"/console/alerts/{alert_id}/done", data={"note": "Called"}).status_code == 303
+    assert "Call Ann" not in operator.get("/console/health").text
+    assert operator.post(f"/console/alerts/{alert_id}/done").status_code == 409
+
+
+def test_the_switch_takes_an_operator(house: House) -> None:
+    def stopped() -> bool:
+        with house.opened.store.read() as connection:
+            return read_switch(connection).stopped
+
+    assert house.person("viewer").post("/console/switch", data={"stopped": "true"}).status_code == 403
+    assert not stopped()
+    assert house.person("operator").post("/console/switch", data={"stopped": "true"}).status_code == 303
+    assert stopped()
+
+
+def test_every_rule_is_told_in_the_readers_language(house: House) -> None:
+    viewer = house.person("viewer")
+    for language in ("en", "fr"):
+        page = viewer.get(f"/console/policies?lang={language}")
+        for name in RULES:
+            assert f'id="{name}"' in page.text
+            assert escape(getattr(house.opened.pack.setting(name).sentence, language)) in page.text

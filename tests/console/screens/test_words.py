@@ -1,0 +1,37 @@
+"""The words of the console: everything that a page says in English it says in French, with the same values in it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import console
+from console.screens.frame import NAVIGATION
+from console.translation import catalogue, translator
+from memory.proposal import ProposalStatus
+from memory.role import ROLES
+
+TEMPLATES = Path(console.__file__).parent / "templates" / "console"
+VALUES = re.compile(r"\{\w+\}")
+
+
+def sentences() -> set[str]:
+    found = {*NAVIGATION.values(), *ROLES, *ProposalStatus}
+    for path in TEMPLATES.glob("*.html"):
+        found |= set(re.findall(r'\b_\("([^"]+)"', path.read_text(encoding="utf-8")))
+    return found
+
+
+def test_every_sentence_is_said_in_french() -> None:
+    assert len(sentences()) > 250
+    assert sentences() - catalogue("fr").keys() == set()
+
+
+def test_a_sentence_in_french_holds_the_same_values() -> None:
+    assert [one for one, said in catalogue("fr").items() if set(VALUES.findall(one)) != set(VALUES.findall(said))] == []
+
+
+def test_what_has_no_words_in_a_language_is_said_in_english() -> None:
+    assert translator("fr")("console:marie") == "console:marie"
+    assert translator("en")("Welcome, {name}", name="{x}") == "Welcome, {x}"
+    assert translator("fr")("Welcome, {name}", name="Ann") == "Bienvenue, Ann"
