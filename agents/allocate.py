@@ -30,7 +30,7 @@ MOST_MOVED: Final = 0.1
 _WORTH_MOVING = 0.01
 _FEWEST_CONTACTS = 50
 _FEWEST_BUYERS = 20
-"""Fewer say too little of what an order brings in; then only conversions are weighed."""
+"""Fewer say too little of what an order brings in; then, as for goals that are no order, conversions alone count."""
 _SURE = 0.05
 
 
@@ -117,8 +117,8 @@ def _moved(desk: Desk, campaign: Campaign, play: Play, outcomes: Outcomes, draft
     mine = so_far(outcomes, play.goal.window_days, draft.decided_at)
     belief = believe(arm_counts(mine, earlier, keys, draft.decided_at), prior)
     values = [*outcomes.values.treated, *outcomes.values.holdout]
-    known = len(values) >= _FEWEST_BUYERS
-    value_cents = max(sum(values) / len(values), 0.0) if known else 1.0
+    known = len(values) >= _FEWEST_BUYERS and sum(values) > 0
+    value_cents = sum(values) / len(values) if known else 1.0
     each = desk.settings.message_cost_micros / 1_000_000 if known else 0.0
     sends = {one.key: most_sends(one) for one in play.sequences}
     seed = int(draft.allocation_id[1:8], 16)

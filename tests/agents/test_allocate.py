@@ -27,6 +27,7 @@ from memory.store import Store
 from memory.trigger import EventTrigger
 from tests import examples
 from tests.agents.trial import START, buy, desk_of, launch
+from tools.intake import Incoming, receive
 
 DAY = timedelta(days=1)
 TREATED, HOLDOUT = range(1, 401), range(401, 501)
@@ -187,6 +188,22 @@ def test_where_every_message_does_harm_some_get_nothing(desk: Desk, clock: Manua
     buy(desk, [*ODD[:24], *EVEN[:24], *HOLDOUT[:18]], START + DAY)
     assert decide(desk, clock, 6).state == "applied"
     assert shares(desk, campaign_id)[NOBODY] == pytest.approx(MOST_MOVED)
+
+
+def test_a_goal_that_brings_in_no_money_is_weighed_without_what_messages_cost(
+    store: Store, tmp_path: Path, clock: ManualClock
+) -> None:
+    desk = desk_of(store, tmp_path, clock, message_cost_micros=50_000_000)
+    signup = Goal(event="signup", window_days=5)
+    campaign_id = launch(store, treated=TREATED, holdout=HOLDOUT, play=play().model_copy(update={"goal": signup}))
+    with store.write() as connection:
+        connection.execute(update(campaign_rows).values(trigger_kind="event", trigger_event="cart"))
+        autonomy.keep(connection, Rung(kind="triggered", level="auto"))
+    signed_up = [*ODD[:40], *EVEN[:10], *HOLDOUT[:5]]
+    at = START + DAY
+    receive(store, [Incoming(event_id=f"s{one}", kind="signup", at=at, contact=one) for one in signed_up], at)
+    decide(desk, clock, 6)
+    assert shares(desk, campaign_id) == pytest.approx({"nobody": 0, "one": 0.4, "two": 0.6})
 
 
 def test_harm_that_the_read_out_proves_sends_the_shares_back(desk: Desk, clock: ManualClock) -> None:
