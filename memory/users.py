@@ -156,9 +156,10 @@ def everyone(connection: Connection) -> list[User]:
     return [_user(row) for row in connection.execute(select(users).order_by(users.c.name))]
 
 
-def roles(connection: Connection) -> dict[str, Role]:
-    """The role of each person who is in, by how records name them."""
-    return {one.actor: one.role for one in everyone(connection) if one.standing == "active"}
+def roles(connection: Connection) -> dict[str, Role] | None:
+    """The role of each person who is in, by how records name them; None where nobody was ever invited."""
+    known = everyone(connection)
+    return {one.actor: one.role for one in known if one.standing == "active"} if known else None
 
 
 def _journal(connection: Connection, name: str, action: str, at: datetime) -> None:

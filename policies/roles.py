@@ -6,15 +6,14 @@ from collections.abc import Collection, Mapping
 
 from memory.role import ROLES, Role
 
-_NOBODY: Mapping[str, Role] = {}
 
-
-def role_of(roles: Mapping[str, Role], actor: str, signed_up: Mapping[str, Role] = _NOBODY) -> Role:
+def role_of(roles: Mapping[str, Role], actor: str, signed_up: Mapping[str, Role] | None = None) -> Role:
     """A person's role: what the settings say, operator where they name only others, admin where they name nobody.
 
-    As soon as somebody may sign in to the console, whoever acts from there has the role they were invited with.
+    Whoever acts from the console has the role by which they are signed up for it, and only looks without one; ``None``
+    where nobody was ever invited.
     """
-    if signed_up and actor.startswith("console:"):
+    if signed_up is not None and actor.startswith("console:"):
         return signed_up.get(actor, "viewer")
     return roles.get(actor, "operator") if roles else "admin"
 

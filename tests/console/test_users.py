@@ -176,6 +176,8 @@ def test_only_whoever_is_in_and_may_counts_among_those_who_say_yes(workspace: Wo
     assert desk.lets_approve(operator())
     with store.write() as connection:
         users.revoke(connection, "marie", actor="cli:root", at=NOW)
+    # She was the only one who could come in.
+    assert not desk.lets_approve("console:marie")
     joined(store, "paul", "operator")
     assert not desk.lets_approve("console:marie")
     assert not desk.lets_approve("console:paul")

@@ -34,6 +34,11 @@ def test_whoever_signs_in_has_the_role_they_were_invited_with_and_others_only_lo
     assert role_of({}, "cli:eve", invited) == "admin"
 
 
+def test_where_everybody_is_shut_out_of_the_console_nobody_acts_from_it() -> None:
+    assert role_of({}, "console:ann", {}) == "viewer"
+    assert role_of({}, "console:ann", None) == "admin"
+
+
 def test_an_admin_among_two_is_asked_for_until_there_is_one() -> None:
     assert admin_missing(["approver", "operator"])
     assert admin_missing(["approver", "admin"]) == ""
