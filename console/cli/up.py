@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import signal
 import subprocess
 import sys
-from typing import Annotated
+import threading
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from console.cli.output import say
 from console.cli.place import InWorkspace
 from console.cli.serve import first_address, web_app
-from console.settings import SERVING_SECRETS
+from console.settings import SECRET_NAMES, SERVING_SECRETS
 from console.wiring import open_workspace
+
+if TYPE_CHECKING:
+    import uvicorn
+
+_SIGNAL_AT_DEATH_OF_PARENT = 1
+"""PR_SET_PDEATHSIG of linux/prctl.h."""
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -23,18 +33,43 @@ def up(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8321,
     workspace: InWorkspace = None,
 ) -> None:
-    """Start the console and a worker on this machine, print the link, and stop both with Ctrl-C."""
+    """Start the console and a worker on this machine, print the link, and stop both with Ctrl-C.
+
+    Whichever ends takes the other with it; a worker that ends by itself is an error.
+    """
     import uvicorn
 
+    # Stopped by a service manager as by Ctrl-C, so that what follows `finally` is done.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with open_workspace(workspace, secret_names=SERVING_SECRETS) as opened:
         web = web_app(opened, console=True)
+        server = uvicorn.Server(uvicorn.Config(web, host="127.0.0.1", port=port, log_level="warning", access_log=False))
         # A process of its own: what serves pages holds nothing that can send or call a model.
         command = [sys.executable, "-m", "noria", "work", "--workspace", str(opened.folder)]
-        worker = subprocess.Popen(command)  # noqa: S603 - our own command
+        at_start = _end_with_parent if sys.platform == "linux" else None
+        worker = subprocess.Popen(command, preexec_fn=at_start)  # noqa: S603, PLW1509 - our own command, no thread yet
         try:
+            for name in set(SECRET_NAMES) - set(SERVING_SECRETS):
+                os.environ.pop(name, None)
             say(f"The console: {first_address(opened, f'http://127.0.0.1:{port}')}")
             say("It works and listens on this machine alone – stop with Ctrl-C; nothing is lost.")
-            uvicorn.run(web, host="127.0.0.1", port=port, log_level="warning", access_log=False)
+            threading.Thread(target=_end_after, args=(worker, server), daemon=True).start()
+            server.run()
+        except KeyboardInterrupt:
+            return
         finally:
             worker.terminate()
             worker.wait()
+    say(f"[red]The worker has ended[/red] (status {worker.returncode}), and the console with it. Why stands above.")
+    raise typer.Exit(1)
+
+
+def _end_with_parent() -> None:
+    """Ask Linux to stop this process when its parent is gone, however it went."""
+    ctypes.CDLL(None).prctl(_SIGNAL_AT_DEATH_OF_PARENT, signal.SIGTERM)
+
+
+def _end_after(worker: subprocess.Popen[bytes], server: uvicorn.Server) -> None:
+    """Stop serving once the worker is gone: nobody would act on what people say."""
+    worker.wait()
+    server.should_exit = True
