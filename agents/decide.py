@@ -60,21 +60,23 @@ def _decision(answer: Answer, request: Request, stored: StoredProposal, desk: De
     """The stored decision behind an answer. In a sandbox an inbox may answer for itself, and is written down."""
     if answer.verdict == "edit" and desk.settings.sandbox and not answer.decision_id:
         check_edit(stored.proposal, answer.changes, desk)
+    with desk.store.read() as connection:
+        on_record = proposals.decisions_on(connection, request.proposal_id)
+    said = [
+        decision
+        for decision in on_record
+        if (decision.version, decision.digest) == (request.version, request.digest)
+        and decision.verdict == answer.verdict
+        and desk.hears(decision.actor)
+    ]
+    if answer.decision_id:
+        return next((one for one in said if one.decision_id == answer.decision_id), None)
+    if not desk.settings.sandbox:
+        # An inbox proves nobody's identity: it may only carry what a known person has put on record already.
+        same = [one for one in said if one.verdict != "edit" or one.changes == answer.changes]
+        return same[-1] if same else None
+    actor = answer.actor if desk.hears(answer.actor) else "inbox:sandbox"
     with desk.store.write() as connection:
-        said = [
-            decision
-            for decision in proposals.decisions_on(connection, request.proposal_id)
-            if (decision.version, decision.digest) == (request.version, request.digest)
-            and decision.verdict == answer.verdict
-            and desk.knows(decision.actor)
-        ]
-        if answer.decision_id:
-            return next((one for one in said if one.decision_id == answer.decision_id), None)
-        if not desk.settings.sandbox:
-            # An inbox proves nobody's identity: it may only carry what a known person has put on record already.
-            same = [one for one in said if one.verdict != "edit" or one.changes == answer.changes]
-            return same[-1] if same else None
-        actor = answer.actor if desk.knows(answer.actor) else "inbox:sandbox"
         return proposals.decide(
             connection,
             proposal_id=request.proposal_id,

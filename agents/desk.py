@@ -79,6 +79,10 @@ class Desk:
         """Whether an actor is a person whose decisions count here."""
         return actor.startswith(_SANDBOX_PEOPLE if self.settings.sandbox else _PEOPLE) and not actor.endswith(":")
 
+    def hears(self, actor: str) -> bool:
+        """Whether an actor is a known person whose role may say anything of a proposal."""
+        return self.knows(actor) and reaches(self.role_of(actor), "operator")
+
     def lets_approve(self, actor: str) -> bool:
         """Whether an actor is a known person whose role may say yes."""
         return self.knows(actor) and reaches(self.role_of(actor), "approver")

@@ -208,7 +208,7 @@ class Threads:
         if not waiting:
             self._void(decision)
             return False
-        if not self.desk.knows(decision.actor):
+        if not self.desk.hears(decision.actor):
             self._void(decision)
             return False
         answer = {

@@ -9,11 +9,11 @@ import pytest
 
 from agents.edit import apply_changes
 from agents.resume import NotWaitingError, Waiting
-from memory import proposals
+from memory import proposals, users
 from memory.errors import InvalidInputError
 from memory.finding import Finding, Verdict
 from memory.journal import verify
-from memory.proposal import ProposalStatus
+from memory.proposal import DecisionVerdict, Proposal, ProposalStatus
 from tests.agents.world import World, first_proposal, journalled, question, say, status_of
 
 APPROVE: list[Any] = [
@@ -58,6 +58,41 @@ def test_only_decisions_of_known_people_count(world: World, actor: str, counts: 
     world.threads.apply_decisions()
     expected = ProposalStatus.APPROVED if counts else ProposalStatus.OPEN
     assert status_of(world, proposal.proposal_id) is expected
+
+
+@pytest.mark.parametrize(
+    ("verdict", "more"),
+    [("reject", {"reason": "No"}), ("edit", {"changes": {"contacts_per_day": 50}}), ("ask", {"reason": "How many?"})],
+)
+@pytest.mark.parametrize(("now", "counts"), [("operator", True), ("viewer", False), ("out", False)])
+def test_what_somebody_said_counts_only_while_they_may_say_it(
+    world: World, verdict: DecisionVerdict, more: dict[str, Any], now: str, counts: bool
+) -> None:
+    proposal, at = first_proposal(world), world.clock.now()
+    until = at + timedelta(days=1)
+    with world.store.write() as connection:
+        users.invite(connection, "ann", "operator", invite_hash="ann", until=until, actor="cli:root", at=at)
+        users.take_up(connection, "ann", password_hash="none", second_factor=None, at=at)
+    decision_id = say(world, proposal, verdict, actor="console:ann", **more)
+    with world.store.write() as connection:
+        if now == "out":
+            users.revoke(connection, "ann", actor="cli:root", at=at)
+        if now == "viewer":
+            users.invite(connection, "ann", "viewer", invite_hash="ann", until=until, actor="cli:root", at=at)
+    asked = question(world, proposal)
+    assert world.threads.apply_decisions() == ([proposal.proposal_id] if counts else [])
+    assert (question_left(world, proposal) == asked.interrupt_id) is not counts
+    if counts:
+        return
+    # Nor does an inbox carry it.
+    answer = {"verdict": verdict, "decision_id": decision_id, **more}
+    world.threads.answer(proposal.thread_id, asked.interrupt_id, answer)
+    assert status_of(world, proposal.proposal_id) is ProposalStatus.OPEN
+    assert "no stored decision of a known person" in question(world, proposal).payload["notes"][-1]
+
+
+def question_left(world: World, proposal: Proposal) -> str:
+    return next((one.interrupt_id for one in world.threads.waiting(proposal.thread_id)), "")
 
 
 def test_an_inbox_may_carry_what_a_known_person_put_on_record(world: World) -> None:
