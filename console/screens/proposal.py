@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
@@ -24,6 +25,7 @@ from memory.errors import NotFoundError
 from memory.finding import Verdict
 from memory.proposal import Decision, Proposal, ProposalStatus
 from memory.proposals import StoredProposal
+from memory.schema import contacts
 from memory.schema import proposal_versions as versions
 from memory.step_text import tell_reentry, tell_sequence, tell_trigger
 from memory.users import User
@@ -32,6 +34,8 @@ from tools.previews import Preview, preview_messages
 
 _KEPT: Final = 32
 _PAST: Final = 20
+_Standing = Mapping[int, tuple[Any, ...]]
+"""When each contact was changed, and whether they are erased or merged."""
 _MESSAGE: Final = {
     # What a message says is not ours: no script, no form, nothing from elsewhere, and a world of its own.
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; "
@@ -40,11 +44,14 @@ _MESSAGE: Final = {
 
 
 class Previews:
-    """The messages of a play as readers would get them, the newest of them kept: to write them takes a second."""
+    """The messages of a play as readers would get them, the newest of them kept: to write them takes a second.
+
+    What was written for a contact who was erased, merged or changed since is kept no longer.
+    """
 
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
-        self._kept: OrderedDict[tuple[str, tuple[int, ...]], list[Preview]] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, tuple[int, ...]], tuple[_Standing, list[Preview]]] = OrderedDict()
 
     def of(self, proposal: Proposal, reader: int | None) -> list[Preview]:
         """Every message, for one contact of the sample or for whoever of it shows most."""
@@ -53,8 +60,11 @@ class Previews:
         sample = proposal.audience.sample if reader is None else (reader,)
         key, opened = (proposal.digest, sample), self._frame.opened
         with self._frame.lock:
+            self._drop_outdated()
             if key not in self._kept:
-                self._kept[key] = preview_messages(
+                # Looked up before: what changes while they are written makes them outdated.
+                standing = self._standing(sample)
+                written = preview_messages(
                     opened.store,
                     opened.lake,
                     proposal.play,
@@ -62,10 +72,23 @@ class Previews:
                     at=opened.clock.now(),
                     currency=opened.settings.currency,
                 )
+                self._kept[key] = standing, written
             self._kept.move_to_end(key)
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
-            return self._kept[key]
+            return self._kept[key][1]
+
+    def _drop_outdated(self) -> None:
+        now = self._standing({one for _, sample in self._kept for one in sample})
+        for key, (before, _) in [*self._kept.items()]:
+            if before != {one: now[one] for one in key[1] if one in now}:
+                del self._kept[key]
+
+    def _standing(self, sample: Collection[int]) -> _Standing:
+        columns = contacts.c.contact_id, contacts.c.updated_at, contacts.c.erased_at, contacts.c.merged_into
+        with self._frame.opened.store.read() as connection:
+            rows = connection.execute(select(*columns).where(contacts.c.contact_id.in_(sample))).all()
+        return {row.contact_id: tuple(row[1:]) for row in rows}
 
 
 def routes(frame: Frame) -> APIRouter:

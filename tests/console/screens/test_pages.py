@@ -10,11 +10,12 @@ from markupsafe import escape
 from sqlalchemy import select
 from starlette.testclient import TestClient
 
-from memory import proposals
+from memory import contacts, proposals
 from memory.alerts import Alert, raise_alerts
 from memory.journal import entries
 from memory.proposal import Approvals, Proposal, ProposalStatus
 from memory.schema import alerts, journal
+from memory.schema import contacts as people
 from memory.workspace import read_switch
 from policies.rules import RULES
 from tests.console.conftest import run_in
@@ -87,6 +88,24 @@ def test_a_message_is_shown_apart_without_anything_of_ours_in_reach(shop: House)
     assert viewer.get(f"{address}/99").status_code == 404
     assert viewer.get(f"{address}/-1").status_code == 404
     assert viewer.get(f"{address}/0?reader=999999").status_code == 404
+
+
+def test_whoever_is_erased_or_changed_is_shown_in_no_message_any_more(shop: House) -> None:
+    viewer, proposal = shop.person("viewer"), win_back(shop)
+    gone, changed = proposal.audience.sample[:2]
+    with shop.opened.store.read() as connection:
+        names = [contacts.get(connection, one).first_name for one in (gone, changed)]
+
+    def shown(reader: int) -> str:
+        return str(viewer.get(f"/console/proposals/{proposal.proposal_id}/message/0?reader={reader}").text)
+
+    assert all(str(name) in shown(one) for one, name in zip((gone, changed), names, strict=True))
+    run_in(shop.opened.folder)("contacts", "erase", str(gone))
+    assert str(names[0]) not in shown(gone)
+    with shop.opened.store.write() as connection:
+        now = {"first_name": "Zoe", "updated_at": shop.opened.clock.now()}
+        connection.execute(people.update().where(people.c.contact_id == changed).values(now))
+    assert "Zoe" in shown(changed)
 
 
 def test_whoever_may_not_say_yes_is_offered_no_yes_and_given_none(shop: House) -> None:
