@@ -75,9 +75,10 @@ def take_up(
 ) -> User:
     """Use an invitation, once: the password is set, and every open session of theirs ends. Raises NotFoundError."""
     found = invited(connection, invite_hash, at)
-    connection.execute(
+    used = connection.execute(
         update(users)
-        .where(users.c.name == found.name)
+        # Of two who use it at once, PostgreSQL lets the second wait and look again.
+        .where(users.c.name == found.name, users.c.invite_hash == invite_hash)
         .values(
             password_hash=password_hash,
             second_factor=second_factor,
@@ -86,6 +87,8 @@ def take_up(
             invited_until=None,
         )
     )
+    if used.rowcount != 1:
+        raise _used_up()
     connection.execute(delete(sessions).where(sessions.c.name == found.name))
     payload = {"second_factor": second_factor is not None}
     append(connection, at=at, actor=found.actor, action="user.joined", subject=f"user {found.name}", payload=payload)
@@ -98,7 +101,7 @@ def invited(connection: Connection, invite_hash: str, at: datetime) -> User:
         select(users).where(users.c.invite_hash == invite_hash, users.c.invited_until > at)
     ).one_or_none()
     if row is None:
-        raise NotFoundError("This link is used up or too old.", remedy="Ask for another: noria users invite NAME")
+        raise _used_up()
     return _user(row)
 
 
@@ -160,6 +163,10 @@ def roles(connection: Connection) -> dict[str, Role] | None:
     """The role of each person who is in, by how records name them; None where nobody was ever invited."""
     known = everyone(connection)
     return {one.actor: one.role for one in known if one.standing == "active"} if known else None
+
+
+def _used_up() -> NotFoundError:
+    return NotFoundError("This link is used up or too old.", remedy="Ask for another: noria users invite NAME")
 
 
 def _journal(connection: Connection, name: str, action: str, at: datetime) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Barrier
+from typing import Any
 
 import pyotp
 import pytest
@@ -50,6 +53,35 @@ def test_an_invitation_works_once_and_not_after_two_days(any_store: Store) -> No
         way_in.come_in(any_store, token, password="another password", second_factor="", code="", at=NOW)
     assert is_password(PASSWORD, user.password_hash)
     assert not is_password("another password", user.password_hash)
+
+
+def test_of_two_who_use_an_invitation_at_once_one_comes_in(
+    postgres_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    way_in.invite(postgres_store, "marie", "operator", actor="cli:root", at=NOW)
+    with postgres_store.read() as connection:
+        invite_hash = str(users.get(connection, "marie").invite_hash)
+    both_have_looked, look = Barrier(2, timeout=30), users.invited
+
+    def invited(*given: Any) -> users.User:
+        found = look(*given)
+        both_have_looked.wait()
+        return found
+
+    def come_in(password_hash: str) -> str | None:
+        try:
+            with postgres_store.write() as connection:
+                return users.take_up(
+                    connection, invite_hash, password_hash=password_hash, second_factor=None, at=NOW
+                ).password_hash
+        except NotFoundError:
+            return None
+
+    monkeypatch.setattr(users, "invited", invited)
+    with ThreadPoolExecutor(2) as people:
+        came = [one for one in people.map(come_in, ("hers", "the other's")) if one]
+    with postgres_store.read() as connection:
+        assert came == [users.get(connection, "marie").password_hash]
 
 
 def test_a_session_ends_by_time_by_revocation_and_by_the_person(any_store: Store) -> None:
