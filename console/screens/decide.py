@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -22,7 +24,8 @@ from memory.users import User
 from policies.roles import reaches
 
 Text = Annotated[str, Form()]
-_COPY = "copy|"
+_COPY, _COPY_PARTS = "copy|", 3
+_COUNT = re.compile(r"\d{1,9}")
 
 
 def routes(frame: Frame) -> APIRouter:
@@ -112,11 +115,14 @@ def routes(frame: Frame) -> APIRouter:
 
 
 def read_changes(proposal: Proposal, given: Mapping[str, str], kept: tuple[str, ...]) -> dict[str, Any]:
-    """What a form says otherwise than the proposal. Raises InvalidInputError for nothing."""
+    """What a form says otherwise than the proposal. Raises InvalidInputError for nothing, or what cannot be read."""
     now, found = editable(proposal), dict[str, Any]()
     for name, text in given.items():
         if name.startswith(_COPY):
-            step, language, slot = name.removeprefix(_COPY).split("|")
+            parts = name.removeprefix(_COPY).split("|")
+            if len(parts) != _COPY_PARTS:
+                raise InvalidInputError("This form or address is incomplete.")
+            step, language, slot = parts
             before = now["copies"].get(step, {}).get(language, {}).get(slot, "")
             lines = [line.strip() for line in text.splitlines() if line.strip()]
             after: Any = lines if isinstance(before, list | tuple) else text.strip()
@@ -124,13 +130,20 @@ def read_changes(proposal: Proposal, given: Mapping[str, str], kept: tuple[str, 
                 found.setdefault("copies", {}).setdefault(step, {}).setdefault(language, {})[slot] = after
     if "offer_id" in given and given["offer_id"] != now["offer_id"]:
         found["offer_id"] = given["offer_id"]
+    limits = ("holdout_percent", "starts_at", *(["contacts_per_day"] if now["contacts_per_day"] else []))
+    for name in limits:
+        if not given.get(name, "…").strip():
+            raise InvalidInputError("A limit was left empty.", where=name, remedy="Write one; nothing was noted.")
     if given.get("holdout_percent") and float_of(given["holdout_percent"]) / 100 != now["holdout_share"]:
         found["holdout_share"] = float_of(given["holdout_percent"]) / 100
     if given.get("contacts_per_day") and given["contacts_per_day"] != str(now["contacts_per_day"]):
-        found["contacts_per_day"] = int(float_of(given["contacts_per_day"]))
+        found["contacts_per_day"] = count_of(given["contacts_per_day"])
     if given.get("starts_at") and given["starts_at"] != now["starts_at"]:
         found["starts_at"] = given["starts_at"]
-    if kept and set(kept) != {one.key for one in proposal.play.sequences}:
+    sequences = {one.key for one in proposal.play.sequences}
+    if len(sequences) > 1 and set(kept) != sequences:
+        if not kept:
+            raise InvalidInputError("No sequence would be left.", where="sequences", remedy="Keep one, or reject it.")
         found["sequences"] = list(kept)
     if not found:
         raise InvalidInputError("Nothing was changed.", remedy="Change something, or go back.")
@@ -140,6 +153,17 @@ def read_changes(proposal: Proposal, given: Mapping[str, str], kept: tuple[str, 
 def float_of(text: str) -> float:
     """A number as people write it, with a comma or a point. Raises InvalidInputError."""
     try:
-        return float(text.replace(",", ".").replace(" ", ""))
-    except ValueError as error:
-        raise InvalidInputError(f"{text!r} is no number.", remedy="Write digits only.") from error
+        found = float(text.replace(",", ".").replace(" ", ""))
+    except ValueError:
+        found = math.nan
+    if not math.isfinite(found):
+        raise InvalidInputError(f"{text!r} is no number.", remedy="Write digits only.")
+    return found
+
+
+def count_of(text: str) -> int:
+    """A whole number; a comma or point in it could mean thousands or a fraction. Raises InvalidInputError."""
+    digits = text.replace(" ", "")
+    if not _COUNT.fullmatch(digits):
+        raise InvalidInputError(f"{text!r} is no whole number.", remedy="Write digits only.")
+    return int(digits)
