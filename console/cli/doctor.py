@@ -8,7 +8,12 @@ from console.cli.output import AsJson, answer, quote, say
 from console.cli.place import InWorkspace
 from console.wiring import open_workspace
 
-_SHOWN = {"well": "[green]well[/green]   ", "warning": "[yellow]warning[/yellow]", "failure": "[red]failure[/red]"}
+_SHOWN = {
+    "well": "[green]well[/green]   ",
+    "warning": "[yellow]warning[/yellow]",
+    "failure": "[red]failure[/red]",
+    "elsewhere": "elsewhere",
+}
 
 
 def add_commands(app: typer.Typer) -> None:

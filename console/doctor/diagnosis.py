@@ -1,4 +1,4 @@
-"""What the doctor says of one part: well, a warning or a failure, with the remedy."""
+"""What the doctor says of one part: well, a warning or a failure, with the remedy, or that it is another's."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-State = Literal["well", "warning", "failure"]
+State = Literal["well", "warning", "failure", "elsewhere"]
 
 
 class Diagnosis(BaseModel):
@@ -30,3 +30,8 @@ def warning(part: str, sentence: str, remedy: str) -> Diagnosis:
 
 def failure(part: str, sentence: str, remedy: str) -> Diagnosis:
     return Diagnosis(part=part, state="failure", sentence=sentence, remedy=remedy)
+
+
+def elsewhere(part: str, sentence: str) -> Diagnosis:
+    """What this process cannot examine, as another one holds it."""
+    return Diagnosis(part=part, state="elsewhere", sentence=sentence)

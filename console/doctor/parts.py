@@ -12,7 +12,7 @@ import httpx
 from dns.resolver import Resolver
 from sqlalchemy import func, select
 
-from console.doctor.diagnosis import Diagnosis, failure, warning, well
+from console.doctor.diagnosis import Diagnosis, elsewhere, failure, warning, well
 from console.doctor.sender import check_sender
 from console.settings import SmtpSettings, is_loopback
 from console.wiring import Workspace
@@ -22,6 +22,7 @@ from memory.errors import NoriaError
 from memory.store import Store
 from memory.workspace import read_switch, read_troubles
 from tools.channels.provider import ProviderChannel
+from tools.channels.vendors import VENDORS
 
 _LOW_SPACE_BYTES = 1_000_000_000
 _PATIENCE_SECONDS = 5.0
@@ -160,12 +161,16 @@ def _channels(workspace: Workspace) -> Iterator[Diagnosis]:
         if way.kind == "sandbox":
             yield well(part, f"sandbox: messages become files in {workspace.folder / 'outbox'}.")
             continue
-        channel = workspace.channels[name]  # refuses what must not be started
+        channel = workspace.channels[name] if workspace.may_send else None  # refuses what must not be started
         if isinstance(channel, ProviderChannel):
             yield _provider(part, channel)
-            if not workspace.holds(channel.vendor.webhook_name):
-                sentence = f"{channel.vendor.title} has nobody to report to: bounces and complaints stay unknown."
-                yield warning(part, sentence, f"Set {channel.vendor.webhook_name}, as {channel.vendor.page} says.")
+        elif way.provider is not None:
+            yield elsewhere(part, "Its key is held by the worker: run `noria doctor` where that runs.")
+        if way.provider is not None:
+            vendor = VENDORS[way.kind]
+            if not workspace.holds(vendor.webhook_name):
+                sentence = f"{vendor.title} has nobody to report to: bounces and complaints stay unknown."
+                yield warning(part, sentence, f"Set {vendor.webhook_name}, as {vendor.page} says.")
             continue
         yield _endpoint(part, way.url) if way.kind == "http" else _mail_server(part, settings.channel.smtp)
     if any(way.kind != "sandbox" for way in settings.ways.values()) and not settings.public_url:

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
 from sqlalchemy import func, select
 from starlette.responses import Response
 
+from console.doctor.diagnosis import Diagnosis
 from console.doctor.parts import examine
 from console.screens.door import Operator, Viewer
 from console.screens.frame import Frame, go
+from console.settings import SERVING_SECRETS
+from console.wiring import open_workspace
 from memory import alerts, proposals
 from memory.schema import intake, messages, quarantine
 from memory.workspace import last_round, read_troubles
 
 
 def routes(frame: Frame) -> APIRouter:
-    """The page, and the word that an alert is done."""
+    """The page, the examination of every part, and the word that an alert is done."""
     router, opened = APIRouter(), frame.opened
 
-    @router.get("/health")
-    def show(request: Request, _user: Viewer, examined: bool = False) -> Response:
-        """Examining asks the mail server and name servers, so that is done on request only."""
+    def page(request: Request, parts: Sequence[Diagnosis] = ()) -> Response:
         with opened.store.read() as connection:
             shown: dict[str, Any] = {
                 "alerts": alerts.list_alerts(connection),
@@ -35,9 +37,18 @@ def routes(frame: Frame) -> APIRouter:
                     select(func.count()).select_from(messages).where(messages.c.state == "planned")
                 ).scalar_one(),
             }
-        with frame.lock:
-            parts = list(examine(opened)) if examined else []
         return frame.page(request, "health.html", **shown, parts=parts, machine_now=frame.watch.now())
+
+    @router.get("/health")
+    def show(request: Request, _user: Viewer) -> Response:
+        return page(request)
+
+    @router.post("/health")
+    def examine_all(request: Request, _user: Operator) -> Response:
+        """It asks other machines and waits for them: with parts of its own, so that nobody else waits."""
+        with open_workspace(opened.folder, secret_names=SERVING_SECRETS) as own:
+            parts = list(examine(own))
+        return page(request, parts)
 
     @router.post("/alerts/{alert_id}/done")
     def done(user: Operator, alert_id: int, note: Annotated[str, Form()] = "") -> Response:
