@@ -112,7 +112,6 @@ def needs(role: Role) -> Any:
 
 Viewer = Annotated[User, needs("viewer")]
 Operator = Annotated[User, needs("operator")]
-Approver = Annotated[User, needs("approver")]
 Admin = Annotated[User, needs("admin")]
 
 
