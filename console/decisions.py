@@ -58,7 +58,6 @@ def missing(opened: Workspace, stored: StoredProposal) -> str:
     """What stands between the approvals of a version and its launch; empty when nothing does."""
     from agents.approvals import approvals_that_count, still_missing
 
-    # The desk writes when it is made: not inside another transaction.
     desk = opened.desk
     with opened.store.read() as connection:
         return still_missing(stored, approvals_that_count(connection, stored, desk), desk)

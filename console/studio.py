@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 
 def _open_desk(folder: Path) -> Desk:
-    return Workspace(folder, os.environ).desk
+    opened = Workspace(folder, os.environ)
+    opened.keep_brand_facts()
+    return opened.desk
 
 
 operator = serve_graph(_open_desk)

@@ -272,10 +272,7 @@ class Workspace:
     def desk(self) -> Desk:
         """What the agents work with."""
         from agents.desk import Desk, DeskSettings
-        from memory.offers import keep_brand_facts
 
-        with self.store.write() as connection:
-            keep_brand_facts(connection, self.brand)
         return Desk(
             store=self.store,
             lake=self.lake,
@@ -300,6 +297,13 @@ class Workspace:
             ),
         )
 
+    def keep_brand_facts(self) -> None:
+        """Write the claims of the brand file to the store, when a process starts that words or judges messages."""
+        from memory.offers import keep_brand_facts
+
+        with self.store.write() as connection:
+            keep_brand_facts(connection, self.brand)
+
     @contextmanager
     def threads(self) -> Iterator[Threads]:
         """The deliberations of this workspace, with their checkpoints."""
@@ -307,6 +311,7 @@ class Workspace:
         from agents.resume import Threads
 
         _log_to_stderr()
+        self.keep_brand_facts()
         with open_checkpoints(self.store, self.folder) as saver:
             yield Threads(self.desk, saver)
 
@@ -329,6 +334,11 @@ class Workspace:
             example_brand=self.example_brand if self.settings.reaches_people else None,
             lease_seconds=self.settings.work.lease_seconds,
         )
+
+    @property
+    def may_send(self) -> bool:
+        """Whether this process may hold the keys that send; one that serves pages may not."""
+        return set(SECRET_NAMES) <= set(self._secret_names)
 
     def holds(self, secret_name: str) -> bool:
         """Whether a secret is set, for whoever need not know it."""

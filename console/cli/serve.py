@@ -60,6 +60,7 @@ def web_app(opened: Workspace, *, console: bool) -> FastAPI:
     if console:
         from console.screens import console_app
 
+        opened.keep_brand_facts()
         web.mount("/console", console_app(opened))
     return web
 

@@ -10,11 +10,13 @@ from markupsafe import escape
 from sqlalchemy import select
 from starlette.testclient import TestClient
 
-from memory import contacts, proposals
+from agents.approve import editable
+from console.cli.serve import web_app
+from memory import proposals
 from memory.alerts import Alert, raise_alerts
 from memory.journal import entries
 from memory.proposal import Approvals, Proposal, ProposalStatus
-from memory.schema import alerts, journal
+from memory.schema import alerts, facts, journal
 from memory.schema import contacts as people
 from memory.workspace import read_switch
 from policies.rules import RULES
@@ -76,6 +78,20 @@ def test_each_piece_of_evidence_leads_to_the_record_behind_it(shop: House) -> No
     assert viewer.get("/console/lookups/none").status_code == 404
 
 
+def test_looking_at_a_proposal_writes_no_claim_of_the_brand_which_starting_does(shop: House) -> None:
+    def kept() -> list[str]:
+        with shop.opened.store.read() as connection:
+            return list(connection.execute(select(facts.c.fact_id).distinct()).scalars())
+
+    with shop.opened.store.write() as connection:
+        connection.execute(facts.update().values(fact_id="brand-newer"))
+    address = f"/console/proposals/{win_back(shop).proposal_id}"
+    assert shop.person("approver").get(address).status_code == 200
+    assert kept() == ["brand-newer"]
+    web_app(shop.opened, console=True)
+    assert kept() == ["brand-returns"]
+
+
 def test_a_message_is_shown_apart_without_anything_of_ours_in_reach(shop: House) -> None:
     viewer, proposal = shop.person("viewer"), win_back(shop)
     address = f"/console/proposals/{proposal.proposal_id}/message"
@@ -93,18 +109,22 @@ def test_a_message_is_shown_apart_without_anything_of_ours_in_reach(shop: House)
 def test_whoever_is_erased_or_changed_is_shown_in_no_message_any_more(shop: House) -> None:
     viewer, proposal = shop.person("viewer"), win_back(shop)
     gone, changed = proposal.audience.sample[:2]
-    with shop.opened.store.read() as connection:
-        names = [contacts.get(connection, one).first_name for one in (gone, changed)]
+
+    def call(contact_id: int, name: str) -> None:
+        with shop.opened.store.write() as connection:
+            now = {"first_name": name, "updated_at": shop.opened.clock.now()}
+            connection.execute(people.update().where(people.c.contact_id == contact_id).values(now))
 
     def shown(reader: int) -> str:
-        return str(viewer.get(f"/console/proposals/{proposal.proposal_id}/message/0?reader={reader}").text)
+        address = f"/console/proposals/{proposal.proposal_id}/message"
+        return " ".join(viewer.get(f"{address}/{number}?reader={reader}").text for number in range(4))
 
-    assert all(str(name) in shown(one) for one, name in zip((gone, changed), names, strict=True))
+    call(gone, "Ines")
+    assert "Ines" in shown(gone)
+    assert shown(changed)
     run_in(shop.opened.folder)("contacts", "erase", str(gone))
-    assert str(names[0]) not in shown(gone)
-    with shop.opened.store.write() as connection:
-        now = {"first_name": "Zoe", "updated_at": shop.opened.clock.now()}
-        connection.execute(people.update().where(people.c.contact_id == changed).values(now))
+    assert "Ines" not in shown(gone)
+    call(changed, "Zoe")
     assert "Zoe" in shown(changed)
 
 
@@ -124,6 +144,47 @@ def test_a_no_needs_a_reason(shop: House) -> None:
     answer = shop.person("operator").post(f"/console/proposals/{proposal.proposal_id}/decide", data=form)
     assert answer.status_code == 409
     assert "needs a reason" in answer.text
+
+
+UNREADABLE: tuple[tuple[dict[str, object], str], ...] = (
+    ({"copy|x": "Hello"}, "incomplete"),
+    ({"copy|a|b|c|d": "Hello"}, "incomplete"),
+    ({"copy|none|en|subject": "Hello"}, "There is no message none"),
+    ({"contacts_per_day": "inf"}, "no whole number"),
+    ({"contacts_per_day": "nan"}, "no whole number"),
+    ({"contacts_per_day": "1,000"}, "no whole number"),
+    ({"contacts_per_day": ""}, "left empty"),
+    ({"holdout_percent": "nan"}, "no number"),
+    ({"holdout_percent": " "}, "left empty"),
+    ({"starts_at": ""}, "left empty"),
+    ({"sequence": []}, "No sequence would be left"),
+)
+
+
+def test_an_edit_that_cannot_be_read_or_leaves_something_out_is_noted_in_no_part(shop: House) -> None:
+    operator, first = shop.person("operator"), win_back(shop)
+    half = first.play.sequences[0].model_copy(update={"share": 0.5})
+    changes = {
+        "limits": first.play.limits.model_copy(update={"contacts_per_day": 50}),
+        "sequences": (half, half.model_copy(update={"key": "second"})),
+    }
+    proposal = first.model_copy(update={"version": 2, "play": first.play.model_copy(update=changes)})
+    with shop.opened.store.write() as connection:
+        proposals.revise(connection, proposal, author="noria", at=shop.opened.clock.now())
+    proposal = win_back(shop)
+    form = {
+        "version": "2",
+        "digest": proposal.digest,
+        "holdout_percent": "25",
+        "contacts_per_day": "50",
+        "starts_at": editable(proposal)["starts_at"],
+        "sequence": [one.key for one in proposal.play.sequences],
+    }
+    for change, why in UNREADABLE:
+        answer = operator.post(f"/console/proposals/{proposal.proposal_id}/edit", data=form | change)
+        assert (answer.status_code, why in text_of(answer.text)) == (400, True), change
+    with shop.opened.store.read() as connection:
+        assert proposals.decisions_on(connection, proposal.proposal_id) == []
 
 
 def test_a_contact_is_found_and_explained(shop: House) -> None:
@@ -186,6 +247,22 @@ def test_what_waits_for_a_person_is_done_by_one(house: House) -> None:
     assert operator.post(f"/console/alerts/{alert_id}/done", data={"note": "Called"}).status_code == 303
     assert "Call Ann" not in operator.get("/console/health").text
     assert operator.post(f"/console/alerts/{alert_id}/done").status_code == 409
+
+
+def test_every_part_is_examined_on_request_but_for_the_keys_that_the_worker_holds(house: House) -> None:
+    settings = house.opened.folder / "noria.toml"
+    text = settings.read_text(encoding="utf-8").replace('kind = "sandbox"', 'kind = "brevo"', 1)
+    public = text.replace('public_url = ""', 'public_url = "https://noria.example.com"')
+    settings.write_text(public, encoding="utf-8")
+    operator, viewer = house.person("operator"), house.person("viewer")
+    said = text_of(operator.post("/console/health").text)
+    assert re.search(r"elsewhere channel Its key is held by the worker", said)
+    assert "channel Brevo has nobody to report to" in said.replace("warning ", "")
+    assert "well model none configured" in said
+    assert "There is no key" not in said
+    assert viewer.post("/console/health").status_code == 403
+    for person in (operator, viewer):
+        assert "none configured" not in person.get("/console/health?examined=true").text
 
 
 def test_the_switch_takes_an_operator(house: House) -> None:
