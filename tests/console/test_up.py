@@ -104,7 +104,7 @@ def test_a_key_in_the_environment_is_the_workers_alone(shop: Path, monkeypatch: 
 
     def start(_command: list[str], **_more: object) -> subprocess.Popen[bytes]:
         look()
-        return real([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+        return real([sys.executable, "-c", "import time; time.sleep(60)"])
 
     monkeypatch.setattr(subprocess, "Popen", start)
     monkeypatch.setattr(uvicorn.Server, "run", look)
