@@ -61,9 +61,19 @@ def test_a_subscription_is_confirmed_at_amazon_and_nowhere_else() -> None:
     assert webhook.problem(call, NOW) == ""
     assert webhook.read(call, NOW) == []
     assert caller.fetched == [callers.CERTIFICATE, said["SubscribeURL"]]
-    with pytest.raises(ValueError, match="somewhere else"):
-        webhook.read(caller.call({**said, "SubscribeURL": "https://evil.example.com/"}, NOW), NOW)
+    for url in ("https://evil.example.com/", "https://sns.s3.amazonaws.com/?Action=Confirm"):
+        with pytest.raises(ValueError, match="somewhere else"):
+            webhook.read(caller.call({**said, "SubscribeURL": url}, NOW), NOW)
     assert len(caller.fetched) == 2
+
+
+def test_a_topic_in_china_has_its_certificate_there() -> None:
+    caller = callers.Ses()
+    caller.secret = "arn:aws-cn:sns:cn-north-1:123456789012:mail"
+    url = "https://sns.cn-north-1.amazonaws.com.cn/SimpleNotificationService-1.pem"
+    words = caller.words("delivered", callers.ANNA, "key1", NOW, "m1")
+    call = caller.call({**words, "TopicArn": caller.secret, "SigningCertURL": url}, NOW)
+    assert caller.webhook().problem(call, NOW) == ""
 
 
 @pytest.mark.parametrize(
@@ -71,7 +81,14 @@ def test_a_subscription_is_confirmed_at_amazon_and_nowhere_else() -> None:
     [
         {"TopicArn": "arn:aws:sns:eu-west-3:123456789012:other"},
         {"SigningCertURL": "https://sns.eu-west-3.amazonaws.com.evil.example.com/x.pem"},
-        {"SigningCertURL": "http://sns.eu-west-3.amazonaws.com/x.pem"},
+        {"SigningCertURL": "http://sns.eu-west-3.amazonaws.com/SimpleNotificationService-1.pem"},
+        # Buckets that anybody can have, another region, and what else may lie on the right host.
+        {"SigningCertURL": "https://sns.s3.amazonaws.com/SimpleNotificationService-1.pem"},
+        {"SigningCertURL": "https://sns.s3-eu-west-3.amazonaws.com/SimpleNotificationService-1.pem"},
+        {"SigningCertURL": "https://sns.us-east-1.amazonaws.com/SimpleNotificationService-1.pem"},
+        {"SigningCertURL": "https://sns.eu-west-3.amazonaws.com/x.pem"},
+        {"SigningCertURL": "https://sns.eu-west-3.amazonaws.com/x/SimpleNotificationService-1.pem"},
+        {"SigningCertURL": "https://sns.eu-west-3.amazonaws.com/SimpleNotificationService-1.pem?x=.pem"},
         {"SignatureVersion": "1"},
     ],
 )
@@ -80,7 +97,7 @@ def test_another_topic_certificate_or_version_is_turned_away(changes: dict[str, 
     call = caller.say("delivered", at=NOW)
     touched = json.dumps({**json.loads(call.body), **changes}).encode()
     assert caller.webhook().problem(Call(call.headers, touched, call.url), NOW)
-    assert not any("evil" in url or url.startswith("http:") for url in caller.fetched)
+    assert set(caller.fetched) <= {callers.CERTIFICATE}
 
 
 @pytest.mark.parametrize(
