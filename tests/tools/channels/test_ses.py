@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -50,6 +51,31 @@ def test_the_message_is_handed_over_byte_for_byte_with_its_key() -> None:
         Failed("key2", "refused: 400 MessageRejected"),
         Transient("key3", "refused: 400 SendingPausedException"),
     ]
+
+
+class Unverified(providers.Ses):
+    """Refuses whatever it is given, as SES does while an identity is not verified."""
+
+    def __init__(self, identity: str) -> None:
+        super().__init__()
+        self._identity = identity
+
+    def answers(self, judged: Sequence[tuple[str, str, str]]) -> tuple[int, Any]:
+        self.headers = {"x-amzn-ErrorType": "MessageRejected"}
+        start = "Email address is not verified. The following identities failed the check in region EU-WEST-3:"
+        return 400, {"message": f"{start} {self._identity}"}
+
+
+@pytest.mark.parametrize(("who", "away"), [("Hello@Shop.example.com", True), ("anna@shop.example.com", False)])
+def test_who_is_not_verified_makes_messages_wait_and_a_sender_all_of_them(who: str, away: bool) -> None:
+    with Unverified(who) as server:
+        channel = server.channel(connections=1)
+        outcomes = channel.send_many([letter("key1"), letter("key2")], seconds=10)
+        channel.close()
+    assert outcomes == [
+        Transient(key, "refused: 400 MessageRejected, not verified", away=away) for key in ("key1", "key2")
+    ]
+    assert len(server.requests) == (1 if away else 2)
 
 
 def test_a_subscription_is_confirmed_at_amazon_and_nowhere_else() -> None:
