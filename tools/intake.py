@@ -58,6 +58,8 @@ class Incoming:
     source: str = ""
     human: bool = True
     """False for scanners and other machines: stored, never counted."""
+    beside: str = ""
+    """The event that one report told together with this one: where that one came before, this one is not new either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +105,11 @@ def receive(store: Store, events: Sequence[Incoming], at: datetime) -> Receipt:
 
 
 def _keep(connection: Connection, events: Sequence[Incoming], at: datetime) -> list[tuple[int | None, Incoming]]:
-    ids = [event.event_id for event in events]
+    ids = [name for event in events for name in (event.event_id, event.beside) if name]
     known = set(connection.execute(select(intake.c.event_id).where(intake.c.event_id.in_(ids))).scalars())
     first: dict[str, Incoming] = {}
     for event in events:
-        if event.event_id not in known:
+        if known.isdisjoint((event.event_id, event.beside)):
             first.setdefault(event.event_id, event)
     by_id = _current(connection, [event.contact for event in first.values() if isinstance(event.contact, int)])
     new = [(_contact(connection, event, by_id), event) for event in first.values()]
