@@ -113,8 +113,9 @@ def _moved(desk: Desk, campaign: Campaign, play: Play, outcomes: Outcomes, draft
             if one.campaign_id != campaign.campaign_id
         ]
         past = allocations.of_campaign(connection, campaign.campaign_id)
+        drawn_by = allocations.periods(connection, campaign.campaign_id)
         level = autonomy.rung(connection, "triggered").level
-    mine = so_far(outcomes, play.goal.window_days, draft.decided_at)
+    mine = so_far(outcomes, drawn_by, play.goal.window_days, draft.decided_at)
     belief = believe(arm_counts(mine, earlier, keys, draft.decided_at), prior)
     values = [*outcomes.values.treated, *outcomes.values.holdout]
     known = len(values) >= _FEWEST_BUYERS and sum(values) > 0
@@ -132,7 +133,8 @@ def _moved(desk: Desk, campaign: Campaign, play: Play, outcomes: Outcomes, draft
         one.key: (min(one.share_range[0], one.share), max(one.share_range[1], one.share)) for one in play.sequences
     }
     today = {**dict.fromkeys(wanted, 0.0), **draft.before}
-    shares = move(today, wanted, {**ranges, NOBODY: (0.0, 1.0)}, most=MOST_MOVED)
+    most_left_alone = max(play.limits.nobody_share_max, today.get(NOBODY, 0.0))
+    shares = move(today, wanted, {**ranges, NOBODY: (0.0, most_left_alone)}, most=MOST_MOVED)
     evidence = {
         **draft.evidence,
         "counted": {key: [round(mine[key][0], 2), round(mine[key][1], 2)] for key in mine},

@@ -12,38 +12,63 @@ import numpy as np
 from agents.learning.allocation import ArmCounts
 from agents.learning.delay import delay_curve, part_in
 from agents.learning.readout import HOLDOUT
-from agents.outcomes import Outcomes
-from memory.allocations import NOBODY
+from agents.outcomes import Member, Outcomes
+from memory.allocations import NOBODY, Periods
 from memory.lessons import Lesson
 
 _DAY_SECONDS = 86_400.0
 _YEAR = timedelta(days=365)
 
 
+# Contacts who drew what was hardly drawn would otherwise speak for many.
+_LEAST = 0.02
+
+
 @dataclass
 class _Tally:
     contacts: float = 0.0
     conversions: float = 0.0
+    weights: float = 0.0
+    squares: float = 0.0
 
 
-def so_far(outcomes: Outcomes, window_days: int, now: datetime) -> dict[str, tuple[float, float]]:
-    """By arm, contacts counted by the part of their conversions that should be in, and conversions that are."""
+def so_far(outcomes: Outcomes, drawn_by: Periods, window_days: int, now: datetime) -> dict[str, tuple[float, float]]:
+    """By arm, contacts counted by the part of their conversions that should be in, and conversions that are.
+
+    Shares that move put more of an arm's contacts into some weeks than into others, and weeks differ. So each contact
+    counts by the inverse of the share that the arm had then, and an arm as a whole for as many contacts as that is
+    worth (Horvitz and Thompson 1952; Kish 1965).
+    """
     ages = np.asarray([(now - one.since).total_seconds() / _DAY_SECONDS for one in outcomes.members])
     cohort = np.minimum(ages.astype(np.int64), window_days)
     observed = np.zeros((window_days + 1, window_days), np.int64)
     for age in range(window_days):
         observed[age, age:] = -1
-    tallies = {one.name: _Tally() for one in outcomes.arms}
     for place, one in enumerate(outcomes.members):
         if (reached := outcomes.reached_at.get(one.contact_id)) is not None:
-            tallies[one.arm].conversions += 1
             day = (reached - one.since) // timedelta(days=1)
             if day < cohort[place]:
                 observed[cohort[place], day] += 1
     parts = part_in(delay_curve(observed), ages) if len(ages) else ages
+    tallies = {one.name: _Tally() for one in outcomes.arms}
     for one, part in zip(outcomes.members, parts.tolist(), strict=True):
-        tallies[one.arm].contacts += part
-    return {name: (one.contacts, one.conversions) for name, one in tallies.items()}
+        tally, weight = tallies[one.arm], 1 / max(_share(drawn_by, one), _LEAST)
+        tally.contacts += weight * part
+        tally.conversions += weight * (one.contact_id in outcomes.reached_at)
+        tally.weights += weight
+        tally.squares += weight**2
+    return {name: _worth(one) for name, one in tallies.items()}
+
+
+def _share(drawn_by: Periods, one: Member) -> float:
+    """By which a contact drew their arm; a held-out contact counts with the sequences that they did not get."""
+    shares = drawn_by.shares[drawn_by.place(one.since)]
+    return 1 - shares.get(NOBODY, 0.0) if one.arm == HOLDOUT else shares.get(one.arm, 0.0)
+
+
+def _worth(tally: _Tally) -> tuple[float, float]:
+    scale = tally.weights / tally.squares if tally.squares else 0.0
+    return scale * tally.contacts, scale * tally.conversions
 
 
 def arm_counts(
@@ -51,7 +76,8 @@ def arm_counts(
 ) -> ArmCounts:
     """This campaign and, as further segments, what earlier ones of the playbook said of the same sequences.
 
-    Their weight halves each year. What being written to adds is in the prior already, so their holdouts stay out.
+    Their weight halves each year. What being written to adds is in the prior already, so their holdouts stay out; and
+    silence is read from this holdout alone, because nobody was drawn in some weeks only.
     """
     rows = [[mine[key] for key in keys]]
     for one in earlier:
@@ -61,5 +87,5 @@ def arm_counts(
         rows.append([(weight * each["contacts"], weight * each["conversions"]) for each in found])
     table = np.asarray(rows, float)
     silent = np.zeros((2, len(rows)))
-    silent[:, 0] = np.add(mine[HOLDOUT], mine[NOBODY])
+    silent[:, 0] = mine[HOLDOUT]
     return ArmCounts(table[:, :, 0], table[:, :, 1], (silent[0], silent[1]))

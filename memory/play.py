@@ -97,6 +97,8 @@ class Limits(_Frozen):
     contacts_per_day: int | None = Field(default=None, ge=1)
     priority: int = Field(default=0, ge=0, le=9)
     """Before all campaigns of a lower one where messages compete for a contact's room."""
+    nobody_share_max: float = Field(default=0.5, ge=0, le=1)
+    """Up to this share of entering contacts may get nothing where messages are learnt to cost more than they bring."""
 
 
 class Replacement(_Frozen):

@@ -22,9 +22,6 @@ NOBODY_PLACE: Final = 0
 FOLDS = 3
 _ERROR = 0.05
 _SPLITS = (0.25, 0.5, 0.75)
-_AGREEMENT = 0.75
-_PRIOR_AGREEMENT = (4, 5)
-"""Of five past campaigns four are taken to agree before there are any: in public trials visits moved with money."""
 Step = Literal["nobody", "best_arm", "simple_rule", "ridge"]
 
 
@@ -37,7 +34,7 @@ class Trial:
     probabilities: Floats
     """Contact by arm."""
     outcomes: Floats
-    """What policies are judged on: the proxy that ``choose_proxy`` names."""
+    """What policies are judged on: the goal, reached or not."""
 
     @property
     def arm_count(self) -> int:
@@ -83,32 +80,6 @@ class Ladder:
     policy: Policy
     reached: Step
     arms: Mapping[Step, Policy] = field(repr=False)
-
-
-class Proxy(Frozen):
-    """Something that happens more often than what it stands for, and how its signs went with money's so far."""
-
-    name: str
-    rate: float
-    agreed: int = 0
-    """Past campaigns in which its effect and the effect on money had the same sign."""
-    campaigns: int = 0
-
-
-def choose_proxy(proxies: Sequence[Proxy]) -> str:
-    """The one to choose arms on: the most frequent of those that move with money.
-
-    With 1,000 contacts an arm, visits pick the better of two mails in 97 % of resampled Hillstrom trials and spend in
-    68 %. A proxy must have agreed with money in three of four past campaigns, four of five before there are any. Opens
-    never count: machines open. Raises MeasurementError where none is left.
-    """
-    begun, of = _PRIOR_AGREEMENT
-    valid = [one for one in proxies if one.name != "open" and (one.agreed + begun) / (one.campaigns + of) >= _AGREEMENT]
-    if not valid:
-        raise MeasurementError(
-            "No proxy moves with money.", where=", ".join(one.name for one in proxies), remedy="Choose on conversions."
-        )
-    return max(valid, key=lambda one: (one.rate, one.name)).name
 
 
 def climb(trial: Trial, rules: Mapping[str, Policy] | None = None, *, seed: int = 0, folds: int = FOLDS) -> Ladder:

@@ -361,6 +361,9 @@ def _print_sequences(proposal: Proposal) -> None:
     if trigger.runs_days:
         say(f"             lets contacts in for {trigger.runs_days} days; "
             f"{quote(tell_reentry(proposal.play.reentry, 'en'))}")  # fmt: skip
+        if proposal.play.holdout_share:
+            say(f"             up to {proposal.play.limits.nobody_share_max:.0%} may get nothing, "
+                "if messages prove to cost more than they bring")  # fmt: skip
     for sequence in proposal.play.sequences:
         branches = any(step.kind == "branch" for step in sequence.steps)
         said = quote(sequence.title if branches else tell_sequence(sequence, "en", trigger))

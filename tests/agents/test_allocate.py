@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 
 from agents.allocate import MOST_MOVED, allocate
+from agents.arm_counts import so_far
 from agents.desk import Desk
+from agents.learning.revenue import OrderValues
 from agents.measure import read_campaign
+from agents.outcomes import ArmOutcome, Member, Outcomes
 from memory import allocations, autonomy, campaigns, consents
 from memory.alerts import list_alerts
-from memory.allocations import NOBODY, Allocation
+from memory.allocations import NOBODY, Allocation, Periods
 from memory.autonomy import Level, Rung
 from memory.clock import ManualClock
 from memory.errors import ConflictError, NotFoundError
@@ -40,11 +44,11 @@ def desk(store: Store, tmp_path: Path, clock: ManualClock) -> Desk:
     return desk_of(store, tmp_path, clock)
 
 
-def play(share_range: tuple[float, float] = (0.0, 1.0)) -> Play:
+def play(share_range: tuple[float, float] = (0.0, 1.0), nobody: float = 0.5) -> Play:
     steps = examples.play().sequences[0].steps
     return examples.play(
         trigger=EventTrigger(event="cart", runs_days=60),
-        limits=Limits(contacts_per_day=1000),
+        limits=Limits(contacts_per_day=1000, nobody_share_max=nobody),
         goal=Goal(window_days=5),
         holdout_share=0.2,
         sequences=tuple(
@@ -54,7 +58,7 @@ def play(share_range: tuple[float, float] = (0.0, 1.0)) -> Play:
     )
 
 
-def running(desk: Desk, level: Level = "auto", **changes: tuple[float, float]) -> str:
+def running(desk: Desk, level: Level = "auto", **changes: Any) -> str:
     """A campaign that lets contacts in; 200 drew each sequence, 100 are held out."""
     campaign_id = launch(desk.store, treated=TREATED, holdout=HOLDOUT, play=play(**changes))
     with desk.store.write() as connection:
@@ -282,3 +286,31 @@ def opt_out(desk: Desk, contacts: Iterable[int], clock: ManualClock) -> None:
                 for one in contacts
             ],
         )
+
+
+def test_a_season_is_not_taken_for_the_effect_of_a_sequence_that_was_drawn_more_in_it() -> None:
+    """Both sequences do alike, 5 % in a quiet month and 20 % before a feast, when "two" was drawn nine times in ten."""
+    quiet, feast = START, START + 30 * DAY
+    drawn_by = Periods((quiet, feast), ({"one": 0.5, "two": 0.5}, {"one": 0.1, "two": 0.8, NOBODY: 0.1}))
+    sizes = {quiet: {"one": 200, "two": 200, "holdout": 100}, feast: {"one": 40, "two": 320, "holdout": 90}}
+    members: list[Member] = []
+    reached: dict[int, datetime] = {}
+    for since, arms in sizes.items():
+        for arm, contacts in arms.items():
+            ids = range(len(members), len(members) + contacts)
+            members += [Member(one, arm, since, since + 5 * DAY) for one in ids]
+            reached |= dict.fromkeys(ids[: round(contacts * (0.05 if since == quiet else 0.2))], since + DAY)
+    counted = tuple(ArmOutcome(arm, 0, 0, 0, 0) for arm in ("holdout", "one", "two", NOBODY))
+    values = OrderValues(holdout=(), treated=())
+    found = so_far(Outcomes(counted, values, 0, 0, tuple(members), reached), drawn_by, 5, feast + 60 * DAY)
+    rates = {arm: conversions / contacts for arm, (contacts, conversions) in found.items() if contacts}
+    assert rates == pytest.approx(dict.fromkeys(("holdout", "one", "two"), rates["one"]))
+    assert found["one"][0] < 240
+
+
+def test_no_more_contacts_are_left_alone_than_was_approved(desk: Desk, clock: ManualClock) -> None:
+    campaign_id = running(desk, nobody=0.05)
+    buy(desk, [*ODD[:24], *EVEN[:24], *HOLDOUT[:18]], START + DAY)
+    for days in (6, 1):
+        decide(desk, clock, days)
+    assert shares(desk, campaign_id)[NOBODY] == pytest.approx(0.05)

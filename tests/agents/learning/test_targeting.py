@@ -7,7 +7,7 @@ import pytest
 
 from agents.learning.counts import MeasurementError
 from agents.learning.ridge import Ridge
-from agents.learning.targeting import Ladder, Proxy, Trial, choose_proxy, climb, one_sided, top
+from agents.learning.targeting import Ladder, Trial, climb, one_sided, top
 
 
 def trial(rates: np.ndarray, features: np.ndarray, seed: int = 1) -> Trial:
@@ -104,15 +104,6 @@ def test_ridge_agrees_with_least_squares_where_there_is_much_data_and_little_noi
     model = Ridge.fit(features, arms, truth + rng.normal(0, 0.01, 4000), 2)
     said = model.predict(features)[:, 1] - model.predict(features)[:, 0]
     assert said == pytest.approx(0.3 + 0.4 * features[:, 0], abs=0.01)
-
-
-def test_the_most_frequent_proxy_that_moves_with_money_is_chosen_and_never_opens() -> None:
-    visits, clicks = Proxy(name="visit", rate=0.18), Proxy(name="click", rate=0.06)
-    assert choose_proxy([Proxy(name="open", rate=0.5), clicks, visits]) == "visit"
-    gone_wrong = visits.model_copy(update={"agreed": 2, "campaigns": 6})
-    assert choose_proxy([gone_wrong, clicks]) == "click"
-    with pytest.raises(MeasurementError, match="No proxy"):
-        choose_proxy([Proxy(name="open", rate=0.5), gone_wrong])
 
 
 def test_a_capacity_goes_to_the_highest_scores() -> None:
