@@ -58,6 +58,8 @@ class Incoming:
     source: str = ""
     human: bool = True
     """False for scanners and other machines: stored, never counted."""
+    beside: str = ""
+    """The event that one report told together with this one: where that one came before, this one is not new either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,24 +95,42 @@ def receive(store: Store, events: Sequence[Incoming], at: datetime) -> Receipt:
     """
     accepted = duplicates = strangers = 0
     for start in range(0, len(events), _CHUNK):
+        chunk = events[start : start + _CHUNK]
+        by_number = _by_number(store, chunk)
         with store.write() as connection:
-            new = _keep(connection, events[start : start + _CHUNK], at)
-            duplicates += len(events[start : start + _CHUNK]) - len(new)
+            new = _keep(connection, chunk, at, by_number)
+            duplicates += len(chunk) - len(new)
             accepted += len(new)
             strangers += sum(1 for contact_id, _ in new if contact_id is None)
             _act(connection, new, at)
     return Receipt(accepted, duplicates, strangers)
 
 
-def _keep(connection: Connection, events: Sequence[Incoming], at: datetime) -> list[tuple[int | None, Incoming]]:
-    ids = [event.event_id for event in events]
+def _by_number(store: Store, events: Sequence[Incoming]) -> dict[str, int]:
+    """Contacts by telephone number, for events that tell no message of ours.
+
+    Numbers stand as people wrote them, so each is sought among all contacts: never while the store is locked.
+    """
+    numbers = [event for event in events if isinstance(event.contact, str) and event.contact.startswith("+")]
+    if not numbers:
+        return {}
+    with store.read() as connection:
+        wanted = {str(event.contact) for event in numbers if _written_to(connection, event) is None}
+        found = {number: people.with_phone(connection, number) for number in sorted(wanted)}
+    return {number: one.contact_id for number, one in found.items() if one is not None}
+
+
+def _keep(
+    connection: Connection, events: Sequence[Incoming], at: datetime, by_number: Mapping[str, int]
+) -> list[tuple[int | None, Incoming]]:
+    ids = [name for event in events for name in (event.event_id, event.beside) if name]
     known = set(connection.execute(select(intake.c.event_id).where(intake.c.event_id.in_(ids))).scalars())
     first: dict[str, Incoming] = {}
     for event in events:
-        if event.event_id not in known:
+        if known.isdisjoint((event.event_id, event.beside)):
             first.setdefault(event.event_id, event)
     by_id = _current(connection, [event.contact for event in first.values() if isinstance(event.contact, int)])
-    new = [(_contact(connection, event, by_id), event) for event in first.values()]
+    new = [(_contact(connection, event, by_id, by_number), event) for event in first.values()]
     rows = [
         {
             "event_id": event.event_id,
@@ -136,7 +156,9 @@ def _current(connection: Connection, contact_ids: Sequence[int]) -> dict[int, in
     return {contact_id: contact_id for contact_id in connection.execute(query).scalars()}
 
 
-def _contact(connection: Connection, event: Incoming, current: Mapping[int, int]) -> int | None:
+def _contact(
+    connection: Connection, event: Incoming, current: Mapping[int, int], by_number: Mapping[str, int]
+) -> int | None:
     name = event.contact
     if isinstance(name, int) and name in current:
         return current[name]
@@ -144,26 +166,22 @@ def _contact(connection: Connection, event: Incoming, current: Mapping[int, int]
         # A shop's own number is not Noria's: a stranger must never pass for the contact who has it here.
         found = people.get(connection, name) if isinstance(name, int) else people.find(connection, name, own_id=False)
     except NotFoundError:
-        by_other = _otherwise_known(connection, event)
-        if by_other is None:
+        contact_id = _written_to(connection, event)
+        if contact_id is None:
+            contact_id = by_number.get(str(name))
+        if contact_id is None:
             return None
-        found = by_other
+        found = people.get(connection, contact_id)
     # Whoever was erased is a stranger.
     return None if found.erased_at else found.contact_id
 
 
-def _otherwise_known(connection: Connection, event: Incoming) -> people.Contact | None:
-    """Whoever has this telephone number, or got the message that the event is about."""
-    if isinstance(event.contact, str) and event.contact.startswith("+"):
-        found = people.with_phone(connection, event.contact)
-        if found is not None:
-            return found
+def _written_to(connection: Connection, event: Incoming) -> int | None:
+    """Whoever the message was for that the event is about: several may share a number, but not a message."""
     key = event.properties.get("message_key")
     if not isinstance(key, str):
         return None
-    query = select(messages.c.contact_id).where(messages.c.message_key == key)
-    contact_id = connection.execute(query).scalar()
-    return None if contact_id is None else people.get(connection, contact_id)
+    return connection.execute(select(messages.c.contact_id).where(messages.c.message_key == key)).scalar()
 
 
 def _act(connection: Connection, new: Sequence[tuple[int | None, Incoming]], at: datetime) -> None:

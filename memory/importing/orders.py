@@ -162,6 +162,7 @@ def load_products(job: Job) -> Outcome:
         "SELECT line FROM rows WHERE product_id IS NULL AND handle IS NOT NULL AND name IS NULL AND price IS NULL",
         "the row only adds a picture",
     )
+    _fold_variants(job)
     job.sql.execute("UPDATE rows SET product_id = handle WHERE product_id IS NULL")
     job.refuse("SELECT line FROM rows WHERE product_id IS NULL ORDER BY line", "the product has no id", "product_id")
     job.refuse_second_meanings(["product_id"])
@@ -196,6 +197,29 @@ def load_products(job: Job) -> Outcome:
     if written:
         outcome.add("lines", _relabel_lines(job))
     return outcome
+
+
+def _fold_variants(job: Job) -> None:
+    """Variants without an id or a name of their own are the product of their handle, and there are as many as of all.
+
+    Where all that are counted are sold out, and of others nothing is known, nothing is known of the product.
+    """
+    job.sql.execute(
+        """CREATE TEMP TABLE variants AS SELECT line, stock,
+            first_value(line) OVER (PARTITION BY handle ORDER BY line) AS first_line
+        FROM rows WHERE product_id IS NULL AND handle IN (SELECT handle FROM rows WHERE name IS NOT NULL)
+        QUALIFY name IS NULL OR line = first_line"""
+    )
+    job.sql.execute(
+        """UPDATE rows SET stock = s.units FROM (
+            SELECT first_line, CASE WHEN count(stock) = count(*) OR sum(stock) > 0 THEN sum(stock) END AS units
+            FROM variants GROUP BY first_line
+        ) s WHERE line = s.first_line"""
+    )
+    job.skip(
+        "SELECT line FROM variants WHERE line <> first_line",
+        "a variant without an id is its product, and its stock is counted there",
+    )
 
 
 def _relabel_lines(job: Job) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -113,6 +114,38 @@ def test_a_stop_by_text_suppresses_the_number_behind_a_proxy_too(any_store: Stor
         assert connection.execute(select(suppressions.c.channel, suppressions.c.reason)).all() == [
             ("sms", "unsubscribed")
         ]
+
+
+@pytest.mark.parametrize("first", ["opened", "delivered"])
+@pytest.mark.parametrize("forged", [{"event": "unsubscribed"}, {"event": "failed", "reason": "suppress-complaint"}])
+def test_a_token_of_mailgun_that_came_before_signs_nothing_else(
+    any_store: Store, first: str, forged: dict[str, str]
+) -> None:
+    caller = CALLERS["mailgun"]()
+    client, call = door(any_store, caller), said(caller, first, "e0ab")
+    assert post(client, call).status_code == 200
+    body = json.loads(call.body)
+    body["event-data"] |= forged
+    post(client, replace(call, body=json.dumps(body).encode()))
+    # The same signature over the same text, cut elsewhere: 1741000000e0 is the same number.
+    proof = body["signature"]
+    proof |= {"timestamp": f"{proof['timestamp']}e0", "token": "ab"}
+    post(client, replace(call, body=json.dumps(body).encode()))
+    assert len(kept(any_store)) == 1
+    with any_store.read() as connection:
+        assert connection.execute(select(suppressions)).all() == []
+
+
+def test_what_mailgun_reports_twice_over_in_one_call_is_taken_whole(store: Store) -> None:
+    caller = CALLERS["mailgun"]()
+    client, call = door(store, caller), said(caller, "bounce")
+    body = json.loads(call.body)
+    body["event-data"]["reason"] = "suppress-unsubscribe"
+    for _ in range(2):
+        assert post(client, replace(call, body=json.dumps(body).encode())).status_code == 200
+    assert [row.kind for row in kept(store)] == ["bounce", "unsubscribe"]
+    with store.read() as connection:
+        assert connection.execute(select(suppressions.c.reason)).scalars().all() == ["unsubscribed"]
 
 
 @pytest.mark.parametrize("order", [("bounce", "delivered", "deferred"), ("deferred", "delivered", "bounce")])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 
 from memory import campaigns, contacts, enrolments, ledger, workspace
 from memory.clock import ManualClock
@@ -65,6 +65,29 @@ def test_contacts_are_known_by_id_or_address_and_strangers_are_kept_apart(place:
     assert (done.accepted, done.strangers) == (2, 1)
     assert person(place.store).last_human_signal_at == NOW
     assert drain(place.store, place.lake) == 2
+
+
+def test_a_number_is_sought_only_where_no_message_is_named_and_never_while_the_store_is_locked(
+    store: Store, clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, sought = workplace(store, clock, tmp_path), list[str]()
+    with_phone = contacts.with_phone
+
+    def seek(connection: Connection, number: str) -> contacts.Contact | None:
+        sought.append(number)
+        # SQLite has one writer at a time: this would wait in vain for the one that seeks.
+        with store.write() as other:
+            other.execute(update(messages).values(reason="written meanwhile"))
+        return with_phone(connection, number)
+
+    monkeypatch.setattr(contacts, "with_phone", seek)
+    [(key, _)] = mailed(place, clock, 1)
+    told = {"message_key": key}
+    by_key = event("delivered", contact="+33699999999", properties=told, human=False)
+    by_number = [event("reply", contact="+33600000001"), event("reply", contact="+33600000002")]
+    done = receive(store, [by_key, *by_number], clock.now())
+    assert (done.accepted, done.strangers) == (3, 1)
+    assert sought == ["+33600000001", "+33600000002"]
 
 
 def test_a_sign_of_life_starts_the_count_of_unanswered_messages_again(place: Workplace, clock: ManualClock) -> None:

@@ -18,11 +18,12 @@ from memory.canonical import address_hash
 from memory.clock import ManualClock
 from memory.contacts import suppress
 from memory.proposal import ProposalStatus
-from memory.schema import cap_slots, contacts, suppressions
+from memory.schema import cap_slots, consent_current, contacts, intake, messages, suppressions
 from memory.steps import Copy, CrmField, ExitStep, Listing, SendStep
 from memory.steps import Sequence as PlaySequence
 from memory.store import Store
 from memory.workspace import salt
+from tests.tools.channels import callers
 from tests.tools.channels.http_server import SECRET, Endpoint
 from tests.tools.scene import DAY, NOW, add_contacts, address, counts, play, reasons, start, workplace
 from tests.tools.test_deliver import Later
@@ -165,6 +166,25 @@ def test_an_address_alone_is_enough_for_mail_and_a_number_alone_for_texts(place:
     assert counts(place.store) == {"sent": 1}
 
 
+def test_a_report_is_of_whoever_got_the_text_also_where_another_has_the_same_number(
+    place: Workplace, clock: ManualClock
+) -> None:
+    shared = "+33600000009"
+    add_contacts(place.store, [1, 2], channel="sms", phone=shared)
+    start(place, of(text()), [2])
+    tick(place)
+    with place.store.read() as connection:
+        key = connection.execute(select(messages.c.message_key)).scalar_one()
+    caller = callers.Twilio()
+    stopped = {**caller.words("bounce", shared, key, NOW, "SM1"), "ErrorCode": "21610"}
+    receive(place.store, caller.webhook().read(caller.call(stopped, NOW), NOW), clock.now())
+    with place.store.read() as connection:
+        kept = connection.execute(select(intake.c.kind, intake.c.contact_id).order_by(intake.c.intake_id)).all()
+        states = connection.execute(select(consent_current.c.contact_id, consent_current.c.state)).all()
+    assert [tuple(row) for row in kept] == [("bounce", 2), ("unsubscribe", 2)]
+    assert dict(tuple(row) for row in states) == {1: "granted", 2: "withdrawn"}
+
+
 def test_who_answers_stop_is_suppressed_by_number_on_that_channel_only(place: Workplace, clock: ManualClock) -> None:
     add_contacts(place.store, [1], channel="sms")
     said = {"channel": "text"}
@@ -284,10 +304,13 @@ def test_a_provider_that_asks_for_patience_is_left_alone_for_so_long(
     with place.store.read() as connection:
         (message,) = ledger.of_campaign(connection, launched.campaign_id)
     assert (message.state, message.due_at) == ("planned", NOW + timedelta(seconds=7200))
-    clock.advance_to(message.due_at)
-    tick(texting)
-    assert counts(place.store) == {"sent": 1}
     texting.channels["sms"].close()
+    clock.advance_to(message.due_at)
+    # The channel counts in real time, of which none has passed: another one has not been asked for patience.
+    later = over(place, endpoint, clock, tmp_path, Later())
+    tick(later)
+    assert counts(place.store) == {"sent": 1}
+    later.channels["sms"].close()
 
 
 def test_a_claim_of_one_channel_is_never_taken_up_by_another_of_the_same_name(

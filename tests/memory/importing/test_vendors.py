@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import select
 
 from memory.importing.mapping import guess
@@ -41,6 +42,15 @@ green-tea,Green tea,<p>Leafy</p>,Leafy,Food > Beverages > Tea,,,true,Size,100 g,
 active
 green-tea,,,,,,,,,250 g,TEA-2,22.00,,,
 green-tea,,,,,,,,,,,,https://cdn.example/b.jpg,,
+"""
+
+SHOPIFY_SIZES = """Handle,Title,Vendor,Type,Option1 Name,Option1 Value,Variant SKU,Variant Price,\
+Variant Inventory Qty,Image Src,Status
+shirt,Shirt,Leafy,Tops,Size,S,,10.00,{},https://cdn.example/a.jpg,active
+shirt,,,,,M,,10.00,{},,
+shirt,,,,,XL,,12.00,{},,
+shirt,,,,,,,,,https://cdn.example/b.jpg,
+green-tea,Green tea,Leafy,Tea,Size,100 g,TEA-1,10.00,3,,active
 """
 
 WOO_ORDERS = """Order Number,Order Status,Order Date,Customer Note,First Name (Billing),Last Name (Billing),\
@@ -185,6 +195,27 @@ def test_shopify_variants_take_their_parents_name_and_pictures_add_nothing(lake:
         ("TEA-1", "Green tea", "Tea", "Food", "Leafy", 1000, 400),
         ("TEA-2", "Green tea", "Tea", "Food", "Leafy", 2200, None),
     ]
+
+
+@pytest.mark.parametrize(
+    ("units", "expected"),
+    [(("10", "5", "0"), 15), (("0", "5", "5"), 10), (("0", "0", "0"), 0), (("0", "", "0"), None), (("", "2", "0"), 2)],
+)
+def test_shopify_variants_without_a_sku_are_one_product_of_which_all_are_counted(
+    lake: Lake, load: Importer, units: tuple[str, str, str], expected: int | None
+) -> None:
+    report = load(SHOPIFY_SIZES.format(*units))
+    assert (report.rows_quarantined, report.rows_skipped) == (0, 3)
+    assert rows_of(lake, "SELECT product_id, name, price_cents, stock_units FROM products ORDER BY 1") == [
+        ("TEA-1", "Green tea", 1000, 3),
+        ("shirt", "Shirt", 1000, expected),
+    ]
+
+
+def test_a_product_without_an_id_that_stands_twice_is_not_counted_twice(lake: Lake, load: Importer) -> None:
+    report = load("Handle,Title,Variant Price,Variant Inventory Qty\n" + "shirt,Shirt,10.00,4\n" * 2)
+    assert report.rows_skipped == 1
+    assert rows_of(lake, "SELECT product_id, stock_units FROM products") == [("shirt", 4)]
 
 
 def test_woocommerce_orders_have_lines_and_cancelled_ones_are_no_purchase(lake: Lake, load: Importer) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -52,6 +53,31 @@ def test_the_message_is_handed_over_byte_for_byte_with_its_key() -> None:
     ]
 
 
+class Unverified(providers.Ses):
+    """Refuses whatever it is given, as SES does while an identity is not verified."""
+
+    def __init__(self, identity: str) -> None:
+        super().__init__()
+        self._identity = identity
+
+    def answers(self, judged: Sequence[tuple[str, str, str]]) -> tuple[int, Any]:
+        self.headers = {"x-amzn-ErrorType": "MessageRejected"}
+        start = "Email address is not verified. The following identities failed the check in region EU-WEST-3:"
+        return 400, {"message": f"{start} {self._identity}"}
+
+
+@pytest.mark.parametrize(("who", "away"), [("Hello@Shop.example.com", True), ("anna@shop.example.com", False)])
+def test_who_is_not_verified_makes_messages_wait_and_a_sender_all_of_them(who: str, away: bool) -> None:
+    with Unverified(who) as server:
+        channel = server.channel(connections=1)
+        outcomes = channel.send_many([letter("key1"), letter("key2")], seconds=10)
+        channel.close()
+    assert outcomes == [
+        Transient(key, "refused: 400 MessageRejected, not verified", away=away) for key in ("key1", "key2")
+    ]
+    assert len(server.requests) == (1 if away else 2)
+
+
 def test_a_subscription_is_confirmed_at_amazon_and_nowhere_else() -> None:
     caller = callers.Ses("1")
     webhook = caller.webhook()
@@ -61,9 +87,19 @@ def test_a_subscription_is_confirmed_at_amazon_and_nowhere_else() -> None:
     assert webhook.problem(call, NOW) == ""
     assert webhook.read(call, NOW) == []
     assert caller.fetched == [callers.CERTIFICATE, said["SubscribeURL"]]
-    with pytest.raises(ValueError, match="somewhere else"):
-        webhook.read(caller.call({**said, "SubscribeURL": "https://evil.example.com/"}, NOW), NOW)
+    for url in ("https://evil.example.com/", "https://sns.s3.amazonaws.com/?Action=Confirm"):
+        with pytest.raises(ValueError, match="somewhere else"):
+            webhook.read(caller.call({**said, "SubscribeURL": url}, NOW), NOW)
     assert len(caller.fetched) == 2
+
+
+def test_a_topic_in_china_has_its_certificate_there() -> None:
+    caller = callers.Ses()
+    caller.secret = "arn:aws-cn:sns:cn-north-1:123456789012:mail"
+    url = "https://sns.cn-north-1.amazonaws.com.cn/SimpleNotificationService-1.pem"
+    words = caller.words("delivered", callers.ANNA, "key1", NOW, "m1")
+    call = caller.call({**words, "TopicArn": caller.secret, "SigningCertURL": url}, NOW)
+    assert caller.webhook().problem(call, NOW) == ""
 
 
 @pytest.mark.parametrize(
@@ -71,7 +107,14 @@ def test_a_subscription_is_confirmed_at_amazon_and_nowhere_else() -> None:
     [
         {"TopicArn": "arn:aws:sns:eu-west-3:123456789012:other"},
         {"SigningCertURL": "https://sns.eu-west-3.amazonaws.com.evil.example.com/x.pem"},
-        {"SigningCertURL": "http://sns.eu-west-3.amazonaws.com/x.pem"},
+        {"SigningCertURL": "http://sns.eu-west-3.amazonaws.com/SimpleNotificationService-1.pem"},
+        # Buckets that anybody can have, another region, and what else may lie on the right host.
+        {"SigningCertURL": "https://sns.s3.amazonaws.com/SimpleNotificationService-1.pem"},
+        {"SigningCertURL": "https://sns.s3-eu-west-3.amazonaws.com/SimpleNotificationService-1.pem"},
+        {"SigningCertURL": "https://sns.us-east-1.amazonaws.com/SimpleNotificationService-1.pem"},
+        {"SigningCertURL": "https://sns.eu-west-3.amazonaws.com/x.pem"},
+        {"SigningCertURL": "https://sns.eu-west-3.amazonaws.com/x/SimpleNotificationService-1.pem"},
+        {"SigningCertURL": "https://sns.eu-west-3.amazonaws.com/SimpleNotificationService-1.pem?x=.pem"},
         {"SignatureVersion": "1"},
     ],
 )
@@ -80,7 +123,7 @@ def test_another_topic_certificate_or_version_is_turned_away(changes: dict[str, 
     call = caller.say("delivered", at=NOW)
     touched = json.dumps({**json.loads(call.body), **changes}).encode()
     assert caller.webhook().problem(Call(call.headers, touched, call.url), NOW)
-    assert not any("evil" in url or url.startswith("http:") for url in caller.fetched)
+    assert set(caller.fetched) <= {callers.CERTIFICATE}
 
 
 @pytest.mark.parametrize(

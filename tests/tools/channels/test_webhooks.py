@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -85,7 +86,10 @@ def test_the_same_event_again_has_the_same_name_and_another_one_has_not(caller: 
 
 
 def test_what_noria_has_no_use_for_is_left_out(caller: Caller) -> None:
-    assert caller.webhook().read(caller.say("opened", at=NOW), NOW) == []
+    found = caller.webhook().read(caller.say("opened", at=NOW), NOW)
+    # Mailgun's tokens are spent all the same, in nobody's name.
+    kept: list[Any] = [("left_out", "", {})] if caller.vendor == "mailgun" else []
+    assert [(one.kind, one.contact, one.properties) for one in found] == kept
 
 
 def test_what_cannot_be_read_is_an_error_that_the_door_can_name(caller: Caller) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ from tools.channels.webhook import (
 )
 from tools.intake import Incoming
 
+_LEFT_OUT: Final = "left_out"
 _KINDS: Final = {
     "accepted": ACCEPTED,
     "delivered": DELIVERED,
@@ -59,10 +61,13 @@ class MailgunWebhook:
 
     def read(self, call: Call, now: datetime) -> list[Incoming]:
         body = object_of(call.body)
-        said, token = part_of(body, "event-data"), str(part_of(body, "signature").get("token"))
+        said, proof = part_of(body, "event-data"), part_of(body, "signature")
+        # What was signed names the event, as a whole: its parts could be cut elsewhere under the same signature.
+        token = f"{proof.get('timestamp')}{proof.get('token')}"
         kind, address = _KINDS.get(str(said.get("event"))), str(said.get("recipient") or "")
         if kind is None or not address:
-            return []
+            # Kept in nobody's name, so that its token signs nothing else.
+            return [report(VENDOR.name, token, _LEFT_OUT, now, "")]
         at, key = moment(said.get("timestamp")), part_of(said, "user-variables").get(KEY_FIELD)
         more: dict[str, object] = {}
         if kind == BOUNCE and said.get("severity") == "temporary":
@@ -73,7 +78,8 @@ class MailgunWebhook:
             more = {"bounce": _bounce(said, status, reason), "reason": reason}
         found = [report(VENDOR.name, token, kind, at, address, key=key, **more)]
         if said.get("reason") in _UNWANTED:
-            found.append(report(VENDOR.name, f"{token}:unwanted", UNSUBSCRIBE, at, address, key=key))
+            unwanted = report(VENDOR.name, f"{token}:unwanted", UNSUBSCRIBE, at, address, key=key)
+            found.append(replace(unwanted, beside=found[0].event_id))
         return found
 
 

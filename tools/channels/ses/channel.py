@@ -18,7 +18,7 @@ from tools.channels.ses.options import VENDOR, SesOptions
 from tools.channels.ses.signature import sign
 from tools.channels.vendor import KEY_FIELD
 
-# Errors of a single message; all others speak of the account.
+# Errors of a single message, unless it says that somebody is not verified; all others speak of the account.
 _OF_ONE: Final = frozenset({"MessageRejected", "BadRequestException", "ValidationException"})
 
 
@@ -66,6 +66,11 @@ class SesChannel(ProviderChannel):
             return [Sent(key, provider_id=str(said.get("MessageId", ""))[:100] or None)]
         error = response.headers.get("x-amzn-errortype", "").partition(":")[0]
         why = code_of(error, response)
+        # Its text names whom SES would have verified, so it is read here and kept nowhere.
+        text = str(said.get("message") or said.get("Message") or "").lower()
+        if "not verified" in text:
+            # A sender who lapsed is refused for all; a recipient, as the sandbox wants them verified too, alone.
+            return [Transient(key, f"{why}, not verified", away=group[0].sender.lower() in text)]
         return [Failed(key, why) if error in _OF_ONE or not error else Transient(key, why)]
 
 

@@ -36,8 +36,8 @@ from tools.channels.webhook import (
 )
 from tools.intake import Incoming
 
-_TOPIC: Final = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]+")
-_OF_SNS: Final = re.compile(r"https://sns\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/")
+_TOPIC: Final = re.compile(r"arn:(aws[a-z-]*):sns:([a-z0-9-]+):\d{12}:[A-Za-z0-9_-]+")
+_CERTIFICATE: Final = re.compile(r"SimpleNotificationService-[0-9a-f]+\.pem")
 _NOTIFICATION: Final = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
 _SUBSCRIPTION: Final = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
 _KINDS: Final = {
@@ -64,13 +64,16 @@ class SesWebhook:
 
     def __init__(self, secret: str, fetch: Callable[[str], bytes] | None = None) -> None:
         """``secret`` is the ARN of the topic. ``fetch`` gets what an address of SNS holds."""
-        if not _TOPIC.fullmatch(secret):
+        topic = _TOPIC.fullmatch(secret)
+        if topic is None:
             raise ConfigurationError(
                 "It is no topic of Amazon SNS.",
                 where=VENDOR.webhook_name,
                 remedy="Set the ARN, as arn:aws:sns:eu-west-3:123456789012:mail.",
             )
         self._topic = secret
+        # This host and no other: sns.s3.amazonaws.com is a bucket that anybody could have named so.
+        self._sns = f"https://sns.{topic[2]}.amazonaws.com{'.cn' if topic[1] == 'aws-cn' else ''}/"
         self._fetch = fetch or _fetch
         self._keys: dict[str, RSAPublicKey] = {}
 
@@ -98,7 +101,7 @@ class SesWebhook:
         said = object_of(call.body)
         if said.get("Type") == "SubscriptionConfirmation":
             url = str(said.get("SubscribeURL"))
-            if not _OF_SNS.match(url):
+            if not url.startswith(self._sns):
                 raise ValueError("it is to be confirmed somewhere else")
             self._fetch(url)
         if said.get("Type") != "Notification":
@@ -112,7 +115,7 @@ class SesWebhook:
 
     def _key_at(self, url: str) -> RSAPublicKey:
         if url not in self._keys:
-            if not (_OF_SNS.match(url) and url.endswith(".pem")):
+            if not (url.startswith(self._sns) and _CERTIFICATE.fullmatch(url.removeprefix(self._sns))):
                 raise ValueError("no certificate of Amazon SNS")
             key = load_pem_x509_certificate(self._fetch(url)).public_key()
             if not isinstance(key, RSAPublicKey):

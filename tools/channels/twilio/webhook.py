@@ -53,13 +53,14 @@ class TwilioWebhook:
         if kind is None or not said.get("To"):
             return []
         key = parse_qs(urlsplit(call.url).query).get("key", [""])[0]
-        more: dict[str, object] = {"channel": VENDOR.carries}
+        about: dict[str, object] = {"key": key, "channel": VENDOR.carries}
+        more: dict[str, object] = {}
         if kind == BOUNCE:
-            more |= {"bounce": _bounce(code), "reason": cause(code, status)}
+            more = {"bounce": _bounce(code), "reason": cause(code, status)}
         event_id = f"{said['MessageSid']}:{status}"
-        found = [report(VENDOR.name, event_id, kind, now, said["To"], key=key, **more)]
+        found = [report(VENDOR.name, event_id, kind, now, said["To"], **about, **more)]
         if code == _STOPPED:
-            found.append(report(VENDOR.name, f"{event_id}:stop", UNSUBSCRIBE, now, said["To"], channel=VENDOR.carries))
+            found.append(report(VENDOR.name, f"{event_id}:stop", UNSUBSCRIBE, now, said["To"], **about))
         return found
 
 
