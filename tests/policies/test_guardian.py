@@ -83,8 +83,8 @@ def test_forbid_beats_permit_and_all_reasons_are_named() -> None:
 def test_a_message_of_which_nothing_is_known_is_refused() -> None:
     review = gate_message(MessageFacts(now=NOW), base_pack())
     assert review.verdict is Verdict.REFUSE
-    # Whether the language is the contact's own is a matter of packs that say so.
-    asked = {rule.id for rule in RULES.values() if rule.gate} - {"language"}
+    # Whether the language is the contact's own, and whom a playbook leaves alone, is a matter of packs that say so.
+    asked = {rule.id for rule in RULES.values() if rule.gate} - {"language", "not_for"}
     assert {finding.rule for finding in review.findings} == asked
 
 
@@ -305,6 +305,7 @@ def test_taking_a_fact_of_the_approval_away_never_lets_a_message_through(changes
 # Facts for which a pack must ask, with a message of which it does.
 ASKED_FOR: dict[str, dict[str, Any]] = {
     "consent_confirmed": {},
+    "in_barred_segment": {},
     "language_matches": {},
     "playbook": {},
     "similar_bought_at": {},
@@ -318,8 +319,11 @@ def test_without_a_fact_that_a_pack_asks_for_no_message_leaves(name: str) -> Non
         "  consent: {parameters: {double_opt_in_required: true, existing_customer_days: 30}}\n"
         "  recent_purchase: {parameters: {similar_days: 10}}\n"
         "  language: {parameters: {own_language_required: true}}\n"
+        f"  not_for: {{enabled: true, parameters: {{pairs: [{{playbook: {message().playbook}, "
+        "segment: {type: compare, field: recency_days, operator: '>=', value: 60}}]}}\n"
     )
-    known = {"approval": approval(policy_version=curious.version), "customer_told": True, **ASKED_FOR[name]}
+    told = {"approval": approval(policy_version=curious.version), "customer_told": True, "in_barred_segment": False}
+    known = {**told, **ASKED_FOR[name]}
     facts = message(**known, similar_bought_at=ago(20))
     assert gate_message(facts, curious).allowed
     less: dict[str, Any] = {name: None}

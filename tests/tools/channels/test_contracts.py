@@ -1,14 +1,13 @@
 """Every request to SendGrid and Resend, held against the document that the vendor publishes.
 
-The documents are not part of this repository: NORIA_SPECS names the folder with `sendgrid_tsg_mail_v3.json.gz` and
-`resend.yaml.gz`. Without it these tests are skipped, and say so.
+The documents are not part of this repository: they lie in `shared/specs` beside it. Without them these tests are
+skipped, and say so.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
-import os
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,13 +26,15 @@ from tools.channels.sendgrid.options import SendGridOptions
 openapi_core = pytest.importorskip("openapi_core", reason="openapi-core is not installed: no request was checked")
 
 
+SPECS = Path(__file__).parents[4] / "shared" / "specs"
+
+
 @cache
 def contract(name: str) -> Any:
     """A vendor's document; the test is skipped where it is not at hand."""
-    folder = os.environ.get("NORIA_SPECS", "")
-    path = Path(folder, name)
-    if not folder or not path.is_file():
-        pytest.skip(f"NORIA_SPECS names no folder with {name}: the request was NOT held against the vendor's document")
+    path = SPECS / name
+    if not path.is_file():
+        pytest.skip(f"there is no {path}: the request was NOT held against the vendor's document")
     text = gzip.decompress(path.read_bytes()).decode()
     return openapi_core.OpenAPI.from_dict(json.loads(text) if name.endswith(".json.gz") else yaml.safe_load(text))
 
