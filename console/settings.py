@@ -28,6 +28,7 @@ from tools.channels.ses.options import SesOptions
 from tools.channels.twilio.options import TwilioOptions
 from tools.channels.vendor import Options
 from tools.channels.vendors import VENDORS
+from tools.imap import ImapFolder
 
 SETTINGS_FILE = "noria.toml"
 SECRETS_FILE = "secrets.toml"
@@ -41,6 +42,7 @@ CHANNEL_SECRETS = {
 SECRET_NAMES = (
     "NORIA_STORE_URL",
     "NORIA_SMTP_PASSWORD",
+    "NORIA_MAILBOX_PASSWORD",
     "NORIA_MODEL_API_KEY",
     "NORIA_EVENTS_KEY",
     *CHANNEL_SECRETS.values(),
@@ -221,6 +223,28 @@ class WorkSettings(_Section):
     """A worker that is silent for so long is taken for dead; what it had in flight is then settled by another."""
 
 
+class MailboxSettings(_Section):
+    """Where bounces, reports and answers come to; the worker looks there. Its password is NORIA_MAILBOX_PASSWORD."""
+
+    url: str = ""
+    """A folder of an IMAP server, for example imaps://bounces@mail.example.com/INBOX."""
+    maildir: Path | None = None
+    """Or a Maildir on this machine."""
+    every_seconds: int = Field(default=120, ge=10)
+
+    @model_validator(mode="after")
+    def _is_one(self) -> MailboxSettings:
+        if bool(self.url) == (self.maildir is not None):
+            raise ValueError("give either a url or a maildir")
+        if self.url:
+            mailbox = ImapFolder.at(self.url)
+            if not mailbox.encrypted and not is_loopback(mailbox.host):
+                raise ValueError("a mailbox out in the world must be read by imaps://")
+        elif self.maildir and not ((self.maildir / "new").is_dir() and (self.maildir / "cur").is_dir()):
+            raise ValueError(f"{self.maildir} is no Maildir: it has no folders new and cur")
+        return self
+
+
 class TrackingSettings(_Section):
     """What is learned from links in messages; opens are never tracked."""
 
@@ -266,6 +290,7 @@ class Settings(_Section):
     review: ReviewSettings = ReviewSettings()
     work: WorkSettings = WorkSettings()
     tracking: TrackingSettings = TrackingSettings()
+    mailbox: MailboxSettings | None = None
     roles: dict[str, Role] = {}
     """What each person may do on the command line, by identity; empty lets everybody do everything."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from policies.pack import Pack
     from tools.channels.channel import Channel
     from tools.channels.webhook import Webhook
+    from tools.mailbox import Taken
     from tools.pace import Pace
     from tools.workplace import Workplace
 
@@ -60,6 +62,7 @@ class Workspace:
         self._secret_names = secret_names
         self._environment = environment
         self.settings: Settings = load_settings(folder)
+        self._looks_at = 0.0
 
     @cached_property
     def store(self) -> Store:
@@ -296,6 +299,39 @@ class Workspace:
                 critic=bool(self.settings.model and self.settings.model.critic),
             ),
         )
+
+    def mailbox_is_due(self) -> bool:
+        """Whether it is time to look into the mailbox again; saying yes counts as having looked."""
+        mailbox = self.settings.mailbox
+        if mailbox is None or time.monotonic() < self._looks_at:
+            return False
+        self._looks_at = time.monotonic() + mailbox.every_seconds
+        return True
+
+    def take_mail(self, maildir: Path | None = None) -> Taken | None:
+        """Read what came by mail, from a Maildir or the mailbox of the settings; None where there is none.
+
+        Only the worker and people's own commands do: it takes the password. Raises ConfigurationError.
+        """
+        mailbox = self.settings.mailbox
+        if maildir is None and mailbox is None:
+            return None
+        from tools.imap import ImapFolder
+        from tools.mailbox import take_imap, take_maildir
+
+        now = self.clock.now()
+        if mailbox is None or not mailbox.url or maildir is not None:
+            folder = maildir or (mailbox and mailbox.maildir)
+            assert folder is not None
+            return take_maildir(self.store, folder, now)
+        password = self._secrets.get("NORIA_MAILBOX_PASSWORD")
+        if password is None:
+            raise ConfigurationError(
+                "The password of the mailbox is not set.",
+                where="NORIA_MAILBOX_PASSWORD",
+                remedy="Set it in the environment or in secrets.toml.",
+            )
+        return take_imap(self.store, ImapFolder.at(mailbox.url), password.get_secret_value(), now)
 
     def keep_brand_facts(self) -> None:
         """Write the claims of the brand file to the store, when a process starts that words or judges messages."""

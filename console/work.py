@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from agents.allocate import allocate
 from agents.autonomy import look_after
 from agents.learning_graph import run_due_looks
+from agents.read_replies import read_replies
 from agents.resume import Threads
 from agents.worth import report_weekly
 from console.wiring import Workspace
@@ -22,6 +23,7 @@ from memory.workspace import Switch, Trouble, keep_troubles, note_round, read_sw
 from policies.rules.approval import ApprovalLimits
 from tools.failure import Failure, Failures, Guard, aloud
 from tools.renewal import pause_lapsed
+from tools.replies import act
 from tools.worker import Tick, tick
 
 _log = structlog.get_logger(__name__)
@@ -83,6 +85,12 @@ def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> C
             expired = queue.expire(connection, now)
             reminded = queue.remind(connection, now, before_hours=before_hours)
             opened = queue.promote(connection, at=now, open_limit=workspace.settings.review.open_proposals)
+    with guard("mailbox"):
+        if workspace.mailbox_is_due():
+            workspace.take_mail()
+    with guard("replies"):
+        read_replies(workspace.desk)
+        act(workspace.store, workspace.clock.now(), a_model_reads=workspace.settings.model is not None)
     with guard("workplace"):
         done = tick(workspace.workplace, guard)
     with guard("looks"):
