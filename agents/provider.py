@@ -143,5 +143,5 @@ class Provider(Protocol):
         ...
 
     def read_reply(self, words: str) -> tuple[ReplyFacts, int] | None:
-        """What an answer wants that no rule understood, and the tokens it cost; None from who reads no more than rules."""
+        """What an answer wants that no rule understood, and the tokens it cost; None where rules are all there is."""
         ...

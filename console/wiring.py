@@ -321,7 +321,7 @@ class Workspace:
 
         now = self.clock.now()
         if mailbox is None or not mailbox.url or maildir is not None:
-            folder = maildir or (mailbox and mailbox.maildir)
+            folder = maildir or (mailbox.maildir if mailbox else None)
             assert folder is not None
             return take_maildir(self.store, folder, now)
         password = self._secrets.get("NORIA_MAILBOX_PASSWORD")

@@ -1,4 +1,4 @@
-"""What contacts wrote back: the words, and what they were read as; the words go while what they said is still counted."""
+"""What contacts wrote back: the words, for a while, and what they were read as, which is still counted afterwards."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, Row, func, select, update
 
-from memory.errors import NotFoundError
 from memory.schema import contacts, replies
 from memory.store import upsert
 
@@ -43,15 +42,6 @@ class Reply:
 def keep(connection: Connection, rows: Sequence[Reply]) -> None:
     """Write answers down; the same event again changes nothing."""
     upsert(connection, replies, [asdict(row) for row in rows], keys=["event_id"])
-
-
-def get(connection: Connection, event_id: str) -> Reply:
-    """One answer, by the beginning of its event's id. Raises NotFoundError."""
-    query = select(replies).where(replies.c.event_id == event_id)
-    row = connection.execute(query).one_or_none()
-    if row is None:
-        raise NotFoundError(f"There is no answer {event_id}.", remedy="`noria replies` lists them.")
-    return _reply(row)
 
 
 def list_replies(

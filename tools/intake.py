@@ -100,13 +100,29 @@ def receive(store: Store, events: Sequence[Incoming], at: datetime) -> Receipt:
     for start in range(0, len(events), _CHUNK):
         chunk = events[start : start + _CHUNK]
         by_number = _by_number(store, chunk)
-        with store.write() as connection:
-            new = _keep(connection, chunk, at, by_number)
-            duplicates += len(chunk) - len(new)
-            accepted += len(new)
-            strangers += sum(1 for contact_id, _ in new if contact_id is None)
-            _act(connection, new, at)
+        new = _take(store, chunk, at, by_number)
+        duplicates += len(chunk) - len(new)
+        accepted += len(new)
+        strangers += sum(1 for contact_id, _ in new if contact_id is None)
     return Receipt(accepted, duplicates, strangers)
+
+
+class _TakenMeanwhileError(Exception):
+    """Another process has kept one of the same events since they were looked up."""
+
+
+def _take(
+    store: Store, events: Sequence[Incoming], at: datetime, by_number: Mapping[str, int]
+) -> list[tuple[int | None, Incoming]]:
+    """Keep and act in one transaction, which is begun anew where another process was faster with the same event."""
+    while True:
+        try:
+            with store.write() as connection:
+                new = _keep(connection, events, at, by_number)
+                _act(connection, new, at)
+        except _TakenMeanwhileError:
+            continue
+        return new
 
 
 def _by_number(store: Store, events: Sequence[Incoming]) -> dict[str, int]:
@@ -147,7 +163,8 @@ def _keep(
         }
         for contact_id, event in new
     ]
-    upsert(connection, intake, rows, keys=["event_id"])
+    if upsert(connection, intake, rows, keys=["event_id"]) < len(rows):
+        raise _TakenMeanwhileError
     return new
 
 
