@@ -45,10 +45,16 @@ SECRET_NAMES = (
     "NORIA_MAILBOX_PASSWORD",
     "NORIA_MODEL_API_KEY",
     "NORIA_EVENTS_KEY",
+    "NORIA_SEGMENT_KEY",
     *CHANNEL_SECRETS.values(),
     *(name for vendor in VENDORS.values() for name in (vendor.key_name, vendor.webhook_name)),
 )
-SERVING_SECRETS = ("NORIA_STORE_URL", "NORIA_EVENTS_KEY", *(vendor.webhook_name for vendor in VENDORS.values()))
+SERVING_SECRETS = (
+    "NORIA_STORE_URL",
+    "NORIA_EVENTS_KEY",
+    "NORIA_SEGMENT_KEY",
+    *(vendor.webhook_name for vendor in VENDORS.values()),
+)
 """All that `noria serve` holds."""
 
 

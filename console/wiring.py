@@ -181,11 +181,19 @@ class Workspace:
     @property
     def events_key(self) -> SecretStr | None:
         """What a shop signs its events with; None keeps their door shut. Raises ConfigurationError for a short one."""
-        key = self._secrets.get("NORIA_EVENTS_KEY")
+        return self._key_of_a_door("NORIA_EVENTS_KEY")
+
+    @property
+    def segment_key(self) -> SecretStr | None:
+        """The write key of senders that speak the Segment protocol; None keeps their door shut."""
+        return self._key_of_a_door("NORIA_SEGMENT_KEY")
+
+    def _key_of_a_door(self, name: str) -> SecretStr | None:
+        key = self._secrets.get(name)
         if key is not None and len(key.get_secret_value()) < _SHORTEST_KEY:
             raise ConfigurationError(
                 f"The key for events has fewer than {_SHORTEST_KEY} characters.",
-                where="NORIA_EVENTS_KEY",
+                where=name,
                 remedy="Draw one: openssl rand -hex 32",
             )
         return key

@@ -8,7 +8,7 @@ import pytest
 
 from memory import replies
 from memory.play import Goal, Limits
-from memory.replies import Reply
+from memory.replies import Objection, Reply
 from memory.store import Store
 from memory.trigger import EventTrigger
 from tests.memory.builders import Row, purchase, write_lake
@@ -59,7 +59,13 @@ def test_objections_are_those_of_the_segment_in_the_last_ninety_days(store: Stor
     lake = write_lake(
         tmp_path / "lake", contacts=[{"contact_id": one, "created_at": NOW - 400 * DAY} for one in range(1, 4)]
     )
-    said = [(1, 3, "price"), (1, 2, "price"), (2, 5, "frequency"), (3, 91, "timing"), (4, 1, "price")]
+    said: list[tuple[int, int, Objection]] = [
+        (1, 3, "price"),
+        (1, 2, "price"),
+        (2, 5, "frequency"),
+        (3, 91, "timing"),
+        (4, 1, "price"),
+    ]
     with store.write() as connection:
         rows = [
             Reply(event_id=f"mail:{contact}-{days}", contact_id=contact, at=NOW - days * DAY, channel="email",
