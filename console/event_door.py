@@ -19,16 +19,15 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
 from console.body import read_body
+from console.group_commit import GroupCommit
 from memory.clock import Clock, SystemClock
 from memory.errors import StoreError
 from memory.events import ACCEPTED, BOUNCE, COMPLAINT, DEFERRED, DELIVERED, ORDER
 from memory.steps import EventName
-from memory.store import Store
-from tools.intake import Incoming, receive
+from tools.intake import Incoming
 
 LONGEST: Final = 65_536
 """Bytes of one event."""
@@ -131,7 +130,7 @@ def sign(key: str, body: bytes, at: datetime) -> str:
     return f"t={seconds},v1={_mark(key, seconds, body)}"
 
 
-def event_door(store: Store, clock: Clock, key: SecretStr | None, real_time: Clock | None = None) -> APIRouter:
+def event_door(together: GroupCommit, key: SecretStr | None, real_time: Clock | None = None) -> APIRouter:
     """`POST /v1/events`; without a key it stays shut. ``real_time`` judges the age of signatures."""
     router = APIRouter()
     now = real_time or SystemClock()
@@ -151,7 +150,7 @@ def event_door(store: Store, clock: Clock, key: SecretStr | None, real_time: Clo
         except ValidationError as error:
             return refuse(422, "invalid_input", explained(error), "Correct the event and send it again.")
         try:
-            receipt = await run_in_threadpool(receive, store, [event.incoming()], clock.now())
+            receipt = await together.receive([event.incoming()])
         except StoreError:
             later = refuse(503, "store", "The event could not be kept.", "Send it again in a minute.")
             later.headers["Retry-After"] = "60"

@@ -18,11 +18,12 @@ from starlette.responses import JSONResponse
 
 from console.body import read_body
 from console.event_door import ShopEvent, explained, refuse
+from console.group_commit import GroupCommit, Kept
 from memory.clock import Clock
 from memory.contacts import Known, know_as
 from memory.errors import StoreError
 from memory.store import Store
-from tools.intake import Incoming, receive
+from tools.intake import Incoming
 from tools.segment import call_id, event_of, is_identity
 
 LONGEST: Final = 512_000
@@ -31,7 +32,7 @@ MOST: Final = 1_000
 SOURCE: Final = "segment"
 
 
-def segment_door(store: Store, clock: Clock, key: SecretStr | None) -> APIRouter:
+def segment_door(store: Store, clock: Clock, together: GroupCommit, key: SecretStr | None) -> APIRouter:
     """`POST /v1/track`, `identify`, `alias`, `page`, `screen`, `batch` and `import`; without a key they stay shut."""
     router = APIRouter()
 
@@ -49,7 +50,7 @@ def segment_door(store: Store, clock: Clock, key: SecretStr | None) -> APIRouter
         except (ValueError, RecursionError):
             return refuse(400, "invalid_input", "It is no call of the Segment protocol.", "See docs/events.md.")
         try:
-            answer = await run_in_threadpool(_take, store, clock, calls)
+            answer = await _take(store, clock, together, calls)
         except StoreError:
             later = refuse(503, "store", "The calls could not be kept.", "Send them again in a minute.")
             later.headers["Retry-After"] = "60"
@@ -85,8 +86,8 @@ def _calls(method: str, body: Any) -> list[dict[str, Any]]:
     return [{**shared, **one} for one in found]
 
 
-def _take(store: Store, clock: Clock, calls: list[dict[str, Any]]) -> dict[str, Any]:
-    """Keep what is sound, in the order in which it came; what is not is named by its place, never by its value."""
+async def _take(store: Store, clock: Clock, together: GroupCommit, calls: list[dict[str, Any]]) -> dict[str, Any]:
+    """Keep what is sound; what is not is named by its place, never by its value. Names count from this request on."""
     now = clock.now()
     refused: list[dict[str, Any]] = []
     known: list[Known] = []
@@ -103,10 +104,14 @@ def _take(store: Store, clock: Clock, calls: list[dict[str, Any]]) -> dict[str, 
         except ValueError as error:
             refused.append({"call": place, "why": str(error)})
     if known:
-        with store.write() as connection:
-            know_as(connection, known, SOURCE)
-    receipt = receive(store, events, now)
-    return {"accepted": receipt.accepted + len(known), "duplicates": receipt.duplicates, "refused": refused}
+        await run_in_threadpool(_know, store, known)
+    kept = await together.receive(events) if events else Kept(0, 0)
+    return {"accepted": kept.accepted + len(known), "duplicates": kept.duplicates, "refused": refused}
+
+
+def _know(store: Store, known: list[Known]) -> None:
+    with store.write() as connection:
+        know_as(connection, known, SOURCE)
 
 
 def _known(call: Mapping[str, Any]) -> Known:

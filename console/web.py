@@ -13,6 +13,7 @@ from starlette.responses import Response
 from console.click_redirect import ClickRules, click_redirect
 from console.contact_pages import contact_pages, pages_of
 from console.event_door import event_door
+from console.group_commit import GroupCommit
 from console.provider_door import provider_door
 from console.segment_door import segment_door
 from memory.brand import Brand
@@ -60,12 +61,12 @@ def public_app(
     app = FastAPI(title="Noria", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(SecurityHeaders)
     css = (Path(__file__).parent / "static" / "public.css").read_text(encoding="utf-8")
-    page = pages_of(brand)
+    page, together = pages_of(brand), GroupCommit(store, clock)
     app.include_router(contact_pages(store, clock, brand, page))
     app.include_router(click_redirect(store, clock, clicks or ClickRules(), page))
-    app.include_router(event_door(store, clock, events_key))
-    app.include_router(provider_door(store, clock, webhooks or {}, public_url))
-    app.include_router(segment_door(store, clock, segment_key))
+    app.include_router(event_door(together, events_key))
+    app.include_router(provider_door(together, webhooks or {}, public_url))
+    app.include_router(segment_door(store, clock, together, segment_key))
 
     @app.get("/health")
     def health() -> dict[str, str]:

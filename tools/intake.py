@@ -78,10 +78,16 @@ class _Done:
 class Receipt:
     """What became of a batch of events."""
 
-    accepted: int
+    new: frozenset[str]
+    """Ids of the events that were not there before."""
     duplicates: int
     strangers: int
-    """Accepted, but of nobody on record."""
+    """New, but of nobody on record."""
+
+    @property
+    def accepted(self) -> int:
+        """How many are on record now that were not before."""
+        return len(self.new)
 
 
 def last_heard_at(connection: Connection, source: str) -> datetime | None:
@@ -96,15 +102,16 @@ def receive(store: Store, events: Sequence[Incoming], at: datetime) -> Receipt:
 
     A moment in the future counts as ``at``.
     """
-    accepted = duplicates = strangers = 0
+    ids: set[str] = set()
+    duplicates = strangers = 0
     for start in range(0, len(events), _CHUNK):
         chunk = events[start : start + _CHUNK]
         by_number = _by_number(store, chunk)
         new = _take(store, chunk, at, by_number)
         duplicates += len(chunk) - len(new)
-        accepted += len(new)
+        ids.update(event.event_id for _, event in new)
         strangers += sum(1 for contact_id, _ in new if contact_id is None)
-    return Receipt(accepted, duplicates, strangers)
+    return Receipt(frozenset(ids), duplicates, strangers)
 
 
 class _TakenMeanwhileError(Exception):
