@@ -27,6 +27,7 @@ __all__ = [
     "json_schema",
     "load_playbook",
     "load_playbooks",
+    "packaged_layout",
 ]
 
 PACKAGED: Final = Path(__file__).parent / "playbooks"
@@ -75,6 +76,11 @@ def load_playbook(folder: Path) -> Playbook:
 def inspect_playbooks(folder: Path) -> list[Problem]:
     """Everything that is wrong with the playbooks of a folder, with files and lines; empty when all can be used."""
     return [problem for path in _files(folder) for problem in _read(path)[1]]
+
+
+def packaged_layout(name: str) -> str:
+    """The MJML of a layout that comes with Noria, whole. Raises InvalidInputError."""
+    return _assembled(name, [PACKAGED / _LAYOUTS])
 
 
 def _files(folder: Path) -> list[Path]:

@@ -11,6 +11,7 @@ from console.screens import (
     health,
     inbox,
     journal,
+    letters,
     people,
     policies,
     proposal,
@@ -22,7 +23,7 @@ from console.screens.frame import Frame
 from console.wiring import Workspace
 from memory.clock import Clock, SystemClock
 
-SCREENS = (signing, inbox, proposal, decide, campaigns, contacts, journal, health, policies, people, switch)
+SCREENS = (signing, inbox, proposal, decide, letters, campaigns, contacts, journal, health, policies, people, switch)
 
 
 def console_app(opened: Workspace, *, watch: Clock | None = None) -> FastAPI:

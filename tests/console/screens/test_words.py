@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import console
+from agents.written import LAYOUTS
+from console.screens.conditions import SIGNS
 from console.screens.frame import NAVIGATION
 from console.translation import catalogue, translator
+from memory.letters import State
 from memory.proposal import ProposalStatus
 from memory.role import ROLES
 
@@ -16,7 +20,7 @@ VALUES = re.compile(r"\{\w+\}")
 
 
 def sentences() -> set[str]:
-    found = {*NAVIGATION.values(), *ROLES, *ProposalStatus}
+    found = {*NAVIGATION.values(), *ROLES, *ProposalStatus, *get_args(State), *SIGNS.values(), *LAYOUTS.values()}
     for path in TEMPLATES.glob("*.html"):
         found |= set(re.findall(r'\b_\("([^"]+)"', path.read_text(encoding="utf-8")))
     return found
