@@ -28,6 +28,7 @@ __all__ = [
     "load_playbook",
     "load_playbooks",
     "packaged_layout",
+    "with_parts",
 ]
 
 PACKAGED: Final = Path(__file__).parent / "playbooks"
@@ -81,6 +82,11 @@ def inspect_playbooks(folder: Path) -> list[Problem]:
 def packaged_layout(name: str) -> str:
     """The MJML of a layout that comes with Noria, whole. Raises InvalidInputError."""
     return _assembled(name, [PACKAGED / _LAYOUTS])
+
+
+def with_parts(source: str) -> str:
+    """A layout with the parts that it includes, whole. Raises InvalidInputError."""
+    return _INCLUDE.sub(lambda match: packaged_layout(match[1]), source)
 
 
 def _files(folder: Path) -> list[Path]:

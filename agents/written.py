@@ -30,7 +30,7 @@ from memory.steps import Copy, ExitStep, SendStep, Sequence
 from policies.facts import ProposalFacts
 from policies.guardian import review_proposal
 from tools.audience import features_for, preview
-from tools.render import largest_html_bytes
+from tools.render import largest_html_bytes, rehearse
 
 SEQUENCE: Final = "as_written"
 PLAIN, WITH_OFFER, WITH_SUGGESTION = "letter", "offer", "newsletter"
@@ -252,6 +252,17 @@ def _copy(words: dict[str, str]) -> Copy:
 
 def _sentence(text: str) -> str:
     return text if text.endswith((".", "!", "?", "…")) else f"{text}."
+
+
+def proof_of_layout(desk: Desk, name: str, mjml: str) -> tuple[list[Finding], list[str]]:
+    """What the rules hold against a layout, and what keeps a message from being made of it, whatever it would say."""
+    playbook = _newsletter()
+    words = playbook.sends()[-1].copies
+    step = SendStep(key="letter", template=name, link="{{ links.shop }}", copies=words)
+    sequence = Sequence(key=SEQUENCE, title=name, share=1.0, steps=(step, ExitStep(key="done")))
+    shown = playbook.model_copy(update={"sequences": (sequence,), "templates": {name: mjml}})
+    play = plain_play(desk, shown)
+    return proof(desk, play), rehearse(play)
 
 
 def proof(desk: Desk, play: Play) -> list[Finding]:

@@ -148,6 +148,10 @@ def work(workspace: Workspace, threads: Threads, *, pause_seconds: float) -> Non
             if workspace.take_up_policy():
                 threads = Threads(workspace.desk, threads.checkpointer)
                 _log.info("policy taken up", policy=workspace.pack.version)
+        with taking_up("house"):
+            if workspace.take_up_house():
+                threads = Threads(workspace.desk, threads.checkpointer)
+                _log.info("brand and playbooks taken up")
         for failure in taking_up.found:
             _log.error("part failed", **failure.model_dump())
         cycle, _ = work_safely(workspace, threads)

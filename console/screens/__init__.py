@@ -5,13 +5,16 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from console.screens import (
+    brand,
     campaigns,
     contacts,
     decide,
     health,
     inbox,
     journal,
+    layouts,
     letters,
+    offers,
     people,
     policies,
     proposal,
@@ -23,7 +26,23 @@ from console.screens.frame import Frame
 from console.wiring import Workspace
 from memory.clock import Clock, SystemClock
 
-SCREENS = (signing, inbox, proposal, decide, letters, campaigns, contacts, journal, health, policies, people, switch)
+SCREENS = (
+    signing,
+    inbox,
+    proposal,
+    decide,
+    letters,
+    layouts,
+    offers,
+    brand,
+    campaigns,
+    contacts,
+    journal,
+    health,
+    policies,
+    people,
+    switch,
+)
 
 
 def console_app(opened: Workspace, *, watch: Clock | None = None) -> FastAPI:

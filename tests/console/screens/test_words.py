@@ -8,8 +8,10 @@ from typing import get_args
 
 import console
 from agents.written import LAYOUTS
+from console.screens.brand import COLOURS, LINES, LISTS, VOICE
 from console.screens.conditions import SIGNS
 from console.screens.frame import NAVIGATION
+from console.screens.offers import KINDS
 from console.translation import catalogue, translator
 from memory.letters import State
 from memory.proposal import ProposalStatus
@@ -21,6 +23,7 @@ VALUES = re.compile(r"\{\w+\}")
 
 def sentences() -> set[str]:
     found = {*NAVIGATION.values(), *ROLES, *ProposalStatus, *get_args(State), *SIGNS.values(), *LAYOUTS.values()}
+    found |= {said for names in (LINES, LISTS, VOICE, COLOURS, KINDS) for said in names.values()}
     for path in TEMPLATES.glob("*.html"):
         found |= set(re.findall(r'\b_\("([^"]+)"', path.read_text(encoding="utf-8")))
     return found
