@@ -13,6 +13,7 @@ from console.screens.conditions import SIGNS
 from console.screens.frame import NAVIGATION
 from console.screens.offers import KINDS
 from console.translation import catalogue, translator
+from console.tuning import LABELS
 from memory.letters import State
 from memory.proposal import ProposalStatus
 from memory.role import ROLES
@@ -23,6 +24,7 @@ VALUES = re.compile(r"\{\w+\}")
 
 def sentences() -> set[str]:
     found = {*NAVIGATION.values(), *ROLES, *ProposalStatus, *get_args(State), *SIGNS.values(), *LAYOUTS.values()}
+    found |= set(LABELS)
     found |= {said for names in (LINES, LISTS, VOICE, COLOURS, KINDS) for said in names.values()}
     for path in TEMPLATES.glob("*.html"):
         found |= set(re.findall(r'\b_\("([^"]+)"', path.read_text(encoding="utf-8")))
