@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from console.screens import (
+    agenda,
     brand,
     campaigns,
     contacts,
@@ -37,6 +38,7 @@ SCREENS = (
     offers,
     brand,
     playbooks,
+    agenda,
     campaigns,
     contacts,
     journal,
