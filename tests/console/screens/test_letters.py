@@ -136,6 +136,8 @@ def test_a_marketer_writes_tuesdays_newsletter_in_a_browser_and_the_approver_fin
     with listening(house) as url:
         desk = Desk(browser, house, url)
         page = desk.browser_of("operator", "ines", java_script_enabled=False, viewport={"width": 360, "height": 780})
+        # The first count loads the engine.
+        page.set_default_timeout(90_000)
         page.goto("letters")
         page.get_by_role("button", name="Write a letter").click()
         for name, text in (WHY | WORDS).items():
@@ -151,6 +153,7 @@ def test_a_marketer_writes_tuesdays_newsletter_in_a_browser_and_the_approver_fin
         expect(page.frame_locator("iframe").first.get_by_text("Have a look if you like")).to_be_visible()
         expect(page.get_by_text("No rule stands against these words.")).to_be_visible()
         looking = desk.browser_of("operator", "ines", viewport={"width": 360, "height": 780})
+        looking.set_default_timeout(90_000)
         for place in (page.url, "letters", "layouts", "offers", "brand", "playbooks/abandoned_cart", "calendar"):
             looking.goto(place)
             assert violations(looking) == [], place
