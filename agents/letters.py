@@ -25,9 +25,12 @@ def propose_letter(threads: Threads, real_time: Clock) -> str:
     if stored is None:
         return ""
     proposal_id, answer = None, ""
+    thread_id = f"proposal-{digest([stored.letter_id, stored.submission])[:16]}"
     try:
-        proposal_id, answer = _proposed(threads, stored)
+        proposal_id, answer = _proposed(threads, stored, thread_id)
     except Exception as error:  # noqa: BLE001 - whatever breaks over one letter
+        # Its author hands it in anew: the same letter must not come before people twice.
+        threads.abandon(thread_id)
         failure = failure_of("letter", error)
         answer = f"{failure.what} {failure.remedy}".strip()
     with desk.store.write() as connection:
@@ -35,9 +38,8 @@ def propose_letter(threads: Threads, real_time: Clock) -> str:
     return stored.letter_id
 
 
-def _proposed(threads: Threads, stored: StoredLetter) -> tuple[str | None, str]:
+def _proposed(threads: Threads, stored: StoredLetter, thread_id: str) -> tuple[str | None, str]:
     desk = threads.desk
-    thread_id = f"proposal-{digest([stored.letter_id, stored.submission])[:16]}"
     brief = brief_of(stored.letter, f"{stored.playbook}-{stored.submission}", stored.submitted_by)
     with desk.store.write() as connection:
         proposals.write_brief(connection, brief, desk.clock.now())

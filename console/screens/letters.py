@@ -39,7 +39,6 @@ _SHOWN: Final = 100
 _KEPT: Final = 16
 _ASKED: Final = ("intention", "metric", "signal", "receptivity", "owner", "stop_rule", "decision")
 _LANGUAGES: Final = ("en", "fr")
-_ROWS_MORE: Final = 1
 
 
 class Looks:
@@ -101,7 +100,8 @@ def routes(frame: Frame) -> APIRouter:
         with opened.store.read() as connection:
             shown["offers"] = open_offers(connection, opened.clock.now())
             shown["layouts"] = LAYOUTS | {name: name for name in own_layouts(connection)}
-        rows = rows_of(parse(stored.letter.segment)) if given is None else read_rows(given)
+        # What has no rows travels along as it is.
+        rows = read_rows(given) if given and not given.get("segment") else rows_of(parse(stored.letter.segment))
         return frame.page(
             request,
             "letter.html",
@@ -111,7 +111,7 @@ def routes(frame: Frame) -> APIRouter:
             letter=stored.letter,
             given=given or {},
             asked=[one for name in _ASKED for one in (*EVERY_BRIEF, *QUESTIONS) if one.question_id == name],
-            rows=None if rows is None else [*rows, *([Row("")] * _ROWS_MORE)][:MOST_ROWS],
+            rows=None if rows is None else [*rows, Row("")][:MOST_ROWS],
             segment=describe(parse(stored.letter.segment), language, currency=opened.settings.currency),
             features={name: one.label[language] for name, one in REGISTRY.items()},
             names=VALUE_NAMES,

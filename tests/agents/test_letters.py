@@ -19,7 +19,7 @@ from memory.clock import ManualClock
 from memory.errors import InvalidInputError
 from memory.letters import Letter, StoredLetter, Words
 from memory.proposals import StoredProposal
-from tests.agents.world import NOW, World, open_world
+from tests.agents.world import NOW, World, add_offer, open_world
 
 ENGLISH = Words(
     subject="What is new in the shop",
@@ -135,6 +135,11 @@ def test_a_letter_for_nobody_and_one_with_an_offer_that_is_gone_come_back_with_t
     assert {propose_letter(world.threads, TIME), propose_letter(world.threads, TIME)} == {"tuesday", "other"}
     assert "Nobody shows its signal now" in after(world).answer
     assert "no approved, open offer gone" in after(world, "other").answer
+    # They are handed in anew: what broke off is not taken up again, not even where it would now go through.
+    add_offer(world.store, "gone")
+    assert world.threads.recover() == []
+    with world.store.read() as connection:
+        assert proposals.list_proposals(connection) == []
 
 
 def test_a_letter_with_an_offer_carries_just_that_offer(world: World) -> None:
