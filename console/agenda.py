@@ -26,7 +26,8 @@ _COMING: Final = (
     ProposalStatus.APPROVED,
     ProposalStatus.LAUNCHING,
 )
-_LETTERS: Final = 200
+_MOST: Final = 200
+"""Proposals, best first, and letters, newest first, that are looked through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +74,14 @@ def agenda(connection: Connection, first: date, zone: str) -> dict[date, list[En
             day = at.astimezone(ZoneInfo(zone)).date()
             if day in found:
                 found[day].append(_entry(connection, one, what))
-    for stored in proposals.list_proposals(connection, _COMING):
+    for stored in proposals.list_proposals(connection, _COMING, limit=_MOST):
         proposal = stored.proposal
         day = proposal.play.schedule.starts_at.astimezone(ZoneInfo(zone)).date()
         if day in found and proposal.kind == "launch_campaign":
             path = f"/proposals/{proposal.proposal_id}"
             whom = proposal.play.audience_sentence
             found[day].append(Entry("proposed", proposal.title, path, whom, proposal.audience.treated))
-    for letter in letters.newest(connection, limit=_LETTERS):
+    for letter in letters.newest(connection, limit=_MOST):
         starts_at = letter.letter.starts_at
         day = starts_at.astimezone(ZoneInfo(zone)).date() if starts_at else date.min
         if day in found and letter.state != "proposed":
