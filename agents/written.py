@@ -149,7 +149,8 @@ def play_of(desk: Desk, stored: StoredLetter) -> Play:
     seated = _seated(desk, stored)
     play = plain_play(seated, seated.playbooks[stored.playbook])
     starts_at = stored.letter.starts_at or play.schedule.starts_at
-    return play.model_copy(update={"schedule": play.schedule.model_copy(update={"starts_at": starts_at})})
+    schedule = play.schedule.model_copy(update={"starts_at": starts_at})
+    return play.model_copy(update={"schedule": schedule, "offer": _offer_of(desk, stored)})
 
 
 def audience_of(desk: Desk, stored: StoredLetter) -> Audience:
@@ -174,8 +175,7 @@ def audience_of(desk: Desk, stored: StoredLetter) -> Audience:
 def _seated(desk: Desk, stored: StoredLetter) -> Desk:
     with desk.store.read() as connection:
         layouts = own_layouts(connection)
-        offers = {one.offer_id: one for one in open_offers(connection, desk.clock.now())}
-    offer = offers.get(stored.letter.offer_id)
+    offer = _offer_of(desk, stored)
     written = playbook_from(stored, offer, layouts)
     provider = AsWritten(desk.provider, stored.letter, offer)
     return replace(desk, playbooks={**desk.playbooks, stored.playbook: written}, provider=provider)
@@ -222,6 +222,12 @@ class AsWritten:
 
     def reply(self, task: Task, proposal: Proposal, question: str) -> str:
         return self._inner.reply(task, proposal, question)
+
+
+def _offer_of(desk: Desk, stored: StoredLetter) -> Offer | None:
+    with desk.store.read() as connection:
+        found = open_offers(connection, desk.clock.now())
+    return next((one for one in found if one.offer_id == stored.letter.offer_id), None)
 
 
 @cache

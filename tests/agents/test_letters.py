@@ -13,7 +13,7 @@ import pytest
 from agents.desk import Desk
 from agents.edit import check_edit
 from agents.letters import propose_letter
-from agents.written import desk_for, faults, playbook_from, unanswered
+from agents.written import desk_for, faults, play_of, playbook_from, unanswered
 from memory import letters, proposals
 from memory.clock import ManualClock
 from memory.errors import InvalidInputError
@@ -145,11 +145,11 @@ def test_a_letter_for_nobody_and_one_with_an_offer_that_is_gone_come_back_with_t
 def test_a_letter_with_an_offer_carries_just_that_offer(world: World) -> None:
     told = ENGLISH.model_copy(update={"body": f"{ENGLISH.body}\nIt is yours: {{{{ offer.label }}}}."})
     dit = FRENCH.model_copy(update={"body": f"{FRENCH.body}\nC'est pour vous : {{{{ offer.label }}}}."})
-    stored = proposed(
-        world, LETTER.model_copy(update={"offer_id": "spring", "layout": "offer", "words": {"en": told, "fr": dit}})
-    )
-    assert stored.proposal.play.offer is not None
-    assert stored.proposal.play.offer.offer_id == "spring"
+    add_offer(world.store, "another")
+    letter = LETTER.model_copy(update={"offer_id": "spring", "layout": "offer", "words": {"en": told, "fr": dit}})
+    stored = proposed(world, letter)
+    looked_at = play_of(world.desk, after(world))
+    assert [one and one.offer_id for one in (stored.proposal.play.offer, looked_at.offer)] == ["spring", "spring"]
 
 
 def test_a_proposal_of_a_letter_is_edited_like_any_other(world: World) -> None:
