@@ -49,6 +49,7 @@ _SHORTEST_KEY = 32
 _ROOT = Path(__file__).parents[1]
 PACKAGED_PLAYBOOKS = _ROOT / "agents" / "playbooks"
 EXAMPLE_BRAND = PACKAGED_PLAYBOOKS / "brand.example.yaml"
+BRAND_FILE = "brand.yaml"
 
 
 class Workspace:
@@ -63,6 +64,7 @@ class Workspace:
         self._environment = environment
         self.settings: Settings = load_settings(folder)
         self._looks_at = 0.0
+        self._house = self._read_house()
 
     @cached_property
     def store(self) -> Store:
@@ -101,7 +103,7 @@ class Workspace:
         """Raises ConfigurationError while the brand file is missing or wrong."""
         from memory.brand import load_brand
 
-        path = self.folder / "brand.yaml"
+        path = self.folder / BRAND_FILE
         if not path.is_file():
             raise ConfigurationError(
                 "There is no brand file.", where=str(path), remedy="`noria init` writes one to fill in."
@@ -148,6 +150,32 @@ class Workspace:
             self.settings = settings
             self.__dict__.update(kept)
             raise
+
+    def take_up_house(self) -> bool:
+        """Read brand file and playbooks again; True if they changed, and desk and workplace then have the new ones.
+
+        Raises ConfigurationError or PlaybookError where they cannot be read; all then stays as it was.
+        """
+        now = self._read_house()
+        if now == self._house:
+            return False
+        before, self._house = self._house, now
+        parts = ("brand", "playbooks", "desk", "workplace")
+        kept = {name: self.__dict__.pop(name) for name in parts if name in self.__dict__}
+        try:
+            _ = self.brand, self.playbooks
+        except NoriaError:
+            self._house = before
+            self.__dict__.update(kept)
+            raise
+        self.keep_brand_facts()
+        return True
+
+    def _read_house(self) -> dict[str, bytes]:
+        """What stands in the brand file and in the team's own playbooks, by file."""
+        own = self.folder / "playbooks"
+        files = [self.folder / BRAND_FILE, *(sorted(own.rglob("*")) if own.is_dir() else ())]
+        return {str(path): path.read_bytes() for path in files if path.is_file()}
 
     @cached_property
     def packs(self) -> Shelf:

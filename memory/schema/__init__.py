@@ -22,6 +22,7 @@ from memory.schema.campaigns import (
 from memory.schema.columns import EPOCH, Moment, RowId, from_micros, metadata, to_micros
 from memory.schema.intake import import_mappings, imports, intake, quarantine, replies
 from memory.schema.learning import lessons, readouts
+from memory.schema.letters import layouts, letters
 from memory.schema.offers import facts, offer_codes, offers
 from memory.schema.people import (
     accounts,
@@ -78,7 +79,9 @@ __all__ = [
     "imports",
     "intake",
     "journal",
+    "layouts",
     "lessons",
+    "letters",
     "link_targets",
     "lookups",
     "messages",
