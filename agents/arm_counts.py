@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -51,8 +51,9 @@ def so_far(outcomes: Outcomes, drawn_by: Periods, window_days: int, now: datetim
                 observed[cohort[place], day] += 1
     parts = part_in(delay_curve(observed), ages) if len(ages) else ages
     tallies = {one.name: _Tally() for one in outcomes.arms}
+    keys = tallies.keys() - {HOLDOUT, NOBODY}
     for one, part in zip(outcomes.members, parts.tolist(), strict=True):
-        tally, weight = tallies[one.arm], 1 / max(_share(drawn_by, one), _LEAST)
+        tally, weight = tallies[one.arm], 1 / max(_share(drawn_by, one, keys), _LEAST)
         tally.contacts += weight * part
         tally.conversions += weight * (one.contact_id in outcomes.reached_at)
         tally.weights += weight
@@ -60,10 +61,10 @@ def so_far(outcomes: Outcomes, drawn_by: Periods, window_days: int, now: datetim
     return {name: _worth(one) for name, one in tallies.items()}
 
 
-def _share(drawn_by: Periods, one: Member) -> float:
+def _share(drawn_by: Periods, one: Member, keys: Iterable[str]) -> float:
     """By which a contact drew their arm; a held-out contact counts with the sequences that they did not get."""
     shares = drawn_by.shares[drawn_by.place(one.since)]
-    return 1 - shares.get(NOBODY, 0.0) if one.arm == HOLDOUT else shares.get(one.arm, 0.0)
+    return sum(shares.get(key, 0.0) for key in (keys if one.arm == HOLDOUT else (one.arm,)))
 
 
 def _worth(tally: _Tally) -> tuple[float, float]:

@@ -14,6 +14,7 @@ from agents.allocate import allocate
 from agents.autonomy import look_after
 from agents.learning_graph import run_due_looks
 from agents.resume import Threads
+from agents.round import run_due_round
 from agents.worth import report_weekly
 from console.wiring import Workspace
 from memory import queue
@@ -43,6 +44,8 @@ class Cycle(BaseModel):
     readouts: tuple[str, ...]
     allocations: tuple[str, ...] = ()
     """Decisions about the shares of running campaigns."""
+    round: str = ""
+    """The weekly round that was done, by its thread."""
     paused: tuple[str, ...] = ()
     """Campaigns whose proof of value has lapsed."""
     switch: Switch
@@ -73,6 +76,7 @@ def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> C
     readouts: list[str] = []
     allocations: list[str] = []
     paused: list[str] = []
+    thread_id = ""
     switch = Switch()
     with guard("decisions"):
         decided = threads.apply_decisions()
@@ -96,6 +100,10 @@ def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> C
     with guard("reviews"):
         # After the looks: one that is due on the same day may say that it works.
         paused = pause_lapsed(workspace.workplace)
+    with guard("round"):
+        # After the looks and the shares: it goes by both.
+        done_round = run_due_round(threads)
+        thread_id = "" if done_round is None else done_round.thread_id
     with guard("worth"):
         report_weekly(workspace.desk)
     with guard("switch"), workspace.store.read() as connection:
@@ -109,6 +117,7 @@ def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> C
         readouts=tuple(readouts),
         allocations=tuple(allocations),
         paused=tuple(paused),
+        round=thread_id,
         switch=switch,
     )
 

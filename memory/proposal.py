@@ -114,6 +114,10 @@ LADDER = "noria:autonomy"
 """Who says yes where a kind of action is at ``auto`` and nobody has to be asked; never one of two people."""
 
 
+ROUND = "noria:round"
+"""Who writes the changes of running campaigns that a weekly round proposes."""
+
+
 class Approvals(_Frozen):
     """Who must say yes, and why."""
 
@@ -163,7 +167,7 @@ class Proposal(_Frozen):
     version: int = 1
     thread_id: str
     brief_id: str | None = None
-    kind: Literal["launch_campaign", "change_campaign"] = "launch_campaign"
+    kind: Literal["launch_campaign", "change_campaign", "retire_campaign"] = "launch_campaign"
     title: str
     summary: str
     """One sentence: what will happen, to how many, when, at what cost, and by when a decision is needed."""
