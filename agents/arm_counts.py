@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from agents.learning.allocation import ArmCounts
+from agents.learning.allocation import ArmCounts, believe, best_shares
 from agents.learning.delay import delay_curve, part_in
 from agents.learning.readout import HOLDOUT
 from agents.outcomes import Member, Outcomes
 from memory.allocations import NOBODY, Periods
+from memory.canonical import digest
 from memory.lessons import Lesson
+from memory.proposal import Pick
 
 _DAY_SECONDS = 86_400.0
 _YEAR = timedelta(days=365)
@@ -70,6 +72,20 @@ def _share(drawn_by: Periods, one: Member, keys: Iterable[str]) -> float:
 def _worth(tally: _Tally) -> tuple[float, float]:
     scale = tally.weights / tally.squares if tally.squares else 0.0
     return scale * tally.contacts, scale * tally.conversions
+
+
+def pick_of(keys: Sequence[str], earlier: Sequence[Lesson], now: datetime) -> Pick | None:
+    """Which sequence is likely best by earlier campaigns of the playbook; None where they tell none apart."""
+    used = [one for one in earlier if len(set(keys) & set(one.evidence.get("arms", {}))) > 1]
+    if not used:
+        return None
+    keys = sorted(keys)
+    nothing = dict.fromkeys((HOLDOUT, *keys), (0.0, 0.0))
+    ids = sorted(one.lesson_id for one in used)
+    seed = int(digest(["pick", *ids])[:7], 16)
+    chances = best_shares(believe(arm_counts(nothing, used, keys, now)), seed, explored=0.0)[0]
+    told = {key: round(float(chance), 4) for key, chance in zip(keys, chances, strict=True)}
+    return Pick(chances=told, lesson_ids=tuple(ids))
 
 
 def arm_counts(

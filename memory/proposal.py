@@ -118,6 +118,19 @@ ROUND = "noria:round"
 """Who writes the changes of running campaigns that a weekly round proposes."""
 
 
+class Pick(_Frozen):
+    """Which sequence Noria would have taken when it proposed, written down before anything was sent."""
+
+    chances: dict[str, float]
+    """Chance of each sequence to be the best one, by what earlier campaigns taught; they add up to 1."""
+    lesson_ids: tuple[str, ...]
+
+    @property
+    def ranked(self) -> tuple[str, ...]:
+        """The pick, the runner-up, and the others."""
+        return tuple(sorted(self.chances, key=lambda key: (-self.chances[key], key)))
+
+
 class Approvals(_Frozen):
     """Who must say yes, and why."""
 
@@ -182,6 +195,8 @@ class Proposal(_Frozen):
     approvals: Approvals = Approvals(people=1)
     lessons: tuple[LessonUse, ...] = ()
     authors: tuple[Authorship, ...] = ()
+    pick: Pick | None = None
+    """None where nothing is remembered that tells the sequences apart."""
     cost_cents: int = 0
     currency: str = ""
     rank_score: float = 0.0
