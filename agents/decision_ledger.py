@@ -6,7 +6,6 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from math import ceil
 from typing import Final, Literal
 
 import numpy as np
@@ -15,7 +14,7 @@ from pydantic import AwareDatetime
 
 from agents.desk import Desk
 from agents.learning.counts import Frozen
-from agents.learning.off_policy import Value, arm_means, doubly_robust, mixed, watched
+from agents.learning.off_policy import Value, arm_means, contacts_to_show, doubly_robust, mixed, watched
 from agents.learning.readout import HOLDOUT
 from agents.outcomes import Member, campaign_outcomes
 from memory import allocations, campaigns, proposals
@@ -197,7 +196,7 @@ def _judged(gain: Value | None, *, enough: bool) -> tuple[Right, str]:
     if not enough:
         least = f"at least {FEWEST_CONVERSIONS} of those who got what Noria would have given them must reach the goal"
         return "not shown", f"Not shown: {told}, and {least}."
-    needed = ceil(gain.contacts * ((gain.mean - gain.low) / gain.mean) ** 2) if gain.mean else 0
+    needed = contacts_to_show(gain)
     missing = f"about {needed} contacts would be needed if it is as large as it looks" if needed else "it looks even"
     return "not shown", f"Not shown: {told} on {gain.contacts} contacts; {missing}."
 

@@ -16,7 +16,8 @@ from memory.steps import Sequence as PlaySequence
 Lever = Literal["creative_angle", "cadence", "delay", "hour"]
 _SOONEST: Final = timedelta(minutes=10)
 _LONGEST_KEY: Final = 63
-_ANGLE: Final = "plain"
+EXPLORED_HOURS: Final = 0.2
+"""Of those at their own hour so many get another one, as in the packaged newsletter."""
 
 
 class Variation(BaseModel):
@@ -59,7 +60,7 @@ def _tries(one: PlaySequence, hours: tuple[int, int]) -> Iterator[tuple[Lever, s
     send = one.steps[first]
     assert isinstance(send, SendStep)
     if plain := _plain(send):
-        yield "creative_angle", _ANGLE, "its headline as subject", _put(one, send.key, plain)
+        yield "creative_angle", "plain", "its headline as subject", _put(one, send.key, plain)
     if opening is not None and opening.duration / 2 >= _SOONEST:
         yield "delay", "sooner", "the first wait half as long", _put(one, opening.key, _wait(opening, 0.5))
     if opening is not None and opening.duration * 2 <= LONGEST:
@@ -68,7 +69,9 @@ def _tries(one: PlaySequence, hours: tuple[int, int]) -> Iterator[tuple[Lever, s
         last = [step for step in one.steps if isinstance(step, SendStep)][-1]
         yield "cadence", "fewer", "without its last message", without(one, [last.key]).steps
     if not any(isinstance(step, WaitWindowStep) for step in one.steps[:first]):
-        waits = WaitWindowStep(key=f"{_ANGLE}_hour", from_hour=hours[0], until_hour=hours[1], at="favourite_hour")
+        waits = WaitWindowStep(
+            key="own_hour", from_hour=hours[0], until_hour=hours[1], at="favourite_hour", explored=EXPLORED_HOURS
+        )
         # Whatever led to the message leads to the wait before it, also from afar.
         led = [_led(step, send.key, waits.key) for step in one.steps]
         yield "hour", "own_hour", "at the contact's own hour", [*led[:first], waits, *led[first:]]

@@ -85,6 +85,11 @@ def watched(each: Floats) -> Value:
     return found.model_copy(update={"low": found.mean - reach, "high": found.mean + reach})
 
 
+def contacts_to_show(gain: Value) -> int:
+    """About how many contacts it would take for the interval to leave zero out; 0 where it looks even."""
+    return math.ceil(gain.contacts * ((gain.mean - gain.low) / gain.mean) ** 2) if gain.mean else 0
+
+
 def arm_means(arms: Places, outcomes: Floats, number: int) -> Floats:
     """For each contact and arm the mean outcome of that arm among other contacts, as ``doubly_robust`` needs it.
 
