@@ -52,7 +52,7 @@ def propose_change(
     # Under another policy the very same play has to be approved again.
     renews = not changes and before.play.policy_version != desk.pack.version
     play = before.play if renews else changed_play(before.play, wanted, desk)
-    draft = drafted(desk, runs, play, in_flight=in_flight, author=actor)
+    draft = drafted(desk, runs, play, in_flight=in_flight, occasion=actor)
     if not renews:
         with desk.store.write() as connection:
             autonomy.overrule(connection, before, "changed the campaign of", actor=actor, at=desk.clock.now())
@@ -78,13 +78,16 @@ def running(desk: Desk, campaign_id: str) -> Running:
 
 
 def drafted(
-    desk: Desk, runs: Running, play: Play, *, in_flight: Literal["stay", "move", "leave"], author: str
+    desk: Desk, runs: Running, play: Play, *, in_flight: Literal["stay", "move", "leave"], occasion: str
 ) -> Proposal:
-    """A proposal that puts a play in the place of the newest version of a campaign, or with ``leave`` ends it."""
+    """A proposal that puts a play in the place of the newest version of a campaign, or with ``leave`` ends it.
+
+    The same play on the same ``occasion`` is the same proposal.
+    """
     campaign, now = runs.campaign, desk.clock.now()
     replaces = Replacement(campaign_id=campaign.campaign_id, version=campaign.version, in_flight=in_flight)
     play = play.model_copy(update={"replaces": replaces, "policy_version": desk.pack.version})
-    thread_id = f"proposal-change-{digest([campaign.campaign_id, campaign.version, play.digest, author])[:12]}"
+    thread_id = f"proposal-change-{digest([campaign.campaign_id, campaign.version, play.digest, occasion])[:12]}"
     with desk.store.read() as connection:
         flight = foresee_flight(connection, play)
     return runs.proposal.model_copy(

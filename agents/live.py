@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select
 from agents.desk import Desk
 from agents.learning.allocation import EXPLORED
 from agents.learning.readout import ReadOut
-from memory import allocations, campaigns, lessons, proposals, readouts
+from memory import allocations, campaigns, lessons, readouts
 from memory.allocations import NOBODY, Allocation
 from memory.campaigns import Campaign
 from memory.play import Play
@@ -83,12 +83,14 @@ def observe(desk: Desk, thread_id: str) -> list[Live]:
     """Look at every live and paused campaign that nobody touched, and write each down for evidence to cite."""
     now = desk.clock.now()
     with desk.store.write() as connection:
+        asked = _before_people(connection, now)
         found = []
         for campaign in campaigns.list_campaigns(connection, ["live", "paused"]):
             version = campaigns.get_version(connection, campaign.campaign_id, campaign.version)
             if not version.is_untouched:
                 continue
-            seen = _look_at(connection, campaign, version.play, now)
+            settled = campaign.campaign_id not in asked
+            seen = _look_at(connection, campaign, version.play, now).model_copy(update={"settled": settled})
             lookup_id = lookups.keep(
                 connection,
                 thread_id=thread_id,
@@ -139,7 +141,6 @@ def _look_at(connection: Connection, campaign: Campaign, play: Play, now: dateti
         difference=None if found is None else (found.difference.value, found.difference.low, found.difference.high),
         lesson_ids=tuple(one.lesson_id for one in lessons.usable(connection, now, playbook=campaign.playbook)),
         ahead=_ahead(connection, campaign, play, now, closes) if lets_in else 0,
-        settled=not _is_before_people(connection, campaign.campaign_id, now),
     )
 
 
@@ -164,20 +165,15 @@ def _ahead(connection: Connection, campaign: Campaign, play: Play, now: datetime
     return round(a_day * ((closes - now) / timedelta(days=1)))
 
 
-def _is_before_people(connection: Connection, campaign_id: str, now: datetime) -> bool:
-    """Whether a change of a campaign waits for people, or they turned one down a short time ago."""
-    query = select(proposal_rows.c.proposal_id, proposal_rows.c.status, proposal_rows.c.updated_at).where(
+def _before_people(connection: Connection, now: datetime) -> set[str]:
+    """Campaigns of which a change waits for people, or was turned down a short time ago."""
+    query = select(proposal_rows.c.status, proposal_rows.c.updated_at, proposal_rows.c.body).where(
         proposal_rows.c.kind.in_(("change_campaign", "retire_campaign")),
         proposal_rows.c.status.in_((*_UNSETTLED, "rejected", "expired")),
     )
-    asked = [
-        row.proposal_id
+    recently = now - timedelta(days=QUIET_DAYS)
+    return {
+        row.body["play"]["replaces"]["campaign_id"]
         for row in connection.execute(query)
-        if row.status in _UNSETTLED or row.updated_at > now - timedelta(days=QUIET_DAYS)
-    ]
-    return any(_changes(connection, one) == campaign_id for one in asked)
-
-
-def _changes(connection: Connection, proposal_id: str) -> str:
-    replaced = proposals.get(connection, proposal_id).proposal.play.replaces
-    return replaced.campaign_id if replaced is not None else ""
+        if row.status in _UNSETTLED or row.updated_at > recently
+    }

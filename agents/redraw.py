@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from agents.resume import Threads
 
 
-def put_idea_forward(threads: Threads, idea: Idea) -> str:
+def put_idea_forward(threads: Threads, idea: Idea, round_id: str) -> str:
     """Draw the play, have it judged, and put it before people; returns the thread that deliberates on it.
+
+    The same idea of the same round is put once; a later round may ask again.
 
     Raises ConflictError for a campaign that is over, or where the idea leaves nothing to propose.
     """
@@ -30,7 +32,7 @@ def put_idea_forward(threads: Threads, idea: Idea) -> str:
     if tried and (problems := [one for one in rehearse(play) if one not in rehearse(before)]):
         raise ConflictError(f"A variation could not be written. {problems[0]}", where=f"campaign {idea.campaign_id}")
     leaves: Literal["stay", "leave"] = "leave" if idea.kind == "retire_campaign" else "stay"
-    draft = _told(desk, drafted(desk, runs, play, in_flight=leaves, author=ROUND), idea, tried)
+    draft = _told(desk, drafted(desk, runs, play, in_flight=leaves, occasion=f"{ROUND} {round_id}"), idea, tried)
     put_forward(threads, runs, draft, author=ROUND)
     return draft.thread_id
 

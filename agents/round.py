@@ -130,18 +130,18 @@ def run_due_round(threads: Threads) -> Round | None:
     """
     desk = threads.desk
     now = desk.clock.now()
-    with desk.store.write() as connection:
+    with desk.store.read() as connection:
         last = get_value(connection, _LAST)
-        due = last is None or now >= from_micros(last) + EVERY
-        if due:
-            set_value(connection, _LAST, to_micros(now))
-    if last is None:
-        return None
-    if due:
-        return _go_on(threads, thread_id_of(to_micros(now)))
-    thread_id = thread_id_of(last)
-    begun = bool(threads.values(thread_id))
-    return _go_on(threads, thread_id) if begun and newest(desk, thread_id, _DONE, Round) is None else None
+    if last is not None and now < from_micros(last) + EVERY:
+        thread_id = thread_id_of(last)
+        cut_off = newest(desk, thread_id, _DONE, Round) is None and bool(threads.values(thread_id))
+        return _go_on(threads, thread_id) if cut_off else None
+    with desk.store.write() as connection:
+        if get_value(connection, _LAST) != last:
+            # Another worker was faster.
+            return None
+        set_value(connection, _LAST, to_micros(now))
+    return None if last is None else _go_on(threads, thread_id_of(to_micros(now)))
 
 
 def last_round(desk: Desk) -> tuple[Round | None, AwareDatetime | None]:
@@ -161,6 +161,8 @@ def thread_id_of(begun_micros: int) -> str:
 def _go_on(threads: Threads, thread_id: str) -> Round:
     """Carry out what the round's thread decided: one proposal thread for each idea. Doing it again changes nothing."""
     desk = threads.desk
+    if (done := newest(desk, thread_id, _DONE, Round)) is not None:
+        return done
     threads.start(thread_id, {})
     values = threads.values(thread_id)
     outcomes = []
@@ -183,7 +185,7 @@ def _go_on(threads: Threads, thread_id: str) -> Round:
 
 def _carried_out(threads: Threads, thread_id: str, brief_id: str, idea: Idea) -> Outcome:
     if idea.kind != "test":
-        proposal_thread = put_idea_forward(threads, idea)
+        proposal_thread = put_idea_forward(threads, idea, thread_id)
     else:
         proposal_thread = f"proposal-{digest([thread_id, idea.playbook])[:16]}"
         threads.start(proposal_thread, {"brief_id": brief_id, "playbook": idea.playbook})
