@@ -16,7 +16,7 @@ from agents.learning.readout import HOLDOUT
 from agents.measure import ACTOR, expected_effect, read_campaign
 from agents.outcomes import Outcomes, campaign_outcomes
 from memory import allocations, autonomy, campaigns, lessons
-from memory.alerts import Alert, list_alerts, raise_alerts
+from memory.alerts import Alert, raise_alerts, waits
 from memory.allocations import NOBODY, Allocation, AllocationState, alert_key, allocation_id_of
 from memory.campaigns import Campaign
 from memory.play import Play
@@ -209,7 +209,7 @@ def _alike(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
 def _tell(connection: Connection, campaign: Campaign, found: Allocation) -> None:
     """Ask a person to look, unless they are asked already."""
     key = alert_key(campaign.campaign_id)
-    if any(one.step_key == key for one in list_alerts(connection, limit=10_000)):
+    if waits(connection, key):
         return
     look = f"noria campaigns shares {campaign.campaign_id}"
     if found.state == "waiting":

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 
-from agents.learning.allocation import ArmCounts
+from agents.learning.allocation import ArmCounts, believe, best_shares
 from agents.learning.delay import delay_curve, part_in
 from agents.learning.readout import HOLDOUT
 from agents.outcomes import Member, Outcomes
 from memory.allocations import NOBODY, Periods
+from memory.canonical import digest
 from memory.lessons import Lesson
+from memory.proposal import Pick
 
 _DAY_SECONDS = 86_400.0
 _YEAR = timedelta(days=365)
@@ -51,8 +53,9 @@ def so_far(outcomes: Outcomes, drawn_by: Periods, window_days: int, now: datetim
                 observed[cohort[place], day] += 1
     parts = part_in(delay_curve(observed), ages) if len(ages) else ages
     tallies = {one.name: _Tally() for one in outcomes.arms}
+    keys = [name for name in tallies if name not in {HOLDOUT, NOBODY}]
     for one, part in zip(outcomes.members, parts.tolist(), strict=True):
-        tally, weight = tallies[one.arm], 1 / max(_share(drawn_by, one), _LEAST)
+        tally, weight = tallies[one.arm], 1 / max(_share(drawn_by, one, keys), _LEAST)
         converted = one.contact_id in outcomes.reached_at
         # Whoever reached the goal is a whole contact, however young: more cannot have reached it than there are.
         tally.contacts += weight * (1.0 if converted else part)
@@ -62,15 +65,29 @@ def so_far(outcomes: Outcomes, drawn_by: Periods, window_days: int, now: datetim
     return {name: _worth(one) for name, one in tallies.items()}
 
 
-def _share(drawn_by: Periods, one: Member) -> float:
+def _share(drawn_by: Periods, one: Member, keys: Iterable[str]) -> float:
     """By which a contact drew their arm; a held-out contact counts with the sequences that they did not get."""
     shares = drawn_by.shares[drawn_by.place(one.since)]
-    return 1 - shares.get(NOBODY, 0.0) if one.arm == HOLDOUT else shares.get(one.arm, 0.0)
+    return sum(shares.get(key, 0.0) for key in (keys if one.arm == HOLDOUT else (one.arm,)))
 
 
 def _worth(tally: _Tally) -> tuple[float, float]:
     scale = tally.weights / tally.squares if tally.squares else 0.0
     return scale * tally.contacts, scale * tally.conversions
+
+
+def pick_of(keys: Sequence[str], earlier: Sequence[Lesson], now: datetime) -> Pick | None:
+    """Which sequence is likely best by earlier campaigns of the playbook; None where they tell none apart."""
+    used = [one for one in earlier if len(set(keys) & set(one.evidence.get("arms", {}))) > 1]
+    if not used:
+        return None
+    keys = sorted(keys)
+    nothing = dict.fromkeys((HOLDOUT, *keys), (0.0, 0.0))
+    ids = sorted(one.lesson_id for one in used)
+    seed = int(digest(["pick", *ids])[:7], 16)
+    chances = best_shares(believe(arm_counts(nothing, used, keys, now)), seed, explored=0.0)[0]
+    told = {key: round(float(chance), 4) for key, chance in zip(keys, chances, strict=True)}
+    return Pick(chances=told, lesson_ids=tuple(ids))
 
 
 def arm_counts(

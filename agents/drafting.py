@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from agents.arm_counts import pick_of
 from agents.desk import Desk
 from agents.learning.priors import Prior
 from agents.playbook import Playbook
@@ -108,6 +109,9 @@ def assemble(task: Task, proposal_id: str, analysis: Analysis, writing: Writing,
         detection=opportunity.detection,
         approvals=Approvals(people=1),
         lessons=opportunity.lessons,
+        pick=pick_of(
+            [one.key for one in writing.sequences if scheduling.shares.get(one.key, 0) > 0], task.recall.lessons, now
+        ),
         authors=(analysis.author, writing.author, scheduling.author),
         cost_cents=opportunity.cost_cents,
         currency=opportunity.forecast.currency,

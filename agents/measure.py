@@ -17,7 +17,7 @@ from agents.look import LookState, planned_looks
 from agents.outcomes import Member, Outcomes, campaign_outcomes, contacts_planned
 from memory import allocations, autonomy, campaigns, forecasts, proposals, readouts
 from memory.alerts import raise_alerts, review_alert
-from memory.allocations import NOBODY, Periods
+from memory.allocations import Periods
 from memory.campaigns import Campaign, CampaignVersion
 from memory.readouts import StoredReadOut, readout_id_of
 
@@ -91,13 +91,16 @@ def expected_shares(
 ) -> dict[str, float]:
     """The share of all who count that each arm should have: shares that moved count for those who entered under them.
 
-    Whoever drew nobody is not among them, and of the others each arm has so much more.
+    Whoever drew nobody, or what the campaign no longer has, is not among them; of the others each arm has more.
     """
     entered = Counter(drawn_by.place(one.since) for one in members) or Counter([-1])
     found = dict.fromkeys(arms, 0.0)
     for place, count in entered.items():
         shares = drawn_by.shares[place]
-        part = (1 - holdout_share) * count / entered.total() / (1 - shares.get(NOBODY, 0.0))
+        drawn = sum(shares.get(arm, 0.0) for arm in arms)
+        if not drawn:
+            continue
+        part = (1 - holdout_share) * count / entered.total() / drawn
         for arm in arms:
             found[arm] += part * shares.get(arm, 0.0)
     # An arm that came in with the newest version may still be waiting for its first contact.

@@ -80,8 +80,8 @@ def campaign_outcomes(
 
     Everybody who had entered by then counts in the arm they were drawn into, mailed or not. Only what a contact did
     from entering until the goal window closed, or until ``as_of`` if that is earlier, counts for them. Those who drew
-    nobody (``memory.allocations``), held out or not, are an arm of their own where ``arms`` names it, else left out:
-    what is left of both sides was drawn alike.
+    nobody (``memory.allocations``), held out or not, are an arm of their own where ``arms`` names it. Whoever drew
+    anything else that ``arms`` does not name, held out or not, is left out: what is left of both sides was drawn alike.
     """
     window = timedelta(days=goal.window_days)
     with store.read() as connection:
@@ -99,7 +99,7 @@ def campaign_outcomes(
                 row.contact_id,
                 Member(
                     kept.get(row.contact_id, row.contact_id),
-                    HOLDOUT if row.in_holdout and row.sequence_key != NOBODY else row.sequence_key,
+                    _arm(row.sequence_key, arms, in_holdout=row.in_holdout),
                     row.entered_at + after,
                     min(row.entered_at + window, as_of),
                 ),
@@ -112,8 +112,7 @@ def campaign_outcomes(
             .where(messages.c.campaign_id == campaign_id, messages.c.state == "sent", messages.c.sent_at <= as_of)
         ).scalar_one()
     members, mixed = _one_arm_each(entered)
-    if NOBODY not in arms:
-        members = [one for one in members if one.arm != NOBODY]
+    members = [one for one in members if one.arm in {HOLDOUT, *arms}]
     return count_outcomes(
         store,
         lake,
@@ -179,6 +178,11 @@ def count_outcomes(
         members=tuple(members),
         reached_at=reached,
     )
+
+
+def _arm(drawn: str, arms: Sequence[str], *, in_holdout: bool) -> str:
+    """The arm of a contact by what they drew; a held-out one who drew what is not compared is in no arm either."""
+    return HOLDOUT if in_holdout and drawn != NOBODY and drawn in arms else drawn
 
 
 def _one_arm_each(entered: Iterable[tuple[int, Member]]) -> tuple[list[Member], int]:

@@ -116,12 +116,25 @@ def go_on(threads: Threads, thread_id: str) -> PlanResult:
             # One thread that breaks off must not cost the others; planning again goes on with it.
             withheld.append(Withheld(playbook=opportunity.playbook, sentence=str(error)))
             continue
-        held = why_withheld(desk, threads, proposal_thread, opportunity.playbook)
-        if held is None:
+        why_not = why_withheld(desk, threads, proposal_thread, opportunity.playbook)
+        if why_not is None:
             made.append(proposal_id_of(proposal_thread))
         else:
-            withheld.append(held)
+            withheld.append(why_not)
     return PlanResult(thread_id=thread_id, proposal_ids=tuple(made), withheld=tuple(withheld))
+
+
+def why_withheld(desk: Desk, threads: Threads, thread_id: str, playbook: str) -> Withheld | None:
+    """Why a thread ended without a proposal; None when there is one."""
+    values = threads.values(thread_id)
+    if values.get("request_id"):
+        return None
+    sentence = str(values.get("outcome") or "It needs an answer first.")
+    if values.get("draft_id"):
+        findings = fetch(desk, thread_id, values["draft_id"], Draft).proposal.findings
+        against = [f"{one.sentence} ({one.rule}: {one.fact})" for one in findings if one.verdict is not Verdict.ALLOW]
+        sentence = " ".join(against) or sentence
+    return Withheld(playbook=playbook, sentence=sentence)
 
 
 def rank(state: PlanState, desk: Desk) -> PlanState:
@@ -172,16 +185,3 @@ def compile_planning(desk: Desk, checkpointer: BaseCheckpointSaver[Any]) -> Comp
 
 def _after_gate(state: PlanState) -> Literal["clarify", "rank"]:
     return "clarify" if state.get("questions_id") else "rank"
-
-
-def why_withheld(desk: Desk, threads: Threads, thread_id: str, playbook: str) -> Withheld | None:
-    """Why a thread ended without a proposal; None when there is one."""
-    values = threads.values(thread_id)
-    if values.get("request_id"):
-        return None
-    sentence = str(values.get("outcome") or "It needs an answer first.")
-    if values.get("draft_id"):
-        findings = fetch(desk, thread_id, values["draft_id"], Draft).proposal.findings
-        against = [f"{one.sentence} ({one.rule}: {one.fact})" for one in findings if one.verdict is not Verdict.ALLOW]
-        sentence = " ".join(against) or sentence
-    return Withheld(playbook=playbook, sentence=sentence)

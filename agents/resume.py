@@ -18,6 +18,8 @@ from agents.clarity import Question, answers_model
 from agents.desk import Desk
 from agents.graph import Compiled, compile_graph, proposal_id_of
 from agents.planning import compile_planning
+from agents.round import PREFIX as ROUND
+from agents.round import compile_round
 from memory import proposals
 from memory.errors import ConflictError, InvalidInputError, NoriaError, NotFoundError
 from memory.journal import append
@@ -69,6 +71,7 @@ class Threads:
         self._graphs: dict[str, Compiled] = {
             PROPOSAL: compile_graph(desk, checkpointer),
             PLAN: compile_planning(desk, checkpointer),
+            ROUND: compile_round(desk, checkpointer),
         }
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
@@ -290,7 +293,8 @@ class Threads:
         return started[0].result
 
     def _graph(self, thread_id: str) -> Compiled:
-        return self._graphs[PLAN if thread_id.startswith(f"{PLAN}-") else PROPOSAL]
+        kind = thread_id.partition("-")[0]
+        return self._graphs[kind if kind in self._graphs else PROPOSAL]
 
     def _config(self, thread_id: str) -> Any:
         return {"configurable": {"thread_id": thread_id}}

@@ -17,7 +17,7 @@ from memory.finding import Finding, Verdict, strongest
 from memory.journal import append
 from memory.letters import is_letter
 from memory.offers import approved_facts, open_offers
-from memory.proposal import Audience, Authorship, Proposal
+from memory.proposal import ROUND, Approvals, Audience, Authorship, Proposal
 from memory.quality import assess
 from memory.schema import campaigns, lessons
 from memory.standing import domain_of
@@ -33,6 +33,7 @@ REVISIONS = 2
 AUTHOR = "noria"
 CRITIC = "critic"
 """Rule name of a model's objections."""
+_ENDS = "It sends nothing; one person may end what runs."
 _MENDED_BY = {"copy": "write", "offer": "write", "schedule": "schedule", "experiment": "schedule"}
 _NO_CONSENT = "consent"
 
@@ -40,22 +41,23 @@ _NO_CONSENT = "consent"
 def review(state: ProposalState, desk: Desk) -> ProposalState:
     """Judge the draft; what an agent can mend goes back to it, the rest goes to people or ends here."""
     task = task_of(state, desk)
-    person = _persons_draft(state, desk)
+    given = _given_draft(state, desk)
     analysis = fetch(desk, state["thread_id"], state["analysis_id"], Analysis)
-    if person is None:
+    if given is None:
         parts = (
             fetch(desk, state["thread_id"], state["writing_id"], Writing),
             fetch(desk, state["thread_id"], state["scheduling_id"], Scheduling),
         )
         proposal = assemble(task, state["proposal_id"], analysis, *parts)
     else:
-        proposal = person.proposal
+        proposal = given.proposal
     proposal = judge(task, proposal, analysis.opportunity)
     written = task.brief.author if is_letter(task.playbook.id) else ""
-    draft = Draft(proposal=proposal, author=person.author if person else written or AUTHOR)
+    draft = Draft(proposal=proposal, author=given.author if given else written or AUTHOR)
     kept = keep(desk, state["thread_id"], "draft", draft)
     # What a person wrote is theirs to mend.
-    route = _route(proposal, person is not None, REVISIONS if written else state.get("revisions", 0))
+    revisions = REVISIONS if written else state.get("revisions", 0)
+    route = _route(proposal, given.author if given else AUTHOR, revisions)
     moved: ProposalState = {"draft_id": kept, "route": route, "outcome": ""}
     if route in ("write", "schedule"):
         moved["revisions"] = state.get("revisions", 0) + 1
@@ -68,6 +70,9 @@ def review(state: ProposalState, desk: Desk) -> ProposalState:
 def judge(task: Task, proposal: Proposal, opportunity: Opportunity) -> Proposal:
     """The proposal with its audience counted now, its findings, and the approvals that it needs."""
     desk = task.desk
+    if proposal.play.ends_campaign:
+        # No rule has anything to say of what is not sent; a person does.
+        return proposal.model_copy(update={"findings": (), "approvals": Approvals(people=1, reasons=(_ENDS,))})
     if proposal.play.replaces is None:
         proposal = with_audience(task, proposal, count_audience(desk, proposal), opportunity)
     facts = _facts(desk, proposal, opportunity.average_order_cents)
@@ -139,19 +144,19 @@ def _facts(desk: Desk, proposal: Proposal, average_order_cents: int | None) -> P
         )
 
 
-def _route(proposal: Proposal, by_person: bool, revisions: int) -> str:
-    """A person's edit is never rewritten: it goes back to people with whatever was found."""
+def _route(proposal: Proposal, author: str, revisions: int) -> str:
+    """A person's edit is never rewritten: it goes back to people with whatever was found. A round's is not either."""
     against = [finding for finding in proposal.findings if finding.verdict is not Verdict.ALLOW]
-    if by_person or not against:
+    if author not in (AUTHOR, ROUND) or not against:
         return "submit"
     mended = [_MENDED_BY[finding.part] for finding in against if finding.part in _MENDED_BY]
-    if mended and revisions < REVISIONS:
+    if author == AUTHOR and mended and revisions < REVISIONS:
         return "write" if "write" in mended else "schedule"
     return "end" if strongest(against) is Verdict.REFUSE else "submit"
 
 
-def _persons_draft(state: ProposalState, desk: Desk) -> Draft | None:
-    """The draft that a person's edit made, if that is what is to be judged."""
+def _given_draft(state: ProposalState, desk: Desk) -> Draft | None:
+    """The draft that a person's edit or a weekly round made, if that is what is to be judged."""
     draft_id = state.get("draft_id")
     if not draft_id or state.get("revisions"):
         return None

@@ -19,7 +19,7 @@ from agents.programme import measure_marketing
 from memory import campaigns
 from memory.canonical import digest
 from memory.errors import InvalidInputError
-from memory.journal import entries
+from memory.journal import spoken
 from memory.lake import Lake
 from memory.live_orders import live_orders
 from memory.schema import lookups, messages, to_micros
@@ -119,7 +119,7 @@ def make_statement(desk: Desk, month: str) -> Statement:
         sent = _sent(connection, since, until)
         stopped = _stopped(connection, since, until)
         calls, tokens = _models(connection, since, until)
-        spoken = _spoken(connection, since, until)
+        said = _spoken(connection, since, until)
     number = sum(sent.values())
     orders, discount_cents = _discounts(desk.store, desk.lake, since, until)
     found = Statement(
@@ -136,9 +136,9 @@ def make_statement(desk: Desk, month: str) -> Statement:
         discounted_orders=orders,
         model_tokens=tokens,
         model_calls=calls,
-        decisions=sum(1 for action, _, _ in spoken if action.startswith("decision.")),
-        people=len({who for _, who, _ in spoken}),
-        minutes=_minutes(spoken),
+        decisions=sum(1 for action, _, _ in said if action.startswith("decision.")),
+        people=len({who for _, who, _ in said}),
+        minutes=_minutes(said),
         guardrails=tuple(_guardrails(desk.pack, stopped, gain, number)),
     )
     return found.model_copy(update={"digest": digest(found.model_dump(mode="json"))})
@@ -198,18 +198,14 @@ def _models(connection: Connection, since: datetime, until: datetime) -> tuple[i
 
 def _spoken(connection: Connection, since: datetime, until: datetime) -> list[tuple[str, str, datetime]]:
     """What people did, in the journal's order: action, who, when."""
-    return [
-        (one.action, one.actor, one.at)
-        for one in entries(connection)
-        if since <= one.at < until and one.actor.startswith(_PEOPLE)
-    ]
+    return [(one.action, one.actor, one.at) for one in spoken(connection, _PEOPLE, since, until)]
 
 
-def _minutes(spoken: list[tuple[str, str, datetime]]) -> int:
+def _minutes(said: list[tuple[str, str, datetime]]) -> int:
     """Minutes that people spent: from the first to the last thing said without a long pause, and the reading before."""
     total = timedelta()
-    for _, said in groupby(sorted(spoken, key=lambda one: one[1:]), key=lambda one: one[1]):
-        moments = [at for _, _, at in said]
+    for _, one_person in groupby(sorted(said, key=lambda one: one[1:]), key=lambda one: one[1]):
+        moments = [at for _, _, at in one_person]
         gaps = [later - before for before, later in pairwise(moments)]
         total += READING + sum((gap if gap <= PAUSE else READING for gap in gaps), timedelta())
     return round(total / timedelta(minutes=1))
@@ -258,14 +254,9 @@ _DISCOUNTED = """
 
 def _offered(connection: Connection, since: datetime, until: datetime) -> pa.Table:
     """Contacts who were written to with an offer, and for how long an order counts as its fruit."""
-    versions = [
-        campaigns.get_version(connection, campaign.campaign_id, number)
-        for campaign in campaigns.list_campaigns(connection)
-        for number in range(1, campaign.version + 1)
-    ]
     windows = {
         (one.campaign_id, one.version): timedelta(days=one.play.goal.window_days)
-        for one in versions
+        for one in campaigns.versions(connection)
         if one.is_untouched and one.play.offers
     }
     rows: list[tuple[int, int, int]] = []

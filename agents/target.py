@@ -102,9 +102,11 @@ def _probabilities(members: Sequence[Member], keys: Sequence[str], drawn_by: Per
     """Contact by arm, by the shares that were in force as each entered."""
     rows = []
     for shares in drawn_by.shares:
-        silent = shares.get(NOBODY, 0.0)
-        drawn = [(1 - holdout_share) * shares.get(key, 0.0) for key in keys]
-        rows.append([holdout_share + (1 - holdout_share) * silent, *drawn])
+        silent, *drawn = (shares.get(key, 0.0) for key in (NOBODY, *keys))
+        # Whoever drew what the campaign no longer has is not among those who count.
+        total = silent + sum(drawn) or 1.0
+        treated = [(1 - holdout_share) * one / total for one in (silent, *drawn)]
+        rows.append([holdout_share + treated[0], *treated[1:]])
     found: Floats = np.asarray(rows)[[drawn_by.place(one.since) for one in members]]
     return found
 

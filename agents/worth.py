@@ -18,7 +18,7 @@ from agents.learning.intervals import newcombe
 from agents.learning.readout import ReadOut
 from agents.outcomes import Member, count_outcomes
 from memory import campaigns, proposals, readouts
-from memory.alerts import Alert, list_alerts, raise_alerts
+from memory.alerts import Alert, list_alerts, raise_alerts, waits
 from memory.campaigns import Campaign
 from memory.canonical import canonical_json, digest
 from memory.features.table import Features, compute
@@ -113,8 +113,7 @@ def report_weekly(desk: Desk) -> Worth | None:
         body = digest(found.model_dump(mode="json")["lines"])
         payload = {**kinds, "campaigns": found.campaigns, "report": body}
         append(connection, at=at, actor="noria", action="worth.reported", subject="campaigns", payload=payload)
-        waiting = any(one.step_key == _STEP for one in list_alerts(connection, limit=10_000))
-        if found.lines and not waiting:
+        if found.lines and not waits(connection, _STEP):
             number = len(found.lines)
             english = f"{number} things run without showing their worth. `noria worth` has the numbers and what to do."
             french = (

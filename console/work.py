@@ -16,6 +16,7 @@ from agents.learning_graph import run_due_looks
 from agents.letters import propose_letter
 from agents.read_replies import read_replies
 from agents.resume import Threads
+from agents.round import run_due_round
 from agents.worth import report_weekly
 from console.wiring import Workspace
 from memory import queue
@@ -46,6 +47,8 @@ class Cycle(BaseModel):
     readouts: tuple[str, ...]
     allocations: tuple[str, ...] = ()
     """Decisions about the shares of running campaigns."""
+    round: str = ""
+    """The weekly round that was done, by its thread."""
     paused: tuple[str, ...] = ()
     """Campaigns whose proof of value has lapsed."""
     letter: str = ""
@@ -78,7 +81,7 @@ def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> C
     readouts: list[str] = []
     allocations: list[str] = []
     paused: list[str] = []
-    letter, switch = "", Switch()
+    letter, thread_id, switch = "", "", Switch()
     with guard("decisions"):
         decided = threads.apply_decisions()
     with guard("queue"):
@@ -107,6 +110,10 @@ def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> C
     with guard("reviews"):
         # After the looks: one that is due on the same day may say that it works.
         paused = pause_lapsed(workspace.workplace)
+    with guard("round"):
+        # After the looks and the shares: it goes by both.
+        done_round = run_due_round(threads)
+        thread_id = "" if done_round is None else done_round.thread_id
     with guard("worth"):
         report_weekly(workspace.desk)
     with guard("letters"):
@@ -124,6 +131,7 @@ def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> C
         allocations=tuple(allocations),
         paused=tuple(paused),
         letter=letter,
+        round=thread_id,
         switch=switch,
     )
 

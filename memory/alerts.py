@@ -67,6 +67,12 @@ def list_alerts(connection: Connection, *, everything: bool = False, limit: int 
     return [_alert(row) for row in connection.execute(query)]
 
 
+def waits(connection: Connection, step_key: str) -> bool:
+    """Whether an alert of this step waits for somebody."""
+    query = select(alerts.c.alert_id).where(alerts.c.step_key == step_key, alerts.c.done_at.is_(None))
+    return connection.execute(query.limit(1)).first() is not None
+
+
 def finish_alert(connection: Connection, alert_id: int, *, at: datetime, actor: str, note: str = "") -> Alert:
     """Say that somebody has seen to it. Raises NotFoundError, or ConflictError when it was done already."""
     row = connection.execute(select(alerts).where(alerts.c.alert_id == alert_id)).one_or_none()

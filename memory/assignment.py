@@ -58,6 +58,29 @@ def draw_sequences(
     return np.minimum(np.searchsorted(ends, points, side="right"), len(keys) - 1)
 
 
+def draw_hour(
+    salt: str,
+    campaign_id: str,
+    contact_id: int,
+    occurrence: int,
+    step_key: str,
+    own: int,
+    hours: range,
+    explored: float,
+) -> tuple[int, float]:
+    """The hour at which a contact comes to a step, and the probability it was drawn by.
+
+    Their own one, but for the share that is explored: for those one of the other ``hours``, each as likely.
+    """
+    others = [hour for hour in hours if hour != own]
+    if not explored or not others:
+        return own, 1.0
+    point = bucket(salt, "hour", campaign_id, contact_id, occurrence, step_key)
+    if point >= explored:
+        return own, 1 - explored
+    return others[min(int(point / explored * len(others)), len(others) - 1)], explored / len(others)
+
+
 def draw_sequence(
     salt: str, campaign_id: str, contact_id: int, occurrence: int, shares: Mapping[str, float]
 ) -> tuple[str, float]:

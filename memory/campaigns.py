@@ -215,6 +215,14 @@ def get_version(connection: Connection, campaign_id: str, version: int) -> Campa
     return CampaignVersion(**row._asdict())
 
 
+def versions(connection: Connection, campaign_id: str | None = None) -> list[CampaignVersion]:
+    """Every version of one campaign, or of all, the oldest first."""
+    query = select(campaign_versions).order_by(campaign_versions.c.campaign_id, campaign_versions.c.version)
+    if campaign_id is not None:
+        query = query.where(campaign_versions.c.campaign_id == campaign_id)
+    return [CampaignVersion(**row._asdict()) for row in connection.execute(query)]
+
+
 def shares(connection: Connection, campaign_id: str, version: int) -> dict[str, float]:
     """Today's probability of each sequence, by key; they add up to 1."""
     query = (

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
-from sqlalchemy import Connection, Row, insert, select, text
+from sqlalchemy import Connection, Row, insert, or_, select, text
 
 from memory.canonical import canonical_json
 from memory.schema import journal, to_micros, workspace
@@ -95,6 +95,17 @@ def entries(
         query = query.limit(limit)
     for row in connection.execute(query):
         yield _entry(row)
+
+
+def spoken(connection: Connection, prefixes: Iterable[str], since: datetime, until: datetime) -> list[Entry]:
+    """What actors whose names begin with one of these did from one moment to before another, in order."""
+    query = (
+        select(journal)
+        .where(journal.c.at >= since, journal.c.at < until)
+        .where(or_(*(journal.c.actor.startswith(one, autoescape=True) for one in prefixes)))
+        .order_by(journal.c.seq)
+    )
+    return [_entry(row) for row in connection.execute(query)]
 
 
 def newest(

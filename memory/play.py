@@ -106,8 +106,8 @@ class Replacement(_Frozen):
 
     campaign_id: str
     version: int = Field(ge=1)
-    in_flight: Literal["stay", "move"] = "stay"
-    """They finish the version that they entered, or go on in the new one where it has their step."""
+    in_flight: Literal["stay", "move", "leave"] = "stay"
+    """They finish the version that they entered, go on in the new one where it has their step, or leave: it ends."""
 
 
 class Play(_Frozen):
@@ -116,7 +116,7 @@ class Play(_Frozen):
     schema_version: Literal[1] = 1
     playbook: Key
     replaces: Replacement | None = None
-    """For a change of a running campaign."""
+    """For a change of a running campaign, or its end."""
     name: dict[Language, str]
     trigger: Trigger = Field(default_factory=OnceTrigger)
     reentry: Reentry = Field(default_factory=Reentry)
@@ -187,6 +187,11 @@ class Play(_Frozen):
         """Until when the approval lasts, and when all is over, if the last message is due at that moment."""
         approved_until = last_send_at + timedelta(days=self.schedule.deadline_days)
         return approved_until, max(last_send_at + timedelta(days=self.goal.window_days), approved_until)
+
+    @property
+    def ends_campaign(self) -> bool:
+        """Whether nothing is sent by it: it only brings a running campaign to its end."""
+        return self.replaces is not None and self.replaces.in_flight == "leave"
 
     @property
     def reads_records(self) -> bool:

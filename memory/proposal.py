@@ -114,6 +114,23 @@ LADDER = "noria:autonomy"
 """Who says yes where a kind of action is at ``auto`` and nobody has to be asked; never one of two people."""
 
 
+ROUND = "noria:round"
+"""Who writes the changes of running campaigns that a weekly round proposes."""
+
+
+class Pick(_Frozen):
+    """Which sequence Noria would have taken when it proposed, written down before anything was sent."""
+
+    chances: dict[str, float]
+    """Chance of each sequence to be the best one, by what earlier campaigns taught; they add up to 1."""
+    lesson_ids: tuple[str, ...]
+
+    @property
+    def ranked(self) -> tuple[str, ...]:
+        """The pick, the runner-up, and the others."""
+        return tuple(sorted(self.chances, key=lambda key: (-self.chances[key], key)))
+
+
 class Approvals(_Frozen):
     """Who must say yes, and why."""
 
@@ -163,7 +180,7 @@ class Proposal(_Frozen):
     version: int = 1
     thread_id: str
     brief_id: str | None = None
-    kind: Literal["launch_campaign", "change_campaign"] = "launch_campaign"
+    kind: Literal["launch_campaign", "change_campaign", "retire_campaign"] = "launch_campaign"
     title: str
     summary: str
     """One sentence: what will happen, to how many, when, at what cost, and by when a decision is needed."""
@@ -178,6 +195,8 @@ class Proposal(_Frozen):
     approvals: Approvals = Approvals(people=1)
     lessons: tuple[LessonUse, ...] = ()
     authors: tuple[Authorship, ...] = ()
+    pick: Pick | None = None
+    """None where nothing is remembered that tells the sequences apart."""
     cost_cents: int = 0
     currency: str = ""
     rank_score: float = 0.0

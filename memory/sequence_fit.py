@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 
 from memory.sequence_check import reached, vain_waits
@@ -18,8 +18,12 @@ def fit(sequence: Sequence, channels: Collection[str]) -> Sequence:
     lost = [step.key for step in sequence.steps if isinstance(step, SendStep) and step.channel not in channels]
     if not lost or len(lost) == sum(isinstance(step, SendStep) for step in sequence.steps):
         return sequence
-    sequence = _with(sequence, [_decided(step, channels) for step in sequence.steps])
-    for key in lost:
+    return without(_with(sequence, [_decided(step, channels) for step in sequence.steps]), lost)
+
+
+def without(sequence: Sequence, keys: Iterable[str]) -> Sequence:
+    """The sequence without some of its messages, and without what served only those."""
+    for key in keys:
         sequence = _without(sequence, key)
     while idle := _idle(sequence):
         sequence = _without(sequence, idle)

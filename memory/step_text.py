@@ -98,6 +98,7 @@ class _Teller:
                 return words["wait_window"].format(
                     days=words["days_of_week"].format(days=days) if days else "",
                     hours=words[step.at].format(hours=hours) if step.at else hours,
+                    explored=words["explored"].format(share=f"{100 * step.explored:g}") if step.explored else "",
                 )
             case BranchStep():
                 return words["branch"].format(

@@ -305,6 +305,8 @@ class WaitWindowStep(_Onward):
     """0 is Monday."""
     at: Literal["favourite_hour"] | None = None
     """The feature that names the contact's own hour: within the window the hour nearest to it, any if it is unknown."""
+    explored: float = Field(default=0.0, ge=0, le=0.5)
+    """Share of those with an own hour who get another one of the window, drawn evenly, so that it is learnt from."""
 
     @model_validator(mode="after")
     def _opens(self) -> WaitWindowStep:
@@ -312,6 +314,8 @@ class WaitWindowStep(_Onward):
             raise ValueError("the window closes before it opens")
         if not self.weekdays:
             raise ValueError("name at least one day of the week")
+        if self.explored and self.at is None:
+            raise ValueError("only beside the contact's own hour (at) can other hours be explored")
         return self
 
 

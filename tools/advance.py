@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import Connection
 
-from memory import alerts, campaigns, enrolments, ledger
+from memory import alerts, campaigns, enrolments, hour_draws, ledger
 from memory import contacts as people
 from memory.alerts import Alert
+from memory.assignment import draw_hour
 from memory.campaigns import CampaignVersion
 from memory.enrolments import Enrolment
+from memory.hour_draws import HourDraw
 from memory.journal import append
 from memory.ledger import Message
 from memory.play import Play, RecordKind
-from memory.steps import AlertStep, SendStep
+from memory.steps import AlertStep, SendStep, WaitWindowStep
 from memory.steps import Sequence as PlaySequence
+from memory.workspace import salt
 from tools.campaign import end
 from tools.grounds import Grounds, Members, look_up_members
 from tools.route import Stand, walk
@@ -34,6 +38,7 @@ class _Moves:
     exits: dict[int, str] = field(default_factory=dict)
     records: list[tuple[int, dict[RecordKind, str]]] = field(default_factory=list)
     planned: list[Message] = field(default_factory=list)
+    hours: list[HourDraw] = field(default_factory=list)
     attributes: list[tuple[int, str, str | int | bool]] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
 
@@ -97,6 +102,7 @@ def _move(connection: Connection, due: Sequence[Enrolment], members: Members, at
     grounds = Grounds(connection, members, due)
     moves = _Moves()
     plays = {key: _untouched(version) for key, version in members.versions.items()}
+    secret = salt(connection)
     for one in due:
         play = plays[one.campaign_id, one.version]
         if play is None:
@@ -110,6 +116,7 @@ def _move(connection: Connection, due: Sequence[Enrolment], members: Members, at
             holds=lambda condition, whose=one: grounds.holds(condition, whose),  # type: ignore[misc]  # bound per turn
             zone=grounds.zone(one.contact_id, play.schedule.fallback_zone),
             own_hour=lambda name, whose=one: grounds.hour(name, whose),  # type: ignore[misc]  # bound per turn
+            drawn_hour=partial(_drawn_hour, moves, secret, one, at),
             schedule=play.schedule,
         )
         _note(moves, one, stand, play, at)
@@ -117,6 +124,29 @@ def _move(connection: Connection, due: Sequence[Enrolment], members: Members, at
         if isinstance(step, SendStep) and step.records:
             moves.records.append((one.enrolment_id, grounds.records(step, one)))
     _write(connection, moves, at, actor)
+
+
+def _drawn_hour(
+    moves: _Moves, secret: str, one: Enrolment, at: datetime, step: WaitWindowStep, own: int, hours: range
+) -> int:
+    """The contact's own hour or another one, written down with its probability where hours are explored."""
+    hour, probability = draw_hour(
+        secret, one.campaign_id, one.contact_id, one.occurrence, step.key, own, hours, step.explored
+    )
+    if step.explored:
+        moves.hours.append(
+            HourDraw(
+                enrolment_id=one.enrolment_id,
+                step_key=step.key,
+                hour=hour,
+                own_hour=own,
+                probability=probability,
+                from_hour=hours.start,
+                until_hour=hours.stop,
+                drawn_at=at,
+            )
+        )
+    return hour
 
 
 def _untouched(version: CampaignVersion) -> Play | None:
@@ -155,6 +185,7 @@ def _write(connection: Connection, moves: _Moves, at: datetime, actor: str) -> N
     for enrolment_id, records in moves.records:
         enrolments.rebind(connection, enrolment_id, records)
     enrolments.leave(connection, moves.exits, at)
+    hour_draws.keep(connection, moves.hours)
     ledger.plan(connection, moves.planned, actor=actor, at=at)
     people.set_attributes(connection, moves.attributes, at)
     alerts.raise_alerts(connection, moves.alerts)

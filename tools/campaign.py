@@ -1,4 +1,4 @@
-"""A person's hand on one campaign: pause it, let it go on, stop it for good."""
+"""A hand on one campaign: a person pauses it, lets it go on or stops it; what people approved retires it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from sqlalchemy import Connection
 from memory import autonomy, campaigns, enrolments, ledger, proposals
 from memory.campaigns import Campaign, Status
 from memory.errors import ConflictError
-from memory.proposal import ProposalStatus
+from memory.proposal import Proposal, ProposalStatus
 from memory.schema import messages
 from tools.drift import approval_facts, has_drifted
+from tools.replace import current
 
 LEFT = frozenset({"claimed", "sent", "unknown"})
 """States of a message that has left, or may have."""
@@ -64,11 +65,22 @@ def stop(connection: Connection, campaign_id: str, *, at: datetime, actor: str, 
     campaign = campaigns.get(connection, campaign_id)
     if campaign.status not in {"live", "paused"}:
         raise _conflict(campaign, "There is nothing left to stop.")
-    states = ledger.reconcile(connection, campaign.campaign_id).states
     proposal = proposals.get(connection, campaign.proposal_id).proposal
     autonomy.overrule(connection, proposal, "stopped the campaign of", actor=actor, at=at)
-    end(connection, campaign.campaign_id, "finished" if LEFT & states.keys() else "cancelled", at, actor, reason)
+    end(connection, campaign.campaign_id, _final(connection, campaign), at, actor, reason)
     return campaigns.get(connection, campaign.campaign_id)
+
+
+def retire(connection: Connection, proposal: Proposal, at: datetime, actor: str) -> int:
+    """End the campaign that an approved proposal retires; returns how many contacts left it.
+
+    What has left is still measured. Raises ConflictError when it is over, or was changed since.
+    """
+    campaign = current(connection, proposal.play)
+    inside = sum(one.state == "active" for one in enrolments.of_campaign(connection, campaign.campaign_id))
+    reason = f"Retired by proposal {proposal.proposal_id}."
+    end(connection, campaign.campaign_id, _final(connection, campaign), at, actor, reason)
+    return inside
 
 
 def end(connection: Connection, campaign_id: str, status: Status, at: datetime, actor: str, reason: str = "") -> None:
@@ -77,6 +89,12 @@ def end(connection: Connection, campaign_id: str, status: Status, at: datetime, 
     inside = enrolments.of_campaign(connection, campaign_id)
     enrolments.leave(connection, {one.enrolment_id: status for one in inside}, at)
     campaigns.swap_status(connection, campaign_id, ["live", "paused"], status, at=at, actor=actor, reason=reason)
+
+
+def _final(connection: Connection, campaign: Campaign) -> Status:
+    """What a campaign that ends before its time becomes: what may have left is still measured."""
+    states = ledger.reconcile(connection, campaign.campaign_id).states
+    return "finished" if LEFT & states.keys() else "cancelled"
 
 
 def _conflict(campaign: Campaign, sentence: str) -> ConflictError:

@@ -51,7 +51,23 @@ CHANGE_CAMPAIGN: Final = Action(
     },
 )
 
-ACTIONS: Final[dict[str, Action]] = {action.kind: action for action in (LAUNCH_CAMPAIGN, CHANGE_CAMPAIGN)}
+RETIRE_CAMPAIGN: Final = Action(
+    kind="retire_campaign",
+    sentence={
+        "en": "End a running campaign, because it harms or is not worth its place.",
+        "fr": "Mettre fin à une campagne en cours, parce qu'elle nuit ou ne vaut pas sa place.",
+    },
+    arguments=Play,
+    autonomy="approve",
+    undo={
+        "en": "It can be planned and approved afresh; who was in it is not let in again by itself.",
+        "fr": "Elle peut être planifiée et approuvée de nouveau ; qui y était n'y entre pas de nouveau de soi-même.",
+    },
+)
+
+ACTIONS: Final[dict[str, Action]] = {
+    action.kind: action for action in (LAUNCH_CAMPAIGN, CHANGE_CAMPAIGN, RETIRE_CAMPAIGN)
+}
 """Every action by kind."""
 
 

@@ -24,7 +24,7 @@ from memory.trigger import EventTrigger
 from policies.facts import last_planned_send
 from policies.table import moment
 from tools.audience import Entrants, Selection, choose
-from tools.campaign import end
+from tools.campaign import end, retire
 from tools.drift import changed_parts
 from tools.enrol import enrol
 from tools.replace import put_in_place
@@ -132,18 +132,21 @@ def launch(place: Workplace, proposal_id: str, *, features: Features | None = No
 
 
 def _change(connection: Connection, place: Workplace, stored: StoredProposal, at: datetime) -> Launch:
-    """A new version of a campaign that runs: approved, and put in place at once."""
+    """A new version of a campaign that runs, or its end: approved, and put in place at once."""
     proposal = stored.proposal
     assert proposal.play.replaces is not None
     campaign_id = proposal.play.replaces.campaign_id
     try:
-        flight = put_in_place(connection, proposal, at, place.actor)
+        if proposal.play.ends_campaign:
+            sentence = f"It has ended; {retire(connection, proposal, at, place.actor)} contacts left it."
+        else:
+            flight = put_in_place(connection, proposal, at, place.actor)
+            sentence = f"{flight.moving} contacts in flight moved to the new version, {flight.staying} finish theirs."
     except ConflictError as error:
         return _turn_away(connection, place, stored, ProposalStatus.VOIDED, str(error))
     proposals.swap_status(
         connection, proposal.proposal_id, stored.status, ProposalStatus.LAUNCHED, at, actor=place.actor
     )
-    sentence = f"{flight.moving} contacts in flight moved to the new version, {flight.staying} finish theirs."
     return Launch(proposal.proposal_id, ProposalStatus.LAUNCHED, campaign_id, sentence)
 
 
@@ -160,6 +163,9 @@ def _objection(
         return ProposalStatus.VOIDED, f"Nobody approved what would happen now. {_since_approval(connection, proposal)}"
     if why := autonomy.objection(connection, proposal, {one.actor for one in approvals}):
         return ProposalStatus.VOIDED, why
+    if play.ends_campaign:
+        # Whatever else has changed is no reason to go on sending.
+        return None
     if play.policy_version != place.pack.version:
         return (
             ProposalStatus.VOIDED,

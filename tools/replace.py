@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, select, update
 
 from memory import campaigns, enrolments
-from memory.campaigns import CampaignVersion
+from memory.campaigns import Campaign, CampaignVersion
 from memory.enrolments import Enrolment
 from memory.errors import ConflictError
 from memory.journal import append
@@ -47,16 +47,7 @@ def put_in_place(connection: Connection, proposal: Proposal, at: datetime, actor
     in its newest words. Raises ConflictError when the campaign is over, or was changed since the play was drawn.
     """
     play = proposal.play
-    assert play.replaces is not None
-    campaign = campaigns.get(connection, play.replaces.campaign_id)
-    if campaign.status not in {"live", "paused"}:
-        raise ConflictError(f"The campaign is {campaign.status}.", where=f"campaign {campaign.campaign_id}")
-    if campaign.version != play.replaces.version:
-        raise ConflictError(
-            f"It changes version {play.replaces.version}, and version {campaign.version} runs now.",
-            where=f"campaign {campaign.campaign_id}",
-            remedy="Edit the campaign as it stands now.",
-        )
+    campaign = current(connection, play)
     number = campaign.version + 1
     approved_until, ends_at = play.ends_after(last_send(play, campaign.starts_at, at))
     campaigns.add_version(
@@ -87,6 +78,21 @@ def put_in_place(connection: Connection, proposal: Proposal, at: datetime, actor
         payload={"version": number, "digest": play.digest, "moved": flight.moving, "stayed": flight.staying},
     )
     return flight
+
+
+def current(connection: Connection, play: Play) -> Campaign:
+    """The campaign that a play changes, if it still runs in the version that the play was drawn on."""
+    assert play.replaces is not None
+    campaign = campaigns.get(connection, play.replaces.campaign_id)
+    if campaign.status not in {"live", "paused"}:
+        raise ConflictError(f"The campaign is {campaign.status}.", where=f"campaign {campaign.campaign_id}")
+    if campaign.version != play.replaces.version:
+        raise ConflictError(
+            f"It changes version {play.replaces.version}, and version {campaign.version} runs now.",
+            where=f"campaign {campaign.campaign_id}",
+            remedy="Edit the campaign as it stands now.",
+        )
+    return campaign
 
 
 def last_send(play: Play, starts_at: datetime, at: datetime) -> datetime:

@@ -45,12 +45,14 @@ def walk(
     holds: Callable[[Condition], bool],
     zone: tzinfo,
     own_hour: Callable[[str], int | None] = lambda _: None,
+    drawn_hour: Callable[[WaitWindowStep, int, range], int] = lambda _step, own, _hours: own,
     schedule: Schedule | None = None,
 ) -> Stand:
     """Go on from the step at which a contact stood (None: from the door) until one that takes time, or out.
 
     ``holds`` decides branches, ``zone`` is the contact's own, ``own_hour`` their value of a feature that names an hour;
-    it is kept within the play's ``schedule``. A step that is gone ends the way.
+    it is kept within the play's ``schedule``, and ``drawn_hour`` may take another of those hours. A step that is gone
+    ends the way.
     """
     key = sequence.steps[0].key if after is None else next(iter(sequence.followers(after)), None)
     passed: list[UpdateStep | AlertStep] = []
@@ -66,7 +68,7 @@ def walk(
                 return Stand(step.key, at + step.duration, passed=tuple(passed))
             case WaitWindowStep():
                 hour = own_hour(step.at) if step.at else None
-                opens_at = _opening(step if hour is None else _narrowed(step, hour, schedule), at, zone)
+                opens_at = _opening(step if hour is None else _narrowed(step, hour, schedule, drawn_hour), at, zone)
                 if opens_at > at:
                     return Stand(step.key, opens_at, passed=tuple(passed))
                 key = sequence.followers(step.key)[0]
@@ -102,13 +104,15 @@ def _opening(step: WaitWindowStep, at: datetime, zone: tzinfo) -> datetime:
     return opens_at or at + timedelta(days=7)
 
 
-def _narrowed(step: WaitWindowStep, hour: int, schedule: Schedule | None) -> WaitWindowStep:
-    """The window of one hour that is nearest to the contact's own, where messages may leave; else the whole window."""
+def _narrowed(
+    step: WaitWindowStep, hour: int, schedule: Schedule | None, drawn_hour: Callable[[WaitWindowStep, int, range], int]
+) -> WaitWindowStep:
+    """The window of one hour, the nearest to the contact's own unless another is drawn; else the whole window."""
     first, last, days = step.from_hour, step.until_hour, set(step.weekdays)
     if schedule is not None:
         first, last = max(first, schedule.send_from_hour), min(last, schedule.send_until_hour)
         days &= set(schedule.weekdays)
     if first >= last or not days:
         return step
-    nearest = min(max(hour, first), last - 1)
-    return step.model_copy(update={"from_hour": nearest, "until_hour": nearest + 1, "weekdays": tuple(sorted(days))})
+    one = drawn_hour(step, min(max(hour, first), last - 1), range(first, last))
+    return step.model_copy(update={"from_hour": one, "until_hour": one + 1, "weekdays": tuple(sorted(days))})

@@ -113,13 +113,18 @@ def confidence_sequence(
     if not treated.contacts or not holdout.contacts:
         return Estimate(value=0.0, low=-1.0, high=1.0)
     n = treated.contacts + holdout.contacts
-    doubt = -2 * math.log(alpha)
-    rho2 = (doubt + math.log(doubt + 1)) / max(1, tuned_for_contacts)
     variance = n * sum(arm.rate * (1 - arm.rate) / arm.contacts for arm in (treated, holdout))
-    root = n * rho2 + 1
-    half = math.sqrt(variance * 2 * root / (n * n * rho2) * math.log(math.sqrt(root) / alpha))
+    half = sequence_reach(variance, n, alpha=alpha, tuned_for_contacts=tuned_for_contacts)
     gap = treated.rate - holdout.rate
     return Estimate(value=gap, low=max(-1.0, gap - half), high=min(1.0, gap + half))
+
+
+def sequence_reach(variance: float, contacts: int, *, alpha: float = 0.05, tuned_for_contacts: int = 5000) -> float:
+    """Half the width of such an interval around a mean of so many values of this variance."""
+    doubt = -2 * math.log(alpha)
+    rho2 = (doubt + math.log(doubt + 1)) / max(1, tuned_for_contacts)
+    root = contacts * rho2 + 1
+    return math.sqrt(variance * 2 * root / (contacts * contacts * rho2) * math.log(math.sqrt(root) / alpha))
 
 
 def harms_already(treated: Counts, holdout: Counts, sequence: Estimate) -> bool:

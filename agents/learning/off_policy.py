@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 
 from agents.learning.counts import Frozen, MeasurementError
 from agents.learning.intervals import critical_value
+from agents.learning.looks import sequence_reach
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
+# Contacts of the mean of all that an arm's own mean is pulled by.
+_PULL = 20.0
 
 
 class Value(Frozen):
@@ -64,6 +67,44 @@ def snips(arms: Places, outcomes: Floats, probabilities: Floats, choice: Places)
     mean = float(weights @ outcomes) / total
     error = math.sqrt(float(((weights * (outcomes - mean)) ** 2).sum())) / total
     return _interval(mean, error, len(arms))
+
+
+def mixed(scores: Floats, mix: Floats) -> Floats:
+    """For each contact what drawing its arm by these shares (contact by arm) would have earned."""
+    each: Floats = (scores * mix).sum(axis=1)
+    return each
+
+
+def watched(each: Floats) -> Value:
+    """The mean of a score per contact with a 95 % interval that holds however often one looks.
+
+    Asymptotic confidence sequence, as ``looks.confidence_sequence``. Raises MeasurementError for a single contact.
+    """
+    found = _value(each)
+    reach = sequence_reach(found.standard_error**2 * len(each), len(each))
+    return found.model_copy(update={"low": found.mean - reach, "high": found.mean + reach})
+
+
+def contacts_to_show(gain: Value) -> int:
+    """About how many contacts it would take for the interval to leave zero out; 0 where it looks even."""
+    return math.ceil(gain.contacts * ((gain.mean - gain.low) / gain.mean) ** 2) if gain.mean else 0
+
+
+def arm_means(arms: Places, outcomes: Floats, number: int) -> Floats:
+    """For each contact and arm the mean outcome of that arm among other contacts, as ``doubly_robust`` needs it.
+
+    Two halves, each predicted by the other; an arm that few drew is pulled towards the mean of all. The halves are
+    drawn, always alike, because the order in which contacts stand may go with their arm.
+    """
+    half = np.random.default_rng(len(arms)).permutation(len(arms)) % 2
+    found = np.empty((len(arms), number))
+    for side in (0, 1):
+        seen = half != side
+        overall = float(outcomes[seen].mean()) if seen.any() else 0.0
+        counts = np.bincount(arms[seen], minlength=number)
+        sums = np.bincount(arms[seen], weights=outcomes[seen], minlength=number)
+        found[~seen] = (sums + _PULL * overall) / (counts + _PULL)
+    return found
 
 
 def _drawn_by(arms: Places, probabilities: Floats) -> Floats:

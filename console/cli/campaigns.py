@@ -11,6 +11,8 @@ import typer
 
 from console.cli.edits import read_edit
 from console.cli.flows import campaign_flow
+from console.cli.history import campaign_history
+from console.cli.hours import campaign_hours
 from console.cli.output import AsJson, answer, moment, number, plain, quote, say, table
 from console.cli.place import InWorkspace, operator
 from console.cli.proposals import print_proposal
@@ -29,6 +31,8 @@ Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; it goes into t
 def add_commands(app: typer.Typer) -> None:
     commands.command("flow")(campaign_flow)
     commands.command("shares")(campaign_shares)
+    commands.command("history")(campaign_history)
+    commands.command("hours")(campaign_hours)
     app.add_typer(commands, name="campaigns")
 
 

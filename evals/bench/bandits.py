@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
@@ -20,7 +21,7 @@ _ASKED = 100
 _LIBRARIES = {"mabwiser": "mabwiser", "vowpal": "vowpalwabbit", "river": "river"}
 
 
-class _Fed(Counting):
+class _Fed(Counting, ABC):
     """Hands each cohort on when its window closes, as rows of segment, sequence and outcome in an arbitrary order."""
 
     def learn(self, day: int, entered: Whole, arrived: Whole) -> None:
@@ -37,8 +38,9 @@ class _Fed(Counting):
         ]
         self.feed(np.asarray(rows)[self.rng.permutation(len(rows))])
 
+    @abstractmethod
     def feed(self, rows: Whole) -> None:
-        raise NotImplementedError
+        """Learn from the rows of one cohort."""
 
 
 class Mabwiser(_Fed):

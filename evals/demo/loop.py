@@ -214,8 +214,12 @@ def _tell_second_round(stage: Stage, second: PlanResult) -> list[dict[str, Any]]
         for use in proposal.lessons:
             changes.append({"proposal_id": proposal.proposal_id, "playbook": proposal.play.playbook, **plain(use)})
             say(f"    learned: {quote(use.sentence)}")
-            say(f"    changed: the expected effect went from {use.effect_before:+.3f} to {use.effect_after:+.3f} "
-                "on log-odds, and the forecast with it")  # fmt: skip
+            before, after = f"{use.effect_before:+.3f}", f"{use.effect_after:+.3f}"
+            if before == after:
+                say(f"    unchanged: the expected effect stays at {after} on log-odds; it was about as expected")
+            else:
+                say(f"    changed: the expected effect went from {before} to {after} on log-odds, and the forecast "
+                    "with it")  # fmt: skip
     for held in second.withheld:
         say(f"  [dim]Not proposed: {quote(held.playbook)}. {quote(held.sentence)}[/dim]")
     return changes

@@ -166,6 +166,21 @@ enrolments = Table(
     one_of("state", "active", "exited"),
 )
 
+hour_draws = Table(
+    "hour_draws",
+    metadata,
+    # At which hour of the contact's day a step was to be reached, where hours are drawn at random to learn of them.
+    Column("enrolment_id", ForeignKey("enrolments.enrolment_id"), primary_key=True),
+    Column("step_key", String(64), primary_key=True),
+    Column("hour", Integer, nullable=False),
+    Column("own_hour", Integer, nullable=False),
+    Column("probability", Float, nullable=False),
+    # The hours that could have been drawn: from the first up to, not with, the last.
+    Column("from_hour", Integer, nullable=False),
+    Column("until_hour", Integer, nullable=False),
+    moment("drawn_at"),
+)
+
 messages = Table(
     "messages",
     metadata,

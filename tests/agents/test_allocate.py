@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -209,6 +210,32 @@ def test_a_goal_that_brings_in_no_money_is_weighed_without_what_messages_cost(
     receive(store, [Incoming(event_id=f"s{one}", kind="signup", at=at, contact=one) for one in signed_up], at)
     decide(desk, clock, 6)
     assert shares(desk, campaign_id) == pytest.approx({"nobody": 0, "one": 0.4, "two": 0.6})
+
+
+def test_a_sequence_that_was_taken_out_leaves_every_count_with_the_holdouts_who_drew_it(
+    desk: Desk, clock: ManualClock
+) -> None:
+    campaign_id = running(desk)
+    two_is_better(desk)
+    clock.advance(4 * DAY)
+    whole = play()
+    rest = whole.model_copy(update={"sequences": (whole.sequences[1].model_copy(update={"share": 1.0}),)})
+    with desk.store.write() as connection:
+        before = campaigns.get_version(connection, campaign_id, 1)
+        new: dict[str, Any] = {
+            "version": 2,
+            "digest": rest.digest,
+            "body": rest.model_dump(mode="json"),
+            "activated_at": clock.now(),
+        }
+        campaigns.add_version(connection, replace(before, **new))
+        end = campaigns.get(connection, campaign_id).ends_at
+        campaigns.set_version(connection, campaign_id, 2, ends_at=end, priority=0)
+    found = read_campaign(desk, campaign_id)
+    assert (found.treated.contacts, found.holdout.contacts, found.verdict) == (200, 50, "inconclusive")
+    assert [one.name for one in found.arms] == ["two"]
+    decided = decide(desk, clock, 2)
+    assert set(decided.evidence["counted"]) == {"holdout", "nobody", "two"}
 
 
 def test_harm_that_the_read_out_proves_sends_the_shares_back(desk: Desk, clock: ManualClock) -> None:

@@ -300,7 +300,7 @@ def test_the_look_ups_of_a_thread_are_journalled_with_their_budget(world: World)
 
 
 def test_agents_may_propose_to_launch_or_change_a_campaign_and_only_as_it_must_be() -> None:
-    assert set(ACTIONS) == {"launch_campaign", "change_campaign"}
+    assert set(ACTIONS) == {"launch_campaign", "change_campaign", "retire_campaign"}
     assert {action.autonomy for action in ACTIONS.values()} == {"approve"}
     assert read_action("launch_campaign", examples.play().model_dump(mode="json")) == examples.play()
     for kind, arguments in (("send_email", {"to": "all"}), ("launch_campaign", {"to": "all"})):

@@ -6,10 +6,13 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from memory.assignment import (
     all_in_holdout,
     all_in_programme_holdout,
+    draw_hour,
     draw_sequence,
     draw_sequences,
     in_holdout,
@@ -37,3 +40,26 @@ def test_the_sequences_are_the_same(shares: dict[str, float]) -> None:
     drawn = [keys[place] for place in draw_sequences("salt", "c1", IDS, shares).tolist()]
     assert drawn == [draw_sequence("salt", "c1", one, 1, shares)[0] for one in IDS.tolist()]
     assert set(drawn) == {key for key, share in shares.items() if share}
+
+
+@given(own=st.integers(0, 23), first=st.integers(0, 23), hours=st.integers(1, 24), explored=st.floats(0, 0.5))
+def test_a_drawn_hour_lies_in_the_window_and_comes_with_its_probability(
+    own: int, first: int, hours: int, explored: float
+) -> None:
+    window = range(first, min(first + hours, 24))
+    own = min(max(own, window.start), window.stop - 1)
+    for contact in range(20):
+        hour, probability = draw_hour("salt", "c1", contact, 1, "step", own, window, explored)
+        assert hour in window
+        others = len(window) - 1
+        expected = 1 - explored if hour == own else explored / others
+        assert probability == pytest.approx(expected if others and explored else 1.0)
+
+
+def test_as_many_are_drawn_another_hour_as_are_to_be_explored_and_each_as_often() -> None:
+    drawn = [draw_hour("salt", "c1", one, 1, "step", 12, range(9, 19), 0.3)[0] for one in IDS.tolist()]
+    assert drawn == [draw_hour("salt", "c1", one, 1, "step", 12, range(9, 19), 0.3)[0] for one in IDS.tolist()]
+    counts = np.bincount(drawn, minlength=19)
+    assert counts[12] / len(IDS) == pytest.approx(0.7, abs=0.04)
+    others = np.delete(counts[9:], 3)
+    assert others.min() > 0.6 * others.mean()

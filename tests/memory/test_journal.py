@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import delete, update
@@ -28,6 +29,16 @@ def test_an_untouched_journal_verifies(any_store: Store) -> None:
         assert (found.intact, found.entries, found.head) == (True, 5, hashes[-1])
         assert [entry.subject for entry in journal.entries(connection, after=3)] == ["thing 3", "thing 4"]
         assert [entry.seq for entry in journal.entries(connection, subject="thing 2")] == [3]
+
+
+def test_what_people_said_in_a_period_is_found_without_reading_the_rest(any_store: Store) -> None:
+    day = timedelta(days=1)
+    lines = [(NOW - day, "cli:ann"), (NOW, "cli:ann"), (NOW, "noria"), (NOW, "cliXbob"), (NOW + day, "console:eve")]
+    with any_store.write() as connection:
+        for at, actor in lines:
+            journal.append(connection, at=at, actor=actor, action="test", subject="", payload={})
+        found = journal.spoken(connection, ("cli:", "console:"), NOW, NOW + day)
+    assert [(one.seq, one.actor) for one in found] == [(2, "cli:ann")]
 
 
 def test_an_empty_journal_verifies(any_store: Store) -> None:

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from memory import hour_draws
 from memory.clock import ManualClock
 from memory.finding import Verdict
 from memory.lake import LakeTable
 from memory.play import Goal, Schedule
+from memory.steps import Sequence, WaitWindowStep
 from memory.store import Store
 from tests.memory.builders import Row, as_rows
 from tests.playbooks.record import did, orders_of, propose
 from tests.playbooks.scene import DAY, HOUR, MINUTE, Shop, open_shop
+from tests.plays import PLAYBOOKS
 from tests.tools.scene import NOW, add_contacts
 from tools.unsubscribe import opt_out
 
@@ -73,8 +77,25 @@ def past() -> list[tuple[Row, list[Row]]]:
     ]
 
 
-def issue(shop: Shop, sequence: str = "any_hour", readers: Iterable[int] = READERS) -> None:
-    shop.run("newsletter", only=sequence, contacts=list(readers))
+def issue(shop: Shop, sequence: str = "any_hour", readers: Iterable[int] = READERS, **changes: Any) -> None:
+    shop.run("newsletter", only=sequence, contacts=list(readers), sequences=at_their_own(), **changes)
+
+
+def at_their_own(explored: float = 0.0) -> tuple[Sequence, ...]:
+    """The sequences of the newsletter; unless told otherwise nobody gets it at another hour to learn from."""
+    return tuple(
+        one.model_copy(
+            update={
+                "steps": tuple(
+                    step.model_copy(update={"explored": explored})
+                    if isinstance(step, WaitWindowStep) and step.explored
+                    else step
+                    for step in one.steps
+                )
+            }
+        )
+        for one in PLAYBOOKS["newsletter"].sequences
+    )
 
 
 def test_each_kind_of_customer_gets_words_of_their_own(shop: Shop) -> None:
@@ -168,9 +189,29 @@ def test_each_contact_gets_it_at_their_own_hour_within_the_window(shop: Shop, ho
 def test_the_window_of_the_campaign_stays_the_frame(shop: Shop) -> None:
     write(shop, past(), at_hour(LOYAL, 18))
     narrow = Schedule(starts_at=NOW, send_from_hour=9, send_until_hour=15, fallback_zone="Europe/Paris")
-    shop.run("newsletter", only="own_hour", contacts=[LOYAL], schedule=narrow)
+    issue(shop, "own_hour", readers=(LOYAL,), schedule=narrow)
     shop.passes(DAY, every=30 * MINUTE)
     assert [mail.at.astimezone(PARIS).hour for mail in shop.mails()] == [14]
+
+
+def test_some_get_it_at_another_hour_and_each_hour_is_written_down_with_its_probability(shop: Shop) -> None:
+    write(shop, past(), [visit for one in OTHERS for visit in at_hour(one, 17)])
+    shop.run("newsletter", only="own_hour", contacts=list(OTHERS), sequences=at_their_own(0.5))
+    shop.passes(DAY, every=HOUR)
+    with shop.place.store.read() as connection:
+        drawn = dict(hour_draws.of_campaign(connection, shop.campaign_id))
+    assert set(drawn) == set(OTHERS)
+    assert {one.contact: one.at.astimezone(PARIS).hour for one in shop.mails()} == {
+        contact: one.hour for contact, one in drawn.items()
+    }
+    assert {(one.from_hour, one.until_hour) for one in drawn.values()} == {(9, 19)}
+    by_probability = {one.hour == one.own_hour: one.probability for one in drawn.values()}
+    assert by_probability == {True: 0.5, False: pytest.approx(0.5 / 9)}
+
+
+def test_the_packaged_issue_explores_a_fifth() -> None:
+    own_hour = PLAYBOOKS["newsletter"].sequences[0]
+    assert [one.explored for one in own_hour.steps if isinstance(one, WaitWindowStep)] == [0.2]
 
 
 def test_where_nobody_was_ever_active_any_hour_of_the_window_will_do(shop: Shop) -> None:

@@ -1,0 +1,93 @@
+"""What the own hour brings is told from the hours that were drawn at random, and only where they show it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from agents.desk import Desk
+from agents.hours import Hours, hours
+from agents.learning.counts import MeasurementError
+from memory import enrolments, hour_draws
+from memory.assignment import draw_hour
+from memory.clock import ManualClock
+from memory.hour_draws import HourDraw
+from memory.play import Goal
+from memory.store import Store
+from tests import examples
+from tests.agents.trial import START, buy, desk_of, launch
+
+DAY = timedelta(days=1)
+TREATED, HOLDOUT = range(1, 1_201), range(1_201, 1_301)
+OWN, WINDOW, EXPLORED = 12, range(9, 19), 0.4
+
+
+@pytest.fixture
+def desk(store: Store, tmp_path: Path, clock: ManualClock) -> Desk:
+    return desk_of(store, tmp_path, clock)
+
+
+def drawn(contact: int) -> tuple[int, float]:
+    return draw_hour("salt", "c", contact, 1, "hour", OWN, WINDOW, EXPLORED)
+
+
+def run(desk: Desk, clock: ManualClock, *, at_own: int, at_another: int) -> str:
+    """Everybody's own hour is noon; every so manieth of those who came then, or at another hour, bought."""
+    play = examples.play(goal=Goal(window_days=5), holdout_share=1 / 13)
+    campaign_id = launch(desk.store, treated=TREATED, holdout=HOLDOUT, play=play)
+    with desk.store.write() as connection:
+        rows = [
+            HourDraw(
+                enrolment_id=one.enrolment_id, step_key="hour", hour=drawn(one.contact_id)[0], own_hour=OWN,
+                probability=drawn(one.contact_id)[1], from_hour=WINDOW.start, until_hour=WINDOW.stop, drawn_at=START,
+            )
+            for one in enrolments.of_campaign(connection, campaign_id)
+        ]  # fmt: skip
+        hour_draws.keep(connection, rows)
+    own = [one for one in TREATED if drawn(one)[0] == OWN]
+    buy(desk, [*own[::at_own], *[one for one in TREATED if one not in own][::at_another], *HOLDOUT[:5]], START + DAY)
+    clock.advance(6 * DAY)
+    return campaign_id
+
+
+def found(desk: Desk, clock: ManualClock, **every: int) -> Hours:
+    return hours(desk, run(desk, clock, **every))
+
+
+def test_an_own_hour_that_brings_more_is_told_with_its_interval(desk: Desk, clock: ManualClock) -> None:
+    told = found(desk, clock, at_own=2, at_another=10)
+    assert told.contacts == len(TREATED)
+    assert told.explored == sum(drawn(one)[0] != OWN for one in TREATED)
+    # Half of those at their own hour and a tenth of the others; an even draw takes the own one in one of ten cases.
+    assert told.gain.mean == pytest.approx(0.9 * (0.5 - 0.1), abs=0.04)
+    assert told.gain.low > 0
+    assert told.sentence.startswith("The own hour brings")
+    [noon] = [one for one in told.hours if one.hour == OWN]
+    assert noon.value.mean == pytest.approx(0.5, abs=0.02)
+    assert [one.hour for one in told.hours] == list(WINDOW)
+
+
+def test_where_all_hours_are_alike_nothing_is_claimed_and_what_is_missing_is_said(
+    desk: Desk, clock: ManualClock
+) -> None:
+    told = found(desk, clock, at_own=5, at_another=5)
+    assert told.gain.low < 0 < told.gain.high
+    assert told.sentence.startswith("Not shown that the own hour matters")
+
+
+def test_few_who_came_at_another_hour_and_reached_the_goal_prove_nothing(desk: Desk, clock: ManualClock) -> None:
+    assert "at least 20" in found(desk, clock, at_own=2, at_another=40).sentence
+
+
+def test_without_drawn_hours_or_before_a_window_is_over_there_is_nothing_to_tell(
+    desk: Desk, clock: ManualClock
+) -> None:
+    with pytest.raises(MeasurementError, match="drawn at random"):
+        hours(desk, launch(desk.store, treated=[9_001], holdout=[9_002], proposal_id="p0", play=examples.play()))
+    early = ManualClock(START + DAY)
+    campaign_id = run(desk, clock, at_own=2, at_another=2)
+    with pytest.raises(MeasurementError, match="is over"):
+        hours(replace(desk, clock=early), campaign_id)
