@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from agents.clarity import Question, ask, open_questions, says_something
 from agents.desk import Desk
 from agents.drafting import plain_play
+from agents.extractor import ReplyFacts
 from agents.playbook import PACKAGED, Playbook, load_playbook, packaged_layout
 from agents.playbook_check import check
 from agents.provider import Analysis, Provider, Scheduling, Task, Writing
@@ -222,6 +223,9 @@ class AsWritten:
 
     def reply(self, task: Task, proposal: Proposal, question: str) -> str:
         return self._inner.reply(task, proposal, question)
+
+    def read_reply(self, words: str) -> tuple[ReplyFacts, int] | None:
+        return self._inner.read_reply(words)
 
 
 def _offer_of(desk: Desk, stored: StoredLetter) -> Offer | None:

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
+import os
+import socket
+import subprocess
 import sys
 import tempfile
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
@@ -22,19 +26,13 @@ from pathlib import Path
 from typing import Final
 
 import aiohttp
-import uvicorn
-from fastapi import FastAPI, Request
-from pydantic import SecretStr
+from aiohttp import web
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import func, insert, select
-from starlette.responses import Response
 
 from console.event_door import HEADER, sign
-from console.web import public_app
-from console.wiring import EXAMPLE_BRAND
 from evals.bench import shop
-from memory.brand import load_brand
 from memory.clock import SystemClock
 from memory.errors import NoriaError
 from memory.schema import contacts, intake
@@ -164,55 +162,59 @@ def _headers(door: Door, body: bytes) -> Mapping[str, str]:
 
 @contextmanager
 def _serving(url: str) -> Iterator[tuple[int, int]]:
-    """The doors and the bare server, each in a process of its own."""
+    """`noria serve` on a workspace of its own, and the bare server; the ports of both."""
     context = get_context("spawn")
-    lines, processes = [], []
-    for serve in (_doors, _bare):
-        here, there = context.Pipe()
-        process = context.Process(target=_run, args=(serve, url, there), daemon=True)
-        process.start()
-        lines.append(here)
-        processes.append(process)
-    try:
-        ports = []
-        for line in lines:
-            if not line.poll(_STARTS_WITHIN):
-                raise TimeoutError("the server did not start")
-            ports.append(int(line.recv()))
-        yield ports[0], ports[1]
-    finally:
-        for process in processes:
-            process.kill()
-            process.join()
+    here, there = context.Pipe()
+    bare = context.Process(target=_bare, args=(there,), daemon=True)
+    bare.start()
+    with tempfile.TemporaryDirectory() as folder:
+        noria, port = [sys.executable, "-m", "noria"], _free_port()
+        # The environment goes on as it is, so that the command finds what this process finds.
+        secrets = dict.fromkeys(("NORIA_EVENTS_KEY", "NORIA_SEGMENT_KEY"), _SECRET)
+        environment = {**os.environ, **secrets, "NORIA_STORE_URL": url}
+        subprocess.run([*noria, "init", folder], check=True, capture_output=True, env=environment)  # noqa: S603
+        serve = [*noria, "serve", "--port", str(port), "--no-console", "--workspace", folder]
+        doors = subprocess.Popen(serve, stdout=subprocess.DEVNULL, env=environment)  # noqa: S603
+        try:
+            _wait_for(port)
+            if not here.poll(_STARTS_WITHIN):
+                raise TimeoutError("the bare server did not start")
+            yield port, int(here.recv())
+        finally:
+            doors.terminate()
+            doors.wait()
+            bare.kill()
+            bare.join()
 
 
-def _doors(url: str) -> FastAPI:
-    brand = load_brand(EXAMPLE_BRAND.read_text(encoding="utf-8"), str(EXAMPLE_BRAND))
-    key = SecretStr(_SECRET)
-    return public_app(Store(url), SystemClock(), brand, events_key=key, segment_key=key)
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
 
 
-def _bare(_: str) -> FastAPI:
-    app = FastAPI()
-
-    @app.post("/v1/{method}")
-    async def take(method: str, request: Request) -> Response:
-        await request.body()
-        return Response(status_code=200)
-
-    return app
+def _wait_for(port: int) -> None:
+    ends_at = time.monotonic() + _STARTS_WITHIN
+    while time.monotonic() < ends_at:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.1)
+    raise TimeoutError("noria serve did not start")
 
 
-def _run(serve: Callable[[str], FastAPI], url: str, line: Connection) -> None:
-    config = uvicorn.Config(serve(url), host="127.0.0.1", port=0, log_level="error", access_log=False)
-    server = uvicorn.Server(config)
+def _bare(line: Connection) -> None:
+    async def take(request: web.Request) -> web.Response:
+        await request.read()
+        return web.Response()
 
     async def run() -> None:
-        serving = asyncio.create_task(server.serve())
-        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
-            await asyncio.sleep(0.01)
-        line.send(server.servers[0].sockets[0].getsockname()[1])
-        await serving
+        app = web.Application()
+        app.router.add_post("/v1/{method}", take)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        line.send(runner.addresses[0][1])
+        await asyncio.Event().wait()
 
     asyncio.run(run())
 
