@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -60,6 +61,8 @@ class Workspace:
         self._secret_names = secret_names
         self._environment = environment
         self.settings: Settings = load_settings(folder)
+        self.lock = threading.Lock()
+        """Held by whoever uses the desk where several do at once: its parts are made when they are first needed."""
 
     @cached_property
     def store(self) -> Store:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from agents.allocate import allocate
 from agents.autonomy import look_after
 from agents.learning_graph import run_due_looks
+from agents.requested import plan_requested
 from agents.resume import Threads
 from agents.worth import report_weekly
 from console.wiring import Workspace
@@ -45,6 +46,8 @@ class Cycle(BaseModel):
     """Decisions about the shares of running campaigns."""
     paused: tuple[str, ...] = ()
     """Campaigns whose proof of value has lapsed."""
+    planned: str = ""
+    """The submitted brief that was planned for."""
     switch: Switch
     """While it is stopped, nothing leaves, however much is due."""
 
@@ -73,7 +76,7 @@ def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> C
     readouts: list[str] = []
     allocations: list[str] = []
     paused: list[str] = []
-    switch = Switch()
+    planned, switch = "", Switch()
     with guard("decisions"):
         decided = threads.apply_decisions()
     with guard("queue"):
@@ -98,6 +101,9 @@ def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> C
         paused = pause_lapsed(workspace.workplace)
     with guard("worth"):
         report_weekly(workspace.desk)
+    with guard("briefs"):
+        # Last: what is due to be sent never waits for a plan.
+        planned = plan_requested(threads, SystemClock())
     with guard("switch"), workspace.store.read() as connection:
         switch = read_switch(connection)
     return Cycle(
@@ -109,6 +115,7 @@ def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> C
         readouts=tuple(readouts),
         allocations=tuple(allocations),
         paused=tuple(paused),
+        planned=planned,
         switch=switch,
     )
 

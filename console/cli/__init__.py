@@ -31,6 +31,7 @@ from console.cli import (
     statement,
     switch,
     targeting,
+    tokens,
     up,
     users,
     work,
@@ -76,6 +77,7 @@ for module in (
     serve,
     up,
     users,
+    tokens,
     backup,
 ):
     module.add_commands(app)

@@ -16,13 +16,14 @@ from console.screens import (
     proposal,
     signing,
     switch,
+    tokens,
 )
 from console.screens.door import Door, explain_errors
 from console.screens.frame import Frame
 from console.wiring import Workspace
 from memory.clock import Clock, SystemClock
 
-SCREENS = (signing, inbox, proposal, decide, campaigns, contacts, journal, health, policies, people, switch)
+SCREENS = (signing, inbox, proposal, decide, campaigns, contacts, journal, health, policies, people, tokens, switch)
 
 
 def console_app(opened: Workspace, *, watch: Clock | None = None) -> FastAPI:

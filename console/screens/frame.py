@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -48,8 +47,7 @@ class Frame:
     def __init__(self, opened: Workspace, watch: Clock) -> None:
         self.opened = opened
         self.watch = watch
-        self.lock = threading.Lock()
-        """Held by whoever uses the desk: its parts are made when they are first needed."""
+        self.lock = opened.lock
         environment = Environment(
             loader=FileSystemLoader(_FOLDER / "templates" / "console"),
             autoescape=True,

@@ -6,7 +6,7 @@ currency. Facts about the past (events, orders, lines, products, exported sends)
 
 from __future__ import annotations
 
-from memory.schema.access import sessions, sign_in_failures, users
+from memory.schema.access import api_answers, api_tokens, sessions, sign_in_failures, users
 from memory.schema.campaigns import (
     alerts,
     allocations,
@@ -43,6 +43,7 @@ from memory.schema.proposals import (
     forecast_scores,
     forecasts,
     lookups,
+    plan_requests,
     proposal_versions,
     proposals,
 )
@@ -56,6 +57,8 @@ __all__ = [
     "accounts",
     "alerts",
     "allocations",
+    "api_answers",
+    "api_tokens",
     "arrivals",
     "autonomy",
     "briefs",
@@ -86,6 +89,7 @@ __all__ = [
     "offer_codes",
     "offers",
     "pace",
+    "plan_requests",
     "preferences",
     "proposal_versions",
     "proposals",

@@ -1,8 +1,8 @@
-"""Who may sign in to the console, who has, and who tried in vain."""
+"""Who may sign in to the console or send programs in their name, who has, and who tried in vain."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, String, Table, Text
+from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Integer, String, Table, Text
 
 from memory.role import ROLES
 from memory.schema.columns import RowId, metadata, moment, one_of, text
@@ -44,4 +44,35 @@ sign_in_failures = Table(
     Column("counted_by", String(64), nullable=False),
     moment("at"),
     Index("ix_sign_in_failures_counted_by_at", "counted_by", "at"),
+)
+
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    # By what people name it; the token itself is kept as a SHA-256 alone.
+    Column("token_id", String(16), primary_key=True),
+    Column("token_hash", String(64), nullable=False, unique=True),
+    # In whose name a program acts.
+    Column("owner", ForeignKey("users.name"), nullable=False, index=True),
+    text("label"),
+    Column("scopes", JSON, nullable=False),
+    moment("created_at"),
+    moment("expires_at"),
+    moment("used_at", null=True),
+    moment("revoked_at", null=True),
+)
+
+api_answers = Table(
+    "api_answers",
+    metadata,
+    # What a request was answered, by whom it came and the key it named: asked again, it is answered alike.
+    Column("owner", String(64), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    # SHA-256 over method, address and body.
+    Column("request_hash", String(64), nullable=False),
+    moment("begun_at"),
+    # Null while it is being worked on.
+    Column("status", Integer),
+    Column("body", Text),
+    Index("ix_api_answers_begun_at", "begun_at"),
 )

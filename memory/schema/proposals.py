@@ -15,6 +15,25 @@ briefs = Table(
     moment("created_at"),
 )
 
+plan_requests = Table(
+    "plan_requests",
+    metadata,
+    # Briefs for which a worker is to plan, and what came of it.
+    Column("brief_id", ForeignKey("briefs.brief_id"), primary_key=True),
+    Column("state", String(16), nullable=False, index=True),
+    text("actor"),
+    moment("asked_at"),
+    moment("updated_at"),
+    # Until when, in real time, the worker that took it is waited for.
+    moment("claimed_until", null=True),
+    # The planning thread, once there is one; answers that it has not been given yet.
+    text("thread_id", default=""),
+    Column("answers", JSON, nullable=False, default=dict),
+    # Proposals, what was not proposed and why, open questions; or what went wrong.
+    Column("result", JSON, nullable=False, default=dict),
+    one_of("state", "waiting", "planning", "asked", "done", "failed"),
+)
+
 proposals = Table(
     "proposals",
     metadata,
