@@ -33,6 +33,8 @@ class User(BaseModel):
     invite_hash: str | None = None
     invited_until: AwareDatetime | None = None
     language: str = ""
+    email: str | None = None
+    """Where mail to them goes; None until they proved that they read it there."""
     created_at: AwareDatetime
     revoked_at: AwareDatetime | None = None
 
@@ -112,7 +114,9 @@ def revoke(connection: Connection, name: str, *, actor: str, at: datetime) -> Us
     """
     if get(connection, name).revoked_at is not None:
         raise ConflictError(f"{name} is shut out already.", where="users")
-    nothing = dict.fromkeys(("password_hash", "second_factor", "second_factor_step", "invite_hash", "invited_until"))
+    nothing = dict.fromkeys(
+        ("password_hash", "second_factor", "second_factor_step", "invite_hash", "invited_until", "email")
+    )
     connection.execute(update(users).where(users.c.name == name).values(**nothing, revoked_at=at))
     connection.execute(delete(sessions).where(sessions.c.name == name))
     append(connection, at=at, actor=actor, action="user.revoked", subject=f"user {name}", payload={})
@@ -144,6 +148,12 @@ def use_step(connection: Connection, name: str, step: int) -> bool:
 def set_language(connection: Connection, name: str, language: str) -> None:
     """Keep the language somebody reads."""
     connection.execute(update(users).where(users.c.name == name).values(language=language))
+
+
+def set_email(connection: Connection, name: str, email: str, at: datetime) -> None:
+    """Keep an address that somebody proved to read."""
+    connection.execute(update(users).where(users.c.name == name).values(email=email))
+    _journal(connection, name, "user.email_confirmed", at)
 
 
 def get(connection: Connection, name: str) -> User:

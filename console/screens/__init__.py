@@ -5,24 +5,48 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from console.screens import (
+    address,
     campaigns,
     contacts,
     decide,
     health,
     inbox,
     journal,
+    measured,
     people,
     policies,
     proposal,
+    remembered,
+    rights,
+    scored,
     signing,
     switch,
+    trial,
 )
 from console.screens.door import Door, explain_errors
 from console.screens.frame import Frame
 from console.wiring import Workspace
 from memory.clock import Clock, SystemClock
 
-SCREENS = (signing, inbox, proposal, decide, campaigns, contacts, journal, health, policies, people, switch)
+SCREENS = (
+    signing,
+    address,
+    inbox,
+    proposal,
+    decide,
+    trial,
+    campaigns,
+    measured,
+    contacts,
+    rights,
+    remembered,
+    journal,
+    health,
+    scored,
+    policies,
+    people,
+    switch,
+)
 
 
 def console_app(opened: Workspace, *, watch: Clock | None = None) -> FastAPI:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, String, Table, Text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, Table, Text
 
 from memory.role import ROLES
 from memory.schema.columns import RowId, metadata, moment, one_of, text
@@ -21,9 +21,35 @@ users = Table(
     Column("invite_hash", String(64), unique=True),
     moment("invited_until", null=True),
     text("language", default=""),
+    # Where mail to them goes, once they proved that they read it there.
+    text("email", null=True),
     moment("created_at"),
     moment("revoked_at", null=True),
     one_of("role", *ROLES),
+)
+
+staff_mails = Table(
+    "staff_mails",
+    metadata,
+    # Mail to people who sign in, which they asked for themselves: in no ledger, under no cap, in no report.
+    Column("mail_id", String(64), primary_key=True),
+    Column("name", ForeignKey("users.name"), nullable=False, index=True),
+    # code (proves that an address is theirs) or test (a message of a proposal, as it would leave).
+    Column("kind", String(16), nullable=False),
+    text("address"),
+    text("language", default=""),
+    # Of a test: which message of which version.
+    Column("proposal_id", ForeignKey("proposals.proposal_id")),
+    Column("version", Integer),
+    text("step", default=""),
+    # SHA-256 of the code that left.
+    Column("code_hash", String(64)),
+    Column("state", String(16), nullable=False, index=True),
+    text("problem", default=""),
+    moment("asked_at"),
+    moment("settled_at", null=True),
+    one_of("kind", "code", "test"),
+    one_of("state", "waiting", "sending", "sent", "failed", "unknown"),
 )
 
 sessions = Table(
