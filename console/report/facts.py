@@ -132,10 +132,10 @@ def pressure(connection: Connection, since: datetime | None = None) -> dict[int,
 
     With ``since``, only what was sent from then on counts.
     """
-    span = timedelta(days=PRESSURE_DAYS) // timedelta(microseconds=1) - 1
-    recent = func.count().over(
-        partition_by=messages.c.contact_id, order_by=type_coerce(messages.c.sent_at, BigInteger), range_=(-span, 0)
-    )
+    # In milliseconds: PostgreSQL is told the span as a number of 32 bits.
+    span = timedelta(days=PRESSURE_DAYS) // timedelta(milliseconds=1) - 1
+    at = type_coerce(messages.c.sent_at, BigInteger) // 1000
+    recent = func.count().over(partition_by=messages.c.contact_id, order_by=at, range_=(-span, 0))
     sent = select(messages.c.contact_id, recent.label("recent")).where(messages.c.state == "sent")
     if since is not None:
         sent = sent.where(messages.c.sent_at >= since)

@@ -12,7 +12,7 @@ from memory.store import Store
 from tests.conftest import START
 
 WEEK = timedelta(days=7)
-MOMENT = timedelta(microseconds=1)
+MOMENT = timedelta(milliseconds=1)
 
 
 def fill(store: Store, sent: dict[int, list[timedelta]]) -> None:

@@ -107,6 +107,11 @@ def test_one_bare_key_decides_nothing(desk: Desk) -> None:
     proposal = open_win_back(desk, page)
     page.keyboard.press("a")
     expect(page.get_by_role("button", name="Approve version 1")).to_be_focused()
+    page.keyboard.press("?")
+    expect(page.locator("[data-key='?']")).to_be_focused()
+    page.keyboard.press("p")
+    expect(page.locator("[name=part]").first).to_be_focused()
+    page.keyboard.press("a")
     assert said(desk, proposal.proposal_id) == []
     page.keyboard.press("Enter")
     expect(page.get_by_text("You said yes")).to_be_visible()
