@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
 import threading
 from collections.abc import Sequence
 from types import FrameType
@@ -16,13 +18,17 @@ from agents.learning_graph import run_due_looks
 from agents.requested import plan_requested
 from agents.resume import Threads
 from agents.worth import report_weekly
+from console.decisions import say_promised
 from console.wiring import Workspace
 from memory import queue
 from memory.clock import SystemClock
+from memory.heartbeat import beat
 from memory.workspace import Switch, Trouble, keep_troubles, note_round, read_switch
 from policies.rules.approval import ApprovalLimits
 from tools.failure import Failure, Failures, Guard, aloud
+from tools.notices import notify
 from tools.renewal import pause_lapsed
+from tools.staff_mail import write_to_staff
 from tools.worker import Tick, tick
 
 _log = structlog.get_logger(__name__)
@@ -79,6 +85,8 @@ def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> C
     planned, switch = "", Switch()
     with guard("decisions"):
         decided = threads.apply_decisions()
+        if say_promised(workspace):
+            decided += threads.apply_decisions()
     with guard("queue"):
         now = workspace.clock.now()
         before_hours = workspace.pack.limits("approval", ApprovalLimits).remind_before_hours
@@ -88,6 +96,9 @@ def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> C
             opened = queue.promote(connection, at=now, open_limit=workspace.settings.review.open_proposals)
     with guard("workplace"):
         done = tick(workspace.workplace, guard)
+    with guard("staff mail"):
+        notify(workspace.workplace)
+        write_to_staff(workspace.workplace, lambda: workspace.brand, workspace.settings.console_address)
     with guard("looks"):
         readouts = run_due_looks(workspace.desk)
     with guard("shares"):
@@ -172,6 +183,7 @@ def _keep(workspace: Workspace, found: Sequence[Failure]) -> None:
         with workspace.store.write() as connection:
             kept = keep_troubles(connection, [Trouble(**failure.model_dump(), since=now) for failure in found])
             note_round(connection, SystemClock().now())
+            beat(connection, f"{socket.gethostname()}:{os.getpid()}", SystemClock().now(), failures=len(found))
         rounds = {one.part: one.rounds for one in kept}
     for failure in (*found, *keeping.found):
         _log.error("part failed", **failure.model_dump(), rounds=rounds.get(failure.part, 1))

@@ -186,6 +186,7 @@ def decide(
     actor: str,
     reason: str = "",
     changes: dict[str, Any] | None = None,
+    then_approves: str = "",
     at: datetime,
 ) -> Decision:
     """Record what a person said about exactly the version they saw.
@@ -210,7 +211,7 @@ def decide(
         )
     )
     for known in map(_decision, again):
-        if known.changes == (changes or {}):
+        if (known.changes, known.then_approves) == (changes or {}, then_approves):
             return known
     where = f"proposal {proposal_id}"
     if (row.version, row.digest) != (version, digest):
@@ -246,6 +247,7 @@ def decide(
         actor=actor,
         reason=reason.strip(),
         changes=changes or {},
+        then_approves=then_approves,
         decided_at=at,
     )
     connection.execute(insert(decisions).values(**decision.model_dump()))
@@ -315,6 +317,32 @@ def unconsumed_decisions(connection: Connection) -> list[Decision]:
     query = (
         select(decisions)
         .where(decisions.c.consumed_at.is_(None))
+        .order_by(decisions.c.decided_at, decisions.c.decision_id)
+    )
+    return [_decision(row) for row in connection.execute(query)]
+
+
+def promised(connection: Connection) -> list[Decision]:
+    """Edits that came out just as whoever made them said yes to in advance, and whose yes is not on record yet."""
+    given = decisions.alias().c
+    query = (
+        select(decisions)
+        .join(proposals, proposals.c.proposal_id == decisions.c.proposal_id)
+        .where(
+            decisions.c.then_approves != "",
+            proposals.c.digest == decisions.c.then_approves,
+            proposals.c.version == decisions.c.version + 1,
+            proposals.c.status.in_(WAITING),
+            ~select(given.decision_id)
+            .where(
+                given.proposal_id == decisions.c.proposal_id,
+                given.digest == decisions.c.then_approves,
+                given.version == decisions.c.version + 1,
+                given.verdict == "approve",
+                given.actor == decisions.c.actor,
+            )
+            .exists(),
+        )
         .order_by(decisions.c.decided_at, decisions.c.decision_id)
     )
     return [_decision(row) for row in connection.execute(query)]

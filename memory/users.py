@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 from sqlalchemy import Connection, Row, delete, select, update
@@ -15,6 +15,7 @@ from memory.role import Role
 from memory.schema import api_tokens, sessions, users
 from memory.store import upsert
 
+Notify = Literal["at_once", "daily", "off"]
 SIGNED_IN = "console:"
 """Before the name of somebody who is signed in, wherever it says who did something."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
@@ -33,6 +34,10 @@ class User(BaseModel):
     invite_hash: str | None = None
     invited_until: AwareDatetime | None = None
     language: str = ""
+    email: str | None = None
+    """Where mail to them goes; None until they proved that they read it there."""
+    notify: Notify = "at_once"
+    """Whether they are told by mail what waits for them."""
     created_at: AwareDatetime
     revoked_at: AwareDatetime | None = None
 
@@ -115,7 +120,9 @@ def revoke(connection: Connection, name: str, *, actor: str, at: datetime) -> Us
     """
     if get(connection, name).revoked_at is not None:
         raise ConflictError(f"{name} is shut out already.", where="users")
-    nothing = dict.fromkeys(("password_hash", "second_factor", "second_factor_step", "invite_hash", "invited_until"))
+    nothing = dict.fromkeys(
+        ("password_hash", "second_factor", "second_factor_step", "invite_hash", "invited_until", "email")
+    )
     connection.execute(update(users).where(users.c.name == name).values(**nothing, revoked_at=at))
     _end(connection, name, at)
     append(connection, at=at, actor=actor, action="user.revoked", subject=f"user {name}", payload={})
@@ -147,6 +154,17 @@ def use_step(connection: Connection, name: str, step: int) -> bool:
 def set_language(connection: Connection, name: str, language: str) -> None:
     """Keep the language somebody reads."""
     connection.execute(update(users).where(users.c.name == name).values(language=language))
+
+
+def set_email(connection: Connection, name: str, email: str, at: datetime) -> None:
+    """Keep an address that somebody proved to read."""
+    connection.execute(update(users).where(users.c.name == name).values(email=email))
+    _journal(connection, name, "user.email_confirmed", at)
+
+
+def set_notify(connection: Connection, name: str, notify: Notify) -> None:
+    """Keep whether somebody is told by mail what waits for them."""
+    connection.execute(update(users).where(users.c.name == name).values(notify=notify))
 
 
 def get(connection: Connection, name: str) -> User:

@@ -5,25 +5,52 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from console.screens import (
+    address,
     campaigns,
     contacts,
     decide,
     health,
     inbox,
     journal,
+    measured,
+    notices,
     people,
     policies,
     proposal,
+    remembered,
+    rights,
+    scored,
     signing,
     switch,
     tokens,
+    trial,
 )
 from console.screens.door import Door, explain_errors
 from console.screens.frame import Frame
 from console.wiring import Workspace
 from memory.clock import Clock, SystemClock
 
-SCREENS = (signing, inbox, proposal, decide, campaigns, contacts, journal, health, policies, people, tokens, switch)
+SCREENS = (
+    signing,
+    address,
+    inbox,
+    proposal,
+    decide,
+    trial,
+    campaigns,
+    measured,
+    contacts,
+    rights,
+    remembered,
+    journal,
+    health,
+    scored,
+    policies,
+    people,
+    tokens,
+    notices,
+    switch,
+)
 
 
 def console_app(opened: Workspace, *, watch: Clock | None = None) -> FastAPI:

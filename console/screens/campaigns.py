@@ -13,6 +13,8 @@ from console.flow.steps import nodes_of
 from console.report.facts import campaign_line
 from console.screens.door import Operator, Viewer
 from console.screens.frame import Frame, go
+from console.screens.measured import campaign_charts
+from console.translation import translator
 from memory import campaigns, forecasts, journal, proposals
 from memory.errors import NotFoundError
 from memory.step_text import tell_sequence, tell_trigger
@@ -41,12 +43,14 @@ def routes(frame: Frame) -> APIRouter:
             expected = forecasts.of_proposal(connection, found.proposal_id, proposal.version)
             history = journal.newest(connection, limit=50, subject=found.campaign_id)
             line = campaign_line(connection, found)
+            charts = campaign_charts(connection, line, translator(language))
         told = [(one, tell_sequence(one, language, version.play.trigger)) for one in version.play.sequences]
         return frame.page(
             request,
             "campaign.html",
             c=found,
             line=line,
+            charts=charts,
             version=version,
             proposal=proposal,
             expected=expected.body if expected else None,

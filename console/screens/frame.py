@@ -31,9 +31,11 @@ NAVIGATION: Final = {
     "/": "Inbox",
     "/campaigns": "Campaigns",
     "/contacts": "Contacts",
+    "/memory": "Memory",
     "/policies": "Policies",
     "/journal": "Journal",
     "/health": "Health",
+    "/evals": "Evals",
     "/people": "People",
 }
 """The pages that every page leads to, and what they are called."""
@@ -104,6 +106,9 @@ def _words(language: str, currency: str, zone: str) -> dict[str, Callable[..., s
             return "–"
         return f"{format_datetime(at, 'd MMM y HH:mm', ZoneInfo(zone), locale)} {at.astimezone(ZoneInfo(zone)):%Z}"
 
+    def day(at: datetime) -> str:
+        return str(format_datetime(at, "d MMM", ZoneInfo(zone), locale))
+
     def money(cents: float, of: str = "") -> str:
         return str(format_currency(cents / 100, of or currency, locale=locale))
 
@@ -119,6 +124,7 @@ def _words(language: str, currency: str, zone: str) -> dict[str, Callable[..., s
     return {
         "_": translator(language),
         "moment": moment,
+        "day": day,
         "money": money,
         "number": number,
         "percent": percent,

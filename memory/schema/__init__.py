@@ -6,7 +6,7 @@ currency. Facts about the past (events, orders, lines, products, exported sends)
 
 from __future__ import annotations
 
-from memory.schema.access import api_answers, api_tokens, sessions, sign_in_failures, users
+from memory.schema.access import api_answers, api_tokens, notices, sessions, sign_in_failures, staff_mails, users
 from memory.schema.campaigns import (
     alerts,
     allocations,
@@ -21,7 +21,7 @@ from memory.schema.campaigns import (
 )
 from memory.schema.columns import EPOCH, Moment, RowId, from_micros, metadata, to_micros
 from memory.schema.intake import import_mappings, imports, intake, quarantine
-from memory.schema.learning import lessons, readouts
+from memory.schema.learning import eval_runs, lessons, readouts
 from memory.schema.offers import facts, offer_codes, offers
 from memory.schema.people import (
     accounts,
@@ -48,7 +48,7 @@ from memory.schema.proposals import (
     proposals,
 )
 from memory.schema.reputation import reputation_counts, reputation_reports, reputation_standings
-from memory.schema.workspace import journal, workspace
+from memory.schema.workspace import journal, workers, workspace
 
 __all__ = [
     "EPOCH",
@@ -73,6 +73,7 @@ __all__ = [
     "decisions",
     "enrolments",
     "erasures",
+    "eval_runs",
     "facts",
     "forecast_scores",
     "forecasts",
@@ -86,6 +87,7 @@ __all__ = [
     "lookups",
     "messages",
     "metadata",
+    "notices",
     "offer_codes",
     "offers",
     "pace",
@@ -101,9 +103,11 @@ __all__ = [
     "sequences",
     "sessions",
     "sign_in_failures",
+    "staff_mails",
     "steps",
     "suppressions",
     "to_micros",
     "users",
+    "workers",
     "workspace",
 ]

@@ -21,9 +21,38 @@ users = Table(
     Column("invite_hash", String(64), unique=True),
     moment("invited_until", null=True),
     text("language", default=""),
+    # Where mail to them goes, once they proved that they read it there.
+    text("email", null=True),
+    # Whether they are told by mail what waits for them: at once, once a day, or not.
+    Column("notify", String(16), nullable=False, server_default="at_once"),
     moment("created_at"),
     moment("revoked_at", null=True),
     one_of("role", *ROLES),
+)
+
+staff_mails = Table(
+    "staff_mails",
+    metadata,
+    # Mail to people who sign in: in no ledger, under no cap, in no report.
+    Column("mail_id", String(64), primary_key=True),
+    Column("name", ForeignKey("users.name"), nullable=False, index=True),
+    # code (proves that an address is theirs), test (a message of a proposal, as it would leave), or notice (what waits
+    # for them).
+    Column("kind", String(16), nullable=False),
+    text("address"),
+    text("language", default=""),
+    # Of a test: which message of which version.
+    Column("proposal_id", ForeignKey("proposals.proposal_id")),
+    Column("version", Integer),
+    text("step", default=""),
+    # SHA-256 of the code that left.
+    Column("code_hash", String(64)),
+    Column("state", String(16), nullable=False, index=True),
+    text("problem", default=""),
+    moment("asked_at"),
+    moment("settled_at", null=True),
+    one_of("kind", "code", "test", "notice"),
+    one_of("state", "waiting", "sending", "sent", "failed", "unknown"),
 )
 
 sessions = Table(
@@ -75,4 +104,17 @@ api_answers = Table(
     Column("status", Integer),
     Column("body", Text),
     Index("ix_api_answers_begun_at", "begun_at"),
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    # What somebody is told of, once: a proposal that waits, that it is about to expire, or an alert.
+    Column("name", ForeignKey("users.name"), primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("subject", String(64), primary_key=True),
+    moment("noted_at"),
+    # The mail that tells it; null until there is one, and again where that one did not surely leave.
+    Column("mail_id", ForeignKey("staff_mails.mail_id"), index=True),
+    one_of("kind", "proposal", "reminder", "alert"),
 )

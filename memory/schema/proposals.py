@@ -88,6 +88,8 @@ decisions = Table(
     # For an edit: the changed slots and limits. For an ask: the question, then the answer.
     Column("changes", JSON, nullable=False, default=dict),
     moment("decided_at"),
+    # Of an edit: the digest to which whoever made it says yes, should it come of it.
+    text("then_approves", default=""),
     # Set when the graph has acted on it, so that each decision counts once.
     moment("consumed_at", null=True),
     one_of("verdict", "approve", "edit", "reject", "ask"),

@@ -296,3 +296,19 @@ def test_on_the_web_everybody_has_their_own_tokens_and_admins_take_back_any(hous
     assert other.post(f"/console/tokens/{kept.token_id}/revoke").status_code == 403
     assert admin.post(f"/console/tokens/{kept.token_id}/revoke").status_code == 303
     assert admin.post("/console/tokens/none/revoke").status_code == 404
+
+
+def test_the_link_of_a_notice_leads_whom_it_was_written_to_and_opens_no_door(stocked: House) -> None:
+    from memory import notices
+
+    ann, paul = stocked.person("approver", "ann"), stocked.person("approver", "paul")
+    with stocked.opened.store.read() as connection:
+        link = f"/console/notices/p1/{notices.seal(connection, 'ann', 'p1')}"
+    assert stocked.stranger().get(link).headers["location"].startswith("/console/login?next=")
+    assert ann.get(link).headers["location"] == "/console/proposals/p1"
+    assert paul.get(link).status_code == 404
+    assert ann.get("/console/notices/p1/none").status_code == 404
+    assert ann.post("/console/account/notify", data={"notify": "daily"}).status_code == 303
+    with stocked.opened.store.read() as connection:
+        assert users.get(connection, "ann").notify == "daily"
+        assert proposals.decisions_on(connection, "p1") == []

@@ -210,6 +210,10 @@ def test_a_campaign_is_shown_paused_resumed_and_ended(shop: House) -> None:
     picture = re.search(rf"{address}/flow/\w+\.svg", page.text)
     assert picture
     assert operator.get(picture[0]).headers["content-type"] == "image/svg+xml"
+    assert f'src="{address}/chart/funnel.svg" alt="From selection to inbox: selected ' in page.text
+    drawn = operator.get(f"{address}/chart/funnel.svg?lang=fr")
+    assert (drawn.headers["content-type"], "sélectionnés" in drawn.text) == ("image/svg+xml", True)
+    assert operator.get(f"{address}/chart/looks.svg").status_code == 404
     assert shop.person("viewer").post(address, data={"act": "pause"}).status_code == 403
     for act, status in (("pause", "paused"), ("resume", "live"), ("stop", "cancelled")):
         assert operator.post(address, data={"act": act, "reason": "A try"}).status_code == 303
@@ -218,7 +222,7 @@ def test_a_campaign_is_shown_paused_resumed_and_ended(shop: House) -> None:
     with shop.opened.store.read() as connection:
         said = {one.actor for one in entries(connection, subject=address.rpartition("/")[2])}
     assert "console:paul" in said
-    assert "Its last round ended" in operator.get("/console/health").text
+    assert "Last round" in operator.get("/console/health").text
 
 
 def test_the_journal_is_filtered_paged_and_checked(shop: House) -> None:

@@ -11,7 +11,9 @@ from console.translation import catalogue, translator
 from memory.proposal import ProposalStatus
 from memory.role import ROLES
 
-TEMPLATES = Path(console.__file__).parent / "templates" / "console"
+CONSOLE = Path(console.__file__).parent
+DRAWN = [CONSOLE / place for place in ("report/charts.py", "report/page.py", "screens/measured.py")]
+TEMPLATES = CONSOLE / "templates" / "console"
 VALUES = re.compile(r"\{\w+\}")
 
 
@@ -19,6 +21,8 @@ def sentences() -> set[str]:
     found = {*NAVIGATION.values(), *ROLES, *ProposalStatus}
     for path in TEMPLATES.glob("*.html"):
         found |= set(re.findall(r'\b_\("([^"]+)"', path.read_text(encoding="utf-8")))
+    for path in DRAWN:
+        found |= set(re.findall(r'\bsay\(\s*"([^"]+)"', path.read_text(encoding="utf-8")))
     return found
 
 

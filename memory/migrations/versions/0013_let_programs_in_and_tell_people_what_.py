@@ -1,4 +1,4 @@
-"""let programs in"""
+"""let programs in and tell people what waits"""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 
 
-revision = '0012'
-down_revision = '0011'
+revision = '0013'
+down_revision = '0012'
 branch_labels = None
 depends_on = None
 
@@ -59,5 +59,22 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('plan_requests', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_plan_requests_state'), ['state'], unique=False)
+
+    op.create_table('notices',
+    sa.Column('name', sa.String(length=64), nullable=False),
+    sa.Column('kind', sa.String(length=16), nullable=False),
+    sa.Column('subject', sa.String(length=64), nullable=False),
+    sa.Column('noted_at', sa.BigInteger(), nullable=False),
+    sa.Column('mail_id', sa.String(length=64), nullable=True),
+    sa.CheckConstraint("kind IN ('proposal', 'reminder', 'alert')", name=op.f('ck_notices_kind')),
+    sa.ForeignKeyConstraint(['mail_id'], ['staff_mails.mail_id'], name=op.f('fk_notices_mail_id_staff_mails')),
+    sa.ForeignKeyConstraint(['name'], ['users.name'], name=op.f('fk_notices_name_users')),
+    sa.PrimaryKeyConstraint('name', 'kind', 'subject', name=op.f('pk_notices'))
+    )
+    with op.batch_alter_table('notices', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_notices_mail_id'), ['mail_id'], unique=False)
+
+    with op.batch_alter_table('users', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('notify', sa.String(length=16), server_default='at_once', nullable=False))
 
     # ### end Alembic commands ###
