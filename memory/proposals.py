@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -123,7 +123,7 @@ def get(connection: Connection, proposal_id: str) -> StoredProposal:
     if len(exact or rows) != 1:
         what = "is ambiguous" if rows else "is not known"
         raise NotFoundError(f"Proposal {proposal_id} {what}.", remedy="`noria proposals list` shows them all.")
-    return _stored((exact or rows)[0])
+    return stored_of((exact or rows)[0])
 
 
 def get_version(connection: Connection, proposal_id: str, version: int) -> Proposal:
@@ -147,33 +147,7 @@ def list_proposals(
         query = query.where(proposals.c.status.in_(list(statuses)))
     if limit is not None:
         query = query.limit(limit)
-    return [_stored(row) for row in connection.execute(query)]
-
-
-def newest_lines(
-    connection: Connection, statuses: Collection[ProposalStatus] = (), *, after: str = "", limit: int
-) -> Sequence[Row[Any]]:
-    """What a list shows of proposals, the newest first, after one of them if it is named; their bodies stay unread.
-
-    Raises NotFoundError for a name that none has.
-    """
-    named = ("proposal_id", "version", "digest", "status", "kind", "playbook", "owner")
-    told = ("created_at", "updated_at", "expires_at")
-    query = select(
-        *(proposals.c[name] for name in (*named, *told)),
-        *(proposals.c.body[name].as_string().label(name) for name in ("title", "summary")),
-    )
-    if statuses:
-        query = query.where(proposals.c.status.in_(list(statuses)))
-    if after:
-        at = connection.execute(
-            select(proposals.c.created_at).where(proposals.c.proposal_id == after)
-        ).scalar_one_or_none()
-        if at is None:
-            raise NotFoundError(f"Proposal {after} is not known.", where="after", remedy="Begin at the first page.")
-        later = (proposals.c.created_at == at) & (proposals.c.proposal_id > after)
-        query = query.where((proposals.c.created_at < at) | later)
-    return connection.execute(query.order_by(proposals.c.created_at.desc(), proposals.c.proposal_id).limit(limit)).all()
+    return [stored_of(row) for row in connection.execute(query)]
 
 
 def decide(
@@ -488,7 +462,8 @@ def _journal(connection: Connection, proposal: Proposal, actor: str, action: str
     )
 
 
-def _stored(row: Row[Any]) -> StoredProposal:
+def stored_of(row: Row[Any]) -> StoredProposal:
+    """A row of the table as the newest version of a proposal."""
     return StoredProposal(
         proposal=Proposal.model_validate(row.body),
         status=ProposalStatus(row.status),

@@ -15,7 +15,7 @@ from console.decisions import note
 from console.difference import differences
 from console.tokens import Caller
 from console.wiring import Workspace
-from memory import proposals
+from memory import proposal_pages, proposals
 from memory.errors import ConflictError, NotAllowedError
 from memory.proposal import Decision, Proposal, ProposalStatus
 from policies.roles import reaches
@@ -88,7 +88,7 @@ def routes(opened: Workspace) -> APIRouter:
         limit: Limit = 50,
     ) -> Page[ProposalLine]:
         with opened.store.read() as connection:
-            found = proposals.newest_lines(connection, status, after=after, limit=limit + 1)
+            found = proposal_pages.newest_lines(connection, status, after=after, limit=limit + 1)
         return page([_line(one) for one in found], limit, lambda one: one.proposal_id)
 
     @router.get("/proposals/{proposal_id}", summary="Look at a proposal")

@@ -20,6 +20,7 @@ from memory.errors import NotFoundError
 from memory.step_text import tell_sequence, tell_trigger
 from tools import campaign as steering
 
+_SHOWN: Final = 50
 _ACTS: Final = {"pause": steering.pause, "resume": steering.resume, "stop": steering.stop}
 
 
@@ -28,10 +29,12 @@ def routes(frame: Frame) -> APIRouter:
     router, opened = APIRouter(), frame.opened
 
     @router.get("/campaigns")
-    def listing(request: Request, _user: Viewer) -> Response:
+    def listing(request: Request, _user: Viewer, after: str = "") -> Response:
         with opened.store.read() as connection:
-            found = [campaign_line(connection, one) for one in campaigns.list_campaigns(connection)]
-        return frame.page(request, "campaigns.html", found=found)
+            found = campaigns.newest(connection, after=after, limit=_SHOWN + 1)
+            lines = [campaign_line(connection, one) for one in found[:_SHOWN]]
+        more = found[_SHOWN - 1].campaign_id if len(found) > _SHOWN else ""
+        return frame.page(request, "campaigns.html", found=lines, more=more)
 
     @router.get("/campaigns/{campaign_id}")
     def show(request: Request, user: Viewer, campaign_id: str) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Column, Float, ForeignKey, Integer, String, Table, Text
+from sqlalchemy import JSON, Column, Float, ForeignKey, Index, Integer, String, Table, Text
 
 from memory.schema.columns import metadata, moment, one_of, text
 
@@ -60,6 +60,7 @@ proposals = Table(
     moment("expires_at"),
     # When somebody was reminded that this version expires.
     moment("reminded_at", null=True),
+    Index("ix_proposals_created_at", "created_at", "proposal_id"),
 )
 
 proposal_versions = Table(

@@ -77,4 +77,7 @@ def upgrade() -> None:
     with op.batch_alter_table('users', schema=None) as batch_op:
         batch_op.add_column(sa.Column('notify', sa.String(length=16), server_default='at_once', nullable=False))
 
+    with op.batch_alter_table('proposals', schema=None) as batch_op:
+        batch_op.create_index('ix_proposals_created_at', ['created_at', 'proposal_id'], unique=False)
+
     # ### end Alembic commands ###

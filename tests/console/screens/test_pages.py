@@ -56,6 +56,22 @@ def test_the_inbox_puts_the_riskiest_first_and_its_filters_are_links(shop: House
     assert "Nothing of this kind." in viewer.get("/console/?risk=unheard-of").text
 
 
+def test_what_no_longer_waits_comes_by_pages(shop: House) -> None:
+    viewer, like = shop.person("viewer"), win_back(shop)
+    with shop.opened.store.write() as connection:
+        for one in range(51):
+            made = like.model_copy(update={"proposal_id": f"q{one}", "thread_id": f"q{one}", "title": f"Plan {one}"})
+            proposals.submit(connection, made, author="noria", at=shop.opened.clock.now(), open_limit=0)
+    first = viewer.get("/console/?view=queued")
+    older = re.search(r'href="([^"]+)">Older ones', first.text)
+    assert older is not None
+    rest = titles(viewer, older[1].removeprefix("?").replace("&amp;", "&"))
+    with shop.opened.store.read() as connection:
+        queued = [one.proposal.title for one in proposals.list_proposals(connection, [ProposalStatus.QUEUED])]
+    assert len(titles(viewer, "view=queued")) == 50
+    assert sorted(titles(viewer, "view=queued") + rest) == sorted(queued)
+
+
 def test_an_empty_inbox_says_when_work_last_came(shop: House, house: House) -> None:
     with shop.opened.store.write() as connection:
         for one in proposals.list_proposals(connection):
