@@ -19,7 +19,7 @@ from memory.staff_mail import StaffMail
 from memory.workspace import read_switch
 from policies.roles import reaches
 from tools.audience import PREVIEW_URL
-from tools.channels.channel import Failed, Outcome, Outgoing, Sent
+from tools.channels.channel import Failed, Outcome, Outgoing, Sent, Unknown
 from tools.compose import as_bytes, compose
 from tools.deliver import in_parts
 from tools.failure import failure_of
@@ -60,7 +60,8 @@ def write_to_staff(place: Workplace, brand: Callable[[], Brand], console_url: st
                     sent += 1
                     staff_mail.settle(connection, mail.mail_id, "sent", at)
                 case other:
-                    state: staff_mail.MailState = "failed" if isinstance(other, Failed) else "unknown"
+                    # What may be tried again is not: whoever waits for it can ask anew.
+                    state: staff_mail.MailState = "unknown" if isinstance(other, Unknown) else "failed"
                     staff_mail.settle(connection, mail.mail_id, state, at, other.reason)
             if mail.kind == "test":
                 payload = {"version": mail.version, "step": mail.step, "outcome": type(outcome).__name__.lower()}
