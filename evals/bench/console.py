@@ -7,6 +7,7 @@ process, as somebody who is signed in, so that what is measured is the page and 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import statistics
 import tempfile
@@ -18,11 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from fastapi import FastAPI
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import insert, select
-from starlette.testclient import TestClient
 
 from console.cli.serve import web_app
 from console.cli.setup import make_workspace
@@ -137,33 +136,40 @@ def pages(campaign_id: str, contacts: int, proposals_number: int) -> Mapping[str
     }
 
 
-def sign_in(opened: Workspace, app: FastAPI) -> TestClient:
-    """Somebody with a session and a token."""
+def measure(opened: Workspace, wanted: Mapping[str, str], times: int) -> list[Page]:
+    """Ask for each page again and again, as somebody with a session and a token; the first time stands apart."""
     at = datetime.now(UTC)
     with opened.store.write() as connection:
         users.invite(connection, "bench", "admin", invite_hash="bench", until=at + _DAY, actor="cli:bench", at=at)
         users.take_up(connection, "bench", password_hash="none", second_factor=None, at=at)  # noqa: S106 - none
         sessions.open_session(connection, "bench", hash_token("bench"), at=at, until=at + _DAY)
     written, _ = make_token(opened.store, "bench", "bench", SCOPES, days=1, actor="cli:bench", at=at)
-    client = TestClient(app, headers={"Authorization": f"Bearer {written}"}, follow_redirects=False)
-    client.cookies.set("noria", "bench")
-    return client
+    return asyncio.run(_measure(web_app(opened, console=True), written, wanted, times))
 
 
-def measure(client: TestClient, name: str, address: str, times: int) -> Page:
-    """Ask for a page again and again; the first time stands apart."""
+async def _measure(app: Any, token: str, wanted: Mapping[str, str], times: int) -> list[Page]:
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app=app),
+        base_url="http://bench",
+        headers={"Authorization": f"Bearer {token}"},
+        cookies={"noria": "bench"},
+    ) as client:
+        return [await _page(client, name, address, times) for name, address in wanted.items()]
+
+
+async def _page(client: httpx.AsyncClient, name: str, address: str, times: int) -> Page:
     taken: list[float] = []
-    answer: httpx.Response | Any = None
+    size = 0
     for _ in range(times + 1):
         begun = time.perf_counter()
-        answer = client.get(address)
+        answer = await client.get(address)
         taken.append((time.perf_counter() - begun) * 1000)
-    if answer.status_code != 200:
-        raise SystemExit(f"{name} answered {answer.status_code}: {answer.text[:300]}")
+        size = len(answer.content)
+        if answer.status_code != httpx.codes.OK:
+            raise SystemExit(f"{name} answered {answer.status_code}: {answer.text[:300]}")
     first, *rest = taken
-    ordered = sorted(rest)
-    p95 = ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
-    return Page(name, first, statistics.median(rest), p95, len(answer.content) / 1000)
+    p95 = sorted(rest)[min(len(rest) - 1, int(0.95 * len(rest)))]
+    return Page(name, first, statistics.median(rest), p95, size / 1000)
 
 
 class _Some:
@@ -196,9 +202,7 @@ def main() -> None:
         )
         made = time.perf_counter() - begun
         opened = Workspace(folder, {}, SERVING_SECRETS)
-        client = sign_in(opened, web_app(opened, console=True))
-        wanted = pages(campaign_id, given.contacts, given.proposals)
-        found = [measure(client, name, address, given.times) for name, address in wanted.items()]
+        found = measure(opened, pages(campaign_id, given.contacts, given.proposals), given.times)
         opened.close()
     if given.json:
         print(json.dumps([asdict(one) for one in found], indent=2))
