@@ -262,6 +262,7 @@ PAGES = (
     "memory/forecasts",
     "evals",
     "policies",
+    "tokens",
     "policies/findings",
     "policies/backtest?pack=base",
     "journal",
