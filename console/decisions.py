@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from console.wiring import Workspace
 from memory import proposals
-from memory.errors import ConflictError
-from memory.proposal import Decision, DecisionVerdict
+from memory.errors import ConflictError, InvalidInputError
+from memory.proposal import Decision, DecisionVerdict, Proposal
 from memory.proposals import StoredProposal
 
 
@@ -20,6 +22,7 @@ def note(
     seen: str,
     reason: str,
     changes: dict[str, Any] | None = None,
+    then_approves: str = "",
 ) -> tuple[Decision, str]:
     """Write a decision down; returns it, and what an approval still lacks.
 
@@ -49,9 +52,63 @@ def note(
             actor=actor,
             reason=reason,
             changes=changes,
+            then_approves=then_approves,
             at=opened.clock.now(),
         )
     return decision, missing(opened, stored) if verdict == "approve" else ""
+
+
+def note_part(
+    opened: Workspace, proposal_id: str, parts: Sequence[str], *, actor: str, seen: str, reason: str
+) -> Decision:
+    """Say yes to some sequences or languages: the edit that leaves only these, and a yes to exactly what comes of it.
+
+    The worker makes that version and notes the yes; what comes out otherwise needs a yes of its own. Raises as
+    ``note`` does, and InvalidInputError where nothing, everything or what is not there is named.
+    """
+    from agents.edit import apply_changes
+
+    with opened.store.read() as connection:
+        before = proposals.get(connection, proposal_id).proposal
+    changes = keeping(before, parts)
+    if not changes:
+        raise InvalidInputError("No part is named.", where="parts", remedy="Choose the parts that you say yes to.")
+    expected = apply_changes(before, changes, opened.desk).digest
+    decision, _ = note(
+        opened, proposal_id, "edit", actor=actor, seen=seen, reason=reason, changes=changes, then_approves=expected
+    )
+    return decision
+
+
+def say_promised(opened: Workspace) -> list[str]:
+    """Note each yes that was given to a part, now that there is the version that holds only that; returns which."""
+    with opened.store.read() as connection:
+        due = proposals.promised(connection)
+    said = []
+    for one in due:
+        # What expired meanwhile, or is only suggested by now, is closed elsewhere.
+        with suppress(ConflictError):
+            note(opened, one.proposal_id, "approve", actor=one.actor, seen=one.then_approves, reason=one.reason)
+            said.append(one.proposal_id)
+    return said
+
+
+def keeping(proposal: Proposal, parts: Sequence[str]) -> dict[str, Any]:
+    """The edit that leaves only these sequences and languages. Raises InvalidInputError for a part that is neither."""
+    from agents.edit import written_in
+
+    keys, written = [one.key for one in proposal.play.sequences], sorted(written_in(proposal.play))
+    if unknown := [one for one in parts if one not in keys and one not in written]:
+        raise InvalidInputError(
+            f"There is no sequence and no language {', '.join(unknown)}.",
+            where=f"proposal {proposal.proposal_id}",
+            remedy=f"Sequences: {', '.join(keys)}. Languages: {', '.join(written)}.",
+        )
+    kept = {
+        "sequences": [one for one in parts if one in keys],
+        "languages": [one for one in parts if one not in keys],
+    }
+    return {name: names for name, names in kept.items() if names}
 
 
 def missing(opened: Workspace, stored: StoredProposal) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import hmac
+import json
 import re
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 
@@ -29,11 +33,15 @@ from memory.events import ACCEPTED, BOUNCE, COMPLAINT, DEFERRED, DELIVERED, ORDE
 from memory.steps import EventName
 from tools.intake import Incoming
 
-LONGEST: Final = 65_536
-"""Bytes of one event."""
+LONGEST: Final = 2_000_000
+"""Bytes of one request."""
+MOST: Final = 500
+"""Events of one request."""
 REPLAY_WINDOW: Final = timedelta(minutes=5)
 """So far may the moment of a signature be from the clock of this machine."""
 HEADER: Final = "noria-signature"
+_STANDARD: Final = "webhook"
+_WRITTEN_KEY: Final = "whsec_"
 _SIGNATURE: Final = re.compile(r"t=(?P<at>\d{1,12}),v1=(?P<mark>[0-9a-f]{64})")
 # What only a mail provider or Noria itself can know.
 _NOT_FOR_SHOPS: Final = frozenset({ACCEPTED, BOUNCE, COMPLAINT, DEFERRED, DELIVERED, "open"})
@@ -124,6 +132,12 @@ class _Properties(_Strict):
         return self
 
 
+class Batch(_Strict):
+    """Events as a shop reports them, several at once."""
+
+    events: tuple[ShopEvent, ...] = Field(min_length=1, max_length=MOST)
+
+
 def sign(key: str, body: bytes, at: datetime) -> str:
     """The value of the header `Noria-Signature` for a body that is sent at a moment."""
     seconds = int(at.timestamp())
@@ -137,39 +151,73 @@ def event_door(together: GroupCommit, key: SecretStr | None, real_time: Clock | 
 
     @router.post("/v1/events")
     async def take(request: Request) -> JSONResponse:
+        """One event, or several as {"events": […]}; signed in our own way, or as Standard Webhooks says."""
         if key is None:
             return refuse(404, "closed", "No key for events is set.", "Set NORIA_EVENTS_KEY for `noria serve`.")
         body = await read_body(request, LONGEST)
         if body is None:
-            return refuse(413, "too_large", f"The body has more than {LONGEST} bytes.", "Send one event at a time.")
-        problem = _problem(key.get_secret_value(), request.headers.get(HEADER, ""), body, now.now())
+            return refuse(413, "too_large", f"The body has more than {LONGEST} bytes.", "Send fewer events at a time.")
+        problem = _problem(key.get_secret_value(), request.headers, body, now.now())
         if problem:
             return refuse(401, "signature", problem, "Sign “TIMESTAMP.BODY” with the key, as the documentation shows.")
         try:
-            event = ShopEvent.model_validate_json(body)
+            events, several = _read(body)
         except ValidationError as error:
             return refuse(422, "invalid_input", explained(error), "Correct the event and send it again.")
         try:
-            receipt = await together.receive([event.incoming()])
+            receipt = await together.receive([one.incoming() for one in events])
         except StoreError:
             later = refuse(503, "store", "The event could not be kept.", "Send it again in a minute.")
             later.headers["Retry-After"] = "60"
             return later
+        if several:
+            return JSONResponse({"accepted": receipt.accepted, "duplicates": receipt.duplicates}, status_code=202)
         return JSONResponse({"status": "duplicate" if receipt.duplicates else "accepted"}, status_code=202)
 
     return router
 
 
-def _problem(key: str, header: str, body: bytes, now: datetime) -> str:
+def _read(body: bytes) -> tuple[tuple[ShopEvent, ...], bool]:
+    """The events of a body, and whether they came as several."""
+    try:
+        several = "events" in json.loads(body)
+    except (ValueError, TypeError, RecursionError):
+        several = False
+    return (
+        (Batch.model_validate_json(body).events, True) if several else ((ShopEvent.model_validate_json(body),), False)
+    )
+
+
+def _problem(key: str, headers: Mapping[str, str], body: bytes, now: datetime) -> str:
     """What is wrong with a signature; empty when nothing is."""
-    match = _SIGNATURE.fullmatch(header.strip())
-    if match is None:
-        return "There is no signature, or it is not written as “t=SECONDS,v1=HEX”."
-    if not hmac.compare_digest(match["mark"], _mark(key, int(match["at"]), body)):
+    if headers.get(HEADER) is None and headers.get(f"{_STANDARD}-signature") is not None:
+        seconds, good = headers.get(f"{_STANDARD}-timestamp", ""), False
+        if re.fullmatch(r"\d{1,12}", seconds, re.ASCII):
+            signed = f"{headers.get(f'{_STANDARD}-id', '')}.{seconds}.".encode() + body
+            seal = base64.b64encode(hmac.digest(standard_key(key), signed, hashlib.sha256))
+            marks = headers[f"{_STANDARD}-signature"].encode().split()
+            good = any(hmac.compare_digest(mark, b"v1," + seal) for mark in marks)
+    else:
+        match = _SIGNATURE.fullmatch(headers.get(HEADER, "").strip())
+        if match is None:
+            return "There is no signature, or it is not written as “t=SECONDS,v1=HEX”."
+        seconds = match["at"]
+        good = hmac.compare_digest(match["mark"], _mark(key, int(seconds), body))
+    if not good:
         return "The signature does not fit the body and the key."
-    if abs(now.timestamp() - int(match["at"])) > REPLAY_WINDOW.total_seconds():
+    if abs(now.timestamp() - int(seconds)) > REPLAY_WINDOW.total_seconds():
         return "The signature is too old, or the clocks differ."
     return ""
+
+
+def standard_key(key: str) -> bytes:
+    """The bytes by which Standard Webhooks signs (https://www.standardwebhooks.com): of whsec_BASE64, or the key's."""
+    if not key.startswith(_WRITTEN_KEY):
+        return key.encode()
+    try:
+        return base64.b64decode(key.removeprefix(_WRITTEN_KEY), validate=True)
+    except binascii.Error:
+        return key.encode()
 
 
 def _mark(key: str, seconds: int, body: bytes) -> str:

@@ -12,11 +12,11 @@ from memory import campaigns, cap, consents, contacts, enrolments, preferences
 from memory.allocations import NOBODY
 from memory.consents import Consent
 from memory.contacts import Contact
-from memory.features.registry import REGISTRY
+from memory.features.registry import COMPARING, REGISTRY
 from memory.features.table import Features, compute
 from memory.preferences import Preferences
 from memory.schema import messages, suppressions
-from memory.segments.grammar import parse
+from memory.segments.grammar import Expression, fields, parse
 
 
 class FeatureLine(BaseModel):
@@ -64,20 +64,24 @@ class Explanation(BaseModel):
     preferences: Preferences
     consents: tuple[Consent, ...]
     features: tuple[FeatureLine, ...]
+    """Without a value where the lake does not know them yet."""
     messages_in_window: int
     cap: str
     campaigns: tuple[CampaignLine, ...]
     messages: tuple[MessageLine, ...]
 
 
-def explain(workspace: Workspace, name: str) -> Explanation:
-    """Explain the contact with this address or id. Raises NotFoundError."""
+def explain(workspace: Workspace, name: str, *, comparing: bool = False) -> Explanation:
+    """Explain the contact with this address or id; ``comparing`` also by what takes a look at everybody.
+
+    Raises NotFoundError.
+    """
     now = workspace.clock.now()
-    features = compute(workspace.lake, now)
     limit = workspace.pack.cap
     with workspace.store.read() as connection:
         contact = contacts.find(connection, name)
         contact_id = contact.contact_id
+        alone = compute(workspace.lake, now, contact_id=contact_id)
         suppressed = connection.execute(
             select(suppressions.c.reason).where(
                 suppressions.c.channel == "email", suppressions.c.address_hash == (contact.email_hash or "")
@@ -90,8 +94,10 @@ def explain(workspace: Workspace, name: str) -> Explanation:
         ).all()
         chosen = preferences.of_contact(connection, contact_id)
         history = consents.history(connection, contact_id)
-        standings = [_standing(connection, one, contact_id, features) for one in live]
-    row = features.row(contact_id)
+        standings = [_standing(connection, one, contact_id, alone) for one in live]
+    row = alone.rows([contact_id]).get(contact_id, {})
+    if comparing:
+        row |= compute(workspace.lake, now, names=COMPARING).rows([contact_id], sorted(COMPARING)).get(contact_id, {})
     return Explanation(
         contact=contact,
         suppressed=suppressed or "",
@@ -100,6 +106,7 @@ def explain(workspace: Workspace, name: str) -> Explanation:
         features=tuple(
             FeatureLine(name=one.name, sentence=one.sentence["en"], value=row.get(one.name))
             for one in REGISTRY.values()
+            if comparing or one.name not in COMPARING
         ),
         messages_in_window=cap.Cap(limit.messages, limit.window_days).used(slots, now),
         cap=f"{limit.messages} in {limit.window_days} days",
@@ -118,14 +125,12 @@ def explain(workspace: Workspace, name: str) -> Explanation:
     )
 
 
-def _standing(
-    connection: Connection, campaign: campaigns.Campaign, contact_id: int, features: Features
-) -> CampaignLine:
+def _standing(connection: Connection, campaign: campaigns.Campaign, contact_id: int, alone: Features) -> CampaignLine:
     play = campaigns.get_version(connection, campaign.campaign_id, campaign.version).play
     entered = enrolments.last_entries(connection, campaign.campaign_id, [contact_id]).get(contact_id)
     if entered is None:
         standing = "out"
-        if contact_id in set(features.select(parse(play.audience))):
+        if _is_in(parse(play.audience), contact_id, alone):
             reason = "In the segment now, but a rule took them out at the launch, or they came into it later."
         else:
             reason = f"Not in the segment: {play.audience_sentence}"
@@ -142,3 +147,10 @@ def _standing(
             f"Entered on {entered.entered_at:%d %B %Y} with the sequence {entered.sequence_key}, at {entered.step_key}."
         )
     return CampaignLine(campaign_id=campaign.campaign_id, name=campaign.name, standing=standing, reason=reason)
+
+
+def _is_in(segment: Expression, contact_id: int, alone: Features) -> bool:
+    """Whether a contact is in a segment; one that compares contacts needs everybody."""
+    names = set(fields(segment))
+    known = compute(alone.lake, alone.as_of, names=names) if names & COMPARING else alone
+    return contact_id in known.select(segment)

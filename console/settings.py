@@ -287,6 +287,8 @@ class Settings(_Section):
     """Empty for SQLite in the workspace; a postgresql+psycopg:// address otherwise, better set as NORIA_STORE_URL."""
     public_url: str = ""
     """Where contacts reach the unsubscribe page from the internet, for example https://news.example.com."""
+    console_url: str = ""
+    """Where people reach the console, for example https://noria.internal; links in notices begin with it."""
     playbooks: tuple[str, ...] = ()
     """Those that may be proposed; empty for all."""
     policy_pack: str = "base"
@@ -337,12 +339,17 @@ class Settings(_Section):
             raise ValueError("somebody has to be an admin, or nobody could put a policy in force")
         return value
 
-    @field_validator("public_url")
+    @property
+    def console_address(self) -> str:
+        """Where people reach the console; this machine while nothing is set."""
+        return self.console_url or "http://127.0.0.1:8321"
+
+    @field_validator("public_url", "console_url")
     @classmethod
     def _address_is_https(cls, value: str) -> str:
         local = value.startswith(("http://127.0.0.1", "http://localhost"))
         if value and not (value.startswith("https://") or local):
-            raise ValueError("the public address must begin with https://")
+            raise ValueError("the address must begin with https://")
         return value.rstrip("/")
 
 

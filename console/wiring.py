@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -65,6 +66,8 @@ class Workspace:
         self.settings: Settings = load_settings(folder)
         self._looks_at = 0.0
         self._house = self._read_house()
+        self.lock = threading.Lock()
+        """Held by whoever uses the desk where several do at once: its parts are made when they are first needed."""
 
     @cached_property
     def store(self) -> Store:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
 import threading
 from collections.abc import Sequence
 from types import FrameType
@@ -15,17 +17,22 @@ from agents.autonomy import look_after
 from agents.learning_graph import run_due_looks
 from agents.letters import propose_letter
 from agents.read_replies import read_replies
+from agents.requested import plan_requested
 from agents.resume import Threads
 from agents.round import run_due_round
 from agents.worth import report_weekly
+from console.decisions import say_promised
 from console.wiring import Workspace
 from memory import queue
 from memory.clock import SystemClock
+from memory.heartbeat import beat
 from memory.workspace import Switch, Trouble, keep_troubles, note_round, read_switch
 from policies.rules.approval import ApprovalLimits
 from tools.failure import Failure, Failures, Guard, aloud
+from tools.notices import notify
 from tools.renewal import pause_lapsed
 from tools.replies import act
+from tools.staff_mail import write_to_staff
 from tools.worker import Tick, tick
 
 _log = structlog.get_logger(__name__)
@@ -53,6 +60,8 @@ class Cycle(BaseModel):
     """Campaigns whose proof of value has lapsed."""
     letter: str = ""
     """The submitted letter that was taken through the graph."""
+    planned: str = ""
+    """The submitted brief that was planned for."""
     switch: Switch
     """While it is stopped, nothing leaves, however much is due."""
 
@@ -81,9 +90,11 @@ def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> C
     readouts: list[str] = []
     allocations: list[str] = []
     paused: list[str] = []
-    letter, thread_id, switch = "", "", Switch()
+    letter, planned, thread_id, switch = "", "", "", Switch()
     with guard("decisions"):
         decided = threads.apply_decisions()
+        if say_promised(workspace):
+            decided += threads.apply_decisions()
     with guard("queue"):
         now = workspace.clock.now()
         before_hours = workspace.pack.limits("approval", ApprovalLimits).remind_before_hours
@@ -94,11 +105,11 @@ def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> C
     with guard("mailbox"):
         if workspace.mailbox_is_due():
             workspace.take_mail()
-    with guard("replies"):
-        read_replies(workspace.desk)
-        act(workspace.store, workspace.clock.now(), a_model_reads=workspace.settings.model is not None)
     with guard("workplace"):
         done = tick(workspace.workplace, guard)
+    with guard("staff mail"):
+        notify(workspace.workplace)
+        write_to_staff(workspace.workplace, lambda: workspace.brand, workspace.settings.console_address)
     with guard("looks"):
         readouts = run_due_looks(workspace.desk)
     with guard("shares"):
@@ -116,9 +127,14 @@ def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> C
         thread_id = "" if done_round is None else done_round.thread_id
     with guard("worth"):
         report_weekly(workspace.desk)
+    # Last: what is due to be sent never waits for a model.
+    with guard("replies"):
+        read_replies(workspace.desk)
+        act(workspace.store, workspace.clock.now(), a_model_reads=workspace.settings.model is not None)
     with guard("letters"):
-        # Last: what is due to be sent never waits for a deliberation.
         letter = propose_letter(threads, SystemClock())
+    with guard("briefs"):
+        planned = plan_requested(threads, SystemClock())
     with guard("switch"), workspace.store.read() as connection:
         switch = read_switch(connection)
     return Cycle(
@@ -132,6 +148,7 @@ def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> C
         paused=tuple(paused),
         letter=letter,
         round=thread_id,
+        planned=planned,
         switch=switch,
     )
 
@@ -192,6 +209,7 @@ def _keep(workspace: Workspace, found: Sequence[Failure]) -> None:
         with workspace.store.write() as connection:
             kept = keep_troubles(connection, [Trouble(**failure.model_dump(), since=now) for failure in found])
             note_round(connection, SystemClock().now())
+            beat(connection, f"{socket.gethostname()}:{os.getpid()}", SystemClock().now(), failures=len(found))
         rounds = {one.part: one.rounds for one in kept}
     for failure in (*found, *keeping.found):
         _log.error("part failed", **failure.model_dump(), rounds=rounds.get(failure.part, 1))

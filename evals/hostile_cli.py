@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from console.cli.output import AsJson, answer, errors, quote, say, table
+from console.cli.place import InWorkspace
 
 if TYPE_CHECKING:
     from evals.hostile.suite import HostileReport
@@ -18,6 +19,7 @@ def hostile_command(
     seeds: Annotated[int, typer.Option(min=1, help="How often each attack is played, each time placed anew.")] = 5,
     case: Annotated[list[str] | None, typer.Option(help="Only this attack; may be given again.")] = None,
     jobs: Annotated[int, typer.Option(min=0, help="Processes; 0 for one per core, at most 4.")] = 0,
+    workspace: InWorkspace = None,
     as_json: AsJson = False,
 ) -> None:
     """Attack a workspace by planted text and a model that obeys it. Fails on any effect, and on what was not tried."""
@@ -31,6 +33,10 @@ def hostile_command(
             errors.print(f"[dim]{done} of {asked} rounds[/dim]")
 
     report = run_hostile(seeds=seeds, only=tuple(case or ()), jobs=processes, on_round=told)
+    if not case:
+        from evals.keeping import keep_hostile
+
+        keep_hostile(workspace, report)
     answer(report, as_json=as_json, show=lambda: _show(report))
     if not report.passed:
         raise typer.Exit(1)

@@ -61,7 +61,8 @@ def eval_command(
 ) -> None:
     """Score every agent on the suite of cases. Fails on what must never happen, and on a fall below the baseline.
 
-    In a workspace its own cases are played too, under its policy, and each has to hold. The key of a model is read
+    In a workspace its own cases are played too, under its policy, and each has to hold; the result of the whole suite
+    is kept there for the console. The key of a model is read
     from NORIA_MODEL_API_KEY.
     """
     if context.invoked_subcommand is not None:
@@ -93,6 +94,10 @@ def eval_command(
         write_baseline(baseline, agreed)
         judged = [judge(one.result, agreed, whole=True) for one in judged]
     report = _report(judged)
+    if not case:
+        from evals.keeping import keep_judged
+
+        keep_judged(workspace, judged)
     if out is not None:
         out.write_text(json.dumps(report, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     if html is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
@@ -200,6 +200,22 @@ def list_campaigns(connection: Connection, statuses: Iterable[Status] | None = N
     query = select(campaigns).order_by(campaigns.c.created_at.desc(), campaigns.c.campaign_id)
     if statuses is not None:
         query = query.where(campaigns.c.status.in_(list(statuses)))
+    return [_campaign(row) for row in connection.execute(query)]
+
+
+def newest(connection: Connection, statuses: Collection[Status] = (), *, after: str = "", limit: int) -> list[Campaign]:
+    """Some campaigns, newest first, after one of them if it is named. Raises NotFoundError for a name that none has."""
+    query = select(campaigns).order_by(campaigns.c.created_at.desc(), campaigns.c.campaign_id).limit(limit)
+    if statuses:
+        query = query.where(campaigns.c.status.in_(list(statuses)))
+    if after:
+        at = connection.execute(
+            select(campaigns.c.created_at).where(campaigns.c.campaign_id == after)
+        ).scalar_one_or_none()
+        if at is None:
+            raise NotFoundError(f"Campaign {after} is not known.", where="after", remedy="Begin at the first page.")
+        later = (campaigns.c.created_at == at) & (campaigns.c.campaign_id > after)
+        query = query.where((campaigns.c.created_at < at) | later)
     return [_campaign(row) for row in connection.execute(query)]
 
 

@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from sqlalchemy import Connection, Row, func, or_, select, update
 
 from memory import cap, codes, preferences
-from memory.address import phone_number
+from memory.address import phone_hash, phone_number
 from memory.errors import ConflictError, NotFoundError
 from memory.journal import append
 from memory.schema import (
@@ -27,6 +27,7 @@ from memory.schema import (
 )
 from memory.steps import REACHING
 from memory.store import upsert
+from memory.workspace import salt
 
 ADDRESS = "address"
 """The source of former e-mail addresses: of contacts who were merged."""
@@ -129,6 +130,17 @@ def with_phone(connection: Connection, number: str) -> Contact | None:
     return None
 
 
+def by_id(connection: Connection, *, after: int, limit: int) -> list[Contact]:
+    """Some of all who are on record, neither merged nor erased, by their ids from beyond one on."""
+    query = (
+        select(contacts)
+        .where(contacts.c.contact_id > after, contacts.c.merged_into.is_(None), contacts.c.erased_at.is_(None))
+        .order_by(contacts.c.contact_id)
+        .limit(limit)
+    )
+    return [_contact(row) for row in connection.execute(query)]
+
+
 def count(connection: Connection) -> int:
     """How many people are on record: neither merged nor erased."""
     return connection.execute(
@@ -152,6 +164,13 @@ def is_suppressed(connection: Connection, channel: str, address_hash: str) -> bo
         suppressions.c.channel == channel, suppressions.c.address_hash == address_hash
     )
     return connection.execute(query).first() is not None
+
+
+def suppressed(connection: Connection, contact: Contact) -> dict[str, str]:
+    """Channels on which a contact is never written to, each with the reason."""
+    hashes = [one for one in (contact.email_hash, phone_hash(salt(connection), contact.phone)) if one]
+    query = select(suppressions.c.channel, suppressions.c.reason).where(suppressions.c.address_hash.in_(hashes))
+    return {row.channel: row.reason for row in connection.execute(query.order_by(suppressions.c.channel))}
 
 
 def merge(connection: Connection, *, kept: int, merged: int, actor: str, at: datetime) -> None:

@@ -98,6 +98,11 @@ def is_taken_off(connection: Connection, contact_id: int) -> bool:
     )
 
 
+def asked_at(connection: Connection, contact_id: int) -> datetime | None:
+    """When somebody asked to erase a contact; None if nobody did."""
+    return connection.execute(select(erasures.c.asked_at).where(erasures.c.contact_id == contact_id)).scalar()
+
+
 def finish(connection: Connection, contact_id: int, at: datetime) -> bool:
     """Note that nothing of the contact is left; False when it was noted before."""
     open_one = (erasures.c.contact_id == contact_id, erasures.c.finished_at.is_(None))

@@ -109,9 +109,15 @@ def spoken(connection: Connection, prefixes: Iterable[str], since: datetime, unt
 
 
 def newest(
-    connection: Connection, *, before: int | None = None, limit: int, action: str = "", subject: str = ""
+    connection: Connection,
+    *,
+    before: int | None = None,
+    limit: int,
+    action: str = "",
+    subject: str = "",
+    actor: str = "",
 ) -> list[Entry]:
-    """The newest entries first, below a line if one is given, optionally of one action or subject."""
+    """The newest entries first, below a line if one is given, optionally of one action, subject or actor."""
     query = select(journal).order_by(journal.c.seq.desc()).limit(limit)
     if before is not None:
         query = query.where(journal.c.seq < before)
@@ -119,6 +125,8 @@ def newest(
         query = query.where(journal.c.action == action)
     if subject:
         query = query.where(journal.c.subject == subject)
+    if actor:
+        query = query.where(journal.c.actor == actor)
     return [_entry(row) for row in connection.execute(query)]
 
 

@@ -253,10 +253,11 @@ class Lake:
             with speaking_of(self._path(table)):
                 self._open(table).vacuum(keep_hours, dry_run=False, enforce_retention_duration=False)
 
-    def connect(self) -> Engine:
+    def connect(self, contact_id: int | None = None) -> Engine:
         """An in-memory engine that sees the tables as they are now: events, orders, lines, products, sends, contacts.
 
-        Tables without rows are there too, with their columns. The engine belongs to one thread.
+        Tables without rows are there too, with their columns; with ``contact_id``, it sees what is about that one
+        contact only. The engine belongs to one thread.
         """
         engine = open_engine()
         for table, schema in SCHEMAS.items():
@@ -264,7 +265,10 @@ class Lake:
                 files = self._open(table).file_uris() if self._exists(table) else []
                 # DuckDB itself: ibis takes longer to word these than they take.
                 if files:
-                    _in_files(engine.con, files, schema).create_view(table.value)
+                    found = _in_files(engine.con, files, schema)
+                    if contact_id is not None and "contact_id" in schema.names:
+                        found = found.filter(f"contact_id = {contact_id:d}")
+                    found.create_view(table.value)
                 else:
                     columns = ", ".join(f'"{field.name}" {field.type}' for field in schema)
                     engine.con.execute(f"CREATE TEMP TABLE {table} ({columns})")

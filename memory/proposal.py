@@ -229,4 +229,6 @@ class Decision(_Frozen):
     changes: dict[str, Any] = Field(default_factory=dict)
     """For an edit: {"copies": {step_key: {language: {slot: text}}}, "offer_id": …, "holdout_share": …,
     "contacts_per_day": …, "starts_at": …, "sequences": [keys to keep]}. For an ask: {"question": …, "answer": …}."""
+    then_approves: str = ""
+    """For an edit: the digest to which whoever made it says yes, should it come of it."""
     decided_at: AwareDatetime

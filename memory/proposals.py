@@ -132,7 +132,7 @@ def get(connection: Connection, proposal_id: str) -> StoredProposal:
     if len(exact or rows) != 1:
         what = "is ambiguous" if rows else "is not known"
         raise NotFoundError(f"Proposal {proposal_id} {what}.", remedy="`noria proposals list` shows them all.")
-    return _stored((exact or rows)[0])
+    return stored_of((exact or rows)[0])
 
 
 def get_version(connection: Connection, proposal_id: str, version: int) -> Proposal:
@@ -156,7 +156,7 @@ def list_proposals(
         query = query.where(proposals.c.status.in_(list(statuses)))
     if limit is not None:
         query = query.limit(limit)
-    return [_stored(row) for row in connection.execute(query)]
+    return [stored_of(row) for row in connection.execute(query)]
 
 
 def decide(
@@ -169,6 +169,7 @@ def decide(
     actor: str,
     reason: str = "",
     changes: dict[str, Any] | None = None,
+    then_approves: str = "",
     at: datetime,
 ) -> Decision:
     """Record what a person said about exactly the version they saw.
@@ -193,7 +194,7 @@ def decide(
         )
     )
     for known in map(_decision, again):
-        if known.changes == (changes or {}):
+        if (known.changes, known.then_approves) == (changes or {}, then_approves):
             return known
     where = f"proposal {proposal_id}"
     if (row.version, row.digest) != (version, digest):
@@ -229,6 +230,7 @@ def decide(
         actor=actor,
         reason=reason.strip(),
         changes=changes or {},
+        then_approves=then_approves,
         decided_at=at,
     )
     connection.execute(insert(decisions).values(**decision.model_dump()))
@@ -298,6 +300,32 @@ def unconsumed_decisions(connection: Connection) -> list[Decision]:
     query = (
         select(decisions)
         .where(decisions.c.consumed_at.is_(None))
+        .order_by(decisions.c.decided_at, decisions.c.decision_id)
+    )
+    return [_decision(row) for row in connection.execute(query)]
+
+
+def promised(connection: Connection) -> list[Decision]:
+    """Edits that came out just as whoever made them said yes to in advance, and whose yes is not on record yet."""
+    given = decisions.alias().c
+    query = (
+        select(decisions)
+        .join(proposals, proposals.c.proposal_id == decisions.c.proposal_id)
+        .where(
+            decisions.c.then_approves != "",
+            proposals.c.digest == decisions.c.then_approves,
+            proposals.c.version == decisions.c.version + 1,
+            proposals.c.status.in_(WAITING),
+            ~select(given.decision_id)
+            .where(
+                given.proposal_id == decisions.c.proposal_id,
+                given.digest == decisions.c.then_approves,
+                given.version == decisions.c.version + 1,
+                given.verdict == "approve",
+                given.actor == decisions.c.actor,
+            )
+            .exists(),
+        )
         .order_by(decisions.c.decided_at, decisions.c.decision_id)
     )
     return [_decision(row) for row in connection.execute(query)]
@@ -443,7 +471,8 @@ def _journal(connection: Connection, proposal: Proposal, actor: str, action: str
     )
 
 
-def _stored(row: Row[Any]) -> StoredProposal:
+def stored_of(row: Row[Any]) -> StoredProposal:
+    """A row of the table as the newest version of a proposal."""
     return StoredProposal(
         proposal=Proposal.model_validate(row.body),
         status=ProposalStatus(row.status),

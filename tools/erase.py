@@ -55,12 +55,9 @@ def erase(store: Store, lake: Lake, contact_id: int, *, at: datetime, actor: str
     goes on later; ``taken_off`` is a person's word that no audience holds them. Doing it again changes nothing more.
     """
     with store.write() as connection:
-        contact_id = contacts.get(connection, contact_id).contact_id
+        contact_id, cancelled = ask_to_erase(connection, contact_id, at=at, actor=actor, taken_off=taken_off)
         ids = erasure.family(connection, contact_id)
-        if erasure.ask(connection, contact_id, actor=actor, at=at, taken_off=taken_off):
-            _note(connection, "contact.erasure_asked", contact_id, actor, at)
         known = erasure.traces(connection, ids)
-        cancelled = _stop(connection, ids, known, at)
         waits_for = _waits_for(connection, ids, actor, at, taken_off=erasure.is_taken_off(connection, contact_id))
         if not waits_for:
             erasure.close(connection, ids, at)
@@ -92,6 +89,21 @@ def erase(store: Store, lake: Lake, contact_id: int, *, at: datetime, actor: str
         left=(*(f"{number} rows of {table}" for table, number in sealed.items()), *files),
         backups=backups,
     )
+
+
+def ask_to_erase(
+    connection: Connection, contact_id: int, *, at: datetime, actor: str, taken_off: bool = False
+) -> tuple[int, int]:
+    """Note that a contact is to be erased and stop whatever goes to them; a worker does the rest.
+
+    Returns the contact whom they were merged into, or themselves, and how many planned messages were cancelled. Raises
+    NotFoundError.
+    """
+    contact_id = contacts.get(connection, contact_id).contact_id
+    ids = erasure.family(connection, contact_id)
+    if erasure.ask(connection, contact_id, actor=actor, at=at, taken_off=taken_off):
+        _note(connection, "contact.erasure_asked", contact_id, actor, at)
+    return contact_id, _stop(connection, ids, erasure.traces(connection, ids), at)
 
 
 def go_on(place: Workplace) -> list[Erased]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from memory import campaigns, cap, proposals, sessions, unknown
+from memory import campaigns, cap, proposals, sessions, unknown, users
 from memory.cap import Cap
 from memory.proposal import ProposalStatus
 from memory.workspace import turn_switch
@@ -40,8 +40,9 @@ def make_safe(place: Workplace, *, actor: str) -> Restored:
     """
     with place.store.write() as connection:
         turn_switch(connection, stopped=True, actor=actor, reason=_REASON, at=place.clock.now())
-        # Who was shut out since must not come in by an old session.
+        # Who was shut out since must not come in by an old session or token.
         sessions.end_all(connection)
+        users.end_tokens(connection, place.clock.now())
     # What the workers would have planned since the backup is planned now, and may have left like the rest.
     advance(place)
     at = place.clock.now()

@@ -34,6 +34,7 @@ from console.cli import (
     statement,
     switch,
     targeting,
+    tokens,
     up,
     users,
     work,
@@ -82,6 +83,7 @@ for module in (
     serve,
     up,
     users,
+    tokens,
     backup,
 ):
     module.add_commands(app)

@@ -13,7 +13,6 @@ from console.cli.place import InWorkspace, operator
 from console.wiring import Workspace, open_workspace
 from memory import contacts as people
 from memory import forgotten
-from memory.errors import ConflictError
 
 if TYPE_CHECKING:
     from tools.erase import Erased
@@ -90,14 +89,10 @@ def merge(
     as_json: AsJson = False,
 ) -> None:
     """Make two contacts one: what the first lacks comes from the second, and every name of both leads to the first."""
+    from console.merging import merge_two
+
     with open_workspace(workspace) as opened:
-        stays, gone = _find(opened, kept), _find(opened, merged)
-        if stays == gone:
-            raise ConflictError("They are one contact already.", where=f"contact {stays}", remedy="Name two.")
-        with opened.store.write() as connection:
-            people.merge(connection, kept=stays, merged=gone, actor=operator(), at=opened.clock.now())
-        # Done again by the next import, should this be cut short.
-        opened.lake.reassign({gone: stays})
+        stays, gone = merge_two(opened, kept, merged, operator())
 
     def show() -> None:
         say(f"Contact {gone} is now part of contact [bold]{stays}[/bold].")
@@ -151,7 +146,7 @@ def explain_command(
     from console.explain import explain
 
     with open_workspace(workspace) as opened:
-        found = explain(opened, contact)
+        found = explain(opened, contact, comparing=True)
 
     def show() -> None:
         person = found.contact

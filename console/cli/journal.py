@@ -9,10 +9,10 @@ import typer
 
 from console.cli.output import AsJson, answer, moment, number, plain, quote, say, table
 from console.cli.place import InWorkspace
+from console.journal_export import journal_lines, verdict_lines
 from console.wiring import open_workspace
 from memory import journal, verdicts
 from memory.canonical import canonical_json
-from memory.schema import to_micros
 
 commands = typer.Typer(
     help="What people and agents did, in a chain that shows every later change.", no_args_is_help=True
@@ -57,14 +57,10 @@ def export(
         out.open("w", encoding="utf-8") as file,
     ):
         lines = messages = 0
-        for entry in journal.entries(connection, after=after):
-            file.write(
-                canonical_json({"type": "journal", "at_micros": to_micros(entry.at), **entry.model_dump()}) + "\n"
-            )
-            lines += 1
-        for verdict in verdicts.given(connection):
-            file.write(canonical_json({"type": "verdict", **verdict}) + "\n")
-            messages += 1
+        for line in journal_lines(connection, after=after):
+            lines += file.write(line) > 0
+        for line in verdict_lines(connection):
+            messages += file.write(line) > 0
 
     def show() -> None:
         say(f"{number(lines)} lines of the journal and {number(messages)} verdicts are in [bold]{quote(out)}[/bold].")

@@ -12,12 +12,11 @@ from console.cli.edits import read_edit
 from console.cli.output import AsJson, answer, moment, money, number, plain, quote, say, table
 from console.cli.place import InWorkspace, as_role
 from console.cli.previews import preview_as_json, print_previews, write_pages
-from console.decisions import note
+from console.decisions import keeping, note
 from console.flow.steps import nodes_of
 from console.flow.tree import tree
 from console.wiring import Workspace, open_workspace
 from memory import proposals
-from memory.errors import InvalidInputError
 from memory.finding import Verdict
 from memory.proposal import Decision, DecisionVerdict, Proposal, ProposalStatus
 from memory.proposals import StoredProposal
@@ -253,7 +252,7 @@ def _approve_part(
         as_role(opened, "approver")
         with opened.store.read() as connection:
             before = proposals.get(connection, proposal_id).proposal
-        changes = _keeping(before, parts)
+        changes = keeping(before, parts)
         expected = apply_changes(before, changes, opened.desk).digest
         said = _note(opened, before.proposal_id, "edit", seen=seen, reason=reason, changes=changes)
         with opened.threads() as threads:
@@ -261,24 +260,6 @@ def _approve_part(
         # Whatever else was edited meanwhile, nobody looked at it.
         decision, missing = _note(opened, said[0].proposal_id, "approve", seen=expected, reason=reason)
     _answer_noted(decision, missing, [], as_json=as_json)
-
-
-def _keeping(proposal: Proposal, parts: list[str]) -> dict[str, Any]:
-    """The edit that leaves only these sequences and languages. Raises InvalidInputError for a part that is neither."""
-    from agents.edit import written_in
-
-    keys, written = [one.key for one in proposal.play.sequences], sorted(written_in(proposal.play))
-    if unknown := [one for one in parts if one not in keys and one not in written]:
-        raise InvalidInputError(
-            f"There is no sequence and no language {', '.join(unknown)}.",
-            where=f"proposal {proposal.proposal_id}",
-            remedy=f"Sequences: {', '.join(keys)}. Languages: {', '.join(written)}.",
-        )
-    kept = {
-        "sequences": [one for one in parts if one in keys],
-        "languages": [one for one in parts if one not in keys],
-    }
-    return {name: names for name, names in kept.items() if names}
 
 
 def print_proposal(stored: StoredProposal, said: list[Decision], previews: Sequence[Preview] = ()) -> None:

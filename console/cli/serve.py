@@ -24,11 +24,11 @@ def serve(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8321,
     console: Annotated[
         bool,
-        typer.Option("--console/--no-console", help="Also the console; leave it out on a machine for contacts only."),
+        typer.Option("--console/--no-console", help="Also console and API; leave them out where only contacts come."),
     ] = True,
     workspace: InWorkspace = None,
 ) -> None:
-    """Serve the console, what contacts see, a shop's events and providers' reports.
+    """Serve the console, the API, what contacts see, a shop's events and providers' reports.
 
     It holds no key that can send or call a model.
     """
@@ -43,7 +43,7 @@ def serve(
 
 
 def web_app(opened: Workspace, *, console: bool) -> FastAPI:
-    """Everything that a workspace serves: the public pages, and the console beside them."""
+    """Everything that a workspace serves: the public pages, and the console and the API beside them."""
     from console.click_redirect import ClickRules
     from console.web import public_app
 
@@ -59,9 +59,11 @@ def web_app(opened: Workspace, *, console: bool) -> FastAPI:
         public_url=opened.settings.public_url,
     )
     if console:
+        from console.api import mount_api
         from console.screens import console_app
 
         opened.keep_brand_facts()
+        mount_api(web, opened)
         web.mount("/console", console_app(opened))
     return web
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import datetime, timedelta
-from itertools import groupby
-from operator import attrgetter
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
-from sqlalchemy import ColumnElement, Connection, distinct, func, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, distinct, func, select, type_coerce
 
 from console.flow.progress import Progress, progress
 from memory import campaigns, forecasts, ledger, lessons, proposals
@@ -121,7 +118,7 @@ def read_facts(connection: Connection) -> ReportFacts:
         ),
         campaigns=tuple(campaign_line(connection, one) for one in launched),
         flows=tuple(flow for one in launched for flow in _flows(connection, one)),
-        forecasts=tuple(_forecasts(connection)),
+        forecasts=tuple(forecast_lines(connection)),
         lessons=tuple(lessons.every(connection)),
         pressure=pressure(connection),
         states=balance.states,
@@ -130,20 +127,22 @@ def read_facts(connection: Connection) -> ReportFacts:
     )
 
 
-def pressure(connection: Connection) -> dict[int, int]:
-    """Contacts by the most messages they were sent in any seven days; those without any are not counted."""
-    query = (
-        select(messages.c.contact_id, messages.c.sent_at)
-        .where(messages.c.state == "sent")
-        .order_by(messages.c.contact_id, messages.c.sent_at)
-    )
-    most: dict[int, int] = {}
-    for contact_id, rows in groupby(connection.execute(query), key=attrgetter("contact_id")):
-        recent: list[datetime] = []
-        for row in rows:
-            recent = [at for at in recent if row.sent_at - at < timedelta(days=PRESSURE_DAYS)] + [row.sent_at]
-            most[contact_id] = max(most.get(contact_id, 0), len(recent))
-    return dict(sorted(Counter(most.values()).items()))
+def pressure(connection: Connection, since: datetime | None = None) -> dict[int, int]:
+    """Contacts by the most messages they were sent in any seven days; those without any are not counted.
+
+    With ``since``, only what was sent from then on counts.
+    """
+    # In milliseconds: PostgreSQL is told the span as a number of 32 bits.
+    span = timedelta(days=PRESSURE_DAYS) // timedelta(milliseconds=1) - 1
+    at = type_coerce(messages.c.sent_at, BigInteger) // 1000
+    recent = func.count().over(partition_by=messages.c.contact_id, order_by=at, range_=(-span, 0))
+    sent = select(messages.c.contact_id, recent.label("recent")).where(messages.c.state == "sent")
+    if since is not None:
+        sent = sent.where(messages.c.sent_at >= since)
+    each = sent.subquery()
+    most = select(func.max(each.c.recent).label("most")).group_by(each.c.contact_id).subquery()
+    query = select(most.c.most, func.count().label("contacts")).group_by(most.c.most).order_by(most.c.most)
+    return {row.most: row.contacts for row in connection.execute(query)}
 
 
 def campaign_line(connection: Connection, campaign: campaigns.Campaign) -> CampaignLine:
@@ -222,7 +221,8 @@ def _flows(connection: Connection, campaign: campaigns.Campaign) -> list[FlowLin
     ]
 
 
-def _forecasts(connection: Connection) -> list[ForecastLine]:
+def forecast_lines(connection: Connection) -> list[ForecastLine]:
+    """Every forecast that met its outcome, oldest first."""
     return [
         ForecastLine(
             name=one.name,

@@ -11,8 +11,17 @@ from pydantic import BaseModel, ConfigDict
 from console.cli.output import moment, money, number
 from console.flow.progress import notes_of
 from console.flow.steps import capital, nodes_of
-from console.report.charts import Chart, flow, forecast_against_outcome, funnel, histogram, intervals
-from console.report.facts import PRESSURE_DAYS, CampaignLine, FlowLine, ReportFacts
+from console.report.charts import (
+    Chart,
+    Say,
+    flow,
+    forecast_against_outcome,
+    funnel,
+    histogram,
+    in_english,
+    intervals,
+)
+from console.report.facts import PRESSURE_DAYS, CampaignLine, FlowLine, ForecastLine, ReportFacts
 from memory.step_text import tell_reentry, tell_sequence, tell_trigger
 
 _FOLDER = Path(__file__).parents[1]
@@ -62,24 +71,14 @@ def stylesheet() -> Markup:
 
 
 def _charts(facts: ReportFacts) -> list[Chart]:
-    charts = [funnel(_steps(campaign), f"{campaign.name}: from selection to inbox") for campaign in facts.campaigns]
+    charts = [funnel(steps_of(campaign), f"{campaign.name}: from selection to inbox") for campaign in facts.campaigns]
     charts += [_flow(line) for line in facts.flows if _branches_out(line)]
     measured = [(campaign.name, campaign.looks[-1]) for campaign in facts.campaigns if campaign.looks]
     if measured:
         rows = [(name, 100 * last.difference, 100 * last.low, 100 * last.high, last.verdict) for name, last in measured]
         charts.append(intervals(rows, "Increment against the holdout, latest look", "percentage points"))
     if facts.forecasts:
-        spans = [
-            (
-                line.name,
-                line.expected,
-                line.expected - _NINE_IN_TEN * line.sd,
-                line.expected + _NINE_IN_TEN * line.sd,
-                line.measured,
-            )
-            for line in facts.forecasts
-        ]
-        charts.append(forecast_against_outcome(spans, "Forecast against outcome"))
+        charts.append(forecast_against_outcome([spanned(line) for line in facts.forecasts], "Forecast against outcome"))
     if facts.pressure:
         charts.append(histogram(facts.pressure, "Pressure per contact", f"most messages in any {PRESSURE_DAYS} days"))
     return charts
@@ -101,13 +100,20 @@ def _flow(line: FlowLine) -> Chart:
     )
 
 
-def _steps(campaign: CampaignLine) -> list[tuple[str, int]]:
+def steps_of(campaign: CampaignLine, say: Say = in_english) -> list[tuple[str, int]]:
+    """From everybody selected to everybody who was written to."""
     return [
-        ("selected", campaign.selected),
-        ("may be written to", campaign.reachable),
-        ("not held out", campaign.treated),
-        ("written to", campaign.written_to),
+        (say("selected"), campaign.selected),
+        (say("may be written to"), campaign.reachable),
+        (say("not held out"), campaign.treated),
+        (say("written to"), campaign.written_to),
     ]
+
+
+def spanned(line: ForecastLine) -> tuple[str, float, float, float, float]:
+    """A forecast with the interval that holds nine times in ten, and what was measured."""
+    reach = _NINE_IN_TEN * line.sd
+    return line.name, line.expected, line.expected - reach, line.expected + reach, line.measured
 
 
 def _shown(chart: Chart) -> dict[str, object]:

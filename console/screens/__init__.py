@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from console.screens import (
+    address,
     agenda,
     brand,
     campaigns,
@@ -15,13 +16,20 @@ from console.screens import (
     journal,
     layouts,
     letters,
+    measured,
+    notices,
     offers,
     people,
     playbooks,
     policies,
     proposal,
+    remembered,
+    rights,
+    scored,
     signing,
     switch,
+    tokens,
+    trial,
 )
 from console.screens.door import Door, explain_errors
 from console.screens.frame import Frame
@@ -30,9 +38,11 @@ from memory.clock import Clock, SystemClock
 
 SCREENS = (
     signing,
+    address,
     inbox,
     proposal,
     decide,
+    trial,
     letters,
     layouts,
     offers,
@@ -40,11 +50,17 @@ SCREENS = (
     playbooks,
     agenda,
     campaigns,
+    measured,
     contacts,
+    rights,
+    remembered,
     journal,
     health,
+    scored,
     policies,
     people,
+    tokens,
+    notices,
     switch,
 )
 

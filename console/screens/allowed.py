@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from memory.finding import Verdict
 from memory.proposal import Decision, ProposalStatus
 from memory.proposals import WAITING, StoredProposal
 from memory.users import User
 from policies.roles import reaches
+
+_PENDING: Final = {
+    ("edit", False): "It was edited: the worker makes the new version, which needs an approval of its own.",
+    ("edit", True): "A part of it was approved: the worker makes the version that holds only that, with this yes.",
+    ("reject", False): "It was rejected; the worker closes it.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +48,7 @@ def allowed(
         return Allowed(why_not="You look; others decide.")
     pending = next((one for one in said if one.verdict in {"edit", "reject"}), None)
     if pending is not None:
-        edited = "It was edited: the worker makes the new version, which needs an approval of its own."
-        return Allowed(why_not=edited if pending.verdict == "edit" else "It was rejected; the worker closes it.")
+        return Allowed(why_not=_PENDING[pending.verdict, bool(pending.then_approves)])
     words = Allowed(edit=True, ask=True, reject=True)
     if not reaches(user.role, "approver"):
         return replace(words, why_not="To say yes takes the role approver.")

@@ -13,11 +13,14 @@ from console.flow.steps import nodes_of
 from console.report.facts import campaign_line
 from console.screens.door import Operator, Viewer
 from console.screens.frame import Frame, go
+from console.screens.measured import campaign_charts
+from console.translation import translator
 from memory import campaigns, forecasts, journal, proposals
 from memory.errors import NotFoundError
 from memory.step_text import tell_sequence, tell_trigger
 from tools import campaign as steering
 
+_SHOWN: Final = 50
 _ACTS: Final = {"pause": steering.pause, "resume": steering.resume, "stop": steering.stop}
 
 
@@ -26,10 +29,12 @@ def routes(frame: Frame) -> APIRouter:
     router, opened = APIRouter(), frame.opened
 
     @router.get("/campaigns")
-    def listing(request: Request, _user: Viewer) -> Response:
+    def listing(request: Request, _user: Viewer, after: str = "") -> Response:
         with opened.store.read() as connection:
-            found = [campaign_line(connection, one) for one in campaigns.list_campaigns(connection)]
-        return frame.page(request, "campaigns.html", found=found)
+            found = campaigns.newest(connection, after=after, limit=_SHOWN + 1)
+            lines = [campaign_line(connection, one) for one in found[:_SHOWN]]
+        more = found[_SHOWN - 1].campaign_id if len(found) > _SHOWN else ""
+        return frame.page(request, "campaigns.html", found=lines, more=more)
 
     @router.get("/campaigns/{campaign_id}")
     def show(request: Request, user: Viewer, campaign_id: str) -> Response:
@@ -41,12 +46,14 @@ def routes(frame: Frame) -> APIRouter:
             expected = forecasts.of_proposal(connection, found.proposal_id, proposal.version)
             history = journal.newest(connection, limit=50, subject=found.campaign_id)
             line = campaign_line(connection, found)
+            charts = campaign_charts(connection, line, translator(language))
         told = [(one, tell_sequence(one, language, version.play.trigger)) for one in version.play.sequences]
         return frame.page(
             request,
             "campaign.html",
             c=found,
             line=line,
+            charts=charts,
             version=version,
             proposal=proposal,
             expected=expected.body if expected else None,

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from console.explain import explain
-from console.screens.door import Viewer
+from console.screens.door import RowNumber, Viewer
 from console.screens.frame import Frame
 from memory.errors import NotFoundError
 
@@ -18,19 +18,31 @@ def routes(frame: Frame) -> APIRouter:
     @router.get("/contacts")
     def search(request: Request, _user: Viewer, name: str = "") -> Response:
         if not name.strip():
-            return frame.page(request, "contacts.html", name="", found=None, unknown=False)
+            return page(request, None)
         try:
             found = _explained(name)
         except NotFoundError:
-            return frame.page(request, "contacts.html", 404, name=name, found=None, unknown=True)
-        return frame.page(request, "contacts.html", name=name, found=found, unknown=False)
+            return page(request, None, 404, name=name, unknown=True)
+        return page(request, found, name=name)
 
     @router.get("/contacts/{contact_id}")
-    def show(request: Request, _user: Viewer, contact_id: int) -> Response:
-        return frame.page(request, "contacts.html", name="", found=_explained(str(contact_id)), unknown=False)
+    def show(request: Request, _user: Viewer, contact_id: RowNumber, compared: bool = False) -> Response:
+        return page(request, _explained(str(contact_id), compared=compared), compared=compared)
 
-    def _explained(name: str) -> object:
+    def page(
+        request: Request,
+        found: object,
+        status: int = 200,
+        *,
+        name: str = "",
+        unknown: bool = False,
+        compared: bool = False,
+    ) -> Response:
+        shown = {"found": found, "name": name, "unknown": unknown, "compared": compared}
+        return frame.page(request, "contacts.html", status, **shown)
+
+    def _explained(name: str, *, compared: bool = False) -> object:
         with frame.lock:
-            return explain(frame.opened, name)
+            return explain(frame.opened, name, comparing=compared)
 
     return router

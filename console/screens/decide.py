@@ -12,9 +12,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from agents.approve import editable
-from console.decisions import note
+from console.decisions import note, note_part
 from console.difference import differences
-from console.screens.door import Operator
+from console.screens.door import Operator, Version
 from console.screens.frame import Frame, go
 from memory import proposals
 from memory.errors import InvalidInputError, NotAllowedError
@@ -49,18 +49,37 @@ def routes(frame: Frame) -> APIRouter:
         user: Operator,
         proposal_id: str,
         verdict: Annotated[Literal["approve", "reject", "ask"], Form()],
-        version: Annotated[int, Form()],
+        version: Annotated[Version, Form()],
         digest: Text,
         reason: Text = "",
     ) -> Response:
-        if verdict == "approve" and not reaches(user.role, "approver"):
-            raise NotAllowedError("To say yes takes the role approver.", remedy="Ask an admin.")
+        if verdict == "approve":
+            may_say_yes(user)
         conflict = changed(request, proposal_id, version, digest)
         if conflict is not None:
             return conflict
         with frame.lock:
             opened.take_up_policy()
             note(opened, proposal_id, verdict, actor=user.actor, seen=digest, reason=reason)
+        return go(f"/proposals/{proposal_id}#decide")
+
+    @router.post("/proposals/{proposal_id}/part")
+    async def part(request: Request, user: Operator, proposal_id: str) -> Response:
+        sent = await request.form(max_fields=100, max_files=0)
+        parts = [str(one) for one in sent.getlist("part")]
+        given = {name: str(sent.get(name, "")) for name in ("version", "digest", "reason")}
+        return await run_in_threadpool(approve_part, request, user, proposal_id, given, parts)
+
+    def approve_part(
+        request: Request, user: User, proposal_id: str, given: Mapping[str, str], parts: list[str]
+    ) -> Response:
+        may_say_yes(user)
+        conflict = changed(request, proposal_id, read_version(given), given["digest"])
+        if conflict is not None:
+            return conflict
+        with frame.lock:
+            opened.take_up_policy()
+            note_part(opened, proposal_id, parts, actor=user.actor, seen=given["digest"], reason=given["reason"])
         return go(f"/proposals/{proposal_id}#decide")
 
     def form(
@@ -86,10 +105,8 @@ def routes(frame: Frame) -> APIRouter:
     def save(
         request: Request, user: User, proposal_id: str, given: Mapping[str, str], kept: tuple[str, ...]
     ) -> Response:
-        version, digest = given.get("version", ""), given.get("digest", "")
-        if not version.isdecimal():
-            raise InvalidInputError("This form or address is incomplete.")
-        conflict = changed(request, proposal_id, int(version), digest)
+        digest = given.get("digest", "")
+        conflict = changed(request, proposal_id, read_version(given), digest)
         if conflict is not None:
             return conflict
         with opened.store.read() as connection:
@@ -112,6 +129,20 @@ def routes(frame: Frame) -> APIRouter:
         return go(f"/proposals/{proposal_id}#decide")
 
     return router
+
+
+def may_say_yes(user: User) -> None:
+    """Raises NotAllowedError for whoever may not."""
+    if not reaches(user.role, "approver"):
+        raise NotAllowedError("To say yes takes the role approver.", remedy="Ask an admin.")
+
+
+def read_version(given: Mapping[str, str]) -> int:
+    """The version that a form speaks of. Raises InvalidInputError."""
+    version = given.get("version", "")
+    if not _COUNT.fullmatch(version):
+        raise InvalidInputError("This form or address is incomplete.")
+    return int(version)
 
 
 def read_changes(proposal: Proposal, given: Mapping[str, str], kept: tuple[str, ...]) -> dict[str, Any]:

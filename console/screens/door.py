@@ -8,6 +8,7 @@ from urllib.parse import quote, urlsplit
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
@@ -114,6 +115,9 @@ Viewer = Annotated[User, needs("viewer")]
 Operator = Annotated[User, needs("operator")]
 Approver = Annotated[User, needs("approver")]
 Admin = Annotated[User, needs("admin")]
+RowNumber = Annotated[int, Field(ge=0, le=2**63 - 1)]
+"""The number of a row, as far as the store can hold one."""
+Version = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
 def explain_errors(app: FastAPI, frame: Frame) -> None:
@@ -125,7 +129,10 @@ def explain_errors(app: FastAPI, frame: Frame) -> None:
         return frame.error(request, status, error.what, error.remedy)
 
     @app.exception_handler(RequestValidationError)
-    def unreadable(request: Request, _error: RequestValidationError) -> Response:
+    def unreadable(request: Request, error: RequestValidationError) -> Response:
+        # A number that no row can have names nothing that there is.
+        if any(one["loc"][0] == "path" or one["type"] == "less_than_equal" for one in error.errors()):
+            return frame.error(request, 404, "There is nothing at this address.")
         return frame.error(request, 400, "This form or address is incomplete.")
 
     @app.exception_handler(HTTPException)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -33,9 +32,11 @@ NAVIGATION: Final = {
     "/letters": "Write",
     "/campaigns": "Campaigns",
     "/contacts": "Contacts",
+    "/memory": "Memory",
     "/policies": "Policies",
     "/journal": "Journal",
     "/health": "Health",
+    "/evals": "Evals",
     "/people": "People",
 }
 """The pages that every page leads to, and what they are called."""
@@ -49,8 +50,7 @@ class Frame:
     def __init__(self, opened: Workspace, watch: Clock) -> None:
         self.opened = opened
         self.watch = watch
-        self.lock = threading.Lock()
-        """Held by whoever uses the desk: its parts are made when they are first needed."""
+        self.lock = opened.lock
         environment = Environment(
             loader=FileSystemLoader(_FOLDER / "templates" / "console"),
             autoescape=True,
@@ -107,6 +107,9 @@ def _words(language: str, currency: str, zone: str) -> dict[str, Callable[..., s
             return "–"
         return f"{format_datetime(at, 'd MMM y HH:mm', ZoneInfo(zone), locale)} {at.astimezone(ZoneInfo(zone)):%Z}"
 
+    def day(at: datetime) -> str:
+        return str(format_datetime(at, "d MMM", ZoneInfo(zone), locale))
+
     def money(cents: float, of: str = "") -> str:
         return str(format_currency(cents / 100, of or currency, locale=locale))
 
@@ -122,6 +125,7 @@ def _words(language: str, currency: str, zone: str) -> dict[str, Callable[..., s
     return {
         "_": translator(language),
         "moment": moment,
+        "day": day,
         "money": money,
         "number": number,
         "percent": percent,

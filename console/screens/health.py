@@ -11,13 +11,14 @@ from starlette.responses import Response
 
 from console.doctor.diagnosis import Diagnosis
 from console.doctor.parts import examine
-from console.screens.door import Operator, Viewer
+from console.queues import never_arrives, queues
+from console.screens.door import Operator, RowNumber, Viewer
 from console.screens.frame import Frame, go
 from console.settings import SERVING_SECRETS
 from console.wiring import open_workspace
-from memory import alerts, proposals
-from memory.schema import intake, messages, quarantine
-from memory.workspace import last_round, read_troubles
+from memory import alerts, heartbeat
+from memory.schema import quarantine
+from memory.workspace import read_troubles
 
 
 def routes(frame: Frame) -> APIRouter:
@@ -29,13 +30,10 @@ def routes(frame: Frame) -> APIRouter:
             shown: dict[str, Any] = {
                 "alerts": alerts.list_alerts(connection),
                 "troubles": read_troubles(connection),
-                "round": last_round(connection),
-                "undecided": len(proposals.unconsumed_decisions(connection)),
-                "intake": connection.execute(select(func.count()).select_from(intake)).scalar_one(),
+                "workers": heartbeat.every(connection),
+                "queues": queues(connection, now=opened.clock.now(), machine_now=frame.watch.now()),
+                "missing": never_arrives(opened, connection, opened.clock.now()),
                 "quarantined": connection.execute(select(func.count()).select_from(quarantine)).scalar_one(),
-                "planned": connection.execute(
-                    select(func.count()).select_from(messages).where(messages.c.state == "planned")
-                ).scalar_one(),
             }
         return frame.page(request, "health.html", **shown, parts=parts, machine_now=frame.watch.now())
 
@@ -51,7 +49,7 @@ def routes(frame: Frame) -> APIRouter:
         return page(request, parts)
 
     @router.post("/alerts/{alert_id}/done")
-    def done(user: Operator, alert_id: int, note: Annotated[str, Form()] = "") -> Response:
+    def done(user: Operator, alert_id: RowNumber, note: Annotated[str, Form()] = "") -> Response:
         with opened.store.write() as connection:
             alerts.finish_alert(connection, alert_id, at=opened.clock.now(), actor=user.actor, note=note)
         return go("/health")

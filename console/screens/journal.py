@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Final
 
 from fastapi import APIRouter, Request
-from starlette.responses import Response
+from starlette.background import BackgroundTask
+from starlette.responses import FileResponse, Response
 
-from console.screens.door import Viewer
+from console.journal_export import journal_lines, verdict_lines
+from console.screens.door import RowNumber, Viewer
 from console.screens.frame import Frame
 from memory import journal, verdicts
 from memory.canonical import canonical_json
@@ -21,15 +25,29 @@ def routes(frame: Frame) -> APIRouter:
 
     @router.get("/journal")
     def show(
-        request: Request, _user: Viewer, action: str = "", subject: str = "", before: int | None = None
+        request: Request,
+        _user: Viewer,
+        action: str = "",
+        subject: str = "",
+        actor: str = "",
+        before: RowNumber | None = None,
     ) -> Response:
+        asked = {"action": action, "subject": subject, "actor": actor}
         with store.read() as connection:
-            found = journal.newest(connection, before=before, limit=_LINES + 1, action=action, subject=subject)
+            found = journal.newest(connection, before=before, limit=_LINES + 1, **asked)
             kinds = journal.actions(connection)
         more = found[_LINES - 1].seq if len(found) > _LINES else None
         lines = [(one, canonical_json(one.payload)) for one in found[:_LINES]]
-        asked = {"action": action, "subject": subject}
         return frame.page(request, "journal.html", lines=lines, more=more, kinds=kinds, asked=asked)
+
+    @router.get("/journal/export.jsonl")
+    def export(_user: Viewer) -> Response:
+        """Written to a file first: a slow reader must not hold the store open."""
+        with NamedTemporaryFile("w", encoding="utf-8", suffix=".jsonl", delete=False) as file, store.read() as opened:
+            file.writelines(journal_lines(opened))
+            file.writelines(verdict_lines(opened))
+        gone = BackgroundTask(Path(file.name).unlink, missing_ok=True)
+        return FileResponse(file.name, media_type="application/jsonl", filename="journal.jsonl", background=gone)
 
     @router.get("/journal/verify")
     def verify(request: Request, _user: Viewer) -> Response:

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request
 from sqlalchemy import Connection, select
 from starlette.responses import Response
 
+from agents.edit import written_in
 from agents.learning.forecast import ForecastScore, track_record
 from console.decisions import missing
 from console.difference import Difference, differences, play_differences
@@ -18,11 +19,13 @@ from console.flow.steps import nodes_of
 from console.flow.tree import tree
 from console.risk import channels_of, risk_of
 from console.screens.allowed import allowed
-from console.screens.door import Viewer
+from console.screens.door import RowNumber, Version, Viewer
 from console.screens.frame import Frame
-from memory import autonomy, campaigns, forecasts, journal, proposals
+from console.screens.trial import testable
+from memory import autonomy, campaigns, forecasts, journal, proposals, staff_mail
 from memory.errors import NotFoundError
 from memory.finding import Verdict
+from memory.play import Play
 from memory.proposal import Decision, Proposal, ProposalStatus
 from memory.proposals import StoredProposal
 from memory.schema import contacts
@@ -97,7 +100,7 @@ def routes(frame: Frame) -> APIRouter:
 
     @router.get("/proposals/{proposal_id}")
     def show(
-        request: Request, user: Viewer, proposal_id: str, since: int | None = None, reader: int | None = None
+        request: Request, user: Viewer, proposal_id: str, since: Version | None = None, reader: RowNumber | None = None
     ) -> Response:
         with frame.opened.store.read() as connection:
             stored = proposals.get(connection, proposal_id)
@@ -106,7 +109,7 @@ def routes(frame: Frame) -> APIRouter:
         )
 
     @router.get("/proposals/{proposal_id}/message/{number}")
-    def message(_user: Viewer, proposal_id: str, number: int, reader: int | None = None) -> Response:
+    def message(_user: Viewer, proposal_id: str, number: RowNumber, reader: RowNumber | None = None) -> Response:
         with frame.opened.store.read() as connection:
             proposal = proposals.get(connection, proposal_id).proposal
         found = dict(enumerate(previews.of(proposal, reader))).get(number)
@@ -151,6 +154,7 @@ def page(
         kind = autonomy.kind_of(proposal)
         suggests = kind is not None and autonomy.rung(connection, kind).level == "suggest"
         past = forecasts.newest_scores(connection, kind, _PAST) if kind else []
+        tests = staff_mail.newest(connection, user.name, "test", proposal_id=proposal.proposal_id)
         seen, changed = _changed(connection, proposal, said, user, since, language)
         shown: dict[str, Any] = {
             "history": list(journal.entries(connection, subject=proposal.proposal_id)),
@@ -190,8 +194,18 @@ def page(
             (one, tell_sequence(one, language, play.trigger), tree(nodes_of(one, play.trigger, language)))
             for one in play.sequences
         ],
+        tests=tests,
+        testable=testable(play),
+        parts=parts_of(play),
         campaign_id=campaigns.campaign_id_of(proposal.proposal_id) if launched and kind else None,
     )
+
+
+def parts_of(play: Play) -> list[tuple[str, str]]:
+    """What may be approved apart from the rest: sequences and languages, where there are several, with their names."""
+    languages = sorted(written_in(play))
+    sequences = [(one.key, one.title) for one in play.sequences]
+    return (sequences if len(sequences) > 1 else []) + ([(one, one) for one in languages] if len(languages) > 1 else [])
 
 
 def _changed(

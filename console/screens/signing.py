@@ -13,7 +13,7 @@ from console.page_texts import LANGUAGES
 from console.screens.door import Viewer, cookie_name
 from console.screens.frame import ROOT, Frame, go
 from console.sign_in import SESSION, change_password, come_in, sign_in, turn_on_second_factor
-from memory import sessions, users
+from memory import sessions, staff_mail, users
 from memory.errors import ConflictError, InvalidInputError, NoriaError
 
 _STATIC = Path(__file__).parents[1] / "static"
@@ -100,9 +100,11 @@ def routes(frame: Frame) -> APIRouter:
     ) -> Response:
         with store.read() as connection:
             mine = sessions.sessions_of(connection, user.name, frame.watch.now())
+            codes = staff_mail.newest(connection, user.name, "code", limit=1)
         secret = secret or draw_second_factor()
         link = app_link(secret, user.name, frame.opened.settings.name)
         shown = {"sessions": mine, "own": _own(request), "secret": secret, "link": link, "problem": problem}
+        shown["code_mail"] = codes[0] if codes else None
         return frame.page(request, "account.html", status, shortest=SHORTEST_PASSWORD, **shown)
 
     @router.get("/account")

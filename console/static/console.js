@@ -27,7 +27,7 @@
       if (!place) return;
       event.preventDefault();
       if (place.tagName === "DETAILS") place.open = true;
-      const field = place.matches("a, button") ? place : place.querySelector("textarea");
+      const field = place.matches("a, button") ? place : place.querySelector("textarea, input:not([type=hidden])") ?? place;
       if (place.tagName === "A") place.click();
       else field.focus();
       place.scrollIntoView({ block: "nearest" });

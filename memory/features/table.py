@@ -14,12 +14,12 @@ import ibis  # type: ignore[import-untyped]  # it ships no types
 import pyarrow as pa
 
 from memory.engine import remembered
-from memory.errors import NotFoundError
+from memory.errors import InvalidInputError, NotFoundError
 from memory.events import ORDER
 from memory.features.feature import Feature, FeatureValue, Period, Source, Table
 from memory.features.history import History, history_before
 from memory.features.hours import write_offsets
-from memory.features.registry import REGISTRY
+from memory.features.registry import COMPARING, REGISTRY
 from memory.features.sources import Sources
 from memory.lake import Lake, speaking_of
 from memory.schema import from_micros, to_micros
@@ -31,15 +31,30 @@ if TYPE_CHECKING:
 _MOMENT = "as_of"
 
 
-def compute(lake: Lake, as_of: datetime, *, names: Iterable[str] | None = None, fallback_zone: str = "UTC") -> Features:
+def compute(
+    lake: Lake,
+    as_of: datetime,
+    *,
+    names: Iterable[str] | None = None,
+    fallback_zone: str = "UTC",
+    contact_id: int | None = None,
+) -> Features:
     """The features of every contact, from history strictly before a moment.
 
-    ``names`` computes only these (and what they need); ``fallback_zone`` stands in for unknown time zones.
+    ``names`` computes only these (and what they need); ``fallback_zone`` stands in for unknown time zones. With
+    ``contact_id``, of that one contact: no feature that compares contacts with each other (``COMPARING``).
     """
-    wanted = _with_needs(REGISTRY if names is None else names)
+    everything = REGISTRY if contact_id is None else REGISTRY.keys() - COMPARING
+    wanted = _with_needs(everything if names is None else names)
+    if contact_id is not None and (compared := COMPARING.intersection(wanted)):
+        raise InvalidInputError(
+            f"The features {', '.join(sorted(compared))} compare contacts with each other.",
+            where="features",
+            remedy="Compute them of everybody.",
+        )
     moment = to_micros(as_of)
     with speaking_of(lake.folder):
-        engine = lake.connect()
+        engine = lake.connect(contact_id)
         engine.remember(_MOMENT, moment)
         if any(REGISTRY[name].source is Source.HOURS for name in wanted):
             write_offsets(engine, moment, fallback_zone)

@@ -6,7 +6,7 @@ currency. Facts about the past (events, orders, lines, products, exported sends)
 
 from __future__ import annotations
 
-from memory.schema.access import sessions, sign_in_failures, users
+from memory.schema.access import api_answers, api_tokens, notices, sessions, sign_in_failures, staff_mails, users
 from memory.schema.campaigns import (
     alerts,
     allocations,
@@ -22,7 +22,7 @@ from memory.schema.campaigns import (
 )
 from memory.schema.columns import EPOCH, Moment, RowId, from_micros, metadata, to_micros
 from memory.schema.intake import import_mappings, imports, intake, quarantine, replies
-from memory.schema.learning import lessons, readouts
+from memory.schema.learning import eval_runs, lessons, readouts
 from memory.schema.letters import layouts, letters
 from memory.schema.offers import facts, offer_codes, offers
 from memory.schema.people import (
@@ -45,11 +45,12 @@ from memory.schema.proposals import (
     forecast_scores,
     forecasts,
     lookups,
+    plan_requests,
     proposal_versions,
     proposals,
 )
 from memory.schema.reputation import reputation_counts, reputation_reports, reputation_standings
-from memory.schema.workspace import journal, workspace
+from memory.schema.workspace import journal, workers, workspace
 
 __all__ = [
     "EPOCH",
@@ -58,6 +59,8 @@ __all__ = [
     "accounts",
     "alerts",
     "allocations",
+    "api_answers",
+    "api_tokens",
     "arrivals",
     "autonomy",
     "briefs",
@@ -72,6 +75,7 @@ __all__ = [
     "decisions",
     "enrolments",
     "erasures",
+    "eval_runs",
     "facts",
     "forecast_scores",
     "forecasts",
@@ -88,9 +92,11 @@ __all__ = [
     "lookups",
     "messages",
     "metadata",
+    "notices",
     "offer_codes",
     "offers",
     "pace",
+    "plan_requests",
     "preferences",
     "proposal_versions",
     "proposals",
@@ -103,9 +109,11 @@ __all__ = [
     "sequences",
     "sessions",
     "sign_in_failures",
+    "staff_mails",
     "steps",
     "suppressions",
     "to_micros",
     "users",
+    "workers",
     "workspace",
 ]

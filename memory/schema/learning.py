@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Column, Float, ForeignKey, Integer, String, Table, Text, UniqueConstraint
+from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Integer, String, Table, Text, UniqueConstraint
 
 from memory.schema.columns import metadata, moment, one_of, text
 
@@ -20,6 +20,23 @@ readouts = Table(
     moment("read_at"),
     one_of("verdict", "works", "harms", "inconclusive", "invalid"),
     UniqueConstraint("campaign_id", "look"),
+)
+
+eval_runs = Table(
+    "eval_runs",
+    metadata,
+    # What `noria eval` found when it was run in this workspace.
+    Column("run_id", String(64), primary_key=True),
+    # cases or hostile.
+    Column("suite", String(16), nullable=False),
+    Column("provider", Text, nullable=False),
+    # Digest of what was asked: results of different cases are not compared.
+    Column("digest", String(64), nullable=False, server_default=""),
+    Column("passed", Boolean, nullable=False),
+    # Means by agent, numbers of cases, and every case below 1 with its reason.
+    Column("body", JSON, nullable=False),
+    moment("run_at"),
+    one_of("suite", "cases", "hostile"),
 )
 
 lessons = Table(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Column, Float, ForeignKey, Integer, String, Table, Text
+from sqlalchemy import JSON, Column, Float, ForeignKey, Index, Integer, String, Table, Text
 
 from memory.schema.columns import metadata, moment, one_of, text
 
@@ -13,6 +13,25 @@ briefs = Table(
     Column("body", JSON, nullable=False),
     text("author"),
     moment("created_at"),
+)
+
+plan_requests = Table(
+    "plan_requests",
+    metadata,
+    # Briefs for which a worker is to plan, and what came of it.
+    Column("brief_id", ForeignKey("briefs.brief_id"), primary_key=True),
+    Column("state", String(16), nullable=False, index=True),
+    text("actor"),
+    moment("asked_at"),
+    moment("updated_at"),
+    # Until when, in real time, the worker that took it is waited for.
+    moment("claimed_until", null=True),
+    # The planning thread, once there is one; answers that it has not been given yet.
+    text("thread_id", default=""),
+    Column("answers", JSON, nullable=False, default=dict),
+    # Proposals, what was not proposed and why, open questions; or what went wrong.
+    Column("result", JSON, nullable=False, default=dict),
+    one_of("state", "waiting", "planning", "asked", "done", "failed"),
 )
 
 proposals = Table(
@@ -41,6 +60,7 @@ proposals = Table(
     moment("expires_at"),
     # When somebody was reminded that this version expires.
     moment("reminded_at", null=True),
+    Index("ix_proposals_created_at", "created_at", "proposal_id"),
 )
 
 proposal_versions = Table(
@@ -69,6 +89,8 @@ decisions = Table(
     # For an edit: the changed slots and limits. For an ask: the question, then the answer.
     Column("changes", JSON, nullable=False, default=dict),
     moment("decided_at"),
+    # Of an edit: the digest to which whoever made it says yes, should it come of it.
+    text("then_approves", default=""),
     # Set when the graph has acted on it, so that each decision counts once.
     moment("consumed_at", null=True),
     one_of("verdict", "approve", "edit", "reject", "ask"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Column, String, Table
+from sqlalchemy import JSON, Column, Integer, String, Table
 
 from memory.schema.columns import RowId, metadata, moment, text
 
@@ -12,6 +12,18 @@ workspace = Table(
     # Single values of the organisation: salt, business clock, switch. See memory.workspace.
     Column("key", String(64), primary_key=True),
     Column("value", JSON, nullable=False),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    # Every process that works, by host and process id, in the machine's own time.
+    Column("worker_id", String(255), primary_key=True),
+    moment("started_at"),
+    moment("last_round_at"),
+    Column("rounds", Integer, nullable=False),
+    # Parts that broke off in its last round.
+    Column("failures", Integer, nullable=False, server_default="0"),
 )
 
 journal = Table(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import json
 import os
 import subprocess
@@ -72,6 +74,34 @@ def test_the_same_event_again_is_no_error_and_counts_once(client: TestClient, an
         answer = send(client, EVENT)
         assert (answer.status_code, answer.json()["status"]) == (202, expected)
     assert len(kept(any_store)) == 1
+
+
+@pytest.mark.parametrize("key", [KEY, "whsec_" + base64.b64encode(b"s" * 32).decode()], ids=["text", "whsec"])
+def test_standard_webhooks_are_understood(any_store: Store, key: str) -> None:
+    add_contacts(any_store, [1])
+    app = public_app(any_store, ManualClock(NOW), examples.brand(), events_key=SecretStr(key))
+    secret, body = b"s" * 32 if key.startswith("whsec_") else key.encode(), json.dumps(EVENT).encode()
+
+    def sent(at: int, signed: bytes, header: str = "v1,{}") -> int:
+        mark = base64.b64encode(hmac.digest(secret, f"m1.{at}.".encode() + signed, "sha256")).decode()
+        headers = {"webhook-id": "m1", "webhook-timestamp": str(at), "webhook-signature": header.format(mark)}
+        return TestClient(app).post("/v1/events", content=body, headers=headers).status_code
+
+    now = int(SystemClock().now().timestamp())
+    assert sent(now - 600, body) == 401
+    assert sent(now, b"{}") == 401
+    assert sent(now, body, "v1a,{}") == 401
+    assert kept(any_store) == []
+    assert sent(now, body, "v1,bm9uZQ== v1,{}") == 202
+    assert len(kept(any_store)) == 1
+
+
+def test_several_events_are_kept_together_or_not_at_all(client: TestClient, any_store: Store) -> None:
+    two = [EVENT, {**EVENT, "event_id": "e2"}]
+    assert send(client, {"events": [*two, {**EVENT, "kind": "open"}]}).status_code == 422
+    assert kept(any_store) == []
+    answer = send(client, {"events": [*two, EVENT]})
+    assert (answer.status_code, answer.json()) == (202, {"accepted": 2, "duplicates": 1})
 
 
 def test_an_order_reaches_the_lake(client: TestClient, any_store: Store, tmp_path: Any) -> None:

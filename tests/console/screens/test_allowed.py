@@ -28,10 +28,11 @@ def user(role: Role, name: str = "ann") -> User:
     return User(name=name, role=role, password_hash="x", created_at=NOW)
 
 
-def said(verdict: DecisionVerdict, actor: str = "console:ann") -> Decision:
+def said(verdict: DecisionVerdict, actor: str = "console:ann", then_approves: str = "") -> Decision:
     return Decision(
-        decision_id="d", proposal_id="p", version=1, digest="x", verdict=verdict, actor=actor, decided_at=NOW
-    )
+        decision_id="d", proposal_id="p", version=1, digest="x", verdict=verdict, actor=actor,
+        then_approves=then_approves, decided_at=NOW,
+    )  # fmt: skip
 
 
 def finding(verdict: Verdict) -> tuple[Finding, ...]:
@@ -53,6 +54,7 @@ def finding(verdict: Verdict) -> tuple[Finding, ...]:
         (stored(), "approver", [said("approve")], "ask edit reject", "You said yes"),
         (stored(), "approver", [said("approve", "console:omar")], "approve ask edit reject", ""),
         (stored(), "approver", [said("edit", "cli:omar")], "", "It was edited"),
+        (stored(), "approver", [said("edit", "cli:omar", "d")], "", "A part of it was approved"),
         (stored(), "approver", [said("reject", "cli:omar")], "", "It was rejected"),
     ],
 )

@@ -107,6 +107,11 @@ def test_one_bare_key_decides_nothing(desk: Desk) -> None:
     proposal = open_win_back(desk, page)
     page.keyboard.press("a")
     expect(page.get_by_role("button", name="Approve version 1")).to_be_focused()
+    page.keyboard.press("?")
+    expect(page.locator("[data-key='?']")).to_be_focused()
+    page.keyboard.press("p")
+    expect(page.locator("[name=part]").first).to_be_focused()
+    page.keyboard.press("a")
     assert said(desk, proposal.proposal_id) == []
     page.keyboard.press("Enter")
     expect(page.get_by_text("You said yes")).to_be_visible()
@@ -246,6 +251,7 @@ PAGES = (
     "./",
     "proposals/{id}",
     "proposals/{id}/edit",
+    "proposals/{id}/dry-run",
     "proposals/none",
     "letters",
     "layouts",
@@ -255,8 +261,17 @@ PAGES = (
     "playbooks/abandoned_cart",
     "calendar",
     "campaigns",
+    "delivery",
     "contacts/1",
+    "contacts/1/erase",
+    "contacts/1/merge?other=2",
+    "memory",
+    "memory/forecasts",
+    "evals",
     "policies",
+    "tokens",
+    "policies/findings",
+    "policies/backtest?pack=base",
     "journal",
     "journal/verify",
     "health",

@@ -56,6 +56,22 @@ def test_the_inbox_puts_the_riskiest_first_and_its_filters_are_links(shop: House
     assert "Nothing of this kind." in viewer.get("/console/?risk=unheard-of").text
 
 
+def test_what_no_longer_waits_comes_by_pages(shop: House) -> None:
+    viewer, like = shop.person("viewer"), win_back(shop)
+    with shop.opened.store.write() as connection:
+        for one in range(51):
+            made = like.model_copy(update={"proposal_id": f"q{one}", "thread_id": f"q{one}", "title": f"Plan {one}"})
+            proposals.submit(connection, made, author="noria", at=shop.opened.clock.now(), open_limit=0)
+    first = viewer.get("/console/?view=queued")
+    older = re.search(r'href="([^"]+)">Older ones', first.text)
+    assert older is not None
+    rest = titles(viewer, older[1].removeprefix("?").replace("&amp;", "&"))
+    with shop.opened.store.read() as connection:
+        queued = [one.proposal.title for one in proposals.list_proposals(connection, [ProposalStatus.QUEUED])]
+    assert len(titles(viewer, "view=queued")) == 50
+    assert sorted(titles(viewer, "view=queued") + rest) == sorted(queued)
+
+
 def test_an_empty_inbox_says_when_work_last_came(shop: House, house: House) -> None:
     with shop.opened.store.write() as connection:
         for one in proposals.list_proposals(connection):
@@ -210,6 +226,10 @@ def test_a_campaign_is_shown_paused_resumed_and_ended(shop: House) -> None:
     picture = re.search(rf"{address}/flow/\w+\.svg", page.text)
     assert picture
     assert operator.get(picture[0]).headers["content-type"] == "image/svg+xml"
+    assert f'src="{address}/chart/funnel.svg" alt="From selection to inbox: selected ' in page.text
+    drawn = operator.get(f"{address}/chart/funnel.svg?lang=fr")
+    assert (drawn.headers["content-type"], "sélectionnés" in drawn.text) == ("image/svg+xml", True)
+    assert operator.get(f"{address}/chart/looks.svg").status_code == 404
     assert shop.person("viewer").post(address, data={"act": "pause"}).status_code == 403
     for act, status in (("pause", "paused"), ("resume", "live"), ("stop", "cancelled")):
         assert operator.post(address, data={"act": act, "reason": "A try"}).status_code == 303
@@ -218,7 +238,7 @@ def test_a_campaign_is_shown_paused_resumed_and_ended(shop: House) -> None:
     with shop.opened.store.read() as connection:
         said = {one.actor for one in entries(connection, subject=address.rpartition("/")[2])}
     assert "console:paul" in said
-    assert "Its last round ended" in operator.get("/console/health").text
+    assert "Last round" in operator.get("/console/health").text
 
 
 def test_the_journal_is_filtered_paged_and_checked(shop: House) -> None:

@@ -19,7 +19,9 @@ from memory.letters import State
 from memory.proposal import ProposalStatus
 from memory.role import ROLES
 
-TEMPLATES = Path(console.__file__).parent / "templates" / "console"
+CONSOLE = Path(console.__file__).parent
+DRAWN = [CONSOLE / place for place in ("report/charts.py", "report/page.py", "screens/measured.py")]
+TEMPLATES = CONSOLE / "templates" / "console"
 VALUES = re.compile(r"\{\w+\}")
 
 
@@ -29,6 +31,8 @@ def sentences() -> set[str]:
     found |= {said for names in (LINES, LISTS, VOICE, COLOURS, KINDS, WHAT) for said in names.values()}
     for path in TEMPLATES.glob("*.html"):
         found |= set(re.findall(r'\b_\("([^"]+)"', path.read_text(encoding="utf-8")))
+    for path in DRAWN:
+        found |= set(re.findall(r'\bsay\(\s*"([^"]+)"', path.read_text(encoding="utf-8")))
     return found
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from memory.errors import LakeError, NotFoundError
-from memory.features.registry import REGISTRY
+from memory.errors import InvalidInputError, LakeError, NotFoundError
+from memory.features.registry import COMPARING, REGISTRY
 from memory.features.table import Features, compute
 from memory.lake import Lake, LakeTable
 from tests.memory.builders import Row, as_rows, purchase, write_lake
@@ -46,6 +46,21 @@ def test_a_contact_of_whom_nothing_is_known_has_counts_of_zero_and_gaps(tmp_path
     assert row["rfm_group"] == "none"
     for name in ("recency_days", "rfm_recency", "favourite_hour", "next_category", "last_human_signal_days"):
         assert row[name] is None, name
+
+
+def test_a_contact_alone_has_the_features_that_compare_with_nobody_as_among_all_others(tmp_path: Path) -> None:
+    bought = [
+        purchase(f"{who}-{day}", who, _ago(day), (category, 500 * who))
+        for who, days, category in ((1, (60.5,), "tea"), (2, (30, 20, 10), "tea"), (3, (95, 65, 35), "coffee"))
+        for day in days
+    ]
+    events = [{"event_id": "e", "contact_id": 2, "at": _ago(3), "kind": "click", "human": True}]
+    everybody = _features(tmp_path, bought, 4, events=events)
+    for who in (1, 2, 3, 4):
+        among = {name: value for name, value in everybody.row(who).items() if name not in COMPARING}
+        assert compute(everybody.lake, AS_OF, contact_id=who).row(who) == among
+    with pytest.raises(InvalidInputError, match="compare contacts with each other"):
+        compute(everybody.lake, AS_OF, names=["rfm_group"], contact_id=1)
 
 
 def test_every_feature_is_a_plain_value_of_its_kind(tmp_path: Path) -> None:

@@ -1,0 +1,103 @@
+"""A person's rights on the page: all that is known handed out, an erasure asked for, two entries made one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from memory import contacts
+from memory.schema import contacts as people
+from memory.schema import journal
+from tests.console.conftest import run_in
+from tests.console.screens.conftest import House, Serve, text_of
+
+MAIL, OTHER = "person3@example.com", "person4@example.com"
+
+
+@pytest.fixture
+def here(shop: Path, serve: Serve) -> House:
+    """The console of a small shop."""
+    return serve(shop)
+
+
+def number(house: House, name: str) -> int:
+    with house.opened.store.read() as connection:
+        return contacts.find(connection, name).contact_id
+
+
+def done(house: House, contact_id: int) -> list[tuple[str, str]]:
+    query = select(journal.c.action, journal.c.actor).where(journal.c.subject == f"contact {contact_id}")
+    with house.opened.store.read() as connection:
+        return [(row.action, row.actor) for row in connection.execute(query)]
+
+
+def test_only_admins_hand_out_erase_and_merge(here: House) -> None:
+    address = f"/console/contacts/{number(here, MAIL)}"
+    approver, admin = here.person("approver"), here.person("admin")
+    assert "/erase" not in approver.get(address).text
+    assert "/erase" in admin.get(address).text
+    for page in ("erase", "merge"):
+        assert approver.get(f"{address}/{page}").status_code == 403
+        assert approver.post(f"{address}/{page}", data={"typed": "1", "merged": "1"}).status_code == 403
+    assert approver.post(f"{address}/export").status_code == 403
+    assert done(here, number(here, MAIL)) == []
+
+
+def test_all_that_is_known_is_handed_out_as_a_file_and_that_is_journalled(here: House) -> None:
+    contact_id = number(here, MAIL)
+    answer = here.person("admin", "eve").post(f"/console/contacts/{contact_id}/export")
+    assert answer.headers["content-disposition"] == f'attachment; filename="contact-{contact_id}.json"'
+    found = json.loads(answer.text)
+    assert found["store"]["contacts"][0]["email"] == MAIL
+    assert found["lake"]["orders"]
+    assert done(here, contact_id) == [("contact.exported", "console:eve")]
+
+
+def test_an_erasure_is_asked_for_by_typing_the_number_and_the_worker_does_it(here: House) -> None:
+    admin, contact_id = here.person("admin", "eve"), number(here, MAIL)
+    address = f"/console/contacts/{contact_id}/erase"
+    wrong = admin.post(address, data={"typed": "yes"})
+    assert (wrong.status_code, f"type {contact_id} to confirm" in wrong.text) == (400, True)
+    assert done(here, contact_id) == []
+    assert admin.post(address, data={"typed": f" {contact_id} "}).status_code == 303
+    assert "the worker erases them everywhere" in text_of(admin.get(address).text)
+    assert done(here, contact_id) == [("contact.erasure_asked", "console:eve")]
+    run_in(here.opened.folder)("work", "--once")
+    assert done(here, contact_id)[-1][0] == "contact.erased"
+    assert "Erased on" in text_of(admin.get(address).text)
+    assert admin.get(f"/console/contacts?name={MAIL}").status_code == 404
+
+
+def test_a_merge_is_shown_before_it_is_done_and_looking_changes_nothing(here: House) -> None:
+    admin, kept, merged = here.person("admin", "eve"), number(here, MAIL), number(here, OTHER)
+    with here.opened.store.write() as connection:
+        connection.execute(people.update().where(people.c.contact_id == kept).values(company="", last_name="Durand"))
+        connection.execute(people.update().where(people.c.contact_id == merged).values(company="Acme", last_name="D."))
+    address = f"/console/contacts/{kept}/merge"
+    page = text_of(admin.get(f"{address}?other={OTHER}").text)
+    assert "company – Acme Acme" in page
+    assert "last_name Durand D. Durand" in page
+    assert (number(here, OTHER), done(here, kept)) == (merged, [])
+    assert admin.get(f"{address}?other={MAIL}").status_code == 400
+    assert admin.get(f"{address}?other=nobody").status_code == 400
+    assert admin.post(address, data={"merged": merged, "typed": str(kept)}).status_code == 400
+    assert number(here, OTHER) == merged
+    assert admin.post(address, data={"merged": merged, "typed": str(merged)}).status_code == 303
+    assert number(here, OTHER) == kept
+    assert done(here, kept) == [("contact.merged", "console:eve")]
+
+
+def test_a_contact_alone_is_explained_by_the_same_values_as_among_all_others(here: House) -> None:
+    from console.explain import explain
+
+    alone, among = explain(here.opened, MAIL), explain(here.opened, MAIL, comparing=True)
+    values = {one.name: one.value for one in among.features}
+    assert {one.name: one.value for one in alone.features}.items() < values.items()
+    assert values.keys() - {one.name for one in alone.features} >= {"rfm_group", "next_category"}
+    assert values["orders_count"]
+    viewer, address = here.person("viewer"), f"/console/contacts/{number(here, MAIL)}"
+    assert "Fifth of all buyers" not in viewer.get(address).text
+    assert "Fifth of all buyers" in viewer.get(f"{address}?compared=1").text
