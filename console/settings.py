@@ -28,6 +28,9 @@ from tools.channels.ses.options import SesOptions
 from tools.channels.twilio.options import TwilioOptions
 from tools.channels.vendor import Options
 from tools.channels.vendors import VENDORS
+from tools.crm.connector import SystemOptions
+from tools.crm.connectors import SYSTEMS
+from tools.crm.hubspot.options import HubSpotOptions
 
 SETTINGS_FILE = "noria.toml"
 SECRETS_FILE = "secrets.toml"
@@ -45,6 +48,7 @@ SECRET_NAMES = (
     "NORIA_EVENTS_KEY",
     *CHANNEL_SECRETS.values(),
     *(name for vendor in VENDORS.values() for name in (vendor.key_name, vendor.webhook_name)),
+    *(name for system in SYSTEMS.values() for name in system.secrets),
 )
 SERVING_SECRETS = ("NORIA_STORE_URL", "NORIA_EVENTS_KEY", *(vendor.webhook_name for vendor in VENDORS.values()))
 """All that `noria serve` holds."""
@@ -221,6 +225,22 @@ class WorkSettings(_Section):
     """A worker that is silent for so long is taken for dead; what it had in flight is then settled by another."""
 
 
+class SyncSettings(_Section):
+    """The systems that the record is fed from; one that is not set is not read."""
+
+    every_minutes: int = Field(default=15, ge=1)
+    """How often the worker asks each for what changed."""
+    round_seconds: float = Field(default=20, gt=0)
+    """How long it reads in one round, so that nothing else has to wait for a long history."""
+    hubspot: HubSpotOptions | None = None
+
+    @property
+    def systems(self) -> dict[str, SystemOptions]:
+        """Every system that is connected."""
+        found = {name: getattr(self, name) for name in SYSTEMS}
+        return {name: options for name, options in found.items() if options is not None}
+
+
 class TrackingSettings(_Section):
     """What is learned from links in messages; opens are never tracked."""
 
@@ -265,6 +285,7 @@ class Settings(_Section):
     model: ModelSection | None = None
     review: ReviewSettings = ReviewSettings()
     work: WorkSettings = WorkSettings()
+    sync: SyncSettings = SyncSettings()
     tracking: TrackingSettings = TrackingSettings()
     roles: dict[str, Role] = {}
     """What each person may do on the command line, by identity; empty lets everybody do everything."""

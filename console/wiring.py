@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from policies.pack import Pack
     from tools.channels.channel import Channel
     from tools.channels.webhook import Webhook
+    from tools.crm.connector import Connector, SystemOptions
     from tools.pace import Pace
     from tools.workplace import Workplace
 
@@ -231,6 +232,21 @@ class Workspace:
             batch_size=smtp.batch_size,
         )
         return SmtpChannel(server, public_url=self.settings.public_url)
+
+    def connector(self, name: str, options: SystemOptions | None = None) -> Connector:
+        """The way into a connected system, or into one that is being connected. Raises ConfigurationError."""
+        from tools.crm.connectors import SYSTEMS, open_connector
+
+        chosen = options or self.settings.sync.systems.get(name)
+        if chosen is None:
+            known = name in SYSTEMS
+            raise ConfigurationError(
+                f"{SYSTEMS[name].title} is not connected." if known else f"There is no system {name}.",
+                where=f"{SETTINGS_FILE}, sync",
+                remedy=f"Run `noria connect {name}`." if known else f"There are: {', '.join(SYSTEMS)}.",
+            )
+        found = {one: self._secrets.get(one) for one in SYSTEMS[name].secrets}
+        return open_connector(name, chosen, {one: secret for one, secret in found.items() if secret is not None})
 
     @property
     def paces(self) -> dict[str, Pace]:

@@ -20,7 +20,7 @@ from memory.schema.campaigns import (
     steps,
 )
 from memory.schema.columns import EPOCH, Moment, RowId, from_micros, metadata, to_micros
-from memory.schema.intake import import_mappings, imports, intake, quarantine
+from memory.schema.intake import import_mappings, imports, intake, quarantine, syncs
 from memory.schema.learning import lessons, readouts
 from memory.schema.offers import facts, offer_codes, offers
 from memory.schema.people import (
@@ -99,6 +99,7 @@ __all__ = [
     "sign_in_failures",
     "steps",
     "suppressions",
+    "syncs",
     "to_micros",
     "users",
     "workspace",

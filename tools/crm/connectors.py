@@ -1,0 +1,32 @@
+"""Every system that Noria can be connected to, and the one place where its parts are found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Final, cast
+
+from pydantic import SecretStr
+
+from tools.crm.connector import Connector, System, SystemOptions
+from tools.crm.hubspot.options import SYSTEM as HUBSPOT
+from tools.crm.mapping import Rules, read_mapping
+
+SYSTEMS: Final[Mapping[str, System]] = {one.name: one for one in (HUBSPOT,)}
+
+
+def import_connector(name: str) -> Callable[..., Connector]:
+    """The connector of a system, to be made; its HTTP client loads with it."""
+    return cast("Callable[..., Connector]", import_module(f"tools.crm.{name}.connector").CONNECTOR)
+
+
+def open_connector(name: str, options: SystemOptions, secrets: Mapping[str, SecretStr]) -> Connector:
+    """The way into a system. Raises ConfigurationError where a secret or setting is missing."""
+    return import_connector(name)(options, secrets)
+
+
+def mapping_of(name: str, workspace: Path) -> dict[str, Rules]:
+    """How the records of a system are read in this workspace. Raises ConfigurationError."""
+    path = Path(__file__).parent / name / "mapping.yaml"
+    return read_mapping(SYSTEMS[name], path.read_text(encoding="utf-8") if path.is_file() else "{}", workspace)
