@@ -14,6 +14,7 @@ from tools.crm.connector import Connector, Progress
 from tools.crm.connectors import mapping_of
 from tools.crm.preview import Preview, preview
 from tools.crm.sync import Intake, Pulled, due, pull
+from tools.failure import Guard
 
 
 def intake(opened: Workspace, actor: str = "worker") -> Intake:
@@ -47,14 +48,14 @@ def look(opened: Workspace, names: Sequence[str]) -> dict[str, list[Preview]]:
     return found
 
 
-def sync_due(opened: Workspace) -> list[Pulled]:
-    """Read what is due, each for a part of the round's time; trouble is kept for `noria connectors` and the doctor."""
+def sync_due(opened: Workspace, guard: Guard) -> list[Pulled]:
+    """Read what is due, as long as a round may last; trouble is kept for `noria connectors` and the doctor."""
     settings = opened.settings.sync
     every, until = timedelta(minutes=settings.every_minutes), time.monotonic() + settings.round_seconds
     found: list[Pulled] = []
     for name in settings.systems:
         if due(opened.store, name, opened.clock.now(), every):
-            with connected(opened, name) as connector:
+            with guard(f"sync {name}"), connected(opened, name) as connector:
                 found += pull(intake(opened), connector, mapping_of(name, opened.folder), until=until)
     return found
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from policies.pack import Pack
     from tools.channels.channel import Channel
     from tools.channels.webhook import Webhook
-    from tools.crm.connector import Connector, SystemOptions
+    from tools.crm.connector import Connector
     from tools.pace import Pace
     from tools.workplace import Workplace
 
@@ -233,11 +233,11 @@ class Workspace:
         )
         return SmtpChannel(server, public_url=self.settings.public_url)
 
-    def connector(self, name: str, options: SystemOptions | None = None) -> Connector:
-        """The way into a connected system, or into one that is being connected. Raises ConfigurationError."""
+    def connector(self, name: str) -> Connector:
+        """The way into a connected system. Only the worker asks for it. Raises ConfigurationError."""
         from tools.crm.connectors import SYSTEMS, open_connector
 
-        chosen = options or self.settings.sync.systems.get(name)
+        chosen = self.settings.sync.systems.get(name)
         if chosen is None:
             known = name in SYSTEMS
             raise ConfigurationError(
@@ -355,6 +355,10 @@ class Workspace:
     def may_send(self) -> bool:
         """Whether this process may hold the keys that send; one that serves pages may not."""
         return set(SECRET_NAMES) <= set(self._secret_names)
+
+    def secret(self, name: str) -> SecretStr | None:
+        """A secret that this process may hold; None where it is not set."""
+        return self._secrets.get(name)
 
     def holds(self, secret_name: str) -> bool:
         """Whether a secret is set, for whoever need not know it."""

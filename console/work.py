@@ -15,11 +15,13 @@ from agents.autonomy import look_after
 from agents.learning_graph import run_due_looks
 from agents.resume import Threads
 from agents.worth import report_weekly
+from console.sync import sync_due
 from console.wiring import Workspace
 from memory import queue
 from memory.clock import SystemClock
 from memory.workspace import Switch, Trouble, keep_troubles, note_round, read_switch
 from policies.rules.approval import ApprovalLimits
+from tools.crm.sync import Pulled
 from tools.failure import Failure, Failures, Guard, aloud
 from tools.renewal import pause_lapsed
 from tools.worker import Tick, tick
@@ -39,6 +41,8 @@ class Cycle(BaseModel):
     """Proposals of which somebody was reminded before they expire."""
     opened: tuple[str, ...]
     """Queued proposals that got their turn."""
+    pulled: tuple[Pulled, ...] = ()
+    """What was read from connected systems."""
     tick: Tick
     readouts: tuple[str, ...]
     allocations: tuple[str, ...] = ()
@@ -83,6 +87,7 @@ def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> C
             expired = queue.expire(connection, now)
             reminded = queue.remind(connection, now, before_hours=before_hours)
             opened = queue.promote(connection, at=now, open_limit=workspace.settings.review.open_proposals)
+    pulled = sync_due(workspace, guard)
     with guard("workplace"):
         done = tick(workspace.workplace, guard)
     with guard("looks"):
@@ -105,6 +110,7 @@ def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> C
         expired=tuple(expired),
         reminded=tuple(reminded),
         opened=tuple(opened),
+        pulled=tuple(pulled),
         tick=done,
         readouts=tuple(readouts),
         allocations=tuple(allocations),
@@ -151,6 +157,7 @@ def work(workspace: Workspace, threads: Threads, *, pause_seconds: float) -> Non
             decided=len(cycle.decided),
             readouts=len(cycle.readouts),
             paused=len(cycle.paused),
+            **({"read_in": sum(one.read for one in cycle.pulled)} if cycle.pulled else {}),
             **stopped,
             **done,
         )

@@ -30,6 +30,7 @@ from console.cli import (
     setup,
     statement,
     switch,
+    sync,
     targeting,
     up,
     users,
@@ -49,6 +50,7 @@ app = typer.Typer(
 for module in (
     setup,
     importing,
+    sync,
     audit,
     briefs,
     proposals,

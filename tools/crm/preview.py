@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
-from memory.contacts import Contact, known_as
+from memory.contacts import Contact, find, known_as
 from memory.errors import NotFoundError
 from memory.importing.columns import RowReader
 from memory.importing.export import open_export
@@ -19,7 +20,7 @@ from memory.importing.report import Reason, reasons_of
 from memory.schema import from_micros
 from memory.syncs import standings
 from tools.crm.connector import Connector, Record
-from tools.crm.mapping import ID_FIELD, Rules, properties_in
+from tools.crm.mapping import ATTRIBUTE, ID_FIELD, Rules, properties_in
 from tools.crm.rows import Rows, has
 from tools.crm.sync import Intake
 
@@ -102,8 +103,6 @@ def _look(place: Intake, connector: Connector, thing: str, rules: Rules) -> Prev
 
 
 def _known(connection: Connection, source: str, records: Sequence[Record]) -> dict[str, Contact]:
-    from memory.contacts import find
-
     found = known_as(connection, source, [one.id for one in records])
     for one in records:
         address = str(one.values.get("email") or "")
@@ -133,8 +132,10 @@ def _name_of(row: Mapping[str, Any], mapping: ReadAs) -> str:
 
 def _changes(row: Mapping[str, Any], contact: Contact | None, mapping: ReadAs) -> list[Change]:
     name, found = _name_of(row, mapping), []
-    for field, value in row.items():
-        if value is None or field in {"line", ID_FIELD.get(mapping.kind)}:
+    attributes = json.loads(row.get("attributes") or "{}")
+    values = {**row, **{f"{ATTRIBUTE}{one}": value for one, value in attributes.items()}}
+    for field, value in values.items():
+        if value is None or field in {"line", "attributes", ID_FIELD.get(mapping.kind)}:
             continue
         after = from_micros(value).isoformat(timespec="seconds") if field in _MOMENTS else str(value)
         before = _said(contact, field)
