@@ -85,7 +85,7 @@ def _options(
 
 
 def _write_options(folder: Path, name: str, options: SystemOptions) -> bool:
-    """Add the section to noria.toml; False where it is there. Raises ConfigurationError where it says something else."""
+    """Add the section to noria.toml; False where it is there. Raises ConfigurationError where it says otherwise."""
     path = folder / SETTINGS_FILE
     text = path.read_text(encoding="utf-8")
     wanted = options.model_dump(exclude_defaults=True)

@@ -31,6 +31,8 @@ from tools.channels.vendors import VENDORS
 from tools.crm.connector import SystemOptions
 from tools.crm.connectors import SYSTEMS
 from tools.crm.hubspot.options import HubSpotOptions
+from tools.crm.klaviyo.options import KlaviyoOptions
+from tools.crm.shopify.options import ShopifyOptions
 
 SETTINGS_FILE = "noria.toml"
 SECRETS_FILE = "secrets.toml"
@@ -194,9 +196,19 @@ class SmsChannel(_Way):
 
 
 class OtherChannel(_Way):
-    """How lines to advertising audiences or to the CRM leave: into files, or to an endpoint."""
+    """How lines to advertising audiences leave: into files, or to an endpoint."""
 
     kind: Literal["sandbox", "http"]
+
+
+class CrmChannel(_Way):
+    """How what is written to the CRM leaves: into files, to an endpoint, or to a connected system."""
+
+    kind: Literal["sandbox", "http", "hubspot"]
+
+    @property
+    def posts_away(self) -> bool:
+        return self.kind in SYSTEMS or super().posts_away
 
 
 class OtherChannels(_Section):
@@ -204,7 +216,7 @@ class OtherChannels(_Section):
 
     sms: SmsChannel | None = None
     audience: OtherChannel | None = None
-    crm: OtherChannel | None = None
+    crm: CrmChannel | None = None
 
 
 class ModelSection(_Section):
@@ -233,6 +245,8 @@ class SyncSettings(_Section):
     round_seconds: float = Field(default=20, gt=0)
     """How long it reads in one round, so that nothing else has to wait for a long history."""
     hubspot: HubSpotOptions | None = None
+    shopify: ShopifyOptions | None = None
+    klaviyo: KlaviyoOptions | None = None
 
     @property
     def systems(self) -> dict[str, SystemOptions]:
@@ -298,14 +312,21 @@ class Settings(_Section):
         return by_mail or any(way.posts_away for way in self.ways.values())
 
     @property
-    def ways(self) -> dict[Channel, ChannelSettings | SmsChannel | OtherChannel]:
+    def ways(self) -> dict[Channel, ChannelSettings | SmsChannel | OtherChannel | CrmChannel]:
         """Every channel that is there."""
-        others: dict[Channel, SmsChannel | OtherChannel | None] = {
+        others: dict[Channel, SmsChannel | OtherChannel | CrmChannel | None] = {
             "sms": self.channels.sms,
             "audience": self.channels.audience,
             "crm": self.channels.crm,
         }
         return {"email": self.channel, **{name: way for name, way in others.items() if way is not None}}
+
+    @model_validator(mode="after")
+    def _writes_to_what_is_connected(self) -> Settings:
+        kind = self.channels.crm.kind if self.channels.crm else ""
+        if kind in SYSTEMS and kind not in self.sync.systems:
+            raise ValueError(f'channels.crm: kind = "{kind}" needs a section [sync.{kind}]: noria connect {kind}')
+        return self
 
     @field_validator("fallback_zone")
     @classmethod

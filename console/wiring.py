@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from policies.pack import Pack
     from tools.channels.channel import Channel
     from tools.channels.webhook import Webhook
-    from tools.crm.connector import Connector
+    from tools.crm.connector import Connector, System
     from tools.pace import Pace
     from tools.workplace import Workplace
 
@@ -218,6 +218,10 @@ class Workspace:
 
             key = self._secrets.get(VENDORS[way.kind].key_name)
             return open_channel(way.kind, way.provider, key=key, public_url=self.settings.public_url)
+        if (options := self.settings.sync.systems.get(way.kind)) is not None:
+            from tools.crm.connectors import SYSTEMS, open_channel_to
+
+            return open_channel_to(way.kind, options, self._secrets_of(SYSTEMS[way.kind]))
         from tools.channels.smtp import SmtpChannel, SmtpServer
 
         smtp = self.settings.channel.smtp
@@ -245,8 +249,11 @@ class Workspace:
                 where=f"{SETTINGS_FILE}, sync",
                 remedy=f"Run `noria connect {name}`." if known else f"There are: {', '.join(SYSTEMS)}.",
             )
-        found = {one: self._secrets.get(one) for one in SYSTEMS[name].secrets}
-        return open_connector(name, chosen, {one: secret for one, secret in found.items() if secret is not None})
+        return open_connector(name, chosen, self._secrets_of(SYSTEMS[name]))
+
+    def _secrets_of(self, system: System) -> dict[str, SecretStr]:
+        found = {one: self._secrets.get(one) for one in system.secrets}
+        return {one: secret for one, secret in found.items() if secret is not None}
 
     @property
     def paces(self) -> dict[str, Pace]:

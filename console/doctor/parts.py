@@ -166,6 +166,8 @@ def _channels(workspace: Workspace) -> Iterator[Diagnosis]:
         if way.kind == "sandbox":
             yield well(part, f"sandbox: messages become files in {workspace.folder / 'outbox'}.")
             continue
+        if way.kind in settings.sync.systems:
+            continue  # asked as a system
         channel = workspace.channels[name] if workspace.may_send else None  # refuses what must not be started
         if isinstance(channel, ProviderChannel):
             yield _provider(part, channel)

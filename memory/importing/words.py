@@ -68,7 +68,9 @@ _NEVER = frozenset(
     {
         "never_subscribed",
         "never subscribed",
+        "not_subscribed",
         "not subscribed",
+        "redacted",
         "non-subscribed",
         "not set",
         "unknown",

@@ -190,8 +190,11 @@ class PostingChannel(ABC):
         return self.read(response, group)
 
     async def _post(self, client: httpx.AsyncClient, group: Sequence[Outgoing], until: float) -> httpx.Response:
+        return await self.hand_over(client, self.request(group), until)
+
+    async def hand_over(self, client: httpx.AsyncClient, post: Post, until: float) -> httpx.Response:
+        """The answer to one request. Raises NoAnswerError where there is none that says anything."""
         await self._rest(until)
-        post = self.request(group)
         patience = min(self._timeout_seconds, max(until - time.monotonic(), 0.1))
         try:
             # A server that answers byte by byte never lets a read run into its own time-out.

@@ -9,11 +9,14 @@ from typing import Final, cast
 
 from pydantic import SecretStr
 
+from tools.channels.channel import Channel
 from tools.crm.connector import Connector, System, SystemOptions
 from tools.crm.hubspot.options import SYSTEM as HUBSPOT
+from tools.crm.klaviyo.options import SYSTEM as KLAVIYO
 from tools.crm.mapping import Rules, read_mapping
+from tools.crm.shopify.options import SYSTEM as SHOPIFY
 
-SYSTEMS: Final[Mapping[str, System]] = {one.name: one for one in (HUBSPOT,)}
+SYSTEMS: Final[Mapping[str, System]] = {one.name: one for one in (HUBSPOT, SHOPIFY, KLAVIYO)}
 
 
 def import_connector(name: str) -> Callable[..., Connector]:
@@ -24,6 +27,12 @@ def import_connector(name: str) -> Callable[..., Connector]:
 def open_connector(name: str, options: SystemOptions, secrets: Mapping[str, SecretStr]) -> Connector:
     """The way into a system. Raises ConfigurationError where a secret or setting is missing."""
     return import_connector(name)(options, secrets)
+
+
+def open_channel_to(name: str, options: SystemOptions, secrets: Mapping[str, SecretStr]) -> Channel:
+    """How approved steps are written back to a system. Raises ConfigurationError where a secret is missing."""
+    made = cast("Callable[..., Channel]", import_module(f"tools.crm.{name}.channel").CHANNEL)
+    return made(options, secrets)
 
 
 def mapping_of(name: str, workspace: Path) -> dict[str, Rules]:

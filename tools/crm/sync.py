@@ -187,8 +187,12 @@ class _Pull:
     def _take_in(self, records: Sequence[Record]) -> None:
         """Take records in, and out what was deleted; the same ones twice change nothing."""
         gone = [one for one in records if one.deleted_at is not None]
-        # Of a record that came twice the last is the newest; rows of one order share its id, and stay together.
-        last = {(one.id, text): one for one in records if one.deleted_at is None for text in [_position(one)]}
+        # A record that came twice is one, as it came last; rows of one order share its id, and stay apart.
+        last: dict[tuple[str, str], Record] = {}
+        for one in records:
+            if one.deleted_at is None:
+                before = last.get(_key(one))
+                last[_key(one)] = one._replace(values={**before.values, **one.values}) if before else one
         brought = self._brought
         update = {"read": brought.read + len(records)}
         if last:
@@ -266,8 +270,8 @@ class _Pull:
         )
 
 
-def _position(record: Record) -> str:
-    return str(record.values.get("position", ""))
+def _key(record: Record) -> tuple[str, str]:
+    return record.id, str(record.values.get("position", ""))
 
 
 def due(store: Store, system: str, now: datetime, every: timedelta) -> bool:

@@ -81,7 +81,7 @@ class HubSpotServer(Server):
         return self._list(thing, request)
 
     def _list(self, thing: str, request: Request) -> Reply:
-        archived = request.query.get("archived") == "true"
+        archived = request.query.get("archived", "").lower() == "true"
         limit, after = int(request.query.get("limit", 10)), int(request.query.get("after", 0))
         if not 0 < limit <= 100:
             return 400, {"status": "error", "category": "VALIDATION_ERROR"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from memory.importing.report import ImportSettings
 from memory.lake import Lake
 from memory.schema import contact_aliases, contacts
 from memory.store import Store
-from tests.tools.crm.server import START, Server
+from tests.tools.crm.server import Server
 from tools.crm.connectors import mapping_of
 from tools.crm.sync import Intake, Pulled, pull
 
@@ -23,11 +24,14 @@ def intake(store: Store, folder: Path, clock: ManualClock, **more: Any) -> Intak
     return Intake(store=store, lake=Lake(folder / "lake"), clock=clock, settings=settings, **more)
 
 
-def read(place: Intake, server: Server, folder: Path, **more: Any) -> dict[str, Pulled]:
-    """One pull, by thing, with the mapping of the workspace in a folder."""
-    connector = server.connector()
+def read(
+    place: Intake, server: Server, folder: Path, *, things: Collection[str] = (), **more: Any
+) -> dict[str, Pulled]:
+    """One pull of these things, or of all, with the mapping of the workspace in a folder."""
+    connector, mapping = server.connector(), mapping_of(server.system, folder)
+    chosen = {thing: rules for thing, rules in mapping.items() if thing in (things or mapping)}
     try:
-        return {one.thing: one for one in pull(place, connector, mapping_of(server.system, folder), **more)}
+        return {one.thing: one for one in pull(place, connector, chosen, **more)}
     finally:
         connector.close()
 
@@ -41,6 +45,3 @@ def people(store: Store, source: str) -> dict[str, str]:
         rows = connection.execute(query.where(contact_aliases.c.source == source)).all()
         assert len({row.contact_id for row in rows}) == len(rows)
         return {row.alias: row.first_name for row in rows}
-
-
-__all__ = ["START", "intake", "people", "read"]

@@ -15,6 +15,8 @@ class HubSpotOptions(SystemOptions):
 
     client_id: str = ""
     """Of an app with OAuth; empty for the key of a private app."""
+    subscription_id: str = ""
+    """The subscription type from which a step on `consent` takes a contact out."""
 
     @property
     def needs(self) -> Sequence[str]:
@@ -30,7 +32,7 @@ SYSTEM: Final = System(
     things={"contacts": "contacts", "deals": "deals"},
     deletes=("contacts", "deals"),
     discovers=True,
-    writes=("properties", "lifecycle stage", "consent", "tasks", "notes"),
+    writes=("properties", "lifecycle stage", "withdrawn consent", "tasks", "notes"),
     scope="crm.objects.contacts.read and crm.objects.deals.read; to write back also crm.objects.contacts.write",
     secrets={
         "NORIA_HUBSPOT_KEY": "the access token of a private app",
