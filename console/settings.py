@@ -32,7 +32,9 @@ from tools.crm.connector import SystemOptions
 from tools.crm.connectors import SYSTEMS
 from tools.crm.hubspot.options import HubSpotOptions
 from tools.crm.klaviyo.options import KlaviyoOptions
+from tools.crm.salesforce.options import SalesforceOptions
 from tools.crm.shopify.options import ShopifyOptions
+from tools.crm.sql.options import SqlOptions
 
 SETTINGS_FILE = "noria.toml"
 SECRETS_FILE = "secrets.toml"
@@ -245,8 +247,10 @@ class SyncSettings(_Section):
     round_seconds: float = Field(default=20, gt=0)
     """How long it reads in one round, so that nothing else has to wait for a long history."""
     hubspot: HubSpotOptions | None = None
+    salesforce: SalesforceOptions | None = None
     shopify: ShopifyOptions | None = None
     klaviyo: KlaviyoOptions | None = None
+    sql: SqlOptions | None = None
 
     @property
     def systems(self) -> dict[str, SystemOptions]:

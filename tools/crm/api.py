@@ -29,6 +29,9 @@ _PATIENCE_SECONDS: Final = 120.0
 _TIMEOUT_SECONDS: Final = 30.0
 _LEFT: Final = ("RateLimit-Remaining", "X-HubSpot-RateLimit-Remaining")
 
+_SPENT: Final = "REQUEST_LIMIT_EXCEEDED"
+"""How Salesforce calls a budget that is used up."""
+
 
 class Pass(Protocol):
     """What proves that we may ask."""
@@ -137,6 +140,8 @@ class Api:
         code = response.status_code
         if code == httpx.codes.TOO_MANY_REQUESTS:
             raise _NoAnswerError("has no room for more requests now: status 429", asked_for(response))
+        if code == httpx.codes.FORBIDDEN and _SPENT in response.text:
+            raise _NoAnswerError("has no room for more requests today: status 403", asked_for(response))
         if response.is_server_error or code in {408, 425}:
             raise _NoAnswerError(f"failed: status {code}", asked_for(response))
         if not response.is_success:

@@ -14,9 +14,11 @@ from tools.crm.connector import Connector, System, SystemOptions
 from tools.crm.hubspot.options import SYSTEM as HUBSPOT
 from tools.crm.klaviyo.options import SYSTEM as KLAVIYO
 from tools.crm.mapping import Rules, read_mapping
+from tools.crm.salesforce.options import SYSTEM as SALESFORCE
 from tools.crm.shopify.options import SYSTEM as SHOPIFY
+from tools.crm.sql.options import SYSTEM as SQL
 
-SYSTEMS: Final[Mapping[str, System]] = {one.name: one for one in (HUBSPOT, SHOPIFY, KLAVIYO)}
+SYSTEMS: Final[Mapping[str, System]] = {one.name: one for one in (HUBSPOT, SALESFORCE, SHOPIFY, KLAVIYO, SQL)}
 
 
 def import_connector(name: str) -> Callable[..., Connector]:

@@ -21,7 +21,6 @@ class HubSpotServer(Server):
     """Lists, searches with filters and sorts, the archive, properties, associations, batch upserts and tasks."""
 
     system = "hubspot"
-    page_size = 100
     custom: ClassVar[tuple[str, ...]] = ("loyalty_tier",)
 
     def __init__(self) -> None:

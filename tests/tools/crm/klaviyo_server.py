@@ -14,7 +14,6 @@ class KlaviyoServer(Server):
     """Profiles, events with their metrics, and lists with their members."""
 
     system = "klaviyo"
-    page_size = 100
 
     def __init__(self) -> None:
         super().__init__()

@@ -48,7 +48,6 @@ class Server(ABC):
 
     system: ClassVar[str]
     options: ClassVar[dict[str, Any]] = {}
-    page_size: ClassVar[int]
 
     def __init__(self) -> None:
         self.now = START
@@ -58,6 +57,8 @@ class Server(ABC):
         self.requests: list[Request] = []
         self.before: Callable[[Request], None] = lambda _request: None
         """Called before each answer, for what changes while somebody reads."""
+        self.says = "out of order"
+        """What it says of a fault."""
         self.token = KEY
         self.renewals = 0
         self._lock = threading.RLock()
@@ -104,7 +105,7 @@ class Server(ABC):
             if isinstance(fault, str) and fault != "cut body":
                 return fault
             if isinstance(fault, int) and fault:
-                return fault, {"message": f"out of order: {KEY}"}
+                return fault, {"message": f"{self.says}: {KEY}"}
             if not self.allows(request):
                 return 401, {"message": f"no such token {KEY}"}
             self.before(request)

@@ -16,7 +16,6 @@ class ShopifyServer(Server):
 
     system = "shopify"
     options: ClassVar[dict[str, Any]] = {"shop": "maple"}
-    page_size = 100
 
     def __init__(self) -> None:
         super().__init__()

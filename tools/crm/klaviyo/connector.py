@@ -23,6 +23,7 @@ REVISION: Final = "2026-07-15"
 LIST: Final = "list."
 """Before the id of a list, the name of what tells who is on it."""
 _CURSOR: Final = "page[cursor]"
+_PAGE_SIZE: Final = 100
 # An event may come in after later ones.
 _OVERLAP: Final = {"contacts": timedelta(minutes=5), "events": timedelta(hours=1)}
 
@@ -76,7 +77,7 @@ class Klaviyo:
         since = place.get("since")
         asked = {
             "additional-fields[profile]": "subscriptions",
-            "page[size]": 100,
+            "page[size]": _PAGE_SIZE,
             "sort": "updated" if since else "id",
             "filter": f"greater-than(updated,{since})" if since else None,
             _CURSOR: place.get("after"),
@@ -110,7 +111,7 @@ class Klaviyo:
         if not left:
             return Page([], "", more=False)
         now = min(left)
-        asked = {"page[size]": 100, "fields[profile]": "email", _CURSOR: place.get("after")}
+        asked = {"page[size]": _PAGE_SIZE, "fields[profile]": "email", _CURSOR: place.get("after")}
         said = self._api.get(f"/api/lists/{now}/profiles", **asked).said
         records = [
             Record(one["id"], {"email": one["attributes"].get("email"), f"{LIST}{now}": True}) for one in said["data"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-PAGE_SIZES: Final = {"products": 50, "contacts": 100, "orders": 25, "checkouts": 50}
+PAGE_SIZES: Final[dict[str, int]] = {"products": 50, "contacts": 100, "orders": 25, "checkouts": 50}
 """As many in one question that it stays within what one question may cost."""
 
 QUESTIONS: Final = {
