@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -45,7 +44,8 @@ def connect_system(
     system = SYSTEMS.get(name)
     if system is None:
         raise ConfigurationError(f"There is no system {name}.", remedy=f"There are: {', '.join(SYSTEMS)}.")
-    options = _options(system, opened.settings.sync.systems.get(name), given, ask)
+    now = opened.settings.sync.systems.get(name)
+    options = _options(system, now, given, ask)
     new: dict[str, str] = {}
     secrets: dict[str, SecretStr] = {}
     for one in options.needs:
@@ -58,7 +58,7 @@ def connect_system(
         sentence = connector.check()
     finally:
         connector.close()
-    files = [SETTINGS_FILE] if _write_options(opened.folder, name, options) else []
+    files = [SETTINGS_FILE] if _write_options(opened.folder, name, options, now) else []
     if new:
         write_secrets(opened.folder, new)
         files.append(SECRETS_FILE)
@@ -84,22 +84,20 @@ def _options(
         ) from error
 
 
-def _write_options(folder: Path, name: str, options: SystemOptions) -> bool:
+def _write_options(folder: Path, name: str, options: SystemOptions, now: SystemOptions | None) -> bool:
     """Add the section to noria.toml; False where it is there. Raises ConfigurationError where it says otherwise."""
-    path = folder / SETTINGS_FILE
-    text = path.read_text(encoding="utf-8")
-    wanted = options.model_dump(exclude_defaults=True)
-    there = tomllib.loads(text).get("sync", {}).get(name)
-    if there is not None:
-        if {**there} != wanted:
+    if now is not None:
+        if now != options:
             raise ConfigurationError(
                 "It is connected already, with other options.",
                 where=f"{SETTINGS_FILE}, [sync.{name}]",
                 remedy="Change that section by hand.",
             )
         return False
-    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in wanted.items()]
-    path.write_text(f"{text.rstrip()}\n\n[sync.{name}]\n{''.join(lines)}", encoding="utf-8")
+    path = folder / SETTINGS_FILE
+    lines = [f"{key} = {json.dumps(value)}\n" for key, value in options.model_dump(exclude_defaults=True).items()]
+    text = path.read_text(encoding="utf-8").rstrip()
+    path.write_text(f"{text}\n\n[sync.{name}]\n{''.join(lines)}", encoding="utf-8")
     return True
 
 

@@ -55,15 +55,16 @@ def sync_due(opened: Workspace, guard: Guard) -> list[Pulled]:
     found: list[Pulled] = []
     for name in settings.systems:
         if due(opened.store, name, opened.clock.now(), every):
-            with guard(f"sync {name}"), connected(opened, name) as connector:
+            # Whoever waits for a busy system sends nothing meanwhile.
+            with guard(f"sync {name}"), connected(opened, name, patience_seconds=settings.round_seconds) as connector:
                 found += pull(intake(opened), connector, mapping_of(name, opened.folder), until=until)
     return found
 
 
 @contextmanager
-def connected(opened: Workspace, name: str) -> Iterator[Connector]:
+def connected(opened: Workspace, name: str, *, patience_seconds: float = 120) -> Iterator[Connector]:
     """The way into a system, for as long as it is needed."""
-    connector = opened.connector(name)
+    connector = opened.connector(name, patience_seconds=patience_seconds)
     try:
         yield connector
     finally:

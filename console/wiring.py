@@ -237,8 +237,8 @@ class Workspace:
         )
         return SmtpChannel(server, public_url=self.settings.public_url)
 
-    def connector(self, name: str) -> Connector:
-        """The way into a connected system. Only the worker asks for it. Raises ConfigurationError."""
+    def connector(self, name: str, *, patience_seconds: float = 120) -> Connector:
+        """The way into a connected system, and how long a busy one is asked again. Raises ConfigurationError."""
         from tools.crm.connectors import SYSTEMS, open_connector
 
         chosen = self.settings.sync.systems.get(name)
@@ -249,7 +249,7 @@ class Workspace:
                 where=f"{SETTINGS_FILE}, sync",
                 remedy=f"Run `noria connect {name}`." if known else f"There are: {', '.join(SYSTEMS)}.",
             )
-        return open_connector(name, chosen, self._secrets_of(SYSTEMS[name]))
+        return open_connector(name, chosen, self._secrets_of(SYSTEMS[name]), patience_seconds=patience_seconds)
 
     def _secrets_of(self, system: System) -> dict[str, SecretStr]:
         found = {one: self._secrets.get(one) for one in system.secrets}

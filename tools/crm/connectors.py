@@ -26,9 +26,11 @@ def import_connector(name: str) -> Callable[..., Connector]:
     return cast("Callable[..., Connector]", import_module(f"tools.crm.{name}.connector").CONNECTOR)
 
 
-def open_connector(name: str, options: SystemOptions, secrets: Mapping[str, SecretStr]) -> Connector:
+def open_connector(
+    name: str, options: SystemOptions, secrets: Mapping[str, SecretStr], *, patience_seconds: float = 120
+) -> Connector:
     """The way into a system. Raises ConfigurationError where a secret or setting is missing."""
-    return import_connector(name)(options, secrets)
+    return import_connector(name)(options, secrets, patience_seconds=patience_seconds)
 
 
 def open_channel_to(name: str, options: SystemOptions, secrets: Mapping[str, SecretStr]) -> Channel:

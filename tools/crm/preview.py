@@ -20,9 +20,9 @@ from memory.importing.report import Reason, reasons_of
 from memory.schema import from_micros
 from memory.syncs import standings
 from tools.crm.connector import Connector, Record
-from tools.crm.mapping import ATTRIBUTE, ID_FIELD, Rules, properties_in
+from tools.crm.mapping import ATTRIBUTE, ID_FIELD, Rules
 from tools.crm.rows import Rows, has
-from tools.crm.sync import Intake
+from tools.crm.sync import Intake, rows_of
 
 _SHOWN = 5
 _MOMENTS = frozenset({"at", "created_at", "opened_at", "closed_at", "consent_at", "confirmed_at", "cancelled_at"})
@@ -61,20 +61,14 @@ class Preview(BaseModel):
 
 def preview(place: Intake, connector: Connector, mapping: Mapping[str, Rules]) -> list[Preview]:
     """The next page of each thing as it would come in; nothing is written. Raises ConnectorError."""
-    return [
-        _look(place, connector, thing, mapping.get(thing, {}))
-        for thing in connector.system.things
-        if mapping.get(thing) or connector.read_as(thing) is not None
-    ]
+    return [_look(place, connector, thing, rows) for thing, rows in rows_of(connector, mapping)]
 
 
-def _look(place: Intake, connector: Connector, thing: str, rules: Rules) -> Preview:
+def _look(place: Intake, connector: Connector, thing: str, rows: Rows) -> Preview:
     system = connector.system
-    rows = Rows(system, thing, rules, connector.read_as(thing))
-    wanted = properties_in(rules) or rows.header
     with place.store.read() as connection:
         cursor = next((one.cursor for one in standings(connection, system.name) if one.thing == thing), "")
-    page = connector.read(thing, cursor, wanted)
+    page = connector.read(thing, cursor, rows.wanted)
     records = [one for one in page.records if one.deleted_at is None]
     with place.store.read() as connection:
         known = _known(connection, system.name, records) if system.things[thing] == "contacts" else {}
@@ -87,9 +81,7 @@ def _look(place: Intake, connector: Connector, thing: str, rules: Rules) -> Prev
             changed += 1
             changes += mine
     offered = connector.properties(thing)
-    unread = sorted(
-        (one for one in offered if one.name not in properties_in(rules)), key=lambda one: (not one.custom, one.name)
-    )
+    unread = sorted((one for one in offered if one.name not in rows.wanted), key=lambda one: (not one.custom, one.name))
     return Preview(
         thing=thing,
         kind=system.things[thing],

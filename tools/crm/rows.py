@@ -12,7 +12,7 @@ from typing import Any, Final
 from memory.contacts import Contact
 from memory.importing.mapping import Mapping as ReadAs
 from tools.crm.connector import Record, System, written
-from tools.crm.mapping import ATTRIBUTE, ID_COLUMN, Rules, read_as
+from tools.crm.mapping import ATTRIBUTE, ID_COLUMN, Rules, properties_in, read_as
 
 _ATTRIBUTES: Final = "attributes"
 
@@ -28,6 +28,8 @@ class Rows:
         self._rules = rules
         self._guarded = {name: rule for name, rule in rules.items() if rule.wins != "theirs"}
         self.header = [one.column for one in self.mapping.columns]
+        self.wanted = properties_in(rules) or self.header
+        """The properties that are asked for."""
 
     @property
     def asks_the_record(self) -> bool:

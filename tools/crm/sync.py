@@ -6,7 +6,7 @@ import os
 import socket
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -28,7 +28,7 @@ from memory.snapshot import refresh
 from memory.store import Store
 from memory.syncs import Standing, forget_deals, keep, standings, take
 from tools.crm.connector import Connector, ConnectorError, Page, Progress, Record, written
-from tools.crm.mapping import Rules, properties_in
+from tools.crm.mapping import Rules
 from tools.crm.rows import Rows
 
 CHUNK: Final = 20_000
@@ -97,21 +97,27 @@ def pull(
     ``again`` reads all there is from the beginning. What goes wrong with one thing is reported and stops no other.
     """
     found = [
-        _Pull(place, connector, thing, mapping.get(thing, {}), progress).run(until, again=again)
-        for thing in connector.system.things
-        if mapping.get(thing) or connector.read_as(thing) is not None
+        _Pull(place, connector, thing, rows, progress).run(until, again=again)
+        for thing, rows in rows_of(connector, mapping)
     ]
     if any(one.written or one.deleted for one in found):
         refresh(place.store, place.lake)
     return found
 
 
+def rows_of(connector: Connector, mapping: Mapping[str, Rules]) -> Iterator[tuple[str, Rows]]:
+    """Every thing that is read, with how its records become rows: by the mapping, else by the names of its columns."""
+    for thing in connector.system.things:
+        rules = mapping.get(thing, {})
+        own = None if rules else connector.read_as(thing)
+        if rules or own is not None:
+            yield thing, Rows(connector.system, thing, rules, own)
+
+
 class _Pull:
-    def __init__(self, place: Intake, connector: Connector, thing: str, rules: Rules, progress: Progress) -> None:
+    def __init__(self, place: Intake, connector: Connector, thing: str, rows: Rows, progress: Progress) -> None:
         self._place, self._connector, self._thing, self._progress = place, connector, thing, progress
-        self._name = connector.system.name
-        self._rows = Rows(connector.system, thing, rules, connector.read_as(thing))
-        self._wanted = properties_in(rules) or self._rows.header
+        self._name, self._rows = connector.system.name, rows
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{id(self)}"
         self._settings = place.settings.model_copy(update={"source": self._name, "clock_skew": _SKEW})
         self._brought = Pulled(system=self._name, thing=thing)
@@ -171,7 +177,7 @@ class _Pull:
 
     def _page(self, cursor: str) -> Page:
         try:
-            return self._connector.read(self._thing, cursor, self._wanted)
+            return self._connector.read(self._thing, cursor, self._rows.wanted)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ConnectorError(
                 f"{self._connector.system.title} answered in a form that is not known ({type(error).__name__}).",

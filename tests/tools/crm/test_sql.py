@@ -83,6 +83,17 @@ def test_an_order_comes_with_all_its_lines_whatever_the_page(database: Database,
     assert read(place, database, tmp_path)["orders"].written == 0
 
 
+def test_without_a_mapping_the_names_of_the_columns_say_what_they_are(
+    database: Database, place: Intake, tmp_path: Path
+) -> None:
+    database.put(1, first_name="Ann")
+    connector = database.connector()
+    (done,) = [one for one in pull(place, connector, {}) if one.thing == "contacts"]
+    connector.close()
+    assert (done.written, done.set_aside) == (1, 0)
+    assert people(place.store, "sql") == {"1": "Ann"}
+
+
 def test_what_is_not_there_is_named_with_what_is(database: Database, place: Intake, tmp_path: Path) -> None:
     for wrong, said in (
         ({"table": "persons"}, "no table persons"),

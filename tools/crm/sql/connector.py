@@ -25,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import ArgumentError, NoSuchTableError, SQLAlchemyError
 
 from memory.importing.mapping import Mapping as ReadAs
+from memory.importing.mapping import guess
 from tools.crm.connector import ConnectorError, Page, Property, Record, cursor_at, moment_of, place_in, written
 from tools.crm.secrets import needed
 from tools.crm.sql.options import SYSTEM, SqlOptions, SqlTable
@@ -62,7 +63,13 @@ class Sql:
         return [Property(one.name, str(one.type), False) for one in self._table(named).columns]
 
     def read_as(self, thing: str) -> ReadAs | None:
-        return None
+        named = self._named(thing)
+        if named is None:
+            return None
+        found = guess(self._table(named).columns.keys(), file_name=named.table, kind=SYSTEM.things[thing])
+        # What a database holds is typed; nothing is left to be guessed but the names.
+        columns = [one.model_copy(update={"day_first": False, "decimal_mark": "."}) for one in found.columns]
+        return found.model_copy(update={"vendor": SYSTEM.name, "columns": tuple(columns)})
 
     def check(self) -> str:
         found = [one for thing in SYSTEM.things if (one := self._named(thing)) is not None]
