@@ -30,6 +30,7 @@ from tools.channels.vendor import Options
 from tools.channels.vendors import VENDORS
 from tools.crm.connector import SystemOptions
 from tools.crm.connectors import SYSTEMS
+from tools.crm.csv.options import CsvOptions
 from tools.crm.hubspot.options import HubSpotOptions
 from tools.crm.klaviyo.options import KlaviyoOptions
 from tools.crm.salesforce.options import SalesforceOptions
@@ -251,6 +252,7 @@ class SyncSettings(_Section):
     shopify: ShopifyOptions | None = None
     klaviyo: KlaviyoOptions | None = None
     sql: SqlOptions | None = None
+    csv: CsvOptions | None = None
 
     @property
     def systems(self) -> dict[str, SystemOptions]:

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from tools.channels.channel import Channel
 from tools.crm.connector import Connector, System, SystemOptions
+from tools.crm.csv.options import SYSTEM as CSV
 from tools.crm.hubspot.options import SYSTEM as HUBSPOT
 from tools.crm.klaviyo.options import SYSTEM as KLAVIYO
 from tools.crm.mapping import Rules, read_mapping
@@ -18,7 +19,7 @@ from tools.crm.salesforce.options import SYSTEM as SALESFORCE
 from tools.crm.shopify.options import SYSTEM as SHOPIFY
 from tools.crm.sql.options import SYSTEM as SQL
 
-SYSTEMS: Final[Mapping[str, System]] = {one.name: one for one in (HUBSPOT, SALESFORCE, SHOPIFY, KLAVIYO, SQL)}
+SYSTEMS: Final[Mapping[str, System]] = {one.name: one for one in (HUBSPOT, SALESFORCE, SHOPIFY, KLAVIYO, SQL, CSV)}
 
 
 def import_connector(name: str) -> Callable[..., Connector]:

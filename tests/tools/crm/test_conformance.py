@@ -64,8 +64,8 @@ def fill(server: Server, count: int) -> dict[str, str]:
 
 
 def test_every_system_is_under_these_promises() -> None:
-    # A database is asked in its own language: its promises are in test_sql.py.
-    assert set(SERVERS) == set(SYSTEMS) - {"sql"}
+    # Tables and files speak no HTTP: their promises are in test_sql.py and test_csv.py.
+    assert set(SERVERS) == set(SYSTEMS) - {"sql", "csv"}
 
 
 def test_all_there_is_comes_in_once_and_again_changes_nothing(server: Server, place: Intake, tmp_path: Path) -> None:
