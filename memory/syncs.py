@@ -46,7 +46,7 @@ def take(
 ) -> Standing | None:
     """Keep everybody else from reading this until then, by real time; None while somebody else is at it."""
     upsert(connection, syncs, [{"system": system, "thing": thing}], keys=["system", "thing"])
-    free = or_(syncs.c.held_until.is_(None), syncs.c.held_until < now, syncs.c.holder == holder)
+    free = or_(syncs.c.held_until.is_(None), syncs.c.held_until < now)
     done = connection.execute(
         update(syncs)
         .where(syncs.c.system == system, syncs.c.thing == thing, free)

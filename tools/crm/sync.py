@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -118,7 +117,7 @@ class _Pull:
     def __init__(self, place: Intake, connector: Connector, thing: str, rows: Rows, progress: Progress) -> None:
         self._place, self._connector, self._thing, self._progress = place, connector, thing, progress
         self._name, self._rows = connector.system.name, rows
-        self._holder = f"{socket.gethostname()}:{os.getpid()}:{id(self)}"
+        self._holder = uuid.uuid4().hex
         self._settings = place.settings.model_copy(update={"source": self._name, "clock_skew": _SKEW})
         self._brought = Pulled(system=self._name, thing=thing)
 

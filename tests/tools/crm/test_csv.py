@@ -26,9 +26,9 @@ def place(store: Store, tmp_path: Path, clock: ManualClock, monkeypatch: pytest.
     return intake(store, tmp_path, clock, chunk=1)
 
 
-def read(place: Intake, tmp_path: Path, **more: float) -> dict[str, Pulled]:
+def read(place: Intake, tmp_path: Path, until: float = float("inf")) -> dict[str, Pulled]:
     connector = CsvFolder(CsvOptions(folder=str(tmp_path / "exports")), {})
-    return {one.thing: one for one in pull(place, connector, {}, **more)}
+    return {one.thing: one for one in pull(place, connector, {}, until=until)}
 
 
 def test_files_come_in_when_they_changed_and_not_before(place: Intake, tmp_path: Path) -> None:
