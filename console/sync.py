@@ -9,8 +9,8 @@ from datetime import timedelta
 
 from console.wiring import Workspace
 from memory.errors import NoriaError
-from memory.importing.report import ImportSettings
-from tools.crm.connector import Connector, Progress
+from memory.importing.report import ImportSettings, Progress
+from tools.crm.connector import Connector
 from tools.crm.connectors import mapping_of
 from tools.crm.preview import Preview, preview
 from tools.crm.sync import Intake, Pulled, due, pull

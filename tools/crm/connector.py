@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar, NamedTuple, Protocol
@@ -117,10 +117,6 @@ class Connector(Protocol):
     def close(self) -> None:
         """Let go of connections."""
         ...
-
-
-Progress = Callable[[str, int, int], None]
-"""Called with (what is read, how much of it, out of how much); 0 where the end is not known."""
 
 
 def place_in(cursor: str) -> dict[str, Any]:

@@ -19,14 +19,14 @@ from memory.contacts import known_as
 from memory.errors import ConflictError, NoriaError
 from memory.importing.load import import_file
 from memory.importing.mapping import Mapping as ReadAs
-from memory.importing.report import ImportReport, ImportSettings, Reason
+from memory.importing.report import ImportReport, ImportSettings, Progress, Reason, no_progress
 from memory.journal import append
 from memory.lake import Lake
 from memory.schema import contact_aliases
 from memory.snapshot import refresh
 from memory.store import Store
 from memory.syncs import Standing, forget_deals, keep, standings, take
-from tools.crm.connector import Connector, ConnectorError, Page, Progress, Record, written
+from tools.crm.connector import Connector, ConnectorError, Page, Record, written
 from tools.crm.mapping import Rules
 from tools.crm.rows import Rows
 
@@ -89,7 +89,7 @@ def pull(
     *,
     until: float = float("inf"),
     again: bool = False,
-    progress: Progress = lambda *_: None,
+    progress: Progress = no_progress,
 ) -> list[Pulled]:
     """Read everything that changed since the last pull; ``until`` is a moment of time.monotonic.
 
