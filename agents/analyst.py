@@ -17,8 +17,10 @@ from agents.tasks import task_of
 from memory.errors import NoriaError
 from memory.events import ORDER
 from memory.proposal import Audience, Authorship, Evidence
+from memory.replies import any_objection
 from policies.rules.audience_size import AudienceSizeLimits, too_few
 from tools.lookups import Lookup
+from tools.measures import OBJECTIONS
 
 
 class UnsupportedError(NoriaError):
@@ -82,6 +84,9 @@ def size(task: Task) -> Opportunity:
         raise _no(playbook.id, few)
     base, value = call("base_rate", about), call("order_value", about)
     past = call("lessons", about)
+    with task.desk.store.read() as connection:
+        anybody = any_objection(connection, task.desk.clock.now() - OBJECTIONS)
+    against = call("objections", about) if anybody else None
     rate, per_order = float(base.result["rate"]), float(value.result["value_per_order_cents"])
     if playbook.goal.event != ORDER:
         # What it brings in is not known before an order follows.
@@ -120,7 +125,7 @@ def size(task: Task) -> Opportunity:
         forecast=forecast,
         detection=make_detection(rate, audience),
         lessons=uses,
-        evidence=tuple(_evidence(history, segment, reach, base, value, past)),
+        evidence=(*_evidence(history, segment, reach, base, value, past), *_objections(against)),
         messages=messages,
         cost_cents=cost_cents,
         average_order_cents=int(value.result["average_order_cents"]),
@@ -154,6 +159,16 @@ def _evidence(
         (past, taught if found else "No earlier campaign has taught anything yet.", len(found)),
     ]
     return [Evidence(lookup_id=lookup.lookup_id, sentence=sentence, value=number) for lookup, sentence, number in said]
+
+
+def _objections(found: Lookup | None) -> list[Evidence]:
+    """What contacts of the segment wrote back against, for whoever writes to them next."""
+    counted: dict[str, int] = found.result["objections"] if found is not None else {}
+    if found is None or not counted:
+        return []
+    kinds = ", ".join(f"{number} {kind.replace('_', ' ')}" for kind, number in counted.items())
+    sentence = f"In {found.result['days']} days some of them wrote back an objection: {kinds}."
+    return [Evidence(lookup_id=found.lookup_id, sentence=sentence, value=sum(counted.values()))]
 
 
 def _expected_rate(sized: Opportunity) -> float:

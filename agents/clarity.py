@@ -42,40 +42,41 @@ class Questions(BaseModel):
     questions: tuple[Question, ...]
 
 
-def _question(question_id: str, en: str, fr: str, why_en: str, why_fr: str) -> Question:
+def ask(question_id: str, en: str, fr: str, why_en: str, why_fr: str) -> Question:
+    """A question in both languages, and why it is asked."""
     return Question(question_id=question_id, sentence={"en": en, "fr": fr}, why={"en": why_en, "fr": why_fr})
 
 
 QUESTIONS = (
-    _question(
+    ask(
         "intention",
         "What should change for your customers, and what do you want to see, simplify or amplify?",
         "Que doit-il changer pour vos clients, que voulez-vous voir, simplifier ou amplifier ?",
         "Without an intention a machine only makes noise faster.",
         "Sans intention, une machine ne fait que du bruit plus vite.",
     ),
-    _question(
+    ask(
         "metric",
         "Which number should move, for example repeat orders?",
         "Quel chiffre doit bouger, par exemple les commandes répétées ?",
         "The forecast and the read-out are about this number.",
         "La prévision et le bilan portent sur ce chiffre.",
     ),
-    _question(
+    ask(
         "owner",
         "Who answers for it?",
         "Qui en répond ?",
         "Somebody must be able to stop it and to explain it.",
         "Quelqu'un doit pouvoir l'arrêter et l'expliquer.",
     ),
-    _question(
+    ask(
         "stop_rule",
         "What would make you stop it?",
         "Qu'est-ce qui vous ferait l'arrêter ?",
         "A campaign without a stop rule runs until it harms.",
         "Une campagne sans règle d'arrêt dure jusqu'à nuire.",
     ),
-    _question(
+    ask(
         "decision",
         "Which decision will the numbers steer?",
         "Quelle décision ces chiffres vont-ils guider ?",
@@ -87,7 +88,11 @@ QUESTIONS = (
 
 def open_questions(brief: Brief) -> tuple[Question, ...]:
     """The questions that a brief does not answer yet; none when it is clear."""
-    return tuple(question for question in QUESTIONS if not _says_something(question.question_id, brief))
+    return tuple(
+        question
+        for question in QUESTIONS
+        if not says_something(question.question_id, getattr(brief, question.question_id))
+    )
 
 
 def complete_brief(brief: Brief, answers: Mapping[str, str]) -> Brief:
@@ -185,10 +190,9 @@ def clarity_request(asked: Questions) -> dict[str, Any]:
     }
 
 
-def _says_something(field: str, brief: Brief) -> bool:
-    text = str(getattr(brief, field))
+def says_something(field: str, text: str) -> bool:
+    """Whether an answer answers: a name or a number of it may be one word, all others are a sentence."""
     words = [one for one in text.split() if any(letter.isalnum() for letter in one)]
     if _EMPTY.match(text) or not _WORD.search(text):
         return False
-    # A name or a metric may be one word; an intention, a rule or a decision is a sentence.
     return len(words) >= (1 if field in ("owner", "metric") else 3)

@@ -9,7 +9,8 @@ from agents.learning.priors import Prior
 from agents.playbook import Playbook
 from agents.provider import Analysis, Opportunity, Scheduling, Task, Writing
 from agents.sizing import discount_per_order_cents, make_detection, make_forecast, split
-from memory.play import Limits, Play, Schedule
+from memory.offers import open_offers
+from memory.play import Limits, Offer, Play, Schedule
 from memory.proposal import Approvals, Audience, Proposal
 from memory.segments.grammar import parse
 from memory.segments.sentence import describe
@@ -67,6 +68,7 @@ def plain_play(desk: Desk, playbook: Playbook) -> Play:
         sequences=usable_sequences(desk, playbook),
         templates=playbook.templates,
         goal=playbook.goal,
+        offer=_needed_offer(desk, playbook),
         topic=playbook.topic,
         exits=playbook.exits,
         schedule=plain_schedule(desk, desk.clock.now()),
@@ -77,6 +79,15 @@ def plain_play(desk: Desk, playbook: Playbook) -> Play:
         review_days=playbook.review_days,
         policy_version=desk.pack.version,
     )
+
+
+def _needed_offer(desk: Desk, playbook: Playbook) -> Offer | None:
+    """Some open offer of an allowed kind for a play that cannot be told without one: else it would reach nobody."""
+    if not all(playbook.needs_offer(sequence) for sequence in playbook.sequences):
+        return None
+    with desk.store.read() as connection:
+        found = open_offers(connection, desk.clock.now())
+    return next((offer for offer in found if playbook.offer.allows(offer)), None)
 
 
 def assemble(task: Task, proposal_id: str, analysis: Analysis, writing: Writing, scheduling: Scheduling) -> Proposal:

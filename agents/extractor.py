@@ -7,7 +7,7 @@ import json
 import re
 import secrets
 import unicodedata
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from langchain_core.messages import HumanMessage, SystemMessage
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from agents.model import Model, ModelError
 from agents.prompts import prompt
 
+Facts = TypeVar("Facts", bound=BaseModel)
 _LONGEST_INPUT = 4_000
 _SHORT = 40
 _ODD = re.compile(r"[^\w\s.,'&-]", re.UNICODE)
@@ -48,21 +49,40 @@ class NoteFacts(BaseModel):
     """What it is about, in a few words; always escaped and never shown to another model."""
 
 
-def extract(model: Model, note: str) -> tuple[NoteFacts, int]:
-    """The facts of one contact's note, and the tokens it cost; a note that cannot be read says nothing.
+class ReplyFacts(BaseModel):
+    """What one contact's answer wants, from closed sets."""
 
-    The model has no tools here and sees no other contact; whatever the note asks for, only these values come out.
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    wants: Literal["stop", "objection", "question", "human", "away", "thanks", "unclear"] = "unclear"
+    objection: Literal["", "price", "timing", "frequency", "product", "elsewhere", "no_interest", "other"] = ""
+
+
+def extract(model: Model, note: str) -> tuple[NoteFacts, int]:
+    """The facts of one contact's note, and the tokens it cost; a note that cannot be read says nothing."""
+    return _read(model, NoteFacts, "extractor", note)
+
+
+def extract_reply(model: Model, words: str) -> tuple[ReplyFacts, int]:
+    """What one contact's answer wants, and the tokens it cost; one that cannot be read is unclear."""
+    return _read(model, ReplyFacts, "reply_extractor", words)
+
+
+def _read(model: Model, form: type[Facts], instructions: str, text: str) -> tuple[Facts, int]:
+    """One form about one text.
+
+    The model has no tools here and sees no other contact; whatever the text asks for, only these values come out.
     """
-    if not note.strip():
-        return NoteFacts(), 0
-    # The note cannot close a fence whose name it does not know.
+    if not text.strip():
+        return form(), 0
+    # The text cannot close a fence whose name it does not know.
     fence = secrets.token_hex(8)
     messages = [
-        SystemMessage(prompt("extractor").replace("FENCE", fence)),
-        HumanMessage(f"<{fence}>\n{json.dumps(note[:_LONGEST_INPUT], ensure_ascii=False)}\n</{fence}>"),
+        SystemMessage(prompt(instructions).replace("FENCE", fence)),
+        HumanMessage(f"<{fence}>\n{json.dumps(text[:_LONGEST_INPUT], ensure_ascii=False)}\n</{fence}>"),
     ]
     try:
-        reply = model.structured(NoteFacts, messages)
+        reply = model.structured(form, messages)
     except ModelError:
-        return NoteFacts(), 0
+        return form(), 0
     return reply.value, reply.tokens

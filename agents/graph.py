@@ -24,6 +24,7 @@ from agents.review import review
 from agents.scheduler import schedule
 from agents.state import ProposalState
 from agents.submit import submit
+from agents.written import desk_for
 from memory.canonical import digest
 from memory.errors import ConfigurationError
 
@@ -88,7 +89,7 @@ def at_desk(node: Callable[[Any, Desk], Any], desk_of: DeskOf) -> Any:
         if not thread_id:
             raise ConfigurationError("A run needs a thread_id.", where="graph", remedy="Start it through a thread.")
         own = {"thread_id": str(thread_id), "proposal_id": proposal_id_of(str(thread_id))}
-        return node({**state, **own}, desk_of(config))
+        return node({**state, **own}, desk_for(desk_of(config), str(state.get("playbook", ""))))
 
     run.__name__ = node.__name__
     return run

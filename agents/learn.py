@@ -14,6 +14,7 @@ from agents.lesson_text import lesson_text
 from agents.look import LookState
 from agents.measure import ACTOR
 from agents.remember import campaign_document, lesson_document
+from agents.written import desk_for
 from memory import campaigns, forecasts, lessons, proposals, readouts
 from memory.campaigns import Campaign
 from memory.canonical import digest
@@ -111,7 +112,7 @@ def _no_longer_held(connection: Connection, playbook: str) -> list[str]:
 def _lesson(
     desk: Desk, campaign: Campaign, play: Play, stored: StoredReadOut, readout: ReadOut, now: datetime
 ) -> Lesson:
-    playbook = desk.playbooks.get(campaign.playbook)
+    playbook = desk_for(desk, campaign.playbook).playbooks.get(campaign.playbook)
     keys = sorted(one.key for one in play.sequences)
     assert readout.verdict != "invalid"
     return Lesson(

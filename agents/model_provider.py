@@ -10,6 +10,7 @@ from typing import TypeVar
 from langchain_core.messages import BaseMessage
 from pydantic import BaseModel
 
+from agents.extractor import ReplyFacts, extract_reply
 from agents.model import Model, ModelError
 from agents.model_checks import copy_fault, not_an_option, numbers_in, rewritten, unfounded, unknown_numbers
 from agents.model_data import copy_data, proposal_data, schedule_options, told
@@ -110,6 +111,9 @@ class ModelProvider:
             Finding(rule="critic", verdict=Verdict.HOLD, sentence=one.sentence, fact="a model's opinion")
             for one in said.objections
         )
+
+    def read_reply(self, words: str) -> tuple[ReplyFacts, int]:
+        return extract_reply(self._model, words)
 
     def reply(self, task: Task, proposal: Proposal, question: str) -> str:
         data = {**proposal_data(proposal), "question": question}

@@ -116,7 +116,7 @@ def go_on(threads: Threads, thread_id: str) -> PlanResult:
             # One thread that breaks off must not cost the others; planning again goes on with it.
             withheld.append(Withheld(playbook=opportunity.playbook, sentence=str(error)))
             continue
-        held = _held(desk, threads, proposal_thread, opportunity.playbook)
+        held = why_withheld(desk, threads, proposal_thread, opportunity.playbook)
         if held is None:
             made.append(proposal_id_of(proposal_thread))
         else:
@@ -174,7 +174,7 @@ def _after_gate(state: PlanState) -> Literal["clarify", "rank"]:
     return "clarify" if state.get("questions_id") else "rank"
 
 
-def _held(desk: Desk, threads: Threads, thread_id: str, playbook: str) -> Withheld | None:
+def why_withheld(desk: Desk, threads: Threads, thread_id: str, playbook: str) -> Withheld | None:
     """Why a thread ended without a proposal; None when there is one."""
     values = threads.values(thread_id)
     if values.get("request_id"):

@@ -27,6 +27,8 @@ __all__ = [
     "json_schema",
     "load_playbook",
     "load_playbooks",
+    "packaged_layout",
+    "with_parts",
 ]
 
 PACKAGED: Final = Path(__file__).parent / "playbooks"
@@ -75,6 +77,16 @@ def load_playbook(folder: Path) -> Playbook:
 def inspect_playbooks(folder: Path) -> list[Problem]:
     """Everything that is wrong with the playbooks of a folder, with files and lines; empty when all can be used."""
     return [problem for path in _files(folder) for problem in _read(path)[1]]
+
+
+def packaged_layout(name: str) -> str:
+    """The MJML of a layout that comes with Noria, whole. Raises InvalidInputError."""
+    return _assembled(name, [PACKAGED / _LAYOUTS])
+
+
+def with_parts(source: str) -> str:
+    """A layout with the parts that it includes, whole. Raises InvalidInputError."""
+    return _INCLUDE.sub(lambda match: packaged_layout(match[1]), source)
 
 
 def _files(folder: Path) -> list[Path]:

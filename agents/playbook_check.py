@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -59,9 +59,18 @@ class Problem:
         return f"{place}: {self.what} {self.remedy}"
 
 
-def check(playbook: Playbook) -> list[Problem]:
-    """Everything that would keep the play from being proposed, written or ended; empty for a sound playbook."""
-    found = [*_languages(playbook), *_exits(playbook), *_shares(playbook), *_records(playbook), *_measured(playbook)]
+def check(playbook: Playbook, languages: Collection[str] = LANGUAGES) -> list[Problem]:
+    """Everything that would keep the play from being proposed, written or ended; empty for a sound playbook.
+
+    Its messages have to be written in each of ``languages``.
+    """
+    found = [
+        *_languages(playbook, languages),
+        *_exits(playbook),
+        *_shares(playbook),
+        *_records(playbook),
+        *_measured(playbook),
+    ]
     for index, sequence in enumerate(playbook.sequences):
         found += _steps(playbook, sequence, ("sequences", index, "steps"))
     if not found:
@@ -70,13 +79,13 @@ def check(playbook: Playbook) -> list[Problem]:
     return found
 
 
-def _languages(playbook: Playbook) -> Iterator[Problem]:
+def _languages(playbook: Playbook, spoken: Collection[str]) -> Iterator[Problem]:
     for name in ("name", "signal", "why_now"):
-        yield from _lacking(getattr(playbook, name), (name,))
+        yield from _lacking(getattr(playbook, name), (name,), LANGUAGES)
     for index, sequence in enumerate(playbook.sequences):
         for place, step in enumerate(sequence.steps):
             if isinstance(step, SendStep) and step.reaches_contact:
-                yield from _lacking(step.copies, ("sequences", index, "steps", place, "copies"))
+                yield from _lacking(step.copies, ("sequences", index, "steps", place, "copies"), spoken)
     for language, sentence in playbook.why_now.items():
         for name in sorted(set(NUMBER.findall(sentence)) - WHY_NOW_FACTS):
             yield Problem(
@@ -86,8 +95,8 @@ def _languages(playbook: Playbook) -> Iterator[Problem]:
             )
 
 
-def _lacking(words: Mapping[str, object], path: Path) -> Iterator[Problem]:
-    for language in LANGUAGES:
+def _lacking(words: Mapping[str, object], path: Path, languages: Collection[str]) -> Iterator[Problem]:
+    for language in languages:
         if language not in words:
             yield Problem(path, f"The language “{language}” is missing.", f"Write it under “{language}:”.")
 

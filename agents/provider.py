@@ -15,6 +15,7 @@ from memory.steps import Sequence
 
 if TYPE_CHECKING:
     from agents.desk import Desk
+    from agents.extractor import ReplyFacts
     from agents.playbook import Playbook
     from tools.lookups import Lookups
 
@@ -139,4 +140,8 @@ class Provider(Protocol):
 
     def reply(self, task: Task, proposal: Proposal, question: str) -> str:
         """An answer to a person's question, from the evidence of the proposal."""
+        ...
+
+    def read_reply(self, words: str) -> tuple[ReplyFacts, int] | None:
+        """What an answer wants that no rule understood, and the tokens it cost; None where rules are all there is."""
         ...

@@ -162,6 +162,10 @@ class Threads:
         """The ids that a thread holds now."""
         return dict(self._graph(thread_id).get_state(self._config(thread_id)).values)
 
+    def abandon(self, thread_id: str) -> None:
+        """Never go on with a thread that broke off: what it was about is asked anew."""
+        self._note_end(thread_id, "abandoned")
+
     def forget(self, thread_id: str) -> None:
         """Delete the checkpoints of a thread that has ended; what it wrote to the store stays."""
         if self.waiting(thread_id):
@@ -259,16 +263,19 @@ class Threads:
             self._show(thread_id, waiting)
             return waiting
         if not self._graph(thread_id).get_state(self._config(thread_id)).next:
-            with self.desk.store.write() as connection:
-                keep_lookup(
-                    connection,
-                    thread_id=thread_id,
-                    name=_ENDED,
-                    arguments={},
-                    result={"outcome": self.values(thread_id).get("outcome", "")},
-                    at=self.desk.clock.now(),
-                )
+            self._note_end(thread_id, self.values(thread_id).get("outcome", ""))
         return waiting
+
+    def _note_end(self, thread_id: str, outcome: str) -> None:
+        with self.desk.store.write() as connection:
+            keep_lookup(
+                connection,
+                thread_id=thread_id,
+                name=_ENDED,
+                arguments={},
+                result={"outcome": outcome},
+                at=self.desk.clock.now(),
+            )
 
     def _show(self, thread_id: str, waiting: list[Waiting]) -> None:
         if waiting[0].kind == "approval":

@@ -11,9 +11,11 @@ from agents.measures import plain_plays
 from agents.provider import Analysis, Opportunity, Scheduling, Task, Writing
 from agents.state import ProposalState
 from agents.tasks import playbook_of, task_of
+from agents.written import desk_for
 from memory import codes, other_campaigns, reputation
 from memory.finding import Finding, Verdict, strongest
 from memory.journal import append
+from memory.letters import is_letter
 from memory.offers import approved_facts, open_offers
 from memory.proposal import Audience, Authorship, Proposal
 from memory.quality import assess
@@ -49,9 +51,11 @@ def review(state: ProposalState, desk: Desk) -> ProposalState:
     else:
         proposal = person.proposal
     proposal = judge(task, proposal, analysis.opportunity)
-    draft = Draft(proposal=proposal, author=person.author if person else AUTHOR)
+    written = task.brief.author if is_letter(task.playbook.id) else ""
+    draft = Draft(proposal=proposal, author=person.author if person else written or AUTHOR)
     kept = keep(desk, state["thread_id"], "draft", draft)
-    route = _route(proposal, person is not None, state.get("revisions", 0))
+    # What a person wrote is theirs to mend.
+    route = _route(proposal, person is not None, REVISIONS if written else state.get("revisions", 0))
     moved: ProposalState = {"draft_id": kept, "route": route, "outcome": ""}
     if route in ("write", "schedule"):
         moved["revisions"] = state.get("revisions", 0) + 1
@@ -119,7 +123,7 @@ def _facts(desk: Desk, proposal: Proposal, average_order_cents: int | None) -> P
             consent_coverage=consent_coverage(proposal.audience),
             quality={name: measure.value for name, measure in quality.measures.items()},
             cleaning={name: measure.remedy for name, measure in quality.measures.items()},
-            requirements=playbook_of(proposal.play.playbook, desk).requires,
+            requirements=playbook_of(proposal.play.playbook, desk_for(desk, proposal.play.playbook)).requires,
             offers=tuple(open_offers(connection, now)),
             codes_left={pool.offer_id: pool.left for pool in codes.pools(connection)},
             approved_facts=tuple(approved_facts(connection, now)),

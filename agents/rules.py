@@ -35,6 +35,9 @@ class RulesProvider:
     def reply(self, task: Task, proposal: Proposal, question: str) -> str:
         return reply_by_rules(proposal, question)
 
+    def read_reply(self, words: str) -> None:
+        return None
+
 
 def reply_by_rules(proposal: Proposal, question: str) -> str:
     """The sentences on record that share most words with the question, each with where it comes from."""

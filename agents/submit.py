@@ -9,6 +9,7 @@ from agents.handover import Draft, fetch, keep
 from agents.state import ProposalState
 from memory import proposals
 from memory.errors import NotFoundError
+from memory.letters import is_letter
 from memory.proposal import Proposal
 from memory.proposals import StoredProposal
 from tools import lookups
@@ -28,7 +29,14 @@ def submit(state: ProposalState, desk: Desk) -> ProposalState:
         except NotFoundError:
             stored = None
         if stored is None:
-            proposals.submit(connection, proposal, author=draft.author, at=now, open_limit=desk.settings.open_limit)
+            proposals.submit(
+                connection,
+                proposal,
+                author=draft.author,
+                at=now,
+                open_limit=desk.settings.open_limit,
+                written_by=draft.author if is_letter(proposal.play.playbook) else None,
+            )
         elif not _is_stored(proposal, stored):
             proposals.revise(connection, proposal, author=draft.author, at=now)
         store_forecast(connection, proposal, now)

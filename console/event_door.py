@@ -19,16 +19,15 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
 from console.body import read_body
+from console.group_commit import GroupCommit
 from memory.clock import Clock, SystemClock
 from memory.errors import StoreError
 from memory.events import ACCEPTED, BOUNCE, COMPLAINT, DEFERRED, DELIVERED, ORDER
 from memory.steps import EventName
-from memory.store import Store
-from tools.intake import Incoming, receive
+from tools.intake import Incoming
 
 LONGEST: Final = 65_536
 """Bytes of one event."""
@@ -99,7 +98,7 @@ class ShopEvent(_Strict):
             else:
                 _Properties(values=self.properties)
         except ValidationError as error:
-            raise ValueError(f"properties: {_explained(error)}") from error
+            raise ValueError(f"properties: {explained(error)}") from error
         return self
 
     def incoming(self) -> Incoming:
@@ -131,7 +130,7 @@ def sign(key: str, body: bytes, at: datetime) -> str:
     return f"t={seconds},v1={_mark(key, seconds, body)}"
 
 
-def event_door(store: Store, clock: Clock, key: SecretStr | None, real_time: Clock | None = None) -> APIRouter:
+def event_door(together: GroupCommit, key: SecretStr | None, real_time: Clock | None = None) -> APIRouter:
     """`POST /v1/events`; without a key it stays shut. ``real_time`` judges the age of signatures."""
     router = APIRouter()
     now = real_time or SystemClock()
@@ -139,21 +138,21 @@ def event_door(store: Store, clock: Clock, key: SecretStr | None, real_time: Clo
     @router.post("/v1/events")
     async def take(request: Request) -> JSONResponse:
         if key is None:
-            return _refuse(404, "closed", "No key for events is set.", "Set NORIA_EVENTS_KEY for `noria serve`.")
+            return refuse(404, "closed", "No key for events is set.", "Set NORIA_EVENTS_KEY for `noria serve`.")
         body = await read_body(request, LONGEST)
         if body is None:
-            return _refuse(413, "too_large", f"The body has more than {LONGEST} bytes.", "Send one event at a time.")
+            return refuse(413, "too_large", f"The body has more than {LONGEST} bytes.", "Send one event at a time.")
         problem = _problem(key.get_secret_value(), request.headers.get(HEADER, ""), body, now.now())
         if problem:
-            return _refuse(401, "signature", problem, "Sign “TIMESTAMP.BODY” with the key, as the documentation shows.")
+            return refuse(401, "signature", problem, "Sign “TIMESTAMP.BODY” with the key, as the documentation shows.")
         try:
             event = ShopEvent.model_validate_json(body)
         except ValidationError as error:
-            return _refuse(422, "invalid_input", _explained(error), "Correct the event and send it again.")
+            return refuse(422, "invalid_input", explained(error), "Correct the event and send it again.")
         try:
-            receipt = await run_in_threadpool(receive, store, [event.incoming()], clock.now())
+            receipt = await together.receive([event.incoming()])
         except StoreError:
-            later = _refuse(503, "store", "The event could not be kept.", "Send it again in a minute.")
+            later = refuse(503, "store", "The event could not be kept.", "Send it again in a minute.")
             later.headers["Retry-After"] = "60"
             return later
         return JSONResponse({"status": "duplicate" if receipt.duplicates else "accepted"}, status_code=202)
@@ -177,7 +176,7 @@ def _mark(key: str, seconds: int, body: bytes) -> str:
     return hmac.new(key.encode(), f"{seconds}.".encode() + body, hashlib.sha256).hexdigest()
 
 
-def _explained(error: ValidationError) -> str:
+def explained(error: ValidationError) -> str:
     """Every problem by its place; never the value, which could name a person."""
     found = error.errors(include_url=False, include_input=False, include_context=False)
     return "; ".join(
@@ -186,5 +185,6 @@ def _explained(error: ValidationError) -> str:
     )
 
 
-def _refuse(status: int, code: str, what: str, remedy: str) -> JSONResponse:
+def refuse(status: int, code: str, what: str, remedy: str) -> JSONResponse:
+    """An answer that says what is wrong, and what to do next."""
     return JSONResponse({"error": {"code": code, "what": what, "remedy": remedy}}, status_code=status)

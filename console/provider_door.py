@@ -10,18 +10,17 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
 from console.body import read_body
+from console.group_commit import GroupCommit
 from memory.clock import Clock, SystemClock
 from memory.errors import StoreError
-from memory.store import Store
 from tools.channels.webhook import Call, Webhook
-from tools.intake import receive
 
 LONGEST: Final = 5_000_000
 """Bytes of one call; providers send many events at a time."""
 
 
 def provider_door(
-    store: Store, clock: Clock, webhooks: Mapping[str, Webhook], public_url: str = "", real_time: Clock | None = None
+    together: GroupCommit, webhooks: Mapping[str, Webhook], public_url: str = "", real_time: Clock | None = None
 ) -> APIRouter:
     """`POST /v1/providers/NAME` for each of ``webhooks``. ``real_time`` judges the age of signatures.
 
@@ -47,7 +46,7 @@ def provider_door(
         except (ValueError, KeyError, TypeError, AttributeError):
             return _refuse(422, "invalid_input", "It cannot be read.", f"See docs/connectors/{name}.md.")
         try:
-            await run_in_threadpool(receive, store, events, clock.now())
+            await together.receive(events)
         except StoreError:
             later = _refuse(503, "store", "It could not be kept.", "Send it again in a minute.")
             later.headers["Retry-After"] = "60"

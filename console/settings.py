@@ -36,6 +36,7 @@ from tools.crm.klaviyo.options import KlaviyoOptions
 from tools.crm.salesforce.options import SalesforceOptions
 from tools.crm.shopify.options import ShopifyOptions
 from tools.crm.sql.options import SqlOptions
+from tools.imap import ImapFolder
 
 SETTINGS_FILE = "noria.toml"
 SECRETS_FILE = "secrets.toml"
@@ -49,13 +50,20 @@ CHANNEL_SECRETS = {
 SECRET_NAMES = (
     "NORIA_STORE_URL",
     "NORIA_SMTP_PASSWORD",
+    "NORIA_MAILBOX_PASSWORD",
     "NORIA_MODEL_API_KEY",
     "NORIA_EVENTS_KEY",
+    "NORIA_SEGMENT_KEY",
     *CHANNEL_SECRETS.values(),
     *(name for vendor in VENDORS.values() for name in (vendor.key_name, vendor.webhook_name)),
     *(name for system in SYSTEMS.values() for name in system.secrets),
 )
-SERVING_SECRETS = ("NORIA_STORE_URL", "NORIA_EVENTS_KEY", *(vendor.webhook_name for vendor in VENDORS.values()))
+SERVING_SECRETS = (
+    "NORIA_STORE_URL",
+    "NORIA_EVENTS_KEY",
+    "NORIA_SEGMENT_KEY",
+    *(vendor.webhook_name for vendor in VENDORS.values()),
+)
 """All that `noria serve` holds."""
 
 
@@ -261,6 +269,28 @@ class SyncSettings(_Section):
         return {name: options for name, options in found.items() if options is not None}
 
 
+class MailboxSettings(_Section):
+    """Where bounces, reports and answers come to; the worker looks there. Its password is NORIA_MAILBOX_PASSWORD."""
+
+    url: str = ""
+    """A folder of an IMAP server, for example imaps://bounces@mail.example.com/INBOX."""
+    maildir: Path | None = None
+    """Or a Maildir on this machine."""
+    every_seconds: int = Field(default=120, ge=10)
+
+    @model_validator(mode="after")
+    def _is_one(self) -> MailboxSettings:
+        if bool(self.url) == (self.maildir is not None):
+            raise ValueError("give either a url or a maildir")
+        if self.url:
+            mailbox = ImapFolder.at(self.url)
+            if not mailbox.encrypted and not is_loopback(mailbox.host):
+                raise ValueError("a mailbox out in the world must be read by imaps://")
+        elif self.maildir and not ((self.maildir / "new").is_dir() and (self.maildir / "cur").is_dir()):
+            raise ValueError(f"{self.maildir} is no Maildir: it has no folders new and cur")
+        return self
+
+
 class TrackingSettings(_Section):
     """What is learned from links in messages; opens are never tracked."""
 
@@ -307,6 +337,7 @@ class Settings(_Section):
     work: WorkSettings = WorkSettings()
     sync: SyncSettings = SyncSettings()
     tracking: TrackingSettings = TrackingSettings()
+    mailbox: MailboxSettings | None = None
     roles: dict[str, Role] = {}
     """What each person may do on the command line, by identity; empty lets everybody do everything."""
 

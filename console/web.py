@@ -13,7 +13,9 @@ from starlette.responses import Response
 from console.click_redirect import ClickRules, click_redirect
 from console.contact_pages import contact_pages, pages_of
 from console.event_door import event_door
+from console.group_commit import GroupCommit
 from console.provider_door import provider_door
+from console.segment_door import segment_door
 from memory.brand import Brand
 from memory.clock import Clock
 from memory.store import Store
@@ -47,22 +49,24 @@ def public_app(
     *,
     clicks: ClickRules | None = None,
     events_key: SecretStr | None = None,
+    segment_key: SecretStr | None = None,
     webhooks: Mapping[str, Webhook] | None = None,
     public_url: str = "",
 ) -> FastAPI:
     """The web application that is open to the internet: contacts decide for themselves, and events come in.
 
-    It sends nothing and calls no model. Without ``events_key`` the door for events stays shut, as does that of each
-    provider that ``webhooks`` does not name.
+    It sends nothing and calls no model. Without ``events_key`` the door for events stays shut, without ``segment_key``
+    that for the Segment protocol, as does that of each provider that ``webhooks`` does not name.
     """
     app = FastAPI(title="Noria", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(SecurityHeaders)
     css = (Path(__file__).parent / "static" / "public.css").read_text(encoding="utf-8")
-    page = pages_of(brand)
+    page, together = pages_of(brand), GroupCommit(store, clock)
     app.include_router(contact_pages(store, clock, brand, page))
     app.include_router(click_redirect(store, clock, clicks or ClickRules(), page))
-    app.include_router(event_door(store, clock, events_key))
-    app.include_router(provider_door(store, clock, webhooks or {}, public_url))
+    app.include_router(event_door(together, events_key))
+    app.include_router(provider_door(together, webhooks or {}, public_url))
+    app.include_router(segment_door(store, clock, together, segment_key))
 
     @app.get("/health")
     def health() -> dict[str, str]:

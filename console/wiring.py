@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from tools.channels.channel import Channel
     from tools.channels.webhook import Webhook
     from tools.crm.connector import Connector, System
+    from tools.mailbox import Taken
     from tools.pace import Pace
     from tools.workplace import Workplace
 
@@ -48,6 +50,7 @@ _SHORTEST_KEY = 32
 _ROOT = Path(__file__).parents[1]
 PACKAGED_PLAYBOOKS = _ROOT / "agents" / "playbooks"
 EXAMPLE_BRAND = PACKAGED_PLAYBOOKS / "brand.example.yaml"
+BRAND_FILE = "brand.yaml"
 
 
 class Workspace:
@@ -61,6 +64,8 @@ class Workspace:
         self._secret_names = secret_names
         self._environment = environment
         self.settings: Settings = load_settings(folder)
+        self._looks_at = 0.0
+        self._house = self._read_house()
 
     @cached_property
     def store(self) -> Store:
@@ -99,7 +104,7 @@ class Workspace:
         """Raises ConfigurationError while the brand file is missing or wrong."""
         from memory.brand import load_brand
 
-        path = self.folder / "brand.yaml"
+        path = self.folder / BRAND_FILE
         if not path.is_file():
             raise ConfigurationError(
                 "There is no brand file.", where=str(path), remedy="`noria init` writes one to fill in."
@@ -147,6 +152,32 @@ class Workspace:
             self.__dict__.update(kept)
             raise
 
+    def take_up_house(self) -> bool:
+        """Read brand file and playbooks again; True if they changed, and desk and workplace then have the new ones.
+
+        Raises ConfigurationError or PlaybookError where they cannot be read; all then stays as it was.
+        """
+        now = self._read_house()
+        if now == self._house:
+            return False
+        before, self._house = self._house, now
+        parts = ("brand", "playbooks", "desk", "workplace")
+        kept = {name: self.__dict__.pop(name) for name in parts if name in self.__dict__}
+        try:
+            _ = self.brand, self.playbooks
+        except NoriaError:
+            self._house = before
+            self.__dict__.update(kept)
+            raise
+        self.keep_brand_facts()
+        return True
+
+    def _read_house(self) -> dict[str, bytes]:
+        """What stands in the brand file and in the team's own playbooks, by file."""
+        own = self.folder / "playbooks"
+        files = [self.folder / BRAND_FILE, *(sorted(own.rglob("*")) if own.is_dir() else ())]
+        return {str(path): path.read_bytes() for path in files if path.is_file()}
+
     @cached_property
     def packs(self) -> Shelf:
         """The packs that come with Noria and the team's own."""
@@ -179,11 +210,19 @@ class Workspace:
     @property
     def events_key(self) -> SecretStr | None:
         """What a shop signs its events with; None keeps their door shut. Raises ConfigurationError for a short one."""
-        key = self._secrets.get("NORIA_EVENTS_KEY")
+        return self._key_of_a_door("NORIA_EVENTS_KEY")
+
+    @property
+    def segment_key(self) -> SecretStr | None:
+        """The write key of senders that speak the Segment protocol; None keeps their door shut."""
+        return self._key_of_a_door("NORIA_SEGMENT_KEY")
+
+    def _key_of_a_door(self, name: str) -> SecretStr | None:
+        key = self._secrets.get(name)
         if key is not None and len(key.get_secret_value()) < _SHORTEST_KEY:
             raise ConfigurationError(
                 f"The key for events has fewer than {_SHORTEST_KEY} characters.",
-                where="NORIA_EVENTS_KEY",
+                where=name,
                 remedy="Draw one: openssl rand -hex 32",
             )
         return key
@@ -319,6 +358,39 @@ class Workspace:
                 critic=bool(self.settings.model and self.settings.model.critic),
             ),
         )
+
+    def mailbox_is_due(self) -> bool:
+        """Whether it is time to look into the mailbox again; saying yes counts as having looked."""
+        mailbox = self.settings.mailbox
+        if mailbox is None or time.monotonic() < self._looks_at:
+            return False
+        self._looks_at = time.monotonic() + mailbox.every_seconds
+        return True
+
+    def take_mail(self, maildir: Path | None = None) -> Taken | None:
+        """Read what came by mail, from a Maildir or the mailbox of the settings; None where there is none.
+
+        Only the worker and people's own commands do: it takes the password. Raises ConfigurationError.
+        """
+        mailbox = self.settings.mailbox
+        if maildir is None and mailbox is None:
+            return None
+        from tools.imap import ImapFolder
+        from tools.mailbox import take_imap, take_maildir
+
+        now = self.clock.now()
+        if mailbox is None or not mailbox.url or maildir is not None:
+            folder = maildir or (mailbox.maildir if mailbox else None)
+            assert folder is not None
+            return take_maildir(self.store, folder, now)
+        password = self._secrets.get("NORIA_MAILBOX_PASSWORD")
+        if password is None:
+            raise ConfigurationError(
+                "The password of the mailbox is not set.",
+                where="NORIA_MAILBOX_PASSWORD",
+                remedy="Set it in the environment or in secrets.toml.",
+            )
+        return take_imap(self.store, ImapFolder.at(mailbox.url), password.get_secret_value(), now)
 
     def keep_brand_facts(self) -> None:
         """Write the claims of the brand file to the store, when a process starts that words or judges messages."""

@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict
 from agents.allocate import allocate
 from agents.autonomy import look_after
 from agents.learning_graph import run_due_looks
+from agents.letters import propose_letter
+from agents.read_replies import read_replies
 from agents.resume import Threads
 from agents.worth import report_weekly
 from console.sync import sync_due
@@ -24,6 +26,7 @@ from policies.rules.approval import ApprovalLimits
 from tools.crm.sync import Pulled
 from tools.failure import Failure, Failures, Guard, aloud
 from tools.renewal import pause_lapsed
+from tools.replies import act
 from tools.worker import Tick, tick
 
 _log = structlog.get_logger(__name__)
@@ -49,6 +52,8 @@ class Cycle(BaseModel):
     """Decisions about the shares of running campaigns."""
     paused: tuple[str, ...] = ()
     """Campaigns whose proof of value has lapsed."""
+    letter: str = ""
+    """The submitted letter that was taken through the graph."""
     switch: Switch
     """While it is stopped, nothing leaves, however much is due."""
 
@@ -77,7 +82,7 @@ def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> C
     readouts: list[str] = []
     allocations: list[str] = []
     paused: list[str] = []
-    switch = Switch()
+    letter, switch = "", Switch()
     with guard("decisions"):
         decided = threads.apply_decisions()
     with guard("queue"):
@@ -88,6 +93,12 @@ def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> C
             reminded = queue.remind(connection, now, before_hours=before_hours)
             opened = queue.promote(connection, at=now, open_limit=workspace.settings.review.open_proposals)
     pulled = sync_due(workspace, guard)
+    with guard("mailbox"):
+        if workspace.mailbox_is_due():
+            workspace.take_mail()
+    with guard("replies"):
+        read_replies(workspace.desk)
+        act(workspace.store, workspace.clock.now(), a_model_reads=workspace.settings.model is not None)
     with guard("workplace"):
         done = tick(workspace.workplace, guard)
     with guard("looks"):
@@ -103,6 +114,9 @@ def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> C
         paused = pause_lapsed(workspace.workplace)
     with guard("worth"):
         report_weekly(workspace.desk)
+    with guard("letters"):
+        # Last: what is due to be sent never waits for a deliberation.
+        letter = propose_letter(threads, SystemClock())
     with guard("switch"), workspace.store.read() as connection:
         switch = read_switch(connection)
     return Cycle(
@@ -115,6 +129,7 @@ def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> C
         readouts=tuple(readouts),
         allocations=tuple(allocations),
         paused=tuple(paused),
+        letter=letter,
         switch=switch,
     )
 
@@ -147,6 +162,10 @@ def work(workspace: Workspace, threads: Threads, *, pause_seconds: float) -> Non
             if workspace.take_up_policy():
                 threads = Threads(workspace.desk, threads.checkpointer)
                 _log.info("policy taken up", policy=workspace.pack.version)
+        with taking_up("house"):
+            if workspace.take_up_house():
+                threads = Threads(workspace.desk, threads.checkpointer)
+                _log.info("brand and playbooks taken up")
         for failure in taking_up.found:
             _log.error("part failed", **failure.model_dump())
         cycle, _ = work_safely(workspace, threads)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -104,6 +105,35 @@ def known_as(connection: Connection, source: str, aliases: Sequence[str]) -> dic
             if one.erased_at is None:
                 found[alias] = one
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Names that a source says are one person's, the surest first."""
+
+    names: tuple[str, ...]
+
+
+def know_as(connection: Connection, said: Iterable[Known], source: str) -> int:
+    """Know contacts by further names; returns how many names are new.
+
+    Whoever goes by none of the names is a stranger and stays one. A name that leads to somebody already goes on to: two
+    people may share a browser, and no call of a shop may take a name from one contact and give it to another.
+    """
+    rows = []
+    for one in said:
+        contact = next((found for name in one.names if (found := _known_by(connection, name)) is not None), None)
+        if contact is not None and contact.erased_at is None:
+            new = [name for name in one.names if "@" not in name and _known_by(connection, name) is None]
+            rows += [{"source": source, "alias": name, "contact_id": contact.contact_id} for name in new]
+    return upsert(connection, contact_aliases, rows)
+
+
+def _known_by(connection: Connection, name: str) -> Contact | None:
+    try:
+        return find(connection, name, own_id=False)
+    except NotFoundError:
+        return None
 
 
 def with_phone(connection: Connection, number: str) -> Contact | None:

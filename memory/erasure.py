@@ -30,6 +30,7 @@ from memory.schema import (
     metadata,
     preferences,
     quarantine,
+    replies,
     reputation_counts,
     reputation_reports,
     reputation_standings,
@@ -42,7 +43,7 @@ BLANK: Final = "(erased)"
 # What an order, a bounce or a click must still say so that sums and counts stay what they were.
 _COUNTED: Final = frozenset(
     {"order_id", "currency", "total_cents", "discount_cents", "value_cents", "lines", "product_id", "category"}
-    | {"message_key", "campaign", "step", "channel", "purpose", "bounce"}
+    | {"message_key", "campaign", "step", "channel", "purpose", "bounce", "reading", "objection"}
 )
 _LINE: Final = ("product_id", "category", "quantity", "amount_cents", "discount_cents")
 # Under a digest or a chain: to change them would break what they prove.
@@ -137,7 +138,7 @@ def empty(connection: Connection, ids: Sequence[int], known: Traces, at: datetim
     """Take everything out that says who the contact was; rows that are counted stay, without it."""
     close(connection, ids, at)
     mine = {table.name: table.c.contact_id.in_(ids) for table in metadata.sorted_tables if "contact_id" in table.c}
-    for table in (consent_current, contact_aliases, preferences, arrivals):
+    for table in (consent_current, contact_aliases, preferences, arrivals, replies):
         connection.execute(delete(table).where(mine[table.name]))
     for table, values in (
         (consents, {"source": "", "proof": "", "wording": ""}),

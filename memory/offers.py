@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, exists, insert, or_, select
+from sqlalchemy import Connection, Row, delete, exists, insert, or_, select, update
 
 from memory.brand import Brand
-from memory.errors import NotFoundError
+from memory.errors import ConflictError, NotFoundError
+from memory.journal import append
 from memory.play import Fact, Offer
 from memory.schema import facts, offer_codes, offers
+from memory.store import upsert
 
 # An offer with a pool gives codes of that pool, also when the pool is empty.
 _OFFERS = select(offers, exists().where(offer_codes.c.offer_id == offers.c.offer_id).label("single_use"))
@@ -64,6 +67,74 @@ def keep_brand_facts(connection: Connection, brand: Brand) -> int:
     if rows:
         connection.execute(insert(facts), rows)
     return len(rows)
+
+
+def every_offer(connection: Connection) -> list[tuple[Offer, str]]:
+    """All offers, the one that ends last first, each with who approved it; empty where nobody has yet."""
+    query = _OFFERS.order_by(offers.c.ends_at.desc(), offers.c.offer_id)
+    return [(_offer(row), row.approved_by) for row in connection.execute(query)]
+
+
+def add_offer(connection: Connection, offer: Offer, *, actor: str, at: datetime) -> None:
+    """Keep an offer that nobody has approved yet. Raises ConflictError for an id that is taken."""
+    row = offer.model_dump(exclude={"single_use"}) | {"approved_by": ""}
+    if not upsert(connection, offers, [row]):
+        raise ConflictError(
+            f"There is an offer {offer.offer_id} already.", where="offers", remedy="Choose another name for it."
+        )
+    _journal(connection, "offer.added", offer.offer_id, actor, at)
+
+
+def approve_offer(connection: Connection, offer_id: str, *, actor: str, at: datetime) -> None:
+    """Let agents and people offer it. Raises ConflictError where there is no such offer that waits for it."""
+    waits = (offers.c.offer_id == offer_id) & (offers.c.approved_by == "")
+    if connection.execute(update(offers).where(waits).values(approved_by=actor)).rowcount != 1:
+        raise ConflictError("No such offer waits for an approval.", where=f"offer {offer_id}")
+    _journal(connection, "offer.approved", offer_id, actor, at)
+
+
+def end_offer(connection: Connection, offer_id: str, *, actor: str, at: datetime) -> None:
+    """From now on it is offered to nobody. Raises ConflictError where there is no such open offer."""
+    runs = (offers.c.offer_id == offer_id) & (offers.c.ends_at > at)
+    if connection.execute(update(offers).where(runs).values(ends_at=at)).rowcount != 1:
+        raise ConflictError("There is no such open offer.", where=f"offer {offer_id}")
+    _journal(connection, "offer.ended", offer_id, actor, at)
+
+
+def approve_fact(
+    connection: Connection,
+    fact_id: str,
+    texts: Mapping[str, str],
+    *,
+    valid_until: datetime | None,
+    actor: str,
+    at: datetime,
+) -> None:
+    """Let copy make a claim, in the words of each language. Raises ConflictError for an id that is taken."""
+    if connection.execute(select(facts.c.fact_id).where(facts.c.fact_id == fact_id)).first():
+        raise ConflictError(f"There is a fact {fact_id} already.", where="facts", remedy="Choose another name for it.")
+    row = {"fact_id": fact_id, "approved_by": actor, "valid_until": valid_until}
+    connection.execute(insert(facts), [row | {"language": spoken, "text": text} for spoken, text in texts.items()])
+    _journal(connection, "fact.approved", fact_id, actor, at)
+
+
+def end_fact(connection: Connection, fact_id: str, *, actor: str, at: datetime) -> None:
+    """From now on no copy may claim it. Raises ConflictError where nothing of that name holds."""
+    holds = (facts.c.fact_id == fact_id) & or_(facts.c.valid_until.is_(None), facts.c.valid_until > at)
+    if not connection.execute(update(facts).where(holds).values(valid_until=at)).rowcount:
+        raise ConflictError("No fact of that name holds.", where=f"fact {fact_id}")
+    _journal(connection, "fact.ended", fact_id, actor, at)
+
+
+def _journal(connection: Connection, action: str, subject: str, actor: str, at: datetime) -> None:
+    append(
+        connection,
+        at=at,
+        actor=actor,
+        action=action,
+        subject=f"{action.split('.', maxsplit=1)[0]} {subject}",
+        payload={},
+    )
 
 
 def _offer(row: Row[Any]) -> Offer:

@@ -62,9 +62,18 @@ def read_brief(connection: Connection, brief_id: str) -> Brief:
     return Brief.model_validate(body)
 
 
-def submit(connection: Connection, proposal: Proposal, *, author: str, at: datetime, open_limit: int) -> ProposalStatus:
+def submit(
+    connection: Connection,
+    proposal: Proposal,
+    *,
+    author: str,
+    at: datetime,
+    open_limit: int,
+    written_by: str | None = None,
+) -> ProposalStatus:
     """Show a proposal to people: open while fewer than ``open_limit`` wait for its owner, else ranked and queued.
 
+    ``written_by`` is the person whose words it holds: they count as its last editor.
     Submitting the same version again changes nothing, so a step that is run twice has one effect.
     """
     known = connection.execute(
@@ -83,7 +92,7 @@ def submit(connection: Connection, proposal: Proposal, *, author: str, at: datet
             playbook=proposal.play.playbook,
             status=status,
             owner=proposal.play.owner,
-            last_editor=None,
+            last_editor=written_by,
             created_at=at,
             **_content(proposal, at),
         )

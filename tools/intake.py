@@ -33,9 +33,10 @@ from memory.reputation import Said, count_said
 from memory.schema import contacts, intake, messages
 from memory.steps import REACHING
 from memory.store import Store, upsert
-from tools import opt_in
+from tools import opt_in, replies
 from tools.bounces import keeps_bouncing
 from tools.reaction import Deed, react
+from tools.replies import Answered
 from tools.unsubscribe import opt_out, stop_contact, suppress_address
 
 CART: Final = "cart"
@@ -58,6 +59,8 @@ class Incoming:
     source: str = ""
     human: bool = True
     """False for scanners and other machines: stored, never counted."""
+    words: str = ""
+    """What somebody wrote back, kept apart from what is counted; untrusted."""
     beside: str = ""
     """The event that one report told together with this one: where that one came before, this one is not new either."""
 
@@ -75,10 +78,16 @@ class _Done:
 class Receipt:
     """What became of a batch of events."""
 
-    accepted: int
+    new: frozenset[str]
+    """Ids of the events that were not there before."""
     duplicates: int
     strangers: int
-    """Accepted, but of nobody on record."""
+    """New, but of nobody on record."""
+
+    @property
+    def accepted(self) -> int:
+        """How many are on record now that were not before."""
+        return len(self.new)
 
 
 def last_heard_at(connection: Connection, source: str) -> datetime | None:
@@ -93,17 +102,34 @@ def receive(store: Store, events: Sequence[Incoming], at: datetime) -> Receipt:
 
     A moment in the future counts as ``at``.
     """
-    accepted = duplicates = strangers = 0
+    ids: set[str] = set()
+    duplicates = strangers = 0
     for start in range(0, len(events), _CHUNK):
         chunk = events[start : start + _CHUNK]
         by_number = _by_number(store, chunk)
-        with store.write() as connection:
-            new = _keep(connection, chunk, at, by_number)
-            duplicates += len(chunk) - len(new)
-            accepted += len(new)
-            strangers += sum(1 for contact_id, _ in new if contact_id is None)
-            _act(connection, new, at)
-    return Receipt(accepted, duplicates, strangers)
+        new = _take(store, chunk, at, by_number)
+        duplicates += len(chunk) - len(new)
+        ids.update(event.event_id for _, event in new)
+        strangers += sum(1 for contact_id, _ in new if contact_id is None)
+    return Receipt(frozenset(ids), duplicates, strangers)
+
+
+class _TakenMeanwhileError(Exception):
+    """Another process has kept one of the same events since they were looked up."""
+
+
+def _take(
+    store: Store, events: Sequence[Incoming], at: datetime, by_number: Mapping[str, int]
+) -> list[tuple[int | None, Incoming]]:
+    """Keep and act in one transaction, which is begun anew where another process was faster with the same event."""
+    while True:
+        try:
+            with store.write() as connection:
+                new = _keep(connection, events, at, by_number)
+                _act(connection, new, at)
+        except _TakenMeanwhileError:
+            continue
+        return new
 
 
 def _by_number(store: Store, events: Sequence[Incoming]) -> dict[str, int]:
@@ -144,7 +170,8 @@ def _keep(
         }
         for contact_id, event in new
     ]
-    upsert(connection, intake, rows, keys=["event_id"])
+    if upsert(connection, intake, rows, keys=["event_id"]) < len(rows):
+        raise _TakenMeanwhileError
     return new
 
 
@@ -202,6 +229,22 @@ def _act(connection: Connection, new: Sequence[tuple[int | None, Incoming]], at:
     deeds = [Deed(one.contact_id, one.event.event_id, one.event.kind, one.event.properties, one.at) for one in done]
     react(connection, deeds, at)
     count_said(connection, [_said(one) for one in done if _channel(one.event) == "email"])
+    replies.keep(connection, [_answered(one) for one in done if "reading" in one.event.properties], at)
+
+
+def _answered(one: _Done) -> Answered:
+    said = one.event.properties
+    return Answered(
+        event_id=one.event.event_id,
+        contact_id=one.contact_id,
+        at=one.at,
+        channel=_channel(one.event),
+        words=one.event.words,
+        reading=said["reading"],
+        objection=said.get("objection", ""),
+        needs_person=said.get("needs_person", False),
+        message_key=said.get("message_key", ""),
+    )
 
 
 def _said(one: _Done) -> Said:

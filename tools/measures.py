@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import func, select
 
-from memory import lessons, offers
+from memory import lessons, offers, replies
 from memory.errors import InvalidInputError
 from memory.features.feature import Table
 from memory.features.registry import REGISTRY
@@ -30,6 +30,8 @@ from tools.feature_cache import FeatureCache
 from tools.lookups import Answerer, JsonObject, Offered
 
 VALUE_FEATURES = ("orders_365d", "spend_365d_cents", "margin_365d_cents", "cost_coverage")
+OBJECTIONS = timedelta(days=90)
+"""So far back an objection bears on the next plan (house setting)."""
 _KNOWN_COST_SHARE = 0.5
 _MOST_VALUES = 12
 # A value that fewer contacts share could point at a person.
@@ -92,6 +94,7 @@ class Measures:
             ("feature", "How a feature is distributed among them.", OfFeature, self._feature),
             ("lessons", "What earlier campaigns of a playbook taught.", OfPlaybook, self._lessons),
             ("past_campaigns", "Which campaigns of a playbook ran, and how they came out.", OfPlaybook, self._past),
+            ("objections", "What they wrote back against, in the last 90 days.", OfPlaybook, self._objections),
             ("offers", "Which approved offers are open now.", Nothing, self._offers),
             ("consent", "How many contacts consented to e-mail, and with proof.", Nothing, self._consent),
             ("policy_limits", "The limits of every policy rule.", Nothing, self._limits),
@@ -297,6 +300,12 @@ class Measures:
                 for row in rows
             ]
         }
+
+    def _objections(self, asked: OfPlaybook) -> JsonObject:
+        members = self.features_at(self.now).select(parse(self._play(asked.playbook).audience))
+        with self.store.read() as connection:
+            found = replies.objections(connection, members, self.now - OBJECTIONS)
+        return {"contacts": len(members), "days": OBJECTIONS.days, "objections": found}
 
     def _offers(self, _: Nothing) -> JsonObject:
         with self.store.read() as connection:

@@ -54,6 +54,7 @@ def web_app(opened: Workspace, *, console: bool) -> FastAPI:
         opened.brand,
         clicks=ClickRules(tracking.clicks, tracking.human_after_seconds),
         events_key=opened.events_key,
+        segment_key=opened.segment_key,
         webhooks=opened.webhooks,
         public_url=opened.settings.public_url,
     )

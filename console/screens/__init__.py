@@ -5,13 +5,19 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from console.screens import (
+    agenda,
+    brand,
     campaigns,
     contacts,
     decide,
     health,
     inbox,
     journal,
+    layouts,
+    letters,
+    offers,
     people,
+    playbooks,
     policies,
     proposal,
     signing,
@@ -22,7 +28,25 @@ from console.screens.frame import Frame
 from console.wiring import Workspace
 from memory.clock import Clock, SystemClock
 
-SCREENS = (signing, inbox, proposal, decide, campaigns, contacts, journal, health, policies, people, switch)
+SCREENS = (
+    signing,
+    inbox,
+    proposal,
+    decide,
+    letters,
+    layouts,
+    offers,
+    brand,
+    playbooks,
+    agenda,
+    campaigns,
+    contacts,
+    journal,
+    health,
+    policies,
+    people,
+    switch,
+)
 
 
 def console_app(opened: Workspace, *, watch: Clock | None = None) -> FastAPI:

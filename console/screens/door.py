@@ -112,6 +112,7 @@ def needs(role: Role) -> Any:
 
 Viewer = Annotated[User, needs("viewer")]
 Operator = Annotated[User, needs("operator")]
+Approver = Annotated[User, needs("approver")]
 Admin = Annotated[User, needs("admin")]
 
 

@@ -30,6 +30,7 @@ from policies.roles import reaches
 ROOT: Final = "/console"
 NAVIGATION: Final = {
     "/": "Inbox",
+    "/letters": "Write",
     "/campaigns": "Campaigns",
     "/contacts": "Contacts",
     "/policies": "Policies",

@@ -36,7 +36,7 @@ _KEPT: Final = 32
 _PAST: Final = 20
 _Standing = Mapping[int, tuple[Any, ...]]
 """When each contact was changed, and whether they are erased or merged."""
-_MESSAGE: Final = {
+MESSAGE_HEADERS: Final = {
     # What a message says is not ours: no script, no form, nothing from elsewhere, and a world of its own.
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; "
     "base-uri 'none'; frame-ancestors 'self'; sandbox",
@@ -112,7 +112,7 @@ def routes(frame: Frame) -> APIRouter:
         found = dict(enumerate(previews.of(proposal, reader))).get(number)
         if found is None or found.message is None or not found.message.html:
             raise NotFoundError("There is no such message.")
-        return Response(found.message.html, media_type="text/html", headers=_MESSAGE)
+        return Response(found.message.html, media_type="text/html", headers=MESSAGE_HEADERS)
 
     @router.get("/lookups/{lookup_id}")
     def lookup(request: Request, _user: Viewer, lookup_id: str) -> Response:

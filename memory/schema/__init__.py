@@ -20,8 +20,9 @@ from memory.schema.campaigns import (
     steps,
 )
 from memory.schema.columns import EPOCH, Moment, RowId, from_micros, metadata, to_micros
-from memory.schema.intake import import_mappings, imports, intake, quarantine, syncs
+from memory.schema.intake import import_mappings, imports, intake, quarantine, replies, syncs
 from memory.schema.learning import lessons, readouts
+from memory.schema.letters import layouts, letters
 from memory.schema.offers import facts, offer_codes, offers
 from memory.schema.people import (
     accounts,
@@ -78,7 +79,9 @@ __all__ = [
     "imports",
     "intake",
     "journal",
+    "layouts",
     "lessons",
+    "letters",
     "link_targets",
     "lookups",
     "messages",
@@ -91,6 +94,7 @@ __all__ = [
     "proposals",
     "quarantine",
     "readouts",
+    "replies",
     "reputation_counts",
     "reputation_reports",
     "reputation_standings",

@@ -1,4 +1,4 @@
-"""What comes in: events that wait to be taken in, imports, rows that were set aside, how far systems were read."""
+"""What comes in: events that wait, answers, imports, rows that were set aside, and how far systems were read."""
 
 from __future__ import annotations
 
@@ -21,6 +21,22 @@ intake = Table(
     Column("human", Boolean, nullable=False),
     moment("received_at"),
     Column("batch_id", String(64), index=True),
+)
+
+replies = Table(
+    "replies",
+    metadata,
+    # What contacts wrote back: the words apart from the event, so that they can go while it is still counted.
+    Column("event_id", String(255), primary_key=True),
+    Column("contact_id", RowId, nullable=False, index=True),
+    moment("at"),
+    Column("channel", String(16), nullable=False),
+    text("words"),
+    Column("reading", String(16), nullable=False, index=True),
+    Column("objection", String(16), nullable=False, server_default=""),
+    Column("needs_person", Boolean, nullable=False),
+    Column("read_by", String(8), nullable=False, server_default=""),
+    moment("acted_at", null=True),
 )
 
 imports = Table(

@@ -78,7 +78,7 @@ _WORDS = {
         "moment": "%d/%m/%Y %H:%M UTC",
     },
 }
-_VALUE_NAMES = {"rfm_group": GROUP_NAMES, "lifecycle_stage": STAGE_NAMES}
+VALUE_NAMES = {"rfm_group": GROUP_NAMES, "lifecycle_stage": STAGE_NAMES}
 
 
 def describe(expression: Expression, language: str, *, currency: str = "") -> str:
@@ -155,7 +155,7 @@ class _Teller:
             if self._language == "fr":
                 amount = amount.replace(".", ",")
             return f"{amount} {self._currency}".strip()
-        names = _VALUE_NAMES.get(field, {}).get(str(value))
+        names = VALUE_NAMES.get(field, {}).get(str(value))
         if names:
             return names[self._language]
         if isinstance(value, float) and self._language == "fr":

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.extractor import NoteFacts, extract, short_and_harmless
+from agents.extractor import NoteFacts, ReplyFacts, extract, extract_reply, short_and_harmless
 from agents.model import Model, ModelSettings
 from evals.model_server import ModelServer, Reply, cut_json, fails, obeys, refuses, returns, says
 
@@ -70,3 +70,10 @@ def test_short_texts_hold_nothing_that_could_act(text: str) -> None:
     assert len(shown) <= 40
     assert not set('<>{}[]()`"$|\\/:;@#!?=*%') & set(shown)
     assert all(unicodedata.category(character)[0] != "C" for character in shown)
+
+
+def test_an_answer_becomes_a_form_and_one_that_cannot_be_read_is_unclear() -> None:
+    with ModelServer([returns({"wants": "objection", "objection": "price"}), fails(500)]) as server:
+        model = model_at(server)
+        assert extract_reply(model, "Ma bourse est vide.") == (ReplyFacts(wants="objection", objection="price"), 160)
+        assert extract_reply(model, "Anything")[0] == ReplyFacts()

@@ -20,6 +20,7 @@ from sqlalchemy import insert, select
 from starlette.testclient import TestClient
 
 from console.event_door import LONGEST, event_door, sign
+from console.group_commit import GroupCommit
 from console.web import public_app
 from memory.clock import ManualClock, SystemClock
 from memory.lake import Lake, LakeTable
@@ -123,7 +124,7 @@ def test_another_key_another_body_or_another_moment_is_refused(client: TestClien
 @pytest.mark.parametrize(("minutes", "status"), [(-6, 401), (-4, 202), (4, 202), (6, 401)])
 def test_an_old_request_cannot_be_played_again(store: Store, minutes: int, status: int) -> None:
     app, real = FastAPI(), ManualClock(NOW + 900 * DAY)
-    app.include_router(event_door(store, ManualClock(NOW), SecretStr(KEY), real_time=real))
+    app.include_router(event_door(GroupCommit(store, ManualClock(NOW)), SecretStr(KEY), real_time=real))
     body = json.dumps(EVENT).encode()
     signed = sign(KEY, body, real.now() + timedelta(minutes=minutes))
     assert TestClient(app).post("/v1/events", content=body, headers={"noria-signature": signed}).status_code == status

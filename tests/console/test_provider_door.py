@@ -95,7 +95,7 @@ def test_what_could_not_be_kept_is_not_answered_well_and_counts_once_when_it_com
         raise StoreError("The disk is full.", where="store", remedy="Make room.")
 
     with monkeypatch.context() as patched:
-        patched.setattr("console.provider_door.receive", broken)
+        patched.setattr("console.group_commit.receive", broken)
         answer = post(client, call)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
     assert kept(store) == []

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Table, select, update
 
 from memory import campaigns, contacts, enrolments, ledger, workspace
 from memory.clock import ManualClock
@@ -15,7 +16,7 @@ from memory.lake import LakeTable
 from memory.live_orders import live_orders
 from memory.play import Goal
 from memory.schema import EPOCH, intake, messages, suppressions
-from memory.store import Store
+from memory.store import Store, upsert
 from tests.tools.mail_server import MailServer
 from tests.tools.scene import DAY, NOW, add_contacts, address, counts, play, reasons, start, workplace
 from tools.channels.smtp import SmtpChannel, SmtpServer
@@ -55,6 +56,26 @@ def test_an_event_counts_once_however_often_it_comes(place: Workplace) -> None:
     assert (first.accepted, first.duplicates, again.accepted, again.duplicates) == (1, 1, 0, 1)
     with place.store.read() as connection:
         assert len(connection.execute(select(intake)).all()) == 1
+
+
+def test_an_event_that_two_processes_take_at_once_is_acted_on_once(
+    postgres_store: Store, clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = workplace(postgres_store, clock, tmp_path)
+    add_contacts(place.store, [1])
+    once = event("sent", properties={"purpose": "marketing"}, source="other")
+    rivals: list[int] = []
+
+    def late(connection: Connection, table: Table, rows: Sequence[Any], **more: Any) -> int:
+        if table is intake and not rivals:
+            rivals.append(1)
+            rivals.append(receive(place.store, [once], NOW).accepted)
+        return upsert(connection, table, rows, **more)
+
+    monkeypatch.setattr("tools.intake.upsert", late)
+    mine = receive(place.store, [once], NOW)
+    assert (rivals, mine.accepted, mine.duplicates) == ([1, 1], 0, 1)
+    assert person(place.store).sent_since_signal == 1
 
 
 def test_contacts_are_known_by_id_or_address_and_strangers_are_kept_apart(place: Workplace) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from memory import replies
 from memory.play import Goal, Limits
+from memory.replies import Objection, Reply
 from memory.store import Store
 from memory.trigger import EventTrigger
 from tests.memory.builders import Row, purchase, write_lake
@@ -50,3 +52,28 @@ def test_the_base_rate_of_an_event_trigger_counts_only_its_goal(
     _, answer = measures.offered()["base_rate"]
     found = answer({"playbook": "cart"})
     assert (found["contacts"], found["reached"]) == (4, reached)
+
+
+def test_objections_are_those_of_the_segment_in_the_last_ninety_days(store: Store, tmp_path: Path) -> None:
+    add_contacts(store, range(1, 5))
+    lake = write_lake(
+        tmp_path / "lake", contacts=[{"contact_id": one, "created_at": NOW - 400 * DAY} for one in range(1, 4)]
+    )
+    said: list[tuple[int, int, Objection]] = [
+        (1, 3, "price"),
+        (1, 2, "price"),
+        (2, 5, "frequency"),
+        (3, 91, "timing"),
+        (4, 1, "price"),
+    ]
+    with store.write() as connection:
+        rows = [
+            Reply(event_id=f"mail:{contact}-{days}", contact_id=contact, at=NOW - days * DAY, channel="email",
+                  words="", reading="objection", objection=kind, read_by="rules")
+            for contact, days, kind in said
+        ]  # fmt: skip
+        replies.keep(connection, rows)
+    plays = {"p": play(audience={"type": "all", "of": []})}
+    measures = Measures(store=store, lake=lake, pack=base_pack(), plays=plays, now=NOW, currency="EUR")
+    _, answer = measures.offered()["objections"]
+    assert answer({"playbook": "p"})["objections"] == {"frequency": 1, "price": 1}

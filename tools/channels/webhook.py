@@ -8,12 +8,14 @@ import hmac
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, Protocol
 
 from memory.canonical import digest
+from memory.events import AUTO_REPLY, REPLY, UNSUBSCRIBE
 from tools.intake import Incoming
+from tools.reply_text import own_words, read_words
 
 REPLAY_WINDOW: Final = timedelta(minutes=5)
 """So old may a signature be where a provider signs each attempt anew."""
@@ -72,6 +74,19 @@ def report(
         # Machines follow links too, and no provider tells them from people for certain.
         human=False,
     )
+
+
+def answer(
+    vendor: str, event_id: str, at: datetime, address: str, words: str, *, subject: str = "", **about: object
+) -> Incoming:
+    """What somebody wrote back, as the intake takes it: a stop, a machine's word that they are away, or an answer."""
+    own = own_words(words)
+    found = read_words(own, subject)
+    kind = {"opt_out": UNSUBSCRIBE, "out_of_office": AUTO_REPLY}.get(found.reading, REPLY)
+    if kind == AUTO_REPLY:
+        return report(vendor, event_id, kind, at, address, **about)
+    more = {"reading": found.reading, "objection": found.objection, "needs_person": found.needs_person}
+    return replace(report(vendor, event_id, kind, at, address, **about, **more), human=True, words=own)
 
 
 def stale(at: datetime, now: datetime, window: timedelta) -> bool:

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import console
+from agents.written import LAYOUTS
+from console.screens.agenda import WHAT
+from console.screens.brand import COLOURS, LINES, LISTS, VOICE
+from console.screens.conditions import SIGNS
 from console.screens.frame import NAVIGATION
+from console.screens.offers import KINDS
 from console.translation import catalogue, translator
+from console.tuning import LABELS
+from memory.letters import State
 from memory.proposal import ProposalStatus
 from memory.role import ROLES
 
@@ -16,7 +24,9 @@ VALUES = re.compile(r"\{\w+\}")
 
 
 def sentences() -> set[str]:
-    found = {*NAVIGATION.values(), *ROLES, *ProposalStatus}
+    found = {*NAVIGATION.values(), *ROLES, *ProposalStatus, *get_args(State), *SIGNS.values(), *LAYOUTS.values()}
+    found |= set(LABELS)
+    found |= {said for names in (LINES, LISTS, VOICE, COLOURS, KINDS, WHAT) for said in names.values()}
     for path in TEMPLATES.glob("*.html"):
         found |= set(re.findall(r'\b_\("([^"]+)"', path.read_text(encoding="utf-8")))
     return found

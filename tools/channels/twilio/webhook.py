@@ -12,14 +12,13 @@ import hmac
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
-from memory.events import ACCEPTED, BOUNCE, DELIVERED, REPLY, UNSUBSCRIBE
+from memory.events import ACCEPTED, BOUNCE, DELIVERED, UNSUBSCRIBE
 from tools.channels.twilio.options import VENDOR
-from tools.channels.webhook import Bounce, Call, cause, report, same
+from tools.channels.webhook import Bounce, Call, answer, cause, report, same
 from tools.intake import Incoming
 
 _KINDS: Final = {"sent": ACCEPTED, "delivered": DELIVERED, "undelivered": BOUNCE, "failed": BOUNCE}
@@ -65,11 +64,11 @@ class TwilioWebhook:
 
 
 def _answer(said: Mapping[str, str], now: datetime) -> Incoming:
-    """What somebody texted: a stop, or else a sign of life, whose words are kept nowhere."""
+    """What somebody texted; where the carrier took it for a stop it is one, whatever else it says."""
     stops = said.get("OptOutType") == "STOP" or _first_word(said.get("Body", "")) in _STOP
-    kind = UNSUBSCRIBE if stops else REPLY
-    found = report(VENDOR.name, said["MessageSid"], kind, now, said.get("From", ""), channel=VENDOR.carries)
-    return replace(found, human=True)
+    words = "STOP" if stops else said.get("Body", "")
+    sid, sender = said["MessageSid"], said.get("From", "")
+    return answer(VENDOR.name, sid, now, sender, words, channel=VENDOR.carries)
 
 
 def _first_word(text: str) -> str:

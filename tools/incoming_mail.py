@@ -1,4 +1,4 @@
-"""Bounces, complaints and auto-replies as they come by mail, for those who send by SMTP.
+"""Bounces, complaints, auto-replies and answers as they come by mail, for those who send by SMTP.
 
 Anybody can write such a mail. So it counts only with the key of a message, which nobody but its recipient was told, and
 for the contact who got that message, whomever it names.
@@ -8,66 +8,37 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes, message_from_string
 from email.message import Message
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from typing import Final
 
+from bs4 import BeautifulSoup
 from sqlalchemy import select
 
-from memory.events import BOUNCE, COMPLAINT, DEFERRED, DELIVERED, UNSUBSCRIBE
+from memory.canonical import digest
+from memory.events import AUTO_REPLY, BOUNCE, COMPLAINT, DEFERRED, DELIVERED, UNSUBSCRIBE
 from memory.schema import messages
 from memory.store import Store
-from tools.channels.webhook import Bounce, bounce_of, cause, report
-from tools.intake import Incoming, receive
+from tools.channels.webhook import Bounce, answer, bounce_of, cause, report
+from tools.intake import Incoming
 
-AUTO_REPLY: Final = "auto_reply"
-"""A machine answered for somebody; it is kept and does nothing."""
 SOURCE: Final = "mail"
 _KEY: Final = re.compile(
-    rb"^(?:X-Noria-Message-Key:\s*|(?:Message-ID|In-Reply-To):\s*<)([0-9a-f]{64})\b", re.MULTILINE | re.IGNORECASE
+    rb"^(?:X-Noria-Message-Key:\s*|(?:Message-ID|In-Reply-To|References):\s*<)([0-9a-f]{64})\b",
+    re.MULTILINE | re.IGNORECASE,
 )
 """A header of the message that is written about, in what was sent back of it or in an answer to it."""
 # What a server does with a message (RFC 3464, 2.3.3); relaying and expanding say nothing of its end.
 _ACTIONS: Final = {"failed": BOUNCE, "delayed": DEFERRED, "delivered": DELIVERED}
 _FEEDBACK: Final = {"abuse": COMPLAINT, "fraud": COMPLAINT, "virus": COMPLAINT, "opt-out": UNSUBSCRIBE}
 _NO_MAILBOX: Final = re.compile(r"\b(550|551|553)\b")
-_BATCH: Final = 500
 
 
-@dataclass
-class Taken:
-    """What one look into a mailbox found."""
-
-    mails: int = 0
-    events: int = 0
-    """What was new in them."""
-    unknown: int = 0
-    """Mails that are no report, or none on a message of ours."""
-
-
-def take_mail(store: Store, maildir: Path, at: datetime) -> Taken:
-    """Read the new mails of a Maildir; what was read moves to its `cur` once it is on record."""
-    found = sorted((maildir / "new").iterdir())
-    taken = Taken(mails=len(found))
-    for start in range(0, len(found), _BATCH):
-        part = found[start : start + _BATCH]
-        events: list[Incoming] = []
-        for path in part:
-            said = _of_ours(store, read_report(path.read_bytes(), at))
-            taken.unknown += not said
-            events += said
-        taken.events += receive(store, events, at).accepted
-        for path in part:
-            path.rename(maildir / "cur" / f"{path.name.partition(':')[0]}:2,S")
-    return taken
-
-
-def read_report(mail: bytes, at: datetime) -> list[Incoming]:
-    """What a mail reports of a message, by the address that it names; empty when it is no report.
+def read_mail(mail: bytes, at: datetime) -> list[Incoming]:
+    """What a mail reports of a message or answers to it, by the address that it names; empty when it does neither.
 
     ``at`` is when it counts as written if it does not say.
     """
@@ -83,7 +54,51 @@ def read_report(mail: bytes, at: datetime) -> list[Incoming]:
         return list(_delivery(parts["message/delivery-status"], name, at))
     if str(message.get("Auto-Submitted", "no")).lower() != "no" or "X-Autoreply" in message:
         return [report(SOURCE, f"{name}:{AUTO_REPLY}", AUTO_REPLY, at, str(message.get("From", "")), key=name)]
-    return []
+    return [_answer(message, name, at)] if _answers(message, name) else []
+
+
+def _answers(message: Message, key: str) -> bool:
+    """Whether a mail is written in answer to a message; one that only repeats it is not."""
+    to = f"{message.get('In-Reply-To', '')} {message.get('References', '')}"
+    return f"<{key}" in to.lower()
+
+
+def _answer(message: Message, key: str, at: datetime) -> Incoming:
+    words = _words(message)
+    # Two programs that fetch the same mail find the same answer.
+    named = digest([str(message.get("Message-ID", "")), words])[:16]
+    subject, sender = str(message.get("Subject", "")), str(message.get("From", ""))
+    return answer(SOURCE, f"{key}:reply:{named}", at, sender, words, subject=subject, key=key)
+
+
+def _words(message: Message) -> str:
+    """The text of a mail; of one that has only HTML, the words before the message that it repeats."""
+    html = ""
+    for part in message.walk():
+        kind = part.get_content_type()
+        if kind not in {"text/plain", "text/html"} or part.get_content_disposition() == "attachment":
+            continue
+        text = _decoded(part)
+        if kind == "text/plain" and text.strip():
+            return text
+        html = html or text
+    page = BeautifulSoup(html, "html.parser")
+    for quoted in page.select("blockquote, .gmail_quote, .yahoo_quoted, #divRplyFwdMsg, #appendonsend"):
+        # What stands after the mark of a quotation is repeated too.
+        for after in list(quoted.find_all_next()):
+            after.decompose()
+        quoted.decompose()
+    return page.get_text("\n")
+
+
+def _decoded(part: Message) -> str:
+    content = part.get_payload(decode=True)
+    if not isinstance(content, bytes):
+        return ""
+    try:
+        return content.decode(part.get_content_charset("utf-8"), "replace")
+    except LookupError:
+        return content.decode("utf-8", "replace")
 
 
 def _delivery(part: Message, key: str, at: datetime) -> Iterator[Incoming]:
@@ -126,7 +141,7 @@ def _written_at(message: Message) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def _of_ours(store: Store, events: list[Incoming]) -> list[Incoming]:
+def of_ours(store: Store, events: list[Incoming]) -> list[Incoming]:
     """The same, of whoever got the message that they are about."""
     keys = [event.properties["message_key"] for event in events]
     with store.read() as connection:

@@ -14,7 +14,8 @@ from memory.clock import ManualClock
 from memory.schema import intake, messages, suppressions
 from memory.store import Store
 from tests.tools.scene import NOW, add_contacts, address, play, start, workplace
-from tools.bounce_mail import read_report, take_mail
+from tools.incoming_mail import read_mail
+from tools.mailbox import take_maildir
 
 KEY = "ab" * 32
 HEAD = "Return-Path: <>\r\nFrom: MAILER-DAEMON@mx.shop.example.com\r\nDate: Mon, 03 Mar 2025 08:00:00 +0000\r\n"
@@ -80,7 +81,7 @@ def auto_reply() -> bytes:
     ],
 )
 def test_each_report_is_understood(mail: bytes, kind: str, told: str | None) -> None:
-    (event,) = read_report(mail, NOW)
+    (event,) = read_mail(mail, NOW)
     assert (event.kind, event.properties.get("bounce"), event.properties["message_key"]) == (kind, told, KEY)
     assert event.at == (NOW if kind == "auto_reply" else NOW - timedelta(hours=1))
     assert not event.human
@@ -96,11 +97,11 @@ def test_each_report_is_understood(mail: bytes, kind: str, told: str | None) -> 
         bounce(key="0" * 63),
         bounce(action="relayed"),
         complaint("not-spam"),
-        f"In-Reply-To: <{KEY}@x>\r\n\r\nThanks!".encode(),
+        f"Message-ID: <{KEY}@x>\r\nSubject: our own message, delivered to us\r\n\r\nBuy!".encode(),
     ],
 )
 def test_what_is_no_report_on_a_message_is_none(mail: bytes) -> None:
-    assert read_report(mail, NOW) == []
+    assert read_mail(mail, NOW) == []
 
 
 @pytest.fixture
@@ -128,7 +129,7 @@ def test_a_bounce_settles_its_message_suppresses_whoever_got_it_and_counts_once(
     for name in ("1", "2"):
         (maildir / "new" / name).write_bytes(bounce(key=key, to=address(2)))
     (maildir / "new" / "3").write_bytes(bounce(to=address(2)))
-    taken = take_mail(store, maildir, NOW)
+    taken = take_maildir(store, maildir, NOW)
     assert (taken.mails, taken.events, taken.unknown) == (3, 1, 1)
     assert list((maildir / "new").iterdir()) == []
     assert {path.name for path in (maildir / "cur").iterdir()} == {"1:2,S", "2:2,S", "3:2,S"}
@@ -136,7 +137,7 @@ def test_a_bounce_settles_its_message_suppresses_whoever_got_it_and_counts_once(
         assert connection.execute(select(intake.c.contact_id, intake.c.kind)).all() == [(1, "bounce")]
         assert connection.execute(select(messages.c.state)).scalar() == "failed"
         assert connection.execute(select(suppressions.c.reason)).scalars().all() == ["hard_bounce"]
-    assert take_mail(store, maildir, NOW).mails == 0
+    assert take_maildir(store, maildir, NOW).mails == 0
 
 
 def test_what_could_not_be_kept_stays_new(store: Store, maildir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +146,7 @@ def test_what_could_not_be_kept_stays_new(store: Store, maildir: Path, monkeypat
     def broken(*_: object) -> None:
         raise OSError("the disk is full")
 
-    monkeypatch.setattr("tools.bounce_mail.receive", broken)
+    monkeypatch.setattr("tools.mailbox.receive", broken)
     with pytest.raises(OSError, match="full"):
-        take_mail(store, maildir, NOW)
+        take_maildir(store, maildir, NOW)
     assert [path.name for path in (maildir / "new").iterdir()] == ["1"]
