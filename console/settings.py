@@ -28,6 +28,14 @@ from tools.channels.ses.options import SesOptions
 from tools.channels.twilio.options import TwilioOptions
 from tools.channels.vendor import Options
 from tools.channels.vendors import VENDORS
+from tools.crm.connector import SystemOptions
+from tools.crm.connectors import SYSTEMS
+from tools.crm.csv.options import CsvOptions
+from tools.crm.hubspot.options import HubSpotOptions
+from tools.crm.klaviyo.options import KlaviyoOptions
+from tools.crm.salesforce.options import SalesforceOptions
+from tools.crm.shopify.options import ShopifyOptions
+from tools.crm.sql.options import SqlOptions
 from tools.imap import ImapFolder
 
 SETTINGS_FILE = "noria.toml"
@@ -48,6 +56,7 @@ SECRET_NAMES = (
     "NORIA_SEGMENT_KEY",
     *CHANNEL_SECRETS.values(),
     *(name for vendor in VENDORS.values() for name in (vendor.key_name, vendor.webhook_name)),
+    *(name for system in SYSTEMS.values() for name in system.secrets),
 )
 SERVING_SECRETS = (
     "NORIA_STORE_URL",
@@ -198,9 +207,19 @@ class SmsChannel(_Way):
 
 
 class OtherChannel(_Way):
-    """How lines to advertising audiences or to the CRM leave: into files, or to an endpoint."""
+    """How lines to advertising audiences leave: into files, or to an endpoint."""
 
     kind: Literal["sandbox", "http"]
+
+
+class CrmChannel(_Way):
+    """How what is written to the CRM leaves: into files, to an endpoint, or to a connected system."""
+
+    kind: Literal["sandbox", "http", "hubspot"]
+
+    @property
+    def posts_away(self) -> bool:
+        return self.kind in SYSTEMS or super().posts_away
 
 
 class OtherChannels(_Section):
@@ -208,7 +227,7 @@ class OtherChannels(_Section):
 
     sms: SmsChannel | None = None
     audience: OtherChannel | None = None
-    crm: OtherChannel | None = None
+    crm: CrmChannel | None = None
 
 
 class ModelSection(_Section):
@@ -227,6 +246,27 @@ class WorkSettings(_Section):
 
     lease_seconds: float = Field(default=300, ge=2)
     """A worker that is silent for so long is taken for dead; what it had in flight is then settled by another."""
+
+
+class SyncSettings(_Section):
+    """The systems that the record is fed from; one that is not set is not read."""
+
+    every_minutes: int = Field(default=15, ge=1)
+    """How often the worker asks each for what changed."""
+    round_seconds: float = Field(default=20, gt=0)
+    """How long it reads in one round, so that nothing else has to wait for a long history."""
+    hubspot: HubSpotOptions | None = None
+    salesforce: SalesforceOptions | None = None
+    shopify: ShopifyOptions | None = None
+    klaviyo: KlaviyoOptions | None = None
+    sql: SqlOptions | None = None
+    csv: CsvOptions | None = None
+
+    @property
+    def systems(self) -> dict[str, SystemOptions]:
+        """Every system that is connected."""
+        found = {name: getattr(self, name) for name in SYSTEMS}
+        return {name: options for name, options in found.items() if options is not None}
 
 
 class MailboxSettings(_Section):
@@ -297,6 +337,7 @@ class Settings(_Section):
     model: ModelSection | None = None
     review: ReviewSettings = ReviewSettings()
     work: WorkSettings = WorkSettings()
+    sync: SyncSettings = SyncSettings()
     tracking: TrackingSettings = TrackingSettings()
     mailbox: MailboxSettings | None = None
     roles: dict[str, Role] = {}
@@ -310,14 +351,21 @@ class Settings(_Section):
         return by_mail or any(way.posts_away for way in self.ways.values())
 
     @property
-    def ways(self) -> dict[Channel, ChannelSettings | SmsChannel | OtherChannel]:
+    def ways(self) -> dict[Channel, ChannelSettings | SmsChannel | OtherChannel | CrmChannel]:
         """Every channel that is there."""
-        others: dict[Channel, SmsChannel | OtherChannel | None] = {
+        others: dict[Channel, SmsChannel | OtherChannel | CrmChannel | None] = {
             "sms": self.channels.sms,
             "audience": self.channels.audience,
             "crm": self.channels.crm,
         }
         return {"email": self.channel, **{name: way for name, way in others.items() if way is not None}}
+
+    @model_validator(mode="after")
+    def _writes_to_what_is_connected(self) -> Settings:
+        kind = self.channels.crm.kind if self.channels.crm else ""
+        if kind in SYSTEMS and kind not in self.sync.systems:
+            raise ValueError(f'channels.crm: kind = "{kind}" needs a section [sync.{kind}]: noria connect {kind}')
+        return self
 
     @field_validator("fallback_zone")
     @classmethod

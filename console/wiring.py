@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from policies.pack import Pack
     from tools.channels.channel import Channel
     from tools.channels.webhook import Webhook
+    from tools.crm.connector import Connector, System
     from tools.mailbox import Taken
     from tools.pace import Pace
     from tools.workplace import Workplace
@@ -259,6 +260,10 @@ class Workspace:
 
             key = self._secrets.get(VENDORS[way.kind].key_name)
             return open_channel(way.kind, way.provider, key=key, public_url=self.settings.public_url)
+        if (options := self.settings.sync.systems.get(way.kind)) is not None:
+            from tools.crm.connectors import SYSTEMS, open_channel_to
+
+            return open_channel_to(way.kind, options, self._secrets_of(SYSTEMS[way.kind]))
         from tools.channels.smtp import SmtpChannel, SmtpServer
 
         smtp = self.settings.channel.smtp
@@ -273,6 +278,24 @@ class Workspace:
             batch_size=smtp.batch_size,
         )
         return SmtpChannel(server, public_url=self.settings.public_url)
+
+    def connector(self, name: str, *, patience_seconds: float = 120) -> Connector:
+        """The way into a connected system, and how long a busy one is asked again. Raises ConfigurationError."""
+        from tools.crm.connectors import SYSTEMS, open_connector
+
+        chosen = self.settings.sync.systems.get(name)
+        if chosen is None:
+            known = name in SYSTEMS
+            raise ConfigurationError(
+                f"{SYSTEMS[name].title} is not connected." if known else f"There is no system {name}.",
+                where=f"{SETTINGS_FILE}, sync",
+                remedy=f"Run `noria connect {name}`." if known else f"There are: {', '.join(SYSTEMS)}.",
+            )
+        return open_connector(name, chosen, self._secrets_of(SYSTEMS[name]), patience_seconds=patience_seconds)
+
+    def _secrets_of(self, system: System) -> dict[str, SecretStr]:
+        found = {one: self._secrets.get(one) for one in system.secrets}
+        return {one: secret for one, secret in found.items() if secret is not None}
 
     @property
     def paces(self) -> dict[str, Pace]:
@@ -414,6 +437,10 @@ class Workspace:
     def may_send(self) -> bool:
         """Whether this process may hold the keys that send; one that serves pages may not."""
         return set(SECRET_NAMES) <= set(self._secret_names)
+
+    def secret(self, name: str) -> SecretStr | None:
+        """A secret that this process may hold; None where it is not set."""
+        return self._secrets.get(name)
 
     def holds(self, secret_name: str) -> bool:
         """Whether a secret is set, for whoever need not know it."""

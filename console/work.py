@@ -22,12 +22,14 @@ from agents.resume import Threads
 from agents.round import run_due_round
 from agents.worth import report_weekly
 from console.decisions import say_promised
+from console.sync import sync_due
 from console.wiring import Workspace
 from memory import queue
 from memory.clock import SystemClock
 from memory.heartbeat import beat
 from memory.workspace import Switch, Trouble, keep_troubles, note_round, read_switch
 from policies.rules.approval import ApprovalLimits
+from tools.crm.sync import Pulled
 from tools.failure import Failure, Failures, Guard, aloud
 from tools.notices import notify
 from tools.renewal import pause_lapsed
@@ -50,6 +52,8 @@ class Cycle(BaseModel):
     """Proposals of which somebody was reminded before they expire."""
     opened: tuple[str, ...]
     """Queued proposals that got their turn."""
+    pulled: tuple[Pulled, ...] = ()
+    """What was read from connected systems."""
     tick: Tick
     readouts: tuple[str, ...]
     allocations: tuple[str, ...] = ()
@@ -102,6 +106,7 @@ def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> C
             expired = queue.expire(connection, now)
             reminded = queue.remind(connection, now, before_hours=before_hours)
             opened = queue.promote(connection, at=now, open_limit=workspace.settings.review.open_proposals)
+    pulled = sync_due(workspace, guard)
     with guard("mailbox"):
         if workspace.mailbox_is_due():
             workspace.take_mail()
@@ -142,6 +147,7 @@ def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> C
         expired=tuple(expired),
         reminded=tuple(reminded),
         opened=tuple(opened),
+        pulled=tuple(pulled),
         tick=done,
         readouts=tuple(readouts),
         allocations=tuple(allocations),
@@ -195,6 +201,7 @@ def work(workspace: Workspace, threads: Threads, *, pause_seconds: float) -> Non
             decided=len(cycle.decided),
             readouts=len(cycle.readouts),
             paused=len(cycle.paused),
+            **({"read_in": sum(one.read for one in cycle.pulled)} if cycle.pulled else {}),
             **stopped,
             **done,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -88,6 +88,24 @@ def find(connection: Connection, name: str, *, own_id: bool = True) -> Contact:
     raise NotFoundError(
         "No contact has that address or id.", where="contact", remedy="Use an e-mail address or an id of your CRM."
     )
+
+
+def known_as(connection: Connection, source: str, aliases: Sequence[str]) -> dict[str, Contact]:
+    """Contacts by the ids under which a source knows them, following merges; unknown and erased ones are left out."""
+    found: dict[str, Contact] = {}
+    for start in range(0, len(aliases), 1000):
+        named = contact_aliases.c.alias.in_(aliases[start : start + 1000])
+        query = (
+            select(contact_aliases.c.alias, contacts)
+            .join(contacts, contacts.c.contact_id == contact_aliases.c.contact_id)
+            .where(contact_aliases.c.source == source, named)
+        )
+        for alias, *values in connection.execute(query):
+            one = Contact.model_validate(dict(zip(contacts.columns.keys(), values, strict=True)))
+            one = get(connection, one.contact_id) if one.merged_into is not None else one
+            if one.erased_at is None:
+                found[alias] = one
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from memory.lake import Lake
 from memory.quality import assess
 from memory.store import Store
 from tools.channels.vendors import VENDORS
+from tools.crm.connectors import SYSTEMS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -137,6 +138,25 @@ def test_every_provider_has_a_page_and_its_row_in_the_table() -> None:
         assert f"`{one.key_name}`" in page
         assert f"`{one.webhook_name}`" in page
         assert f"/v1/providers/{one.name}" in page
+
+
+def test_every_system_has_a_page_and_its_row_in_the_table() -> None:
+    rows = re.findall(r"^\| \[.+$", text_of("connectors/systems.md"), re.MULTILINE)
+    assert [[cell.strip() for cell in row.strip("|").split("|")] for row in rows] == [
+        [
+            f"[{one.title}]({one.name}.md)",
+            ", ".join(one.things) or "what is mapped",
+            ", ".join(one.deletes) or "no",
+            "discovered" if one.discovers else "no",
+            ", ".join(one.writes) or "no",
+            one.limits or "no",
+        ]
+        for one in SYSTEMS.values()
+    ]
+    for one in SYSTEMS.values():
+        page = (ROOT / one.page).read_text(encoding="utf-8")
+        assert all(f"`{name}`" in page for name in one.secrets)
+        assert f"[sync.{one.name}" in page
 
 
 def test_every_secret_is_named() -> None:

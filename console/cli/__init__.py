@@ -33,6 +33,7 @@ from console.cli import (
     setup,
     statement,
     switch,
+    sync,
     targeting,
     tokens,
     up,
@@ -53,6 +54,7 @@ app = typer.Typer(
 for module in (
     setup,
     importing,
+    sync,
     audit,
     briefs,
     proposals,

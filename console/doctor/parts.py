@@ -15,11 +15,13 @@ from sqlalchemy import func, select
 from console.doctor.diagnosis import Diagnosis, elsewhere, failure, warning, well
 from console.doctor.sender import check_sender
 from console.settings import SmtpSettings, is_loopback
+from console.sync import can_be_asked
 from console.wiring import Workspace
 from memory import codes, contacts, journal, reputation
 from memory.consents import count_current
 from memory.errors import NoriaError
 from memory.store import Store
+from memory.syncs import standings
 from memory.workspace import read_switch, read_troubles
 from tools.channels.provider import ProviderChannel
 from tools.channels.vendors import VENDORS
@@ -28,6 +30,8 @@ _LOW_SPACE_BYTES = 1_000_000_000
 _PATIENCE_SECONDS = 5.0
 _CLOCK_TOLERANCE = timedelta(minutes=5)
 _APART = timedelta(minutes=1)
+_LATE = 8
+"""Pulls that may be missed before somebody is told."""
 
 
 def examine(workspace: Workspace, resolver: Resolver | None = None) -> Iterator[Diagnosis]:
@@ -40,6 +44,7 @@ def examine(workspace: Workspace, resolver: Resolver | None = None) -> Iterator[
         ("policy pack", lambda: _pack(workspace)),
         ("playbooks", lambda: _playbooks(workspace)),
         ("channel", lambda: _channels(workspace)),
+        ("systems", lambda: _systems(workspace)),
         ("sender", lambda: _sender(workspace, resolver)),
         ("model", lambda: _model(workspace)),
     ]
@@ -161,6 +166,8 @@ def _channels(workspace: Workspace) -> Iterator[Diagnosis]:
         if way.kind == "sandbox":
             yield well(part, f"sandbox: messages become files in {workspace.folder / 'outbox'}.")
             continue
+        if way.kind in settings.sync.systems:
+            continue  # asked as a system
         channel = workspace.channels[name] if workspace.may_send else None  # refuses what must not be started
         if isinstance(channel, ProviderChannel):
             yield _provider(part, channel)
@@ -176,6 +183,27 @@ def _channels(workspace: Workspace) -> Iterator[Diagnosis]:
     if any(way.kind != "sandbox" for way in settings.ways.values()) and not settings.public_url:
         yield warning("public address", "public_url is not set.", "Contacts need an address to unsubscribe.")
     yield from _reach(workspace)
+
+
+def _systems(workspace: Workspace) -> Iterator[Diagnosis]:
+    """The systems that the record is fed from."""
+    now, patience = workspace.clock.now(), _LATE * workspace.settings.sync.every_minutes
+    with workspace.store.read() as connection:
+        states = {(one.system, one.thing): one for one in standings(connection)}
+    for name in workspace.settings.sync.systems:
+        part = f"system {name}"
+        if not workspace.may_send:
+            yield elsewhere(part, "Its key is held by the worker: run `noria doctor` where that runs.")
+            continue
+        lets_in, sentence, remedy = can_be_asked(workspace, name)
+        yield well(part, sentence) if lets_in else failure(part, sentence, remedy)
+        for (system, thing), one in states.items():
+            since = one.complete_at or one.began_at
+            if system == name and since is not None and now - since > timedelta(minutes=patience):
+                said = one.trouble or "Is `noria work` running?"
+                yield warning(
+                    part, f"Its {thing} were last read to the end long ago: {since:%d %B %Y %H:%M} UTC.", said
+                )
 
 
 def _reach(workspace: Workspace) -> Iterator[Diagnosis]:

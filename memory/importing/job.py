@@ -64,7 +64,7 @@ class Job:
 
     def stage(self, total: int) -> None:
         """Read and check the file into the table ``rows``; what cannot be read is set apart."""
-        reader = RowReader(self.export, self.mapping, self.settings, self.now)
+        reader = RowReader(self.export, self.mapping, self.settings, self.now + self.settings.clock_skew)
         empty = reader.schema.empty_table()
         self.sql.register("block", empty)
         self.sql.execute("CREATE TEMP TABLE rows AS SELECT * FROM block")

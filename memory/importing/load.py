@@ -84,12 +84,16 @@ def import_file(
     clock: Clock,
     progress: Progress | None = None,
     actor: str = "import",
+    from_system: bool = False,
 ) -> ImportReport:
     """Load one CSV export and say what was left out and why; the same file twice changes nothing.
 
-    A mapping passed in is remembered for later files with this header. Contacts are written first, then the lake, then
-    the receipt: whatever a crash interrupts, running it again completes, since every row has a key. History never
-    starts a campaign. Raises InvalidInputError for a file that cannot be used at all; then nothing was written.
+    A mapping passed in is remembered for later files with this header. What comes ``from_system`` is one part of many
+    under a mapping of its own: that is not remembered, and a part without one good row is no reason to stop.
+
+    Contacts are written first, then the lake, then the receipt: whatever a crash interrupts, running it again
+    completes, since every row has a key. History never starts a campaign. Raises InvalidInputError for a file that
+    cannot be used at all; then nothing was written.
     """
     told = progress or no_progress
     export = open_export(path)
@@ -128,14 +132,14 @@ def import_file(
         progress=told,
     )
     job.stage(total)
-    if job.bad and not job.count():
+    if job.bad and not job.count() and not from_system:
         raise _hopeless(export, settled, job.bad)
     outcome = _LOADERS[settled.kind](job)
     job.fill_raw()
     if settled.kind in _HEATS:
         told("refreshing contacts", 0, 0)
         refresh_hot_facts(store, lake, at=job.now)
-    return _keep_receipt(job, outcome, import_id, remember=mapping, actor=actor)
+    return _keep_receipt(job, outcome, import_id, remember=None if from_system else mapping, actor=actor)
 
 
 def mailable(connection: Connection) -> Mailable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
@@ -154,8 +155,9 @@ def _values(row: dict[str, Any], account_ids: dict[str, int]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _attributes(row: dict[str, Any]) -> dict[str, str]:
-    return {name: row[name] for name in _ATTRIBUTES if row[name]}
+def _attributes(row: dict[str, Any]) -> dict[str, Any]:
+    own = {name: row[name] for name in _ATTRIBUTES if row[name]}
+    return {**own, **json.loads(row["attributes"])} if row["attributes"] else own
 
 
 def _change(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Literal, get_args
 from zoneinfo import ZoneInfo
 
@@ -46,6 +47,8 @@ class ImportSettings(BaseModel):
     """Zone of dates and times that name none."""
     source: str = ""
     """Name of the system the ids belong to; empty takes the recognised vendor, else "import"."""
+    clock_skew: timedelta = timedelta()
+    """By how much the clock that wrote the moments may be ahead of ours."""
 
     @field_validator("currency")
     @classmethod

@@ -23,6 +23,7 @@ from memory.importing.moments import read_micros
 from memory.importing.report import Kind
 from memory.importing.words import (
     NOTHING,
+    read_attributes,
     read_consent,
     read_country,
     read_email,
@@ -143,6 +144,7 @@ State = Annotated[str, _simple(read_consent), Means("consent")]
 WhySuppressed = Annotated[str, _simple(read_reason), Means("reason")]
 Language = Annotated[str, _simple(read_language), Means("language", soft=True)]
 Country = Annotated[str, _simple(read_country), Means("country", soft=True)]
+Attributes = Annotated[str, _simple(read_attributes), Means("text")]
 TimeZone = Annotated[str, _simple(read_time_zone), Means("time_zone", soft=True)]
 
 
@@ -174,6 +176,7 @@ class ContactRow(_Named):
     postal_code: Text | None = None
     city: Text | None = None
     notes: Text | None = None
+    attributes: Attributes | None = None
     created_at: Past | None = None
     consent: State | None = None
     consent_at: Past | None = None

@@ -62,6 +62,7 @@ FIELDS: dict[Kind, dict[str, str]] = {
         "mailing postal code|mailingpostalcode|postcode",
         "city": "city|ville|default address city|mailing city|mailingcity|commune",
         "notes": "notes|note|comments|commentaire|commentaires|remarques|description",
+        "attributes": "attributes|custom attributes|attributs",
         "created_at": "created at|create date|created date|createddate|created|date added|profile created on|"
         "added time|"
         "sign up|signup date|registered|date registered|user registered|date de creation|date creation|cree le|"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cache
 from zoneinfo import available_timezones
@@ -67,7 +68,9 @@ _NEVER = frozenset(
     {
         "never_subscribed",
         "never subscribed",
+        "not_subscribed",
         "not subscribed",
+        "redacted",
         "non-subscribed",
         "not set",
         "unknown",
@@ -162,6 +165,17 @@ def read_id(text: str) -> str:
     if re.fullmatch(r"\d(?:[.,]\d+)?E\+\d+", found):
         raise UnreadableError("a spreadsheet rounded this id (1.23E+12); format the column as text and export again")
     return found
+
+
+def read_attributes(text: str) -> str:
+    """Attributes as one JSON object of plain values: {"tier": "gold", "points": 12}."""
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise UnreadableError("this is no JSON object") from error
+    if not isinstance(found, dict) or any(isinstance(value, dict | list) for value in found.values()):
+        raise UnreadableError("attributes are one JSON object of plain values")
+    return json.dumps(found, ensure_ascii=False, sort_keys=True)
 
 
 def read_language(text: str) -> str:

@@ -21,7 +21,7 @@ from memory.schema.campaigns import (
     steps,
 )
 from memory.schema.columns import EPOCH, Moment, RowId, from_micros, metadata, to_micros
-from memory.schema.intake import import_mappings, imports, intake, quarantine, replies
+from memory.schema.intake import import_mappings, imports, intake, quarantine, replies, syncs
 from memory.schema.learning import eval_runs, lessons, readouts
 from memory.schema.letters import layouts, letters
 from memory.schema.offers import facts, offer_codes, offers
@@ -112,6 +112,7 @@ __all__ = [
     "staff_mails",
     "steps",
     "suppressions",
+    "syncs",
     "to_micros",
     "users",
     "workers",

@@ -1,4 +1,4 @@
-"""What comes in: events that wait to be taken in, answers, imports, and rows that were set aside."""
+"""What comes in: events that wait, answers, imports, rows that were set aside, and how far systems were read."""
 
 from __future__ import annotations
 
@@ -76,4 +76,26 @@ import_mappings = Table(
     Column("kind", String(32), nullable=False),
     Column("columns", JSON, nullable=False),
     moment("saved_at"),
+)
+
+syncs = Table(
+    "syncs",
+    metadata,
+    # How far each kind of thing was read from each system.
+    Column("system", String(32), primary_key=True),
+    Column("thing", String(32), primary_key=True),
+    # Where to go on, in the connector's own words; empty before the first record.
+    text("cursor", default=""),
+    # What the pull under way has brought, and how much there is where the system says so.
+    Column("records", Integer, nullable=False, server_default="0"),
+    Column("total", Integer),
+    # When the last pull that came to an end began, by business time; null until one has.
+    moment("complete_at", null=True),
+    moment("began_at", null=True),
+    moment("failed_at", null=True),
+    # What went wrong and what to do, in one line; empty when the last pull went well.
+    text("trouble", default=""),
+    # Who is at it, and until when by real time nobody else may be.
+    text("holder", default=""),
+    moment("held_until", null=True),
 )

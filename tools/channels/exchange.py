@@ -8,8 +8,6 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Final
 
 import aiohttp
@@ -26,6 +24,7 @@ from tenacity import (
 )
 
 from tools.channels.channel import Capabilities, Outcome, Outgoing, Transient, Unknown
+from tools.patience import asked_for
 
 _ATTEMPTS: Final = 5
 _PAUSE: Final = wait_exponential(multiplier=0.2, max=10) + wait_random(0, 0.2)
@@ -34,9 +33,6 @@ _NOT_TAKEN: Final = frozenset({408, 425, 429, 503})
 _OUR_TROUBLE: Final = frozenset({401, 402, 403, 404, 405, 407, 415})
 # Servers hang up on connections that were idle for a minute; a message must not be the one to find out.
 _IDLE_SECONDS: Final = 5.0
-_LATEST: Final = ("Retry-After", "RateLimit-Reset", "X-RateLimit-Reset", "x-sib-ratelimit-reset")
-"""Headers that say how long to stay away: seconds, a moment in seconds since 1970, or a date."""
-_MOMENT: Final = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +190,11 @@ class PostingChannel(ABC):
         return self.read(response, group)
 
     async def _post(self, client: httpx.AsyncClient, group: Sequence[Outgoing], until: float) -> httpx.Response:
+        return await self.hand_over(client, self.request(group), until)
+
+    async def hand_over(self, client: httpx.AsyncClient, post: Post, until: float) -> httpx.Response:
+        """The answer to one request. Raises NoAnswerError where there is none that says anything."""
         await self._rest(until)
-        post = self.request(group)
         patience = min(self._timeout_seconds, max(until - time.monotonic(), 0.1))
         try:
             # A server that answers byte by byte never lets a read run into its own time-out.
@@ -209,11 +208,11 @@ class PostingChannel(ABC):
             raise NoAnswerError(reason, left=True) from error
         code = response.status_code
         if code in _NOT_TAKEN:
-            seconds = _asked_for(response)
+            seconds = asked_for(response)
             self._resting_until = max(self._resting_until, time.monotonic() + seconds)
             raise NoAnswerError(f"{self.title} asks for patience: {code}", left=False, pause_seconds=seconds)
         if code == httpx.codes.CONFLICT or response.is_server_error:
-            raise NoAnswerError(f"{self.title} failed: {code}", left=True, pause_seconds=_asked_for(response))
+            raise NoAnswerError(f"{self.title} failed: {code}", left=True, pause_seconds=asked_for(response))
         return response
 
     async def _rest(self, until: float) -> None:
@@ -224,18 +223,6 @@ class PostingChannel(ABC):
         if time.monotonic() + seconds > until:
             raise NoAnswerError(f"{self.title} asks for patience", left=False, pause_seconds=seconds)
         await asyncio.sleep(seconds)
-
-
-def _asked_for(response: httpx.Response) -> float:
-    """Seconds that the other side asks to be left alone (RFC 9110, 10.2.3, and the headers of rate limits)."""
-    said = next((response.headers[name] for name in _LATEST if name in response.headers), "")
-    if said.isdecimal():
-        number = float(said)
-        return max(number - time.time(), 0.0) if number > _MOMENT else number
-    try:
-        return max((parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds(), 0.0)
-    except (TypeError, ValueError):
-        return 0.0
 
 
 def _pause(state: RetryCallState) -> float:

@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr
 
 from memory.errors import ConfigurationError
 from memory.steps import Channel as ChannelName
 from tools.channels.channel import Outgoing
+from tools.options import VendorOptions
 
 KEY_FIELD: Final = "noria_key"
 """Under this name a provider is told the key of a message, and gives it back with every report."""
 
 
-class Options(BaseModel):
-    """What a team sets for a provider; what that one has no such thing for is refused by name."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    title: ClassVar[str] = ""
+class Options(VendorOptions):
+    """What a team sets for a provider."""
 
     connections: int = Field(default=10, ge=1, le=50)
     """Requests at once."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _can_be_had(cls, value: Any) -> Any:
-        unknown = sorted(set(value) - set(cls.model_fields)) if isinstance(value, Mapping) else []
-        if unknown:
-            raise ValueError(f"{cls.title} has no {', '.join(unknown)}; it has {', '.join(sorted(cls.model_fields))}")
-        return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

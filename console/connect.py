@@ -1,0 +1,115 @@
+"""Connect a system: ask, try, and only then write it down."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+
+from console.settings import SECRETS_FILE, SETTINGS_FILE
+from console.wiring import Workspace
+from memory.errors import ConfigurationError
+from tools.crm.connector import System, SystemOptions
+from tools.crm.connectors import SYSTEMS, open_connector
+
+
+class Connected(BaseModel):
+    """What was found, and where it was written."""
+
+    model_config = ConfigDict(frozen=True)
+
+    system: str
+    sentence: str
+    files: tuple[str, ...]
+
+
+def connect_system(
+    opened: Workspace,
+    name: str,
+    given: Mapping[str, str],
+    *,
+    ask: Callable[[str], str],
+    ask_secret: Callable[[str, str], str],
+) -> Connected:
+    """Connect one system; secrets that are set already are not asked for.
+
+    Raises ConfigurationError for what it does not have, and ConnectorError where the system does not let us in; then
+    nothing was written.
+    """
+    system = SYSTEMS.get(name)
+    if system is None:
+        raise ConfigurationError(f"There is no system {name}.", remedy=f"There are: {', '.join(SYSTEMS)}.")
+    now = opened.settings.sync.systems.get(name)
+    options = _options(system, now, given, ask)
+    new: dict[str, str] = {}
+    secrets: dict[str, SecretStr] = {}
+    for one in options.needs:
+        held = opened.secret(one)
+        if held is None:
+            new[one] = ask_secret(one, system.secrets[one]).strip()
+        secrets[one] = held or SecretStr(new[one])
+    connector = open_connector(name, options, secrets)
+    try:
+        sentence = connector.check()
+    finally:
+        connector.close()
+    files = [SETTINGS_FILE] if _write_options(opened.folder, name, options, now) else []
+    if new:
+        write_secrets(opened.folder, new)
+        files.append(SECRETS_FILE)
+    return Connected(system=name, sentence=sentence, files=tuple(files))
+
+
+def _options(
+    system: System, now: SystemOptions | None, given: Mapping[str, str], ask: Callable[[str], str]
+) -> SystemOptions:
+    values: dict[str, Any] = {**(now.model_dump(exclude_defaults=True) if now else {}), **given}
+    for name, field in system.options.model_fields.items():
+        if field.is_required() and name not in values:
+            values[name] = ask(name)
+    try:
+        return system.options.model_validate(values)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        said = fault["msg"].removeprefix("Value error, ")
+        raise ConfigurationError(
+            f"{'.'.join(str(part) for part in fault['loc']) or 'setting'}: {said}.",
+            where=f"[sync.{system.name}]",
+            remedy=f"{system.page} says what it takes.",
+        ) from error
+
+
+def _write_options(folder: Path, name: str, options: SystemOptions, now: SystemOptions | None) -> bool:
+    """Add the section to noria.toml; False where it is there. Raises ConfigurationError where it says otherwise."""
+    if now is not None:
+        if now != options:
+            raise ConfigurationError(
+                "It is connected already, with other options.",
+                where=f"{SETTINGS_FILE}, [sync.{name}]",
+                remedy="Change that section by hand.",
+            )
+        return False
+    path = folder / SETTINGS_FILE
+    lines = [f"{key} = {json.dumps(value)}\n" for key, value in options.model_dump(exclude_defaults=True).items()]
+    text = path.read_text(encoding="utf-8").rstrip()
+    path.write_text(f"{text}\n\n[sync.{name}]\n{''.join(lines)}", encoding="utf-8")
+    return True
+
+
+def write_secrets(folder: Path, secrets: Mapping[str, str]) -> None:
+    """Add or replace secrets in secrets.toml, which nobody but its owner may read."""
+    path = folder / SECRETS_FILE
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    for name, value in secrets.items():
+        text = re.sub(rf"(?m)^\s*{name}\s*=.*\n?", "", text)
+        text = f"{text.rstrip()}\n{name} = {json.dumps(value, ensure_ascii=False)}\n".lstrip()
+    beside = path.with_suffix(".new")
+    beside.unlink(missing_ok=True)
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+    beside.replace(path)

@@ -1,0 +1,92 @@
+"""Salesforce on this machine: OAuth, SOQL as far as the connector writes it, describe; simple-salesforce checks it."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any, ClassVar
+from urllib.parse import parse_qs
+
+from tests.tools.crm.server import KEY, Reply, Request, Server
+
+_SOQL = re.compile(
+    r"SELECT (?P<fields>.+) FROM (?P<thing>\w+)(?: WHERE (?P<where>.+?))?(?: ORDER BY Id)?(?: LIMIT (?P<limit>\d+))?"
+)
+_KNOWN = ("Id", "SystemModstamp", "IsDeleted", "CreatedDate", "Email", "FirstName", "LastName", "Name", "StageName")
+
+
+class SalesforceServer(Server):
+    """Refuses fields that do not exist, and gives what was deleted to queryAll alone."""
+
+    system = "salesforce"
+    options: ClassVar[dict[str, Any]] = {"domain": "maple", "client_id": "app"}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.token = f"{KEY} 0"
+        self.objects: dict[str, dict[str, dict[str, Any]]] = {"Contact": {}, "Lead": {}, "Opportunity": {}}
+        self.fields = {
+            "Contact": [*_KNOWN, "Loyalty__c"],
+            "Lead": [*_KNOWN],
+            "Opportunity": [*_KNOWN, "Amount", "IsWon", "IsClosed", "CloseDate", "ContactId", "AccountId"],
+        }
+
+    def allows(self, request: Request) -> bool:
+        return request.headers.get("authorization") == f"Bearer {self.token}"
+
+    def renews(self, request: Request) -> Reply | None:
+        if request.path != "/services/oauth2/token":
+            return None
+        said = {name: values[0] for name, values in parse_qs(request.body.decode()).items()}
+        if said != {"grant_type": "refresh_token", "client_id": "app", "client_secret": KEY, "refresh_token": KEY}:
+            return 400, {"error": "invalid_grant", "error_description": f"expired {KEY}"}
+        self.renewals += 1
+        self.token = f"{KEY} {self.renewals}"
+        return 200, {"access_token": self.token, "instance_url": self.url, "token_type": "Bearer"}
+
+    def put(self, number: int, **values: str) -> None:
+        names = {"first_name": "FirstName", "last_name": "LastName", "email": "Email"}
+        said = {names.get(name, name): value for name, value in values.items()}
+        self.keep("Contact", str(number), {"Email": f"person{number}@shop.example.com", **said})
+
+    def keep(self, thing: str, key: str, values: dict[str, Any]) -> None:
+        at = self.tick().strftime("%Y-%m-%dT%H:%M:%S.000+0000")
+        found = self.objects[thing].setdefault(key, {"Id": key, "CreatedDate": at})
+        found.update({**values, "SystemModstamp": at, "IsDeleted": False})
+
+    def remove(self, number: int) -> None:
+        at = self.tick().strftime("%Y-%m-%dT%H:%M:%S.000+0000")
+        self.objects["Contact"][str(number)] |= {"IsDeleted": True, "SystemModstamp": at}
+
+    def answer(self, request: Request) -> Reply:
+        path = request.path.rstrip("/")
+        described = re.fullmatch(r"/services/data/v[\d.]+/sobjects/(\w+)/describe", path)
+        if described is not None:
+            fields = [
+                {"name": name, "label": name, "custom": name.endswith("__c")} for name in self.fields[described[1]]
+            ]
+            return 200, {"name": described[1], "fields": fields}
+        asked = re.fullmatch(r"/services/data/v[\d.]+/(query|queryAll)", path)
+        if asked is None:
+            return 404, [{"errorCode": "NOT_FOUND", "message": "no such address"}]
+        return self._query(request.query["q"], everything=asked[1] == "queryAll")
+
+    def _query(self, soql: str, *, everything: bool) -> Reply:
+        found = _SOQL.fullmatch(soql)
+        if found is None:
+            return 400, [{"errorCode": "MALFORMED_QUERY", "message": soql}]
+        thing, fields = found["thing"], found["fields"].split(", ")
+        there = [one for _, one in sorted(self.objects[thing].items(), key=lambda one: one[0])]
+        there = [one for one in there if everything or not one["IsDeleted"]]
+        for condition in (found["where"] or "").split(" AND ") if found["where"] else []:
+            name, operator, value = condition.split(" ", 2)
+            there = [one for one in there if _holds(one[name], operator, value.strip("'"))]
+        page = there[: int(found["limit"] or 2000)]
+        records = [{"attributes": {"type": thing}, **{name: one.get(name) for name in fields}} for one in page]
+        return 200, {"totalSize": len(records), "done": True, "records": records}
+
+
+def _holds(has: str, operator: str, value: str) -> bool:
+    if operator == ">=":
+        return datetime.fromisoformat(has) >= datetime.fromisoformat(value)
+    return has > value

@@ -1,0 +1,61 @@
+"""A folder of files: read when they change, by the names of their columns, each row once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from memory.clock import ManualClock
+from memory.store import Store
+from tests.memory.importing.loading import rows_of
+from tests.tools.crm.scene import intake, people
+from tools.crm.connector import ConnectorError
+from tools.crm.csv.connector import CsvFolder
+from tools.crm.csv.options import CsvOptions
+from tools.crm.sync import Intake, Pulled, pull
+
+PEOPLE = "Customer ID;Prénom;E-mail\n" + "".join(f"{n};First{n};person{n}@shop.example.com\n" for n in range(1, 6))
+ORDERS = "order_id,email,date,total\nA1,person1@shop.example.com,25/02/2025,12.50\nA2,nobody,25/02/2025,1\n"
+
+
+@pytest.fixture
+def place(store: Store, tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> Intake:
+    monkeypatch.setattr("tools.crm.csv.connector._PAGE_SIZE", 2)
+    (tmp_path / "exports").mkdir()
+    return intake(store, tmp_path, clock, chunk=1)
+
+
+def read(place: Intake, tmp_path: Path, until: float = float("inf")) -> dict[str, Pulled]:
+    connector = CsvFolder(CsvOptions(folder=str(tmp_path / "exports")), {})
+    return {one.thing: one for one in pull(place, connector, {}, until=until)}
+
+
+def test_files_come_in_when_they_changed_and_not_before(place: Intake, tmp_path: Path) -> None:
+    (tmp_path / "exports" / "contacts.csv").write_text(PEOPLE, encoding="utf-8")
+    (tmp_path / "exports" / "orders.csv").write_text(ORDERS, encoding="utf-8")
+    first = read(place, tmp_path)
+    assert {name: (one.read, one.set_aside, one.complete) for name, one in first.items()} == {
+        "contacts": (5, 0, True),
+        "orders": (2, 1, True),
+    }
+    assert rows_of(place.lake, "SELECT order_id, total_cents FROM orders") == [("A1", 1250)]
+    assert [one.read for one in read(place, tmp_path).values()] == [0, 0]
+    (tmp_path / "exports" / "contacts.csv").write_text(PEOPLE.replace("First3", "Anna"), encoding="utf-8")
+    assert read(place, tmp_path)["contacts"].written == 1
+    assert people(place.store, "csv")["3"] == "Anna"
+
+
+def test_time_that_runs_out_leaves_the_other_rows_for_the_next_round(place: Intake, tmp_path: Path) -> None:
+    (tmp_path / "exports" / "contacts.csv").write_text(PEOPLE, encoding="utf-8")
+    rounds = [read(place, tmp_path, until=0.0)["contacts"] for _ in range(4)]
+    assert [one.read for one in rounds] == [2, 2, 1, 0]
+    assert [one.complete for one in rounds] == [False, False, False, True]
+    assert len(people(place.store, "csv")) == 5
+
+
+def test_an_empty_folder_and_half_a_path_are_refused(tmp_path: Path, place: Intake) -> None:
+    with pytest.raises(ConnectorError, match=r"contacts\.csv"):
+        CsvFolder(CsvOptions(folder=str(tmp_path / "exports")), {}).check()
+    with pytest.raises(ValueError, match="whole path"):
+        CsvOptions(folder="exports")

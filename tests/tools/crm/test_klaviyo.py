@@ -1,0 +1,113 @@
+"""Klaviyo: consent with its moment, events, lists by a line of the mapping, and requests as its document has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from memory.clock import ManualClock
+from memory.schema import consents, contacts
+from memory.store import Store
+from tests.memory.importing.loading import rows_of
+from tests.tools.channels.test_contracts import contract, openapi_core
+from tests.tools.crm.klaviyo_server import KlaviyoServer
+from tests.tools.crm.scene import intake, read
+from tests.tools.crm.server import Request
+from tools.crm.sync import Intake
+
+MAPPING = "lists:\n  email: email\n  attributes.newsletter: list.NEWS\n  attributes.vip: list.VIPS\n"
+
+
+@pytest.fixture
+def server() -> Iterator[KlaviyoServer]:
+    with KlaviyoServer() as found:
+        found.put(1, first_name="Ann", properties={"tier": "gold"})
+        found.put(2, first_name="Bo")
+        found.profiles[1]["subscriptions"] = {
+            "email": {"marketing": {"consent": "SUBSCRIBED", "consent_timestamp": "2024-08-01T10:00:00+00:00"}}
+        }
+        found.profiles[2]["subscriptions"] = {"email": {"marketing": {"consent": "UNSUBSCRIBED"}}}
+        found.lists = {"NEWS": ("Newsletter", [1, 2]), "VIPS": ("VIPs", [1]), "REST": ("Others", [2])}
+        found.happen(1, 1, "Placed Order", **{"$value": 32.5})
+        found.happen(2, 1, "Clicked Email")
+        found.happen(3, 2, "Watched Video")
+        yield found
+
+
+@pytest.fixture
+def place(store: Store, tmp_path: Path, clock: ManualClock) -> Intake:
+    (tmp_path / "connectors").mkdir()
+    (tmp_path / "connectors" / "klaviyo.yaml").write_text(MAPPING, encoding="utf-8")
+    return intake(store, tmp_path, clock)
+
+
+def test_profiles_events_and_mapped_lists_come_in(server: KlaviyoServer, place: Intake, tmp_path: Path) -> None:
+    done = read(place, server, tmp_path)
+    assert {name: (one.complete, one.set_aside) for name, one in done.items()} == dict.fromkeys(done, (True, 0))
+    with place.store.read() as connection:
+        states = connection.execute(select(consents.c.state, consents.c.at).order_by(consents.c.contact_id)).all()
+        attributes = connection.execute(select(contacts.c.first_name, contacts.c.attributes)).all()
+    assert (states[0].state, states[0].at.isoformat()) == ("granted", "2024-08-01T10:00:00+00:00")
+    assert dict(map(tuple, attributes)) == {
+        "Ann": {"newsletter": True, "vip": True},
+        "Bo": {"newsletter": True},
+    }
+    assert rows_of(place.lake, "SELECT event_id, kind, value_cents FROM events ORDER BY event_id") == [
+        ("1", "order", 3250),
+        ("2", "click", None),
+        ("3", "watched_video", None),
+    ]
+    again = read(place, server, tmp_path)
+    assert {name: one.written for name, one in again.items()} == dict.fromkeys(done, 0)
+
+
+def test_lists_and_custom_properties_are_found(server: KlaviyoServer) -> None:
+    connector = server.connector()
+    assert [(one.name, one.label) for one in connector.properties("lists")] == [
+        ("list.NEWS", "Newsletter"),
+        ("list.VIPS", "VIPs"),
+        ("list.REST", "Others"),
+    ]
+    assert [one.name for one in connector.properties("contacts") if one.custom] == ["properties.tier"]
+    assert "3 lists" in connector.check()
+    connector.close()
+
+
+def hold(request: Request) -> None:
+    """Raise where a request is not what Klaviyo's document asks for."""
+    from openapi_core.testing import MockRequest
+
+    name = "lists" if request.path.startswith("/api/lists") else request.path.rsplit("/", 1)[1]
+    document = contract(f"klaviyo_{name}.json.gz")
+    headers = {key: value for key, value in request.headers.items() if key in {"authorization", "revision"}}
+    document.validate_request(
+        MockRequest("https://a.klaviyo.com", "get", request.path, headers=headers, args=dict(request.query))
+    )
+
+
+def test_every_request_is_what_klaviyos_document_asks_for(server: KlaviyoServer, place: Intake, tmp_path: Path) -> None:
+    read(place, server, tmp_path)
+    read(place, server, tmp_path)
+    connector = server.connector()
+    connector.check()
+    connector.properties("lists")
+    connector.close()
+    assert {one.path for one in server.requests} == {
+        "/api/profiles",
+        "/api/events",
+        "/api/lists",
+        "/api/lists/NEWS/profiles",
+        "/api/lists/VIPS/profiles",
+    }
+    for request in server.requests:
+        hold(request)
+
+
+def test_what_the_document_does_not_allow_is_noticed() -> None:
+    headers = {"authorization": "Klaviyo-API-Key x", "revision": "2026-07-15"}
+    for query in ({"sort": "age"}, {"page[size]": "1000"}, {"additional-fields[profile]": "age"}):
+        with pytest.raises(openapi_core.exceptions.OpenAPIError):
+            hold(Request("GET", "/api/profiles", query, headers, b""))

@@ -1,0 +1,1 @@
+"""Files that another program leaves in a folder, as CSV."""

@@ -1,0 +1,1 @@
+"""HubSpot: https://developers.hubspot.com/docs."""

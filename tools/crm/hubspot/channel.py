@@ -1,0 +1,123 @@
+"""How approved steps are written back to HubSpot: properties, lifecycle stage, consent, tasks and notes of contacts.
+
+A step names the field and its value. `task`, `note` and `consent` are no properties: a task for sales, a note on the
+timeline, and what a contact withdrew. See crm-contacts-v3, crm-tasks-v3, crm-notes-v3 and communication-preferences-v3
+at https://developers.hubspot.com/docs/api-reference.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import httpx
+from pydantic import SecretStr
+
+from tools.channels.channel import Capabilities, Failed, Outcome, Outgoing, Sent
+from tools.channels.exchange import Post, PostingChannel
+from tools.channels.reply import code_of, document_of, json_of
+from tools.crm.hubspot.connector import HOST, entrance
+from tools.crm.hubspot.options import SYSTEM, HubSpotOptions
+
+TASK, NOTE, CONSENT = "task", "note", "consent"
+# Of the association of a task, and of a note, to a contact.
+_ASSOCIATIONS: Final[Mapping[str, int]] = {TASK: 204, NOTE: 202}
+_CONNECTIONS: Final = 4
+_WITHDRAWN: Final = "withdrawn"
+
+
+class HubSpotChannel(PostingChannel):
+    """One request for each step; a property written twice is the same property, a task written twice is two."""
+
+    def __init__(self, options: HubSpotOptions, secrets: Mapping[str, SecretStr], *, url: str = "") -> None:
+        at_once = 2 * _CONNECTIONS
+        super().__init__(
+            SYSTEM.name,
+            Capabilities(carries="crm", idempotent=False, batch_size=at_once, at_once=at_once),
+            group=1,
+            connections=_CONNECTIONS,
+            repeatable=False,
+            title=SYSTEM.title,
+        )
+        self._options, self._url = options, url or HOST
+        self._pass = entrance(options, secrets, url)
+        self._ids: dict[str, str] = {}
+
+    def send_many(self, batch: Sequence[Outgoing], *, seconds: float) -> list[Outcome]:
+        # A consent comes from the contact alone; a step may pass on that it was withdrawn.
+        wrong = {
+            one.message_key: Failed(one.message_key, "refused: a consent comes from the contact, not from a step")
+            for one in batch
+            if one.fields["field"] == CONSENT and one.fields["value"] != _WITHDRAWN
+        }
+        said = super().send_many([one for one in batch if one.message_key not in wrong], seconds=seconds)
+        outcomes: dict[str, Outcome] = {**wrong, **{one.message_key: one for one in said}}
+        return [outcomes[one.message_key] for one in batch]
+
+    def request(self, group: Sequence[Outgoing]) -> Post:
+        (message,) = group
+        name, value = str(message.fields["field"]), message.fields["value"]
+        if name in _ASSOCIATIONS:
+            return self._document(f"/crm/v3/objects/{name}s", _activity(name, str(value), self._ids[message.address]))
+        if name == CONSENT:
+            said = {"emailAddress": message.address, "subscriptionId": self._options.subscription_id}
+            return self._document("/communication-preferences/v3/unsubscribe", said)
+        return self._upsert(message.address, {name: value})
+
+    def read(self, response: httpx.Response, group: Sequence[Outgoing]) -> list[Outcome]:
+        (message,) = group
+        said = document_of(response)
+        if response.is_client_error:
+            return [Failed(message.message_key, code_of(said.get("category"), response))]
+        first: Any = next(iter(said.get("results") or [said]), {})
+        number = first.get("id") if isinstance(first, dict) else None
+        return [Sent(message.message_key, provider_id=str(number)[:100] if number else None)]
+
+    async def _post(self, client: httpx.AsyncClient, group: Sequence[Outgoing], until: float) -> httpx.Response:
+        (message,) = group
+        if message.fields["field"] in _ASSOCIATIONS and message.address not in self._ids:
+            # An upsert of nothing tells the contact's id, and makes the contact where there was none.
+            response = await self._exchange(client, self._upsert(message.address, {}), group, until)
+            number = _first_id(response)
+            if number is None:
+                return response
+            self._ids[message.address] = number
+        return await self._exchange(client, self.request(group), group, until)
+
+    async def _exchange(
+        self, client: httpx.AsyncClient, post: Post, group: Sequence[Outgoing], until: float
+    ) -> httpx.Response:
+        response = await self.hand_over(client, post, until)
+        if response.status_code == httpx.codes.UNAUTHORIZED and self._pass.renew():
+            fresh = Post(post.url, post.content, {**post.headers, **self._pass.headers()})
+            return await self.hand_over(client, fresh, until)
+        return response
+
+    def _upsert(self, address: str, properties: Mapping[str, Any]) -> Post:
+        one = {"id": address, "idProperty": "email", "properties": properties}
+        return self._document("/crm/v3/objects/contacts/batch/upsert", {"inputs": [one]})
+
+    def _document(self, path: str, said: Any) -> Post:
+        headers = {**self._pass.headers(), "Content-Type": "application/json"}
+        return Post(f"{self._url}{path}", json.dumps(said).encode(), headers)
+
+
+def _activity(name: str, text: str, contact: str) -> dict[str, Any]:
+    properties: dict[str, Any] = {"hs_timestamp": int(time.time() * 1000)}
+    if name == TASK:
+        properties |= {"hs_task_subject": text, "hs_task_status": "NOT_STARTED"}
+    else:
+        properties |= {"hs_note_body": text}
+    kind = {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": _ASSOCIATIONS[name]}
+    return {"properties": properties, "associations": [{"to": {"id": contact}, "types": [kind]}]}
+
+
+def _first_id(response: httpx.Response) -> str | None:
+    said = json_of(response) if response.is_success else None
+    results = said.get("results") if isinstance(said, dict) else None
+    return str(results[0]["id"]) if results else None
+
+
+CHANNEL: Final = HubSpotChannel

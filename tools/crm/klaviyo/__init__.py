@@ -1,0 +1,1 @@
+"""Klaviyo: https://developers.klaviyo.com."""

@@ -1,0 +1,167 @@
+"""How Klaviyo is read: profiles by id or by their last change, events by their moment, lists by their members.
+
+https://developers.klaviyo.com/en/reference/api_overview; pages are turned by the cursor in `links.next`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
+
+from pydantic import SecretStr
+
+from memory.importing.mapping import Mapping as ReadAs
+from tools.crm.api import Answer, Api, Key
+from tools.crm.connector import Page, Property, Record, cursor_at, moment_of, place_in, written
+from tools.crm.klaviyo.options import SYSTEM, KlaviyoOptions
+from tools.crm.secrets import needed
+
+HOST: Final = "https://a.klaviyo.com"
+REVISION: Final = "2026-07-15"
+LIST: Final = "list."
+"""Before the id of a list, the name of what tells who is on it."""
+_CURSOR: Final = "page[cursor]"
+_PAGE_SIZE: Final = 100
+# An event may come in after later ones.
+_OVERLAP: Final = {"contacts": timedelta(minutes=5), "events": timedelta(hours=1)}
+
+
+class Klaviyo:
+    """Reads profiles with their consent, members of the lists that are mapped, and events."""
+
+    system = SYSTEM
+
+    def __init__(
+        self, options: KlaviyoOptions, secrets: Mapping[str, SecretStr], *, url: str = "", **more: Any
+    ) -> None:
+        key = Key("Authorization", needed(SYSTEM, secrets, "NORIA_KLAVIYO_KEY"), prefix="Klaviyo-API-Key ")
+        headers = {"revision": REVISION, "Accept": "application/vnd.api+json"}
+        self._api = Api(SYSTEM, url or HOST, key, headers=headers, **more)
+
+    def read(self, thing: str, cursor: str, wanted: Sequence[str]) -> Page:
+        place = place_in(cursor)
+        if thing == "lists":
+            return self._members(place, [name.removeprefix(LIST) for name in wanted if name.startswith(LIST)])
+        answer = self._profiles(place) if thing == "contacts" else self._events(place)
+        records = [_profile(one) for one in answer.said["data"]] if thing == "contacts" else _happened(answer.said)
+        following = place.get("next") or written(answer.at - _OVERLAP[thing])
+        after = _after(answer.said)
+        if after:
+            return Page(records, cursor_at(since=place.get("since"), after=after, next=following), more=True)
+        return Page(records, cursor_at(since=following), more=False)
+
+    def properties(self, thing: str) -> list[Property]:
+        """What the first profiles have, since Klaviyo keeps no list of it; or the lists there are."""
+        if thing == "lists":
+            return [Property(f"{LIST}{one['id']}", one["attributes"]["name"], True) for one in self._lists()]
+        if thing == "events":
+            return []
+        found = [_profile(one) for one in self._profiles({}).said["data"]]
+        names = dict.fromkeys(name for one in found for name, value in one.values.items() if value is not None)
+        return [Property(name, "", name.startswith("properties.")) for name in names]
+
+    def read_as(self, thing: str) -> ReadAs | None:
+        return None
+
+    def check(self) -> str:
+        self._api.get("/api/profiles", **{"page[size]": 1})
+        self._api.get("/api/events", **{"page[size]": 1})
+        return f"Klaviyo takes the key; profiles, events and {len(self._lists())} lists can be read."
+
+    def close(self) -> None:
+        self._api.close()
+
+    def _profiles(self, place: Mapping[str, Any]) -> Answer:
+        since = place.get("since")
+        asked = {
+            "additional-fields[profile]": "subscriptions",
+            "page[size]": _PAGE_SIZE,
+            "sort": "updated" if since else "id",
+            "filter": f"greater-than(updated,{since})" if since else None,
+            _CURSOR: place.get("after"),
+        }
+        return self._api.get("/api/profiles", **asked)
+
+    def _events(self, place: Mapping[str, Any]) -> Answer:
+        since = place.get("since")
+        asked = {
+            "include": "metric,profile",
+            "page[size]": 200,
+            "sort": "datetime",
+            "filter": f"greater-or-equal(datetime,{since})" if since else None,
+            _CURSOR: place.get("after"),
+        }
+        return self._api.get("/api/events", **asked)
+
+    def _lists(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        after = ""
+        while True:
+            said = self._api.get("/api/lists", **{_CURSOR: after}).said
+            found += said["data"]
+            after = _after(said)
+            if not after:
+                return found
+
+    def _members(self, place: Mapping[str, Any], lists: Sequence[str]) -> Page:
+        """One page of one list; a list says who is on it, not who left."""
+        left = [one for one in lists if one >= place.get("list", "")]
+        if not left:
+            return Page([], "", more=False)
+        now = min(left)
+        asked = {"page[size]": _PAGE_SIZE, "fields[profile]": "email", _CURSOR: place.get("after")}
+        said = self._api.get(f"/api/lists/{now}/profiles", **asked).said
+        records = [
+            Record(one["id"], {"email": one["attributes"].get("email"), f"{LIST}{now}": True}) for one in said["data"]
+        ]
+        after = _after(said)
+        if after:
+            return Page(records, cursor_at(list=now, after=after), more=True)
+        others = sorted(one for one in left if one > now)
+        return Page(records, cursor_at(list=others[0]) if others else "", more=bool(others))
+
+
+def _after(said: Mapping[str, Any]) -> str:
+    following = (said.get("links") or {}).get("next") or ""
+    return parse_qs(urlsplit(following).query).get(_CURSOR, [""])[0]
+
+
+def _profile(one: Mapping[str, Any]) -> Record:
+    said = one["attributes"]
+    mail = (((said.get("subscriptions") or {}).get("email") or {}).get("marketing")) or {}
+    values = {
+        **{name: value for name, value in said.items() if not isinstance(value, dict)},
+        **{f"location.{name}": value for name, value in (said.get("location") or {}).items()},
+        **{f"properties.{name}": value for name, value in (said.get("properties") or {}).items()},
+        **{f"email.{name}": mail.get(name) for name in ("consent", "consent_timestamp", "method")},
+        "email.suppressed": bool(mail.get("suppression")) or None,
+    }
+    return Record(one["id"], values, moment_of(said.get("updated")))
+
+
+def _happened(said: Mapping[str, Any]) -> list[Record]:
+    beside = {(one["type"], one["id"]): one.get("attributes") or {} for one in said.get("included") or []}
+    found = []
+    for one in said["data"]:
+        attributes, related = one["attributes"], one.get("relationships") or {}
+        profile = _of(related, "profile")
+        metric = beside.get(("metric", _of(related, "metric")), {}).get("name")
+        at: datetime | None = moment_of(attributes.get("datetime"))
+        values = {
+            **{f"event_properties.{name}": value for name, value in (attributes.get("event_properties") or {}).items()},
+            "datetime": None if at is None else written(at),
+            "metric": metric,
+            "profile": profile,
+            "email": beside.get(("profile", profile), {}).get("email"),
+        }
+        found.append(Record(one["id"], values, at))
+    return found
+
+
+def _of(related: Mapping[str, Any], name: str) -> str:
+    return str(((related.get(name) or {}).get("data") or {}).get("id", ""))
+
+
+CONNECTOR: Final = Klaviyo

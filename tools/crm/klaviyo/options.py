@@ -1,0 +1,30 @@
+"""What a team sets for Klaviyo, and what can be had from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Final
+
+from tools.crm.connector import System, SystemOptions
+
+
+class KlaviyoOptions(SystemOptions):
+    """Profiles, lists and events of Klaviyo; its key is NORIA_KLAVIYO_KEY."""
+
+    title: ClassVar[str] = "Klaviyo"
+
+    @property
+    def needs(self) -> Sequence[str]:
+        return ("NORIA_KLAVIYO_KEY",)
+
+
+SYSTEM: Final = System(
+    name="klaviyo",
+    title="Klaviyo",
+    options=KlaviyoOptions,
+    things={"contacts": "contacts", "lists": "contacts", "events": "events"},
+    discovers=True,
+    scope="profiles:read, lists:read, events:read and metrics:read",
+    secrets={"NORIA_KLAVIYO_KEY": "a private API key"},
+    limits="Retry-After, RateLimit-Remaining",
+)

@@ -1,0 +1,1 @@
+"""Shopify: https://shopify.dev/docs/api/admin-graphql."""

@@ -1,0 +1,1 @@
+"""Tables of a database: PostgreSQL, or a warehouse that speaks its language."""

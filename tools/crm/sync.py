@@ -1,0 +1,292 @@
+"""Bring in what changed in a connected system: page by page, kept as it comes, gone on from there after any stop."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import Connection, select
+
+from memory.clock import Clock, SystemClock
+from memory.contacts import known_as
+from memory.errors import ConflictError, NoriaError
+from memory.importing.load import import_file
+from memory.importing.mapping import Mapping as ReadAs
+from memory.importing.report import ImportReport, ImportSettings, Progress, Reason, no_progress
+from memory.journal import append
+from memory.lake import Lake
+from memory.schema import contact_aliases
+from memory.snapshot import refresh
+from memory.store import Store
+from memory.syncs import Standing, forget_deals, keep, standings, take
+from tools.crm.connector import Connector, ConnectorError, Page, Record, written
+from tools.crm.mapping import Rules
+from tools.crm.rows import Rows
+
+CHUNK: Final = 20_000
+"""Records taken in at a time: so many are read again when a process dies."""
+_HELD: Final = timedelta(minutes=10)
+_SKEW: Final = timedelta(hours=1)
+_DELETED: Final = ReadAs.model_validate(
+    {
+        "kind": "consents",
+        "columns": [
+            {"column": name, "field": name, "day_first": False} for name in ("contact", "channel", "state", "at")
+        ],
+        "constants": {"source": "deleted in the CRM"},
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intake:
+    """Where what is read goes."""
+
+    store: Store
+    lake: Lake
+    clock: Clock
+    """Business time."""
+    settings: ImportSettings
+    actor: str = "worker"
+    chunk: int = CHUNK
+    lease_clock: Clock = field(default_factory=SystemClock)
+    """Real time, whatever the business clock says."""
+
+
+class Pulled(BaseModel):
+    """What one pull of one thing brought."""
+
+    model_config = ConfigDict(frozen=True)
+
+    system: str
+    thing: str
+    read: int = 0
+    written: int = 0
+    unchanged: int = 0
+    set_aside: int = 0
+    deleted: int = 0
+    complete: bool = False
+    """False where time ran out or something went wrong; the next pull goes on from there."""
+    elsewhere: bool = False
+    """True when another process is at it."""
+    trouble: str = ""
+    reasons: tuple[Reason, ...] = ()
+    """Why records were set aside; each is in the quarantine."""
+    notes: tuple[str, ...] = ()
+
+
+def pull(
+    place: Intake,
+    connector: Connector,
+    mapping: Mapping[str, Rules],
+    *,
+    until: float = float("inf"),
+    again: bool = False,
+    progress: Progress = no_progress,
+) -> list[Pulled]:
+    """Read everything that changed since the last pull; ``until`` is a moment of time.monotonic.
+
+    ``again`` reads all there is from the beginning. What goes wrong with one thing is reported and stops no other.
+    """
+    found = [
+        _Pull(place, connector, thing, rows, progress).run(until, again=again)
+        for thing, rows in rows_of(connector, mapping)
+    ]
+    if any(one.written or one.deleted for one in found):
+        refresh(place.store, place.lake)
+    return found
+
+
+def rows_of(connector: Connector, mapping: Mapping[str, Rules]) -> Iterator[tuple[str, Rows]]:
+    """Every thing that is read, with how its records become rows: by the mapping, else by the names of its columns."""
+    for thing in connector.system.things:
+        rules = mapping.get(thing, {})
+        own = None if rules else connector.read_as(thing)
+        if rules or own is not None:
+            yield thing, Rows(connector.system, thing, rules, own)
+
+
+class _Pull:
+    def __init__(self, place: Intake, connector: Connector, thing: str, rows: Rows, progress: Progress) -> None:
+        self._place, self._connector, self._thing, self._progress = place, connector, thing, progress
+        self._name, self._rows = connector.system.name, rows
+        self._holder = uuid.uuid4().hex
+        self._settings = place.settings.model_copy(update={"source": self._name, "clock_skew": _SKEW})
+        self._brought = Pulled(system=self._name, thing=thing)
+
+    def run(self, until: float, *, again: bool) -> Pulled:
+        place = self._place
+        now, mine = place.lease_clock.now(), self._holder
+        with place.store.write() as connection:
+            standing = take(connection, self._name, self._thing, holder=mine, now=now, until=now + _HELD)
+        if standing is None:
+            return self._brought.model_copy(update={"elsewhere": True})
+        if again:
+            standing = standing.model_copy(update={"cursor": "", "began_at": None})
+        if standing.began_at is None:
+            standing = standing.model_copy(update={"began_at": place.clock.now(), "records": 0, "total": None})
+        try:
+            standing = self._read(standing, until)
+        except ConflictError:
+            return self._brought.model_copy(update={"elsewhere": True})
+        except NoriaError as error:
+            said = " ".join(filter(None, (error.what, error.remedy)))
+            standing = self._standing.model_copy(update={"trouble": said, "failed_at": place.clock.now()})
+            self._brought = self._brought.model_copy(update={"trouble": said})
+        with place.store.write() as connection:
+            keep(connection, standing, holder=self._holder, until=None)
+            if self._brought.complete and self._brought.read:
+                self._journal(connection)
+        return self._brought
+
+    def _read(self, standing: Standing, until: float) -> Standing:
+        """Read until there is no more or time is over; raises what went wrong, with what was kept in ``_standing``."""
+        self._standing = standing
+        waiting: list[Record] = []
+        cursor, more = standing.cursor, True
+        while more:
+            page = self._page(cursor)
+            waiting.extend(page.records)
+            cursor, more = page.cursor, page.more
+            read = standing.records + len(waiting)
+            total = standing.total if page.total is None else standing.records + page.total
+            standing = standing.model_copy(update={"total": standing.total or total})
+            self._progress(f"{self._name} {self._thing}", read, standing.total or 0)
+            enough = len(waiting) >= self._place.chunk or time.monotonic() > until
+            if waiting and (enough or not more):
+                self._take_in(waiting)
+                standing = standing.model_copy(update={"records": read})
+                waiting = []
+            if not waiting:
+                standing = standing.model_copy(update={"cursor": cursor})
+                self._keep(standing)
+            if more and time.monotonic() > until:
+                return standing
+        self._brought = self._brought.model_copy(update={"complete": True})
+        done = {"complete_at": standing.began_at, "began_at": None, "trouble": "", "failed_at": None}
+        self._standing = standing.model_copy(update=done)
+        return self._standing
+
+    def _page(self, cursor: str) -> Page:
+        try:
+            return self._connector.read(self._thing, cursor, self._rows.wanted)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ConnectorError(
+                f"{self._connector.system.title} answered in a form that is not known ({type(error).__name__}).",
+                where=f"{self._name} {self._thing}",
+                remedy="What was read is kept. If the next pull says so again, its interface has changed.",
+            ) from error
+
+    def _keep(self, standing: Standing) -> None:
+        self._standing = standing
+        with self._place.store.write() as connection:
+            keep(connection, standing, holder=self._holder, until=self._place.lease_clock.now() + _HELD)
+
+    def _take_in(self, records: Sequence[Record]) -> None:
+        """Take records in, and out what was deleted; the same ones twice change nothing."""
+        gone = [one for one in records if one.deleted_at is not None]
+        # A record that came twice is one, as it came last; rows of one order share its id, and stay apart.
+        last: dict[tuple[str, str], Record] = {}
+        for one in records:
+            if one.deleted_at is None:
+                before = last.get(_key(one))
+                last[_key(one)] = one._replace(values={**before.values, **one.values}) if before else one
+        brought = self._brought
+        update = {"read": brought.read + len(records)}
+        if last:
+            report = self._import(list(last.values()))
+            update |= {
+                "written": brought.written + report.rows_written,
+                "unchanged": brought.unchanged + report.rows_unchanged,
+                "set_aside": brought.set_aside + report.rows_quarantined,
+            }
+            brought = brought.model_copy(update={"reasons": (*brought.reasons, *report.reasons), "notes": report.notes})
+        if gone:
+            update["deleted"] = brought.deleted + self._take_out(gone)
+        self._brought = brought.model_copy(update=update)
+
+    def _import(self, records: Sequence[Record]) -> ImportReport:
+        place, known = self._place, {}
+        if self._rows.asks_the_record:
+            with place.store.read() as connection:
+                known = known_as(connection, self._name, [one.id for one in records])
+        with tempfile.TemporaryDirectory(prefix="noria-sync-") as folder:
+            path = Path(folder) / f"{self._name} {self._thing}.csv"
+            self._rows.write(path, records, known)
+            return self._load(path, self._rows.mapping)
+
+    def _load(self, path: Path, mapping: ReadAs) -> ImportReport:
+        place = self._place
+        return import_file(
+            place.store,
+            place.lake,
+            path,
+            mapping=mapping,
+            settings=self._settings,
+            clock=place.clock,
+            actor=place.actor,
+            from_system=True,
+        )
+
+    def _take_out(self, gone: Sequence[Record]) -> int:
+        """Nobody who was deleted is written to any more; deals are taken off the record."""
+        kind = self._connector.system.things[self._thing]
+        if kind == "deals":
+            with self._place.store.write() as connection:
+                return forget_deals(connection, self._name, [one.id for one in gone])
+        if kind != "contacts":
+            return 0
+        now = self._place.clock.now()
+        with self._place.store.read() as connection:
+            query = select(contact_aliases.c.alias).where(contact_aliases.c.source == self._name)
+            here = set(connection.execute(query).scalars())
+        lines = [
+            f"{one.id},{channel},withdrawn,{written(min(one.deleted_at or now, now))}\n"
+            for one in gone
+            if one.id in here
+            for channel in ("email", "sms")
+        ]
+        if not lines:
+            return 0
+        with tempfile.TemporaryDirectory(prefix="noria-sync-") as folder:
+            path = Path(folder) / f"{self._name} deleted.csv"
+            path.write_text("contact,channel,state,at\n" + "".join(lines), encoding="utf-8")
+            report = self._load(path, _DELETED)
+        return report.rows_written
+
+    def _journal(self, connection: Connection) -> None:
+        brought = self._brought
+        if not (brought.written or brought.deleted or brought.set_aside):
+            return
+        append(
+            connection,
+            at=self._place.clock.now(),
+            actor=self._place.actor,
+            action="sync.finished",
+            subject=f"{self._name} {self._thing}",
+            payload=brought.model_dump(include={"read", "written", "unchanged", "set_aside", "deleted"}),
+        )
+
+
+def _key(record: Record) -> tuple[str, str]:
+    return record.id, str(record.values.get("position", ""))
+
+
+def due(store: Store, system: str, now: datetime, every: timedelta) -> bool:
+    """Whether a system is to be read: never was, was left in the middle, or the last pull is long enough ago."""
+    with store.read() as connection:
+        found = standings(connection, system)
+    if not found:
+        return True
+    # After trouble it is left alone for as long as after a pull.
+    last = [max(filter(None, (one.complete_at, one.failed_at)), default=None) for one in found]
+    return any(one.began_at is not None and not one.trouble for one in found) or any(
+        at is None or now - at >= every for at in last
+    )
