@@ -95,7 +95,7 @@ def size(task: Task) -> Opportunity:
         resembling=task.recall.resembling,
     )
     prior = recalibrated(prior, task.recall.recalibration)
-    share = choose_holdout(audience.reachable, rate, prior, playbook.holdout_share)
+    share = choose_holdout(audience.reachable, rate, prior, playbook.holdout_share, _held_out_before(task))
     audience = split(audience, share)
     messages = round(audience.treated * messages_per_contact(usable_sequences(task.desk, playbook)))
     cost_cents = round(messages * task.desk.settings.message_cost_micros / 1_000_000)
@@ -154,6 +154,11 @@ def _evidence(
         (past, taught if found else "No earlier campaign has taught anything yet.", len(found)),
     ]
     return [Evidence(lookup_id=lookup.lookup_id, sentence=sentence, value=number) for lookup, sentence, number in said]
+
+
+def _held_out_before(task: Task) -> int:
+    """Contacts whom earlier campaigns of the playbook held out and taught by."""
+    return sum(int(one.evidence.get("holdout", {}).get("contacts", 0)) for one in task.recall.lessons)
 
 
 def _expected_rate(sized: Opportunity) -> float:

@@ -120,16 +120,15 @@ class World(BaseModel):
 
 def _apart(family: Family, rng: np.random.Generator) -> dict[str, float]:
     """What is drawn for a family alone."""
-    scale, turns, wear, pulled = rng.uniform(0.25, 0.5), rng.uniform(28, 56), rng.uniform(0.6, 0.9), rng.uniform(0.3, 0.9)
     match family:
         case "split" | "hidden":
-            return {"group_scale": float(scale)}
+            return {"group_scale": float(rng.uniform(0.25, 0.5))}
         case "drifting":
-            return {"turns_after_days": float(turns)}
+            return {"turns_after_days": float(rng.uniform(28, 56))}
         case "fading":
-            return {"wear": float(wear)}
+            return {"wear": float(rng.uniform(0.6, 0.9))}
         case "pulled":
-            return {"pulled_share": float(pulled)}
+            return {"pulled_share": float(rng.uniform(0.3, 0.9))}
         case "steady":
             return {}
 
