@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from chromadb.api.models.Collection import Collection
 
 Kind = Literal["lesson", "campaign"]
+_REMEMBERED_TEXTS = 2_000
+"""About 4 MB of vectors."""
 
 
 class Embedder(Protocol):
@@ -41,8 +43,18 @@ class SentenceEncoder:
 
         # Several threads under load cost 70 to 140 ms a text.
         self._encoder = USE(threads=1)
+        self._known: dict[str, NDArray[np.float32]] = {}
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        # The same briefs and campaigns are asked for again and again, and each text takes longer than the search.
+        if new := [text for text in dict.fromkeys(texts) if text not in self._known]:
+            if len(self._known) + len(new) > _REMEMBERED_TEXTS:
+                self._known.clear()
+                new = list(dict.fromkeys(texts))
+            self._known.update(zip(new, self._encode(new), strict=True))
+        return np.stack([self._known[text] for text in texts])
+
+    def _encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         vectors = np.asarray(self._encoder.encode(list(texts)), dtype=np.float32)
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         return np.asarray(vectors / np.where(norms == 0, 1, norms), dtype=np.float32)

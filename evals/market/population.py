@@ -28,8 +28,9 @@ def write_population(directory: Path, contacts: int, *, opens_at: datetime, seed
     """
     directory.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng([20_171_003, seed])
-    joined = opens_at.replace(minute=0) - timedelta(days=1) * rng.uniform(_SHORTEST_DAYS, _LONGEST_DAYS, contacts)
-    who, at = _orders(rng, np.array([(opens_at - one) / timedelta(days=1) for one in joined]))
+    observed = rng.uniform(_SHORTEST_DAYS, _LONGEST_DAYS, contacts)
+    joined = [opens_at - timedelta(days=one) for one in observed.tolist()]
+    who, at = _orders(rng, observed)
     value = np.exp(math.log(4_000) + 0.405 * rng.standard_normal(contacts)[who] + 0.589 * rng.standard_normal(who.size))
     shelves = np.repeat(_CATEGORIES, _PER_CATEGORY).tolist()
     products = [(f"P{place}", category) for place, category in enumerate(shelves)]

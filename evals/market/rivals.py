@@ -58,7 +58,7 @@ def play(rival: Rival, world: World, histories: Histories, days: int) -> Outcome
     sent, revenue = np.zeros(histories.size, dtype=np.int64), np.zeros(histories.size, dtype=np.int64)
     orders, gone = histories.repeat_orders + 1, np.zeros(histories.size, dtype=np.bool_)
     last = histories.recency_days - histories.observed_days
-    spent = orders * np.exp(histories.log_value_mean)
+    spent: Floats = np.asarray(orders * np.exp(histories.log_value_mean), dtype=np.float64)
     for day in range(days):
         now = start + timedelta(days=day)
         seen = Seen(day, histories, orders.copy(), last.copy(), spent.copy(), last > day - WINDOW_DAYS)

@@ -23,7 +23,7 @@ from evals.demo.stage import fresh_workspace
 from evals.market.event import Delivered, MarketEvent
 from evals.market.handover import contact_ids, incoming
 from evals.market.history import Histories, read_histories
-from evals.market.letters import PLAYBOOKS, write_playbooks
+from evals.market.letters import PLAYBOOKS, WINDOW_DAYS, write_playbooks
 from evals.market.market import Market
 from evals.market.noise import Ints
 from evals.market.population import write_population
@@ -40,6 +40,7 @@ OPENS_AT = datetime(2025, 3, 3, 10, tzinfo=UTC)
 """A Monday; everything is due and sent at that hour, so that a day takes one round of the worker."""
 DAY = timedelta(days=1)
 MESSAGE_COST_CENTS = 1
+_PLANNED_EVERY = timedelta(days=WINDOW_DAYS)
 _SOURCE = "shop"
 _PEOPLE = ("demo:anna", "demo:bert")
 _PACK = """\
@@ -110,13 +111,14 @@ def play_season(workspace: Workspace, histories: Histories, world: World, days: 
     with workspace.threads() as threads:
         for _ in range(days):
             now = clock.now()
-            if _is_free(workspace) and (planned_at is None or now >= planned_at + timedelta(days=7)):
+            work_once(workspace, threads)
+            delivered = _delivered(workspace, now)
+            # After the worker: a letter whose last look was taken today may be planned anew today.
+            if _is_free(workspace) and (planned_at is None or now >= planned_at + _PLANNED_EVERY):
                 found = plan(threads, _brief(now))
                 withheld.update(one.sentence for one in found.withheld)
                 planned_at = now
-            _approve_all(workspace, threads, now)
-            work_once(workspace, threads)
-            delivered = _delivered(workspace, now)
+                _approve_all(workspace, threads, now)
             later = clock.advance(DAY)
             events = market.advance(now, later, delivered)
             tally.add(delivered, events)

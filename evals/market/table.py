@@ -127,7 +127,7 @@ def play_world(world: World, contacts: int, days: int, folder: Path) -> PlayedWo
 def table_of(settings: Settings, played: Sequence[PlayedWorld], today: date) -> Table:
     """The table of worlds that were played."""
     oracle = "best letter and rhythm for each band"
-    cents = {name: np.array([one.cents[name] for one in played]) for name in played[0].cents}
+    cents: dict[str, Floats] = {name: np.array([one.cents[name] for one in played]) for name in played[0].cents}
     cents[oracle] = np.array([one.oracle_cents for one in played])
     kinds = np.array([one.kind for one in played])
     means = {

@@ -104,5 +104,5 @@ def _offsets(world: World, names: NDArray[np.str_], place: int, scale: float) ->
     keys = np.array([number_of(str(name)) for name in unique], dtype=np.int64)
     normal = ndtri(uniforms(world.seed, Purpose.CAMPAIGN, place, keys))
     chi = 2 * gammaincinv(2.0, uniforms(world.seed, Purpose.CAMPAIGN, place + 1, keys))
-    found: Floats = (scale * normal / np.sqrt(chi / 4))[which]
+    found: Floats = np.asarray(scale * normal / np.sqrt(chi / 4))[which]
     return found

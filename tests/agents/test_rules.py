@@ -216,6 +216,13 @@ def test_a_small_list_holds_out_a_larger_share_than_a_large_one() -> None:
     assert (shares[0], shares[-1]) == (0.5, 0.1)
 
 
+def test_once_earlier_campaigns_held_out_enough_to_pool_the_wish_is_enough() -> None:
+    prior = Prior(mean=0.15, sd=0.25)
+    assert choose_holdout(600, 0.05, prior, 0.15, held_out_before=99) > 0.15
+    assert choose_holdout(600, 0.05, prior, 0.15, held_out_before=100) == 0.15
+    assert choose_holdout(600, 0.05, prior, 0.0, held_out_before=100) == 0
+
+
 @given(st.integers(2, 500_000), RATES, PRIORS, st.floats(0, 50_000), st.floats(0, 5_000))
 @settings(deadline=None)
 def test_a_forecast_is_ordered_and_a_discount_never_makes_it_richer(
