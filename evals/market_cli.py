@@ -85,4 +85,4 @@ def _show(found: Table) -> None:
     table("Noria less the others", ["", "cents", "95 %", "worlds won", "worst"], against, numbers=(1, 2, 3, 4))
     for line in found.failures:
         say(f"[red]Missed[/red]: {quote(line)}")
-    say(f"The product took {found.microseconds_per_contact_day:.0f} µs for a contact and day.")
+    say(f"The product took {found.microseconds_per_contact_day:.0f} µs of processor for a contact and day.")

@@ -77,6 +77,7 @@ class Season:
     withheld: Counter[str]
     """Reasons why a letter was not proposed."""
     seconds: float
+    """Of the processor, all of its cores together."""
 
 
 @contextmanager
@@ -103,7 +104,7 @@ def shop(folder: Path, world: World, contacts: int) -> Iterator[tuple[Workspace,
 
 def play_season(workspace: Workspace, histories: Histories, world: World, days: int) -> Season:
     """Let people say yes to whatever is proposed, the worker work once a day, and customers react, for so many days."""
-    started = time.monotonic()
+    started = time.process_time()
     market, tally = Market(world, histories, starts_at=OPENS_AT), _Tally(histories)
     clock = StoreClock(workspace.store)
     planned_at: datetime | None = None
@@ -126,7 +127,7 @@ def play_season(workspace: Workspace, histories: Histories, world: World, days: 
         work_once(workspace, threads)
     with workspace.store.read() as connection:
         verdicts = Counter(connection.execute(select(readouts.c.verdict)).scalars())
-    return Season(tally.sent, tally.revenue_cents, tally.letters, verdicts, withheld, time.monotonic() - started)
+    return Season(tally.sent, tally.revenue_cents, tally.letters, verdicts, withheld, time.process_time() - started)
 
 
 class _Tally:

@@ -54,7 +54,7 @@ class PlayedWorld(_Row):
     verdicts: dict[str, int]
     withheld: dict[str, int]
     product_seconds: float
-    """What the real product took, without the import."""
+    """What the real product took of the processor, without the import."""
 
 
 class Against(_Row):

@@ -12,7 +12,7 @@ from evals.market.season import play_season, shop
 from evals.market.world import World
 from memory import ledger
 
-DAYS = 29
+DAYS = 16
 
 
 @pytest.mark.slow(seconds=60)
@@ -28,5 +28,5 @@ def test_where_letters_do_harm_the_product_stops_writing_and_loses_less_than_the
     untouched = season.sent == 0
     assert np.array_equal(season.revenue_cents[untouched], silent.revenue_cents[untouched])
     assert weekly.revenue_cents.sum() < season.revenue_cents.sum() < silent.revenue_cents.sum()
-    assert any("more than it brings" in sentence for sentence in season.withheld)
-    assert 0 < season.sent.sum() < weekly.sent.sum() / 2
+    assert season.verdicts["harms"] >= 1
+    assert season.sent.sum() < weekly.sent.sum() / 2
