@@ -12,6 +12,8 @@ import numpy as np
 
 from evals.market.noise import Floats, Ints
 
+OPENS_AT = datetime(2025, 3, 3, 10, tzinfo=UTC)
+"""A Monday; everything is due and sent at that hour, so that a day takes one round of the worker."""
 MARGIN_SHARE = 0.4
 """Of the price, what the shop keeps: an assumption, as in the valuation of Hillstrom's trial."""
 _CATEGORIES, _PER_CATEGORY = ("Coffee", "Tea", "Biscuits", "Honey", "Spices", "Jam"), 6

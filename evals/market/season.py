@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,7 @@ from evals.market.history import Histories, read_histories
 from evals.market.letters import PLAYBOOKS, WINDOW_DAYS, write_playbooks
 from evals.market.market import Market
 from evals.market.noise import Ints
-from evals.market.population import write_population
+from evals.market.population import OPENS_AT, write_population
 from evals.market.world import World
 from memory import campaigns, proposals
 from memory.canonical import digest
@@ -36,8 +36,6 @@ from memory.schema import enrolments, messages, readouts
 from memory.workspace import StoreClock, set_value
 from tools.intake import receive
 
-OPENS_AT = datetime(2025, 3, 3, 10, tzinfo=UTC)
-"""A Monday; everything is due and sent at that hour, so that a day takes one round of the worker."""
 DAY = timedelta(days=1)
 MESSAGE_COST_CENTS = 1
 _PLANNED_EVERY = timedelta(days=WINDOW_DAYS)

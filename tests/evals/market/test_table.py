@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer import Typer
+from typer.testing import CliRunner
 
-from evals.market.history import Histories, read_histories
+from evals.market.history import Histories
 from evals.market.letters import LETTERS
 from evals.market.noise import Ints
-from evals.market.population import write_population
+from evals.market.population import OPENS_AT, write_population
 from evals.market.rivals import NOTHING, AbCommit, NaiveBandit, RfmTop, Seen, ToAll, play
 from evals.market.seeds import worlds
 from evals.market.table import NORIA, PlayedWorld, Settings, table_of
 from evals.market.world import World
+from evals.market_cli import market_command
 from evals.market_page import write_page
-
-OPENS_AT = datetime(2025, 3, 3, 10, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def customers(tmp_path_factory: pytest.TempPathFactory) -> Histories:
-    folder = tmp_path_factory.mktemp("population")
-    write_population(folder, 300, opens_at=OPENS_AT, seed=1)
-    return read_histories(folder, {f"C{number}": number for number in range(1, 301)}, cut_off=OPENS_AT)
 
 
 def seen(histories: Histories, day: int, bought: Ints | None = None) -> Seen:
@@ -127,6 +122,21 @@ def test_the_table_by_hand(tmp_path: Path) -> None:
     page = write_page(found, tmp_path / "market.html").read_text(encoding="utf-8")
     assert page.count("<svg") == 2
     assert "proves that the loop learns, never what marketing earns" in page
+
+
+def test_worlds_that_are_kept_are_not_played_again_and_a_missed_target_fails_the_command(tmp_path: Path) -> None:
+    for world, cents in zip(worlds("development", 2), (30.0, 31.0), strict=True):
+        kept = played(cents, 40, 100, seed=world.seed)
+        (tmp_path / f"{world.kind}-{world.family}-{world.seed}-1000x84.json").write_text(kept.model_dump_json())
+    options = ["--worlds", "2", "--contacts", "1000", "--folder", str(tmp_path), "--html", str(tmp_path / "page.html")]
+    app = Typer()
+    app.command()(market_command)
+    shown, as_json = (CliRunner().invoke(app, [*options, *more]) for more in ([], ["--json"]))
+    assert (shown.exit_code, as_json.exit_code) == (1, 1)
+    assert "Simulated: 2 worlds of the development set" in shown.output
+    assert "30% of the oracle, 60% was wanted." in shown.output
+    assert json.loads(as_json.output)["of_oracle"][NORIA] == pytest.approx(0.305)
+    assert (tmp_path / "page.html").exists()
 
 
 def test_a_missed_target_says_by_how_much_and_a_met_one_says_nothing() -> None:
