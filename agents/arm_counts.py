@@ -53,8 +53,10 @@ def so_far(outcomes: Outcomes, drawn_by: Periods, window_days: int, now: datetim
     tallies = {one.name: _Tally() for one in outcomes.arms}
     for one, part in zip(outcomes.members, parts.tolist(), strict=True):
         tally, weight = tallies[one.arm], 1 / max(_share(drawn_by, one), _LEAST)
-        tally.contacts += weight * part
-        tally.conversions += weight * (one.contact_id in outcomes.reached_at)
+        converted = one.contact_id in outcomes.reached_at
+        # Whoever reached the goal is a whole contact, however young: more cannot have reached it than there are.
+        tally.contacts += weight * (1.0 if converted else part)
+        tally.conversions += weight * converted
         tally.weights += weight
         tally.squares += weight**2
     return {name: _worth(one) for name, one in tallies.items()}

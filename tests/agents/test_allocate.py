@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy import select, update
 
 from agents.allocate import MOST_MOVED, allocate
-from agents.arm_counts import so_far
+from agents.arm_counts import arm_counts, so_far
 from agents.desk import Desk
+from agents.learning.allocation import believe
 from agents.learning.revenue import OrderValues
 from agents.measure import read_campaign
 from agents.outcomes import ArmOutcome, Member, Outcomes
@@ -306,6 +307,21 @@ def test_a_season_is_not_taken_for_the_effect_of_a_sequence_that_was_drawn_more_
     rates = {arm: conversions / contacts for arm, (contacts, conversions) in found.items() if contacts}
     assert rates == pytest.approx(dict.fromkeys(("holdout", "one", "two"), rates["one"]))
     assert found["one"][0] < 240
+
+
+def test_a_goal_that_most_reach_within_hours_counts_no_more_conversions_than_contacts() -> None:
+    """As a confirmation does: everybody entered a few hours ago, and most have confirmed."""
+    now = START + timedelta(hours=3)
+    members = [Member(one, "one" if one % 2 else "two", START, now) for one in range(200)]
+    reached = {one: START + timedelta(hours=1) for one in range(200) if one % 2 or one < 100}
+    counted = tuple(ArmOutcome(arm, 0, 0, 0, 0) for arm in ("holdout", "one", "two", NOBODY))
+    drawn_by = Periods((START,), ({"one": 0.5, "two": 0.5},))
+    values = OrderValues(holdout=(), treated=())
+    found = so_far(Outcomes(counted, values, 0, 0, tuple(members), reached), drawn_by, 28, now)
+    assert found["one"] == pytest.approx((100, 100))
+    assert found["two"][0] >= found["two"][1] == pytest.approx(50)
+    belief = believe(arm_counts(found, [], ["one", "two"], now)).mean[0]
+    assert belief[0] > belief[1]
 
 
 def test_no_more_contacts_are_left_alone_than_was_approved(desk: Desk, clock: ManualClock) -> None:
