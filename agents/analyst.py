@@ -100,7 +100,7 @@ def size(task: Task) -> Opportunity:
         resembling=task.recall.resembling,
     )
     prior = recalibrated(prior, task.recall.recalibration)
-    share = choose_holdout(audience.reachable, rate, prior, playbook.holdout_share)
+    share = choose_holdout(audience.reachable, rate, prior, playbook.holdout_share, _held_out_before(task))
     audience = split(audience, share)
     messages = round(audience.treated * messages_per_contact(usable_sequences(task.desk, playbook)))
     cost_cents = round(messages * task.desk.settings.message_cost_micros / 1_000_000)
@@ -169,6 +169,11 @@ def _objections(found: Lookup | None) -> list[Evidence]:
     kinds = ", ".join(f"{number} {kind.replace('_', ' ')}" for kind, number in counted.items())
     sentence = f"In {found.result['days']} days some of them wrote back an objection: {kinds}."
     return [Evidence(lookup_id=found.lookup_id, sentence=sentence, value=sum(counted.values()))]
+
+
+def _held_out_before(task: Task) -> int:
+    """Contacts whom earlier campaigns of the playbook held out and taught by."""
+    return sum(int(one.evidence.get("holdout", {}).get("contacts", 0)) for one in task.recall.lessons)
 
 
 def _expected_rate(sized: Opportunity) -> float:

@@ -155,14 +155,32 @@ def rank(state: PlanState, desk: Desk) -> PlanState:
         playbook = desk.playbooks[name]
         task = Task(desk=desk, lookups=lookups, brief=brief, playbook=playbook, recall=gather(desk, brief, name))
         try:
-            found.append(size(task))
+            sized = size(task)
         except UnsupportedError as error:
             withheld.append(Withheld(playbook=name, sentence=error.what))
+            continue
+        if sentence := _loses(sized):
+            withheld.append(Withheld(playbook=name, sentence=sentence))
+        else:
+            found.append(sized)
     found.sort(key=lambda one: (-one.rank_score, one.playbook))
     lookups.journal_spent("agent:analyst")
     return {
         "ranking_id": keep(desk, thread_id, "ranking", Ranking(opportunities=tuple(found), withheld=tuple(withheld)))
     }
+
+
+def _loses(sized: Opportunity) -> str:
+    """Why a play that is expected to cost more than it brings is not proposed; empty for any other.
+
+    What an order is worth must be known: a play that does not sell is not judged by it.
+    """
+    forecast = sized.forecast
+    if not sized.value_per_order_cents or forecast.value_cents_mean >= 0:
+        return ""
+    taught = f" {len(sized.lessons)} lessons of earlier campaigns say so." if sized.lessons else ""
+    loss = f"{-forecast.value_cents_mean / 100:.2f} {forecast.currency}"
+    return f"It is expected to cost {loss} more than it brings in {forecast.window_days} days.{taught}"
 
 
 def build_planning(desk_of: DeskOf) -> StateGraph[PlanState, Any, Any, Any]:

@@ -11,6 +11,7 @@ from agents.drafting import plain_schedule, send_hours
 from agents.handover import fetch, keep
 from agents.learning.looks import FOUR_LOOKS
 from agents.provider import Analysis, Scheduling, Task, Writing
+from agents.starting_shares import starting_shares
 from agents.state import ProposalState
 from agents.tasks import task_of
 from memory.proposal import Authorship
@@ -44,7 +45,7 @@ def schedule_by_rules(task: Task, analysis: Analysis, writing: Writing, *, note:
     share = min(max(analysis.opportunity.holdout_share, limits.minimum_share), limits.maximum_share)
     if not task.playbook.holdout_share:
         share = 0.0
-    shares = arm_shares(writing, round(reachable * (1 - share)))
+    shares, taught = arm_shares(task, analysis, writing, round(reachable * (1 - share)))
     runs_days = task.playbook.trigger.runs_days
     per_day = entries_per_day(reachable, runs_days) if runs_days else contacts_per_day(reachable)
     review_days = min(
@@ -56,6 +57,7 @@ def schedule_by_rules(task: Task, analysis: Analysis, writing: Writing, *, note:
         f"{share:.0%} held out: {analysis.opportunity.detection.sentence}",
         f"{len(shares)} sequence{'s' if len(shares) > 1 else ''} tested"
         + (f"; {dropped} left out because the list is too small for more." if dropped else "."),
+        *_learnt(shares, taught),
         f"Looked at {len(FOUR_LOOKS)} times, the last after {review_days} days.",
         f"At most {per_day} contacts enter a day." if per_day else "Everybody enters on the first day.",
     )
@@ -83,12 +85,24 @@ def starts_from(desk: Desk, *, days_ahead: int) -> datetime:
     return opens.astimezone(UTC)
 
 
-def arm_shares(writing: Writing, treated: int) -> dict[str, float]:
-    """As many sequences as the list can carry, the playbook's first ones first, with equalised shares."""
-    carried = max(1, min(len(writing.sequences), treated // _FEWEST_PER_ARM))
-    kept = writing.sequences[:carried]
-    total = math.fsum(one.share for one in kept)
-    return {one.key: one.share / total for one in kept}
+def arm_shares(task: Task, analysis: Analysis, writing: Writing, treated: int) -> tuple[dict[str, float], int]:
+    """As many sequences as the list can carry, and how many earlier campaigns their shares rest on.
+
+    Those that earlier campaigns speak for stay; where none does, the playbook's first ones, with equalised shares.
+    """
+    written = {one.key: one for one in writing.sequences}
+    shares, taught = starting_shares(task, analysis.opportunity, written)
+    best = sorted(written, key=lambda key: -shares[key]) if taught else list(written)
+    kept = best[: max(1, min(len(best), treated // _FEWEST_PER_ARM))]
+    total = math.fsum(shares[key] for key in kept)
+    return {key: shares[key] / total for key in written if key in kept}, taught
+
+
+def _learnt(shares: dict[str, float], taught: int) -> tuple[str, ...]:
+    if not taught:
+        return ()
+    said = ", ".join(f"{key} {share:.0%}" for key, share in shares.items())
+    return (f"Shares as {taught} earlier campaign{'s' if taught > 1 else ''} taught: {said}.",)
 
 
 def size_band(reachable: int) -> tuple[int, int]:

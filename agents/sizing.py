@@ -76,16 +76,21 @@ def _neighbour(one: Resembling, at: datetime) -> Neighbour:
     return Neighbour(effect=past.effect, similarity=one.similarity, months_ago=past.months_ago)
 
 
-def choose_holdout(reachable: int, base_rate: float, prior: Prior, wished_share: float) -> float:
+def choose_holdout(
+    reachable: int, base_rate: float, prior: Prior, wished_share: float, held_out_before: int = 0
+) -> float:
     """The smallest share, from 10 % or the playbook's wish up to 50 %, whose detection limit the play could reach.
 
     "Could reach" is the lift at the 95 % quantile of the prior. Where no share gets there, more holdout buys no proof
     of this campaign: then the smallest share that holds out 100 contacts, so that several campaigns can be pooled.
+    Once earlier campaigns of the playbook held out as many, what is wished for is enough: they are pooled already.
     A playbook that wishes for none, as one that only serves does, gets none.
     """
     if wished_share == 0:
         return 0.0
     wished = min(max(wished_share, SMALLEST_HOLDOUT), LARGEST_HOLDOUT)
+    if held_out_before >= _WORTHWHILE_HOLDOUT:
+        return wished
     shares = sorted({wished, *(share for share in HOLDOUT_SHARES if share >= wished)})
     hoped = _lift(base_rate, prior.mean + prior.sd * float(ndtri(0.95)))
     for share in shares:

@@ -12,6 +12,7 @@ import typer
 
 from console.cli.output import AsJson, answer, console
 from evals.hostile_cli import hostile_command
+from evals.market_cli import market_command
 from evals.suite_cli import eval_command
 from memory.errors import InvalidInputError
 
@@ -45,6 +46,7 @@ def add_commands(app: typer.Typer) -> None:
     suites = typer.Typer(invoke_without_command=True)
     suites.callback()(eval_command)
     suites.command("hostile")(hostile_command)
+    suites.command("market")(market_command)
     app.add_typer(suites, name="eval")
 
 

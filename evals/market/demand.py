@@ -18,6 +18,8 @@ from evals.market.traits import Traits
 from evals.market.world import World
 
 LARGEST_LIFT = 5.0
+PULL_LASTS = 3.0
+"""Times the decay of a message, over which what it only pulled ahead is missed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,12 @@ def log_lift(world: World, row: Ints, at: Floats, sent: Floats, strength: Floats
     ``sent`` and ``strength`` have one row per contact and one column per message, padded with infinity and zero.
     """
     age = at[:, None] - sent[row]
-    felt = np.where(age > 0, strength[row] * np.exp(-np.maximum(age, 0.0) / world.decay_days), 0.0)
+    decayed = np.maximum(age, 0.0) / world.decay_days
+    wave = np.exp(-decayed)
+    if world.pulled_share:
+        # What fades three times as slowly adds up to twice as much as what it is set against.
+        wave = wave - world.pulled_share / 2 * (np.exp(-decayed / PULL_LASTS) - wave)
+    felt = np.where(age > 0, strength[row] * wave, 0.0)
     lift: Floats = np.minimum(felt.sum(axis=1), np.log(LARGEST_LIFT))
     return lift
 

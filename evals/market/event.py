@@ -11,7 +11,10 @@ EventKind = Literal["order", "visit", "click", "unsubscribe", "complaint", "boun
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """One message that a receiving server took for a contact; ``category`` is what it speaks of, if anything."""
+    """One message that a receiving server took for a contact; ``category`` is what it speaks of, if anything.
+
+    ``letter`` says which words it carries where campaigns share them; without it each campaign has its own.
+    """
 
     contact_id: int
     message_key: str
@@ -19,6 +22,7 @@ class Delivered:
     category: str | None
     delivered_at: datetime
     is_offer: bool
+    letter: str = ""
 
 
 @dataclass(frozen=True, slots=True)

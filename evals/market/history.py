@@ -19,6 +19,8 @@ from memory.errors import InvalidInputError
 VALUE_SHRINKAGE, HOUR_SHRINKAGE = 5.0, 10.0
 FAVOURITES, PER_CATEGORY = 24, 12
 DAY_SECONDS = 86_400
+BANDS = (3, 8)
+"""Orders from which a customer is regular, and loyal; with fewer they are new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,11 @@ class Histories:
     def size(self) -> int:
         """How many contacts there are."""
         return int(self.contact_ids.size)
+
+    @property
+    def band(self) -> Ints:
+        """Which of the bands of ``BANDS`` each contact belongs to, by its orders up to the cut-off."""
+        return np.searchsorted(np.array(BANDS), self.repeat_orders + 1, side="right").astype(np.int64)
 
 
 def read_histories(directory: Path, contact_ids: Mapping[str, int], *, cut_off: datetime) -> Histories:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from evals.market.basket import Purchases, fill_baskets
-from evals.market.demand import LARGEST_LIFT, bought, candidates, log_lift
+from evals.market.demand import LARGEST_LIFT, PULL_LASTS, bought, candidates, log_lift
 from evals.market.event import Delivered, MarketEvent
 from evals.market.history import DAY_SECONDS, Histories
-from evals.market.noise import Floats, Purpose, uniforms
+from evals.market.noise import Floats, Ints, Purpose, uniforms
 from evals.market.reaction import Arrivals, reactions
 from evals.market.traits import draw_traits, response
 from evals.market.trial import order_values
@@ -39,6 +40,7 @@ class Market:
         self._messages: list[Delivered] = []
         self._rows, self._sent, self._strength = np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0)
         self._fatigue, self._fatigue_at = np.zeros(histories.size), np.full(histories.size, -np.inf)
+        self._read: Counter[tuple[int, str]] = Counter()
         self._unsubscribed: set[int] = set()
         self._redeemed: set[str] = set()
         self._pending: list[tuple[datetime, str, MarketEvent]] = []
@@ -80,7 +82,7 @@ class Market:
                 where=f"message {batch[-1].message_key}",
                 remedy="Hand in only messages delivered before the end of the step.",
             )
-        arrivals = self._arrivals(batch)
+        arrivals, letters = self._arrivals(batch), [message.letter or message.campaign for message in batch]
         strength = response(
             self.world,
             self._histories,
@@ -88,7 +90,8 @@ class Market:
             arrivals.row,
             arrivals.at,
             arrivals.fatigue,
-            [message.campaign for message in batch],
+            letters,
+            self._read_before(arrivals.row.tolist(), letters),
         )
         subscribed = np.array([message.contact_id not in self._unsubscribed for message in batch])
         answers = reactions(self.world, self._histories, self._traits, batch, arrivals, subscribed)
@@ -99,7 +102,7 @@ class Market:
                 self._unsubscribed.add(event.contact_id)
             self._await(event if event.at >= self._now else replace(event, at=self._now))
         horizon = batch[0].delivered_at.timestamp() / DAY_SECONDS - max(
-            FORGOTTEN_AFTER * self.world.decay_days, OFFER_LIFE_DAYS
+            FORGOTTEN_AFTER * self.world.decay_days * (PULL_LASTS if self.world.pulled_share else 1.0), OFFER_LIFE_DAYS
         )
         kept = self._sent > horizon
         self._messages = [message for message, keep in zip(self._messages, kept.tolist(), strict=True) if keep] + batch
@@ -109,6 +112,14 @@ class Market:
 
     def _await(self, event: MarketEvent) -> None:
         heapq.heappush(self._pending, (event.at, event.event_id, event))
+
+    def _read_before(self, rows: list[int], letters: list[str]) -> Ints:
+        """How often each contact got that letter before, which is then once more."""
+        found = np.zeros(len(rows), dtype=np.int64)
+        for place, key in enumerate(zip(rows, letters, strict=True)):
+            found[place] = self._read[key]
+            self._read[key] += 1
+        return found
 
     def _arrivals(self, batch: Sequence[Delivered]) -> Arrivals:
         """The messages of a batch as arrays, with each contact's fatigue when it got them, which they add to."""

@@ -30,6 +30,7 @@ class Purpose(IntEnum):
     DEAD_MAILBOX = 7
     REDEEMER = 8
     CAMPAIGN = 9
+    GROUP = 10
     ARRIVAL = 20
     ACCEPT = 21
     VALUE = 22

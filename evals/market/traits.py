@@ -27,6 +27,7 @@ class Traits:
     scanner: NDArray[np.bool_]
     dead_mailbox: NDArray[np.bool_]
     redeemer: NDArray[np.bool_]
+    hidden_group: Ints  # one of three, of which no record tells
 
 
 def draw_traits(world: World, histories: Histories) -> Traits:
@@ -58,6 +59,7 @@ def draw_traits(world: World, histories: Histories) -> Traits:
         scanner=draw(Purpose.SCANNER) < world.scanner_share,
         dead_mailbox=draw(Purpose.DEAD_MAILBOX) < world.dead_mailbox_share,
         redeemer=draw(Purpose.REDEEMER) < world.redeemer_share,
+        hidden_group=(3 * draw(Purpose.GROUP)).astype(np.int64),
     )
 
 
@@ -69,21 +71,39 @@ def hour_factor(world: World, histories: Histories, rows: Ints, days: Floats) ->
 
 
 def response(
-    world: World, histories: Histories, traits: Traits, rows: Ints, days: Floats, fatigue: Floats, campaigns: list[str]
+    world: World,
+    histories: Histories,
+    traits: Traits,
+    rows: Ints,
+    days: Floats,
+    fatigue: Floats,
+    letters: list[str],
+    read_before: Ints,
 ) -> Floats:
-    """What messages delivered at ``days`` to contacts ``rows`` add to their log purchase hazard at that moment."""
+    """What messages delivered at ``days`` to contacts ``rows`` add to their log purchase hazard at that moment.
+
+    ``letters`` says which of the world's letters each of them is, ``read_before`` how often its contact got that one.
+    """
     if world.kind == "null":
         return np.zeros(rows.size)
-    offsets = {name: _campaign_offset(world, name) for name in set(campaigns)}
-    own = traits.effect[rows] + np.array([offsets[name] for name in campaigns])
+    turned = days >= histories.cut_off.timestamp() / DAY_SECONDS + world.turns_after_days
+    # Of each letter, each side of the turn and each group of contacts.
+    names = np.char.add(np.array(letters, dtype=np.str_), np.where(turned, " after the turn", ""))
+    own = traits.effect[rows] + _offsets(world, names, 0, world.campaign_scale)
+    if world.group_scale:
+        group = traits.hidden_group if world.family == "hidden" else histories.band
+        own = own + _offsets(world, np.char.add(names, np.char.mod(" to %d", group[rows])), 2, world.group_scale)
     felt = own * np.exp(-world.fatigue_kappa * fatigue) * hour_factor(world, histories, rows, days)
-    felt = np.where(traits.dead_mailbox[rows], 0.0, felt)
-    return -np.abs(felt) if world.kind == "harmful" else felt
+    felt = np.where(traits.dead_mailbox[rows], 0.0, felt) * world.wear**read_before
+    found: Floats = -np.abs(felt) if world.kind == "harmful" else felt
+    return found
 
 
-def _campaign_offset(world: World, campaign: str) -> float:
-    """How good one campaign is, as Student-t with 4 degrees of freedom: a normal over the root of a chi-square."""
-    name = np.array([number_of(campaign)], dtype=np.int64)
-    normal = float(ndtri(uniforms(world.seed, Purpose.CAMPAIGN, 0, name))[0])
-    chi = 2 * float(gammaincinv(2.0, uniforms(world.seed, Purpose.CAMPAIGN, 1, name))[0])
-    return world.campaign_scale * normal / float(np.sqrt(chi / 4))
+def _offsets(world: World, names: NDArray[np.str_], place: int, scale: float) -> Floats:
+    """How good each is, as Student-t with 4 degrees of freedom: a normal over the root of a chi-square."""
+    unique, which = np.unique(names, return_inverse=True)
+    keys = np.array([number_of(str(name)) for name in unique], dtype=np.int64)
+    normal = ndtri(uniforms(world.seed, Purpose.CAMPAIGN, place, keys))
+    chi = 2 * gammaincinv(2.0, uniforms(world.seed, Purpose.CAMPAIGN, place + 1, keys))
+    found: Floats = np.asarray(scale * normal / np.sqrt(chi / 4))[which]
+    return found

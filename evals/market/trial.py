@@ -58,7 +58,7 @@ def simulate_trial(
         fatigue = np.full(mailed.size, np.exp(-ages / world.fatigue_decay_days).sum())
         moments = np.full(mailed.size, start + day)
         strength[mailed, number] = response(
-            world, histories, traits, mailed, moments, fatigue, [campaign] * mailed.size
+            world, histories, traits, mailed, moments, fatigue, [campaign] * mailed.size, np.full(mailed.size, number)
         )
     found = candidates(world, histories, traits, int(start // 1), int(np.ceil(end)) - 1, rows)
     found = found.where((found.at >= start) & (found.at < end))

@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from evals.market.noise import Floats, Ints
 
 WorldKind = Literal["normal", "null", "harmful"]
+Family = Literal["steady", "split", "hidden", "drifting", "fading", "pulled"]
+"""How messages differ: what sells better sells better to all; to one band of customers and not to another; to one group
+that no record tells from another; until the world turns; less each time that it is read; or only ahead of time."""
 
 
 class World(BaseModel):
@@ -26,6 +29,7 @@ class World(BaseModel):
 
     kind: WorldKind
     seed: int = Field(ge=0)
+    family: Family = "steady"
 
     # What a message does to purchases.
     effect_mean: float  # added to the log purchase hazard right after the delivery
@@ -34,6 +38,12 @@ class World(BaseModel):
     loyalty_slope: float  # effect lost per unit of log purchase rate above the average contact
     decay_days: float
     hour_rho: float  # response x (1 + rho cos(hour - the contact's peak hour))
+
+    # What sets the families apart; none of it is there in a steady world.
+    group_scale: float = 0.0  # Student-t with 4 degrees of freedom, between groups of contacts within one letter
+    turns_after_days: float = math.inf  # then every letter draws its effect anew
+    wear: float = 1.0  # response x this for each earlier time that the contact read the same letter
+    pulled_share: float = 0.0  # of what a message adds, taken from the weeks after it
 
     # What too many messages do.
     fatigue_decay_days: float
@@ -60,13 +70,14 @@ class World(BaseModel):
     peak_day: int  # day of the year
 
     @classmethod
-    def draw(cls, kind: WorldKind, seed: int) -> World:
-        """The world of that kind and seed."""
+    def draw(cls, kind: WorldKind, seed: int, family: Family = "steady") -> World:
+        """The world of that kind, seed and family; worlds of one seed share every other constant."""
         rng = np.random.default_rng([20_171_001, seed])
         weekday = rng.uniform(0.92, 1.16, 7)
-        return cls(
+        world = cls(
             kind=kind,
             seed=seed,
+            family=family,
             effect_mean=float(rng.normal(0.45, 0.20)),
             effect_sd=float(rng.uniform(0.1, 0.5)),
             campaign_scale=float(rng.uniform(0.2, 0.4)),
@@ -92,6 +103,7 @@ class World(BaseModel):
             peak_lift=float(rng.uniform(0, 0.3)),
             peak_day=int(rng.integers(325, 360)),
         )
+        return world.model_copy(update=_apart(family, np.random.default_rng([20_171_002, seed])))
 
     def season(self, days: Ints) -> Floats:
         """Factor on all purchase rates for each UTC day (days since 1970): weekday, yearly wave, one peak event."""
@@ -104,6 +116,21 @@ class World(BaseModel):
         peak = 1 + self.peak_lift * np.exp(-((of_year - self.peak_day) ** 2) / 8)
         factors: Floats = weekday * wave * peak
         return factors[days - first]
+
+
+def _apart(family: Family, rng: np.random.Generator) -> dict[str, float]:
+    """What is drawn for a family alone."""
+    match family:
+        case "split" | "hidden":
+            return {"group_scale": float(rng.uniform(0.25, 0.5))}
+        case "drifting":
+            return {"turns_after_days": float(rng.uniform(28, 56))}
+        case "fading":
+            return {"wear": float(rng.uniform(0.6, 0.9))}
+        case "pulled":
+            return {"pulled_share": float(rng.uniform(0.3, 0.9))}
+        case "steady":
+            return {}
 
 
 _EPOCH = date(1970, 1, 1).toordinal()

@@ -102,6 +102,20 @@ def test_a_policy_pack_sets_how_many_contacts_it_takes(fresh: Path) -> None:
     assert "at least 500 contacts" in result.withheld[0].sentence
 
 
+@pytest.mark.parametrize(("effect", "proposed"), [(-0.3, False), (-0.05, True)])
+def test_a_play_that_is_expected_to_lose_is_not_proposed(fresh: Path, effect: float, *, proposed: bool) -> None:
+    with open_world(fresh, names=["win_back"]) as world:
+        with world.store.write() as connection:
+            for place in range(8):
+                lessons.write(connection, lesson(effect, lesson_id=f"l{place}"), at=NOW)
+        result = plan(world.threads, BRIEF)
+    assert bool(result.proposal_ids) is proposed
+    if not proposed:
+        said = result.withheld[0].sentence
+        assert "more than it brings in 21 days" in said
+        assert "8 lessons of earlier campaigns say so" in said
+
+
 def test_rules_plan_the_same_twice(fresh: Path, world: World) -> None:
     with open_world(fresh) as again:
         plan(again.threads, BRIEF)
@@ -200,6 +214,13 @@ def test_a_small_list_holds_out_a_larger_share_than_a_large_one() -> None:
     shares = [choose_holdout(size, 0.05, prior, 0.1) for size in (150, 600, 2_000, 100_000)]
     assert shares == sorted(shares, reverse=True)
     assert (shares[0], shares[-1]) == (0.5, 0.1)
+
+
+def test_once_earlier_campaigns_held_out_enough_to_pool_the_wish_is_enough() -> None:
+    prior = Prior(mean=0.15, sd=0.25)
+    assert choose_holdout(600, 0.05, prior, 0.15, held_out_before=99) > 0.15
+    assert choose_holdout(600, 0.05, prior, 0.15, held_out_before=100) == 0.15
+    assert choose_holdout(600, 0.05, prior, 0.0, held_out_before=100) == 0
 
 
 @given(st.integers(2, 500_000), RATES, PRIORS, st.floats(0, 50_000), st.floats(0, 5_000))

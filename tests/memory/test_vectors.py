@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from memory.vectors import Document, SentenceEncoder, VectorMemory
 
@@ -73,3 +76,19 @@ def test_a_folder_that_was_deleted_after_closing_is_opened_anew(
     assert again.ids("lesson") == set()
     again.index(DOCUMENTS[:1])
     assert again.ids("lesson") == {"win-back"}
+
+
+def test_a_text_is_encoded_once_however_often_it_is_asked_for(
+    encoder: SentenceEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[str] = []
+    encode = encoder._encode
+
+    def counted(texts: Sequence[str]) -> NDArray[np.float32]:
+        encoded.extend(texts)
+        return encode(texts)
+
+    monkeypatch.setattr(encoder, "_encode", counted)
+    first, second = encoder(["one letter", "another letter"]), encoder(["another letter", "one letter", "a third one"])
+    assert encoded == ["one letter", "another letter", "a third one"]
+    assert np.array_equal(first[[1, 0]], second[:2])

@@ -1,0 +1,64 @@
+"""The shares that a play starts with: the playbook's, moved by what earlier campaigns taught of each sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from agents.arm_counts import arm_counts
+from agents.drafting import audience_sentence
+from agents.learning.allocation import believe, move, worth_shares
+from agents.learning.priors import Prior
+from agents.learning.readout import HOLDOUT
+from agents.provider import Opportunity, Task
+from memory.allocations import NOBODY
+from memory.canonical import digest
+from memory.lessons import Lesson
+from memory.sequence_check import most_sends
+from memory.steps import Sequence
+
+_MOVED_BY_EACH: Final = 0.25
+"""So many contacts draw another sequence than in the playbook for each campaign that taught, at most: the next plan is
+approved by people as well."""
+_FEWEST_CONTACTS: Final = 50
+
+
+def starting_shares(
+    task: Task, opportunity: Opportunity, planned: Mapping[str, Sequence]
+) -> tuple[dict[str, float], int]:
+    """The share of each sequence, and how many earlier campaigns it rests on; the planned ones where none taught.
+
+    The daily allocation's own belief (``agents.learning.allocation``) before the first contact: each earlier campaign
+    is a segment of its own, its weight halves each year, and silence is what such contacts do by themselves.
+    """
+    plan = {key: one.share for key, one in planned.items()}
+    segment, now = audience_sentence(task.playbook), task.desk.clock.now()
+    earlier = [
+        one
+        for one in task.recall.lessons
+        if (not one.narrowed or one.segment == segment) and _contacts(one, plan) >= _FEWEST_CONTACTS
+    ]
+    if len(plan) == 1 or not earlier:
+        return plan, 0
+    keys = sorted(plan)
+    alone = (float(opportunity.base_contacts), opportunity.base_rate * opportunity.base_contacts)
+    counts = arm_counts({**dict.fromkeys(keys, (0.0, 0.0)), HOLDOUT: alone}, earlier, keys, now)
+    belief = believe(counts, Prior(mean=opportunity.forecast.effect_mean, sd=opportunity.forecast.effect_sd))
+    value_cents = opportunity.value_per_order_cents
+    each = task.desk.settings.message_cost_micros / 1_000_000 if value_cents else 0.0
+    best = worth_shares(
+        belief,
+        int(digest([task.lookups.thread_id, "shares"])[:8], 16),
+        value_cents=value_cents or 1.0,
+        cost_cents=[each * most_sends(planned[key]) for key in keys],
+    )[0]
+    # Whether to write at all is decided before, and by people.
+    wanted = dict(zip([*keys, NOBODY], best.tolist(), strict=True))
+    spoken = {key: wanted[key] / (1 - wanted[NOBODY]) for key in keys} if wanted[NOBODY] < 1 else plan
+    most = _MOVED_BY_EACH * len(earlier)
+    return move(plan, spoken, dict.fromkeys(keys, (0.0, 1.0)), most=most), len(earlier)
+
+
+def _contacts(lesson: Lesson, plan: Mapping[str, float]) -> int:
+    arms = lesson.evidence.get("arms", {})
+    return sum(int(arms[key]["contacts"]) for key in plan if key in arms)

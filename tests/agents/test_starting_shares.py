@@ -1,0 +1,92 @@
+"""A play starts where earlier campaigns of its playbook left off: with more of what sold, and some of everything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from agents.analyst import size
+from agents.measures import lookups_for
+from agents.provider import Opportunity, Recall, Task
+from agents.starting_shares import starting_shares
+from memory.lessons import Lesson
+from memory.steps import Sequence
+from tests.agents.test_rules import lesson
+from tests.agents.world import BRIEF, open_world
+
+PLAYBOOK = "cross_sell"
+PLAIN, OTHERS = "plain_introduction", "others_like_you"
+
+
+@dataclass(frozen=True)
+class Drafted:
+    """A playbook that was sized, and its sequences."""
+
+    task: Task
+    sized: Opportunity
+    sequences: dict[str, Sequence]
+
+    def shares(self, *found: Lesson) -> dict[str, float]:
+        task = Task(
+            desk=self.task.desk,
+            lookups=self.task.lookups,
+            brief=BRIEF,
+            playbook=self.task.playbook,
+            recall=Recall(lessons=found),
+        )
+        return starting_shares(task, self.sized, self.sequences)[0]
+
+
+@pytest.fixture(scope="module")
+def drafted(planned: Path) -> Iterator[Drafted]:
+    with open_world(planned) as world:
+        playbook = world.desk.playbooks[PLAYBOOK]
+        lookups = lookups_for(world.desk, "shares")
+        task = Task(desk=world.desk, lookups=lookups, brief=BRIEF, playbook=playbook, recall=Recall())
+        yield Drafted(task, size(task), {one.key: one for one in playbook.sequences})
+
+
+def taught(plain: int, others: int, *, contacts: int = 400, **changes: object) -> Lesson:
+    """A campaign in which so many of each sequence's contacts ordered."""
+    arms = {
+        PLAIN: {"contacts": contacts, "conversions": plain},
+        OTHERS: {"contacts": contacts, "conversions": others},
+        "holdout": {"contacts": contacts, "conversions": 40},
+    }
+    return lesson(0.1, playbook=PLAYBOOK, evidence={"arms": arms}, **changes)
+
+
+def test_without_a_lesson_the_playbooks_own_shares_stand(drafted: Drafted) -> None:
+    assert drafted.shares() == {PLAIN: 0.5, OTHERS: 0.5}
+
+
+def test_what_sold_better_starts_with_more_and_one_campaign_moves_a_quarter_at_most(drafted: Drafted) -> None:
+    shares = drafted.shares(taught(40, 90))
+    assert shares == pytest.approx({PLAIN: 0.25, OTHERS: 0.75})
+    assert drafted.shares(taught(90, 40)) == pytest.approx({PLAIN: 0.75, OTHERS: 0.25})
+
+
+def test_campaigns_that_agree_leave_little_of_the_other_sequence_but_never_nothing(drafted: Drafted) -> None:
+    shares = drafted.shares(*(taught(40, 90, lesson_id=f"l{place}") for place in range(4)))
+    assert 0 < shares[PLAIN] < 0.05
+    assert sum(shares.values()) == pytest.approx(1)
+
+
+def test_sequences_that_sold_alike_stay_near_the_plan(drafted: Drafted) -> None:
+    assert drafted.shares(taught(60, 60))[PLAIN] == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    "silent",
+    [
+        taught(2, 6, contacts=20),
+        taught(40, 90).model_copy(update={"evidence": {}}),
+        taught(40, 90).model_copy(update={"state_reason": "narrowed", "segment": "somebody else"}),
+    ],
+    ids=["a handful of contacts", "no counts", "narrowed to another segment"],
+)
+def test_a_lesson_that_says_nothing_of_these_sequences_moves_nothing(drafted: Drafted, silent: Lesson) -> None:
+    assert drafted.shares(silent) == {PLAIN: 0.5, OTHERS: 0.5}
