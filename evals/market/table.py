@@ -155,8 +155,9 @@ def table_of(settings: Settings, played: Sequence[PlayedWorld], today: date) -> 
 
 def _profit(outcome: Outcome, silent: Outcome) -> Floats:
     """Cents that each contact brought in beyond what it does by itself, less what its messages cost."""
-    gained: Floats = MARGIN_SHARE * (outcome.revenue_cents - silent.revenue_cents)
-    return gained - MESSAGE_COST_CENTS * outcome.sent
+    gained = MARGIN_SHARE * np.asarray(outcome.revenue_cents - silent.revenue_cents, np.float64)
+    profit: Floats = gained - MESSAGE_COST_CENTS * outcome.sent
+    return profit
 
 
 def _oracle(world: World, histories: Histories, days: int, silent: Outcome) -> float:
