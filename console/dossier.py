@@ -19,13 +19,13 @@ from memory.workspace import salt
 _SECRET = frozenset({"email_hash", "address_hash", "claim_token"})
 
 
-def dossier(workspace: Workspace, name: str) -> dict[str, Any]:
-    """Every row about the contact with this address or id, and about whoever was merged into them, by table.
+def dossier(workspace: Workspace, contact_id: int) -> dict[str, Any]:
+    """Every row about one contact, and about whoever was merged into them, by table.
 
     Moments are UTC, money is integer minor units. Raises NotFoundError.
     """
     with workspace.store.read() as connection:
-        contact_id = contacts.find(connection, name).contact_id
+        contact_id = contacts.get(connection, contact_id).contact_id
         ids = erasure.family(connection, contact_id)
         known = erasure.traces(connection, ids)
         store = {

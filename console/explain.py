@@ -71,15 +71,15 @@ class Explanation(BaseModel):
     messages: tuple[MessageLine, ...]
 
 
-def explain(workspace: Workspace, name: str, *, comparing: bool = False) -> Explanation:
-    """Explain the contact with this address or id; ``comparing`` also by what takes a look at everybody.
+def explain(workspace: Workspace, contact_id: int, *, comparing: bool = False) -> Explanation:
+    """Explain one contact; ``comparing`` also by what takes a look at everybody.
 
     Raises NotFoundError.
     """
     now = workspace.clock.now()
     limit = workspace.pack.cap
     with workspace.store.read() as connection:
-        contact = contacts.find(connection, name)
+        contact = contacts.get(connection, contact_id)
         contact_id = contact.contact_id
         alone = compute(workspace.lake, now, contact_id=contact_id)
         suppressed = connection.execute(

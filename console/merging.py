@@ -36,7 +36,7 @@ class MergePreview(BaseModel):
     values: tuple[MergedValue, ...]
 
 
-def foresee_merge(opened: Workspace, kept: str, merged: str) -> MergePreview:
+def foresee_merge(opened: Workspace, kept: int, merged: int) -> MergePreview:
     """Merge two contacts, look, and take it back: nothing is changed. Raises NotFoundError, ConflictError."""
     with opened.store.write() as connection:
         stays, goes = two(connection, kept, merged)
@@ -53,7 +53,7 @@ def foresee_merge(opened: Workspace, kept: str, merged: str) -> MergePreview:
     return MergePreview(kept=stays, merged=goes, values=values)
 
 
-def merge_two(opened: Workspace, kept: str, merged: str, actor: str) -> tuple[int, int]:
+def merge_two(opened: Workspace, kept: int, merged: int, actor: str) -> tuple[int, int]:
     """Make two contacts one; returns who stays and who became part of them. Raises NotFoundError, ConflictError."""
     with opened.store.write() as connection:
         stays, goes = two(connection, kept, merged)
@@ -63,9 +63,9 @@ def merge_two(opened: Workspace, kept: str, merged: str, actor: str) -> tuple[in
     return stays, goes
 
 
-def two(connection: Connection, kept: str, merged: str) -> tuple[int, int]:
-    """The ids of two contacts by any of their names. Raises NotFoundError, and ConflictError if they are one."""
-    stays, goes = contacts.find(connection, kept).contact_id, contacts.find(connection, merged).contact_id
+def two(connection: Connection, kept: int, merged: int) -> tuple[int, int]:
+    """The ids of two contacts, following merges. Raises NotFoundError, and ConflictError if they are one."""
+    stays, goes = contacts.get(connection, kept).contact_id, contacts.get(connection, merged).contact_id
     if stays == goes:
         raise ConflictError("They are one contact already.", where=f"contact {stays}", remedy="Name two.")
     return stays, goes

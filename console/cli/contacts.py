@@ -67,7 +67,7 @@ def export(
     from console.dossier import dossier
 
     with open_workspace(workspace) as opened:
-        found = plain(dossier(opened, contact))
+        found = plain(dossier(opened, _find(opened, contact)))
     if out is not None:
         out.write_text(json.dumps(found, ensure_ascii=False, indent=2), encoding="utf-8")
         found = {"contact_id": found["contact_id"], "file": str(out)}
@@ -92,7 +92,7 @@ def merge(
     from console.merging import merge_two
 
     with open_workspace(workspace) as opened:
-        stays, gone = merge_two(opened, kept, merged, operator())
+        stays, gone = merge_two(opened, _find(opened, kept), _find(opened, merged), operator())
 
     def show() -> None:
         say(f"Contact {gone} is now part of contact [bold]{stays}[/bold].")
@@ -146,7 +146,7 @@ def explain_command(
     from console.explain import explain
 
     with open_workspace(workspace) as opened:
-        found = explain(opened, contact, comparing=True)
+        found = explain(opened, _find(opened, contact), comparing=True)
 
     def show() -> None:
         person = found.contact

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from console.explain import explain
 from console.screens.door import RowNumber, Viewer
 from console.screens.frame import Frame
+from memory import contacts
 from memory.errors import NotFoundError
 
 
@@ -20,14 +21,15 @@ def routes(frame: Frame) -> APIRouter:
         if not name.strip():
             return page(request, None)
         try:
-            found = _explained(name)
+            with frame.opened.store.read() as connection:
+                wanted = contacts.find(connection, name).contact_id
         except NotFoundError:
             return page(request, None, 404, name=name, unknown=True)
-        return page(request, found, name=name)
+        return page(request, _explained(wanted), name=name)
 
     @router.get("/contacts/{contact_id}")
     def show(request: Request, _user: Viewer, contact_id: RowNumber, compared: bool = False) -> Response:
-        return page(request, _explained(str(contact_id), compared=compared), compared=compared)
+        return page(request, _explained(contact_id, compared=compared), compared=compared)
 
     def page(
         request: Request,
@@ -41,8 +43,8 @@ def routes(frame: Frame) -> APIRouter:
         shown = {"found": found, "name": name, "unknown": unknown, "compared": compared}
         return frame.page(request, "contacts.html", status, **shown)
 
-    def _explained(name: str, *, compared: bool = False) -> object:
+    def _explained(contact_id: int, *, compared: bool = False) -> object:
         with frame.lock:
-            return explain(frame.opened, name, comparing=compared)
+            return explain(frame.opened, contact_id, comparing=compared)
 
     return router

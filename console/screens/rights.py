@@ -15,7 +15,7 @@ from console.screens.door import Admin, RowNumber
 from console.screens.frame import Frame, go
 from memory import contacts, erasure
 from memory.contacts import Contact
-from memory.errors import InvalidInputError, NoriaError
+from memory.errors import InvalidInputError, NoriaError, NotFoundError
 from memory.journal import append
 from tools.erase import ask_to_erase
 
@@ -32,7 +32,7 @@ def routes(frame: Frame) -> APIRouter:
 
     @router.post("/contacts/{contact_id}/export")
     def export(user: Admin, contact_id: RowNumber) -> Response:
-        found = plain(dossier(opened, str(contact_id)))
+        found = plain(dossier(opened, contact_id))
         with opened.store.write() as connection:
             append(
                 connection,
@@ -77,15 +77,27 @@ def routes(frame: Frame) -> APIRouter:
 
     @router.get("/contacts/{contact_id}/merge")
     def foresee(request: Request, _user: Admin, contact_id: RowNumber, other: str = "") -> Response:
-        return _merging(request, contact_id, other)
+        if not other.strip():
+            return _merging(request, contact_id, "")
+        try:
+            with opened.store.read() as connection:
+                merged = contacts.find(connection, other).contact_id
+        except NotFoundError as error:
+            return _merging(request, contact_id, other, status=400, problem=error)
+        return _merging(request, contact_id, other, merged)
 
     def _merging(
-        request: Request, contact_id: int, other: str, status: int = 200, problem: NoriaError | None = None
+        request: Request,
+        contact_id: int,
+        other: str,
+        merged: int | None = None,
+        status: int = 200,
+        problem: NoriaError | None = None,
     ) -> Response:
         preview = None
-        if other.strip():
+        if merged is not None:
             try:
-                preview = foresee_merge(opened, str(contact_id), other)
+                preview = foresee_merge(opened, contact_id, merged)
             except NoriaError as error:
                 problem, status = problem or error, 400
         shown = {"who": read(contact_id), "other": other, "preview": preview, "problem": problem}
@@ -96,8 +108,8 @@ def routes(frame: Frame) -> APIRouter:
         request: Request, user: Admin, contact_id: RowNumber, merged: Annotated[RowNumber, Form()], typed: Text = ""
     ) -> Response:
         if typed.strip() != str(merged):
-            return _merging(request, contact_id, str(merged), 400, _not_typed(merged))
-        kept, _ = merge_two(opened, str(contact_id), str(merged), user.actor)
+            return _merging(request, contact_id, str(merged), merged, 400, _not_typed(merged))
+        kept, _ = merge_two(opened, contact_id, merged, user.actor)
         return go(f"/contacts/{kept}")
 
     return router

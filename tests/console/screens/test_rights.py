@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from memory import contacts
 from memory.schema import contacts as people
-from memory.schema import journal
+from memory.schema import contact_aliases, journal
 from tests.console.conftest import run_in
 from tests.console.screens.conftest import House, Serve, text_of
 
@@ -90,10 +90,30 @@ def test_a_merge_is_shown_before_it_is_done_and_looking_changes_nothing(here: Ho
     assert done(here, kept) == [("contact.merged", "console:eve")]
 
 
+def test_the_number_in_an_address_is_norias_own_even_where_a_shop_gave_it_to_somebody_else(here: House) -> None:
+    admin, meant, third = here.person("admin"), number(here, MAIL), number(here, "person5@example.com")
+    other = number(here, OTHER)
+    stranger = [("A", meant, other), ("B", third, other)]
+    with here.opened.store.write() as connection:
+        for source, alias, owner in stranger:
+            row = {"source": source, "alias": str(alias), "contact_id": owner}
+            connection.execute(contact_aliases.insert().values(row))
+    address = f"/console/contacts/{meant}"
+    assert MAIL in admin.get(address).text
+    assert json.loads(admin.post(f"{address}/export").text)["contact_id"] == meant
+    # What somebody types is a name, and the one that the shop gave comes first.
+    assert OTHER in admin.get(f"/console/contacts?name={meant}").text
+    again = admin.post(f"{address}/merge", data={"merged": third, "typed": ""})
+    assert f'name="merged" value="{third}"' in again.text
+    admin.post(f"{address}/merge", data={"merged": third, "typed": str(third)})
+    assert [number(here, one) for one in ("person5@example.com", MAIL, OTHER)] == [meant, meant, other]
+
+
 def test_a_contact_alone_is_explained_by_the_same_values_as_among_all_others(here: House) -> None:
     from console.explain import explain
 
-    alone, among = explain(here.opened, MAIL), explain(here.opened, MAIL, comparing=True)
+    contact_id = number(here, MAIL)
+    alone, among = explain(here.opened, contact_id), explain(here.opened, contact_id, comparing=True)
     values = {one.name: one.value for one in among.features}
     assert {one.name: one.value for one in alone.features}.items() < values.items()
     assert values.keys() - {one.name for one in alone.features} >= {"rfm_group", "next_category"}
