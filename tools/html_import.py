@@ -31,6 +31,7 @@ _WAY_OUT: Final = re.compile(r"unsub|opt.?out|désabonn|desabonn|désinscri|desi
 _MERGED: Final = re.compile(r"\*\|.*?\|\*|%%.*?%%|\{\{.*?\}\}|\{%.*?%\}|\[\[.*?\]\]|\$\{.*?\}", re.DOTALL)
 _BRACED: Final = re.compile(rf"{_MERGED.pattern}|[{{}}]", re.DOTALL)
 _LONGEST_BUTTON: Final = 60
+_LONGEST_LINE: Final = 200
 _SPACES: Final = re.compile(r"\s+")
 _PARAGRAPH: Final = "margin:0 0 16px;"
 _SECTION: Final = '<mj-section padding="{}"><mj-column><mj-text padding="{}"{}>{}</mj-text></mj-column></mj-section>'
@@ -103,7 +104,9 @@ def _clean(page: BeautifulSoup, left_out: Counter[str]) -> str:
             element.decompose()
         elif element.name == "a" and _WAY_OUT.search(f"{element.get('href', '')} {_text(element)}"):
             # The footer that every layout shares has the way out.
-            (element.find_parent(["p", "td", "div"]) or element).decompose()
+            left_out["unsubscribe link"] += 1
+            block = element.find_parent(["p", "td", "div"])
+            (block if block is not None and _is_line(block) else element).decompose()
         else:
             left_out["script in an attribute"] += sum(name.startswith("on") for name in element.attrs)
             element.attrs = {name: value for name, value in element.attrs.items() if name in _KEPT}
@@ -202,6 +205,11 @@ def _without_braces(text: str) -> str:
 def _is_dot(image: Tag) -> bool:
     sizes = [str(image.get(name, "")).removesuffix("px").strip() for name in ("width", "height")]
     return any(size in ("0", "1") for size in sizes)
+
+
+def _is_line(block: Tag) -> bool:
+    """Whether a block is a short line of a footer, and not what holds the letter."""
+    return block.find(_BLOCKS) is None and len(_text(block)) <= _LONGEST_LINE
 
 
 def _is_painted(element: Tag) -> bool:

@@ -38,7 +38,29 @@ def test_what_acts_watches_or_hides_is_left_out_and_said() -> None:
     found = layout_from_html(PAGE)
     for gone in ("track", "steal", "open.gif", "unsub", "mso", "color:red", "FNAME", "display", "taste"):
         assert gone not in found.mjml
-    assert dict(found.left_out) == {"merge tag": 1, "script": 1, "script in an attribute": 1, "tracking pixel": 1}
+    assert dict(found.left_out) == {
+        "merge tag": 1,
+        "script": 1,
+        "script in an attribute": 1,
+        "tracking pixel": 1,
+        "unsubscribe link": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        '<div><h1>News</h1>Hello, spring is here.<br><a href="/unsub">Leave</a></div>',
+        '<h1>News</h1><div><p>Hello, spring is here.</p><a href="/unsub">Leave</a></div>',
+        f'<h1>News</h1><p>Hello, spring is here.{" And more." * 30}<a href="/unsub">Leave</a></p>',
+    ],
+    ids=["with the heading", "with other blocks", "long"],
+)
+def test_a_way_out_takes_no_words_of_the_letter_along(page: str) -> None:
+    found = layout_from_html(page)
+    assert found.body[0].startswith("Hello, spring is here.")
+    assert "Leave" not in found.mjml + "".join(found.body)
+    assert dict(found.left_out) == {"unsubscribe link": 1}
 
 
 def test_a_page_without_a_button_gets_that_of_every_layout() -> None:
