@@ -1,4 +1,4 @@
-"""What people are told by mail: each proposal that waits for them, that it is about to expire, and alerts; once each.
+"""What people are told by mail: each version of a proposal that waits, that it is about to expire, alerts; once each.
 
 A row is written once for a person and a thing, and names the mail that tells it. Where that mail did not surely leave,
 the row is free again and goes with another one: nothing is lost, and a crash in the middle of a hand-over may tell it
@@ -26,6 +26,8 @@ Kind = Literal["proposal", "reminder", "alert"]
 DAY: Final = timedelta(days=1)
 AGAIN: Final = timedelta(minutes=15)
 """How long after a mail that did not leave another is tried."""
+_VERSION: Final[ColumnElement[str]] = proposals.c.proposal_id + literal(" ") + cast(proposals.c.version, String)
+"""What is told of: an edit voids what was approved, so the next version waits anew."""
 
 
 def note(
@@ -34,10 +36,8 @@ def note(
     """Write down what is new: proposals for whoever may say yes, and alerts for admins."""
     waits = proposals.c.status.in_(list(WAITING)) & (proposals.c.expires_at > at)
     for name in deciders:
-        _add(connection, name, "proposal", proposals.c.proposal_id, waits, real_at)
-        _add(
-            connection, name, "reminder", proposals.c.proposal_id, waits & proposals.c.reminded_at.is_not(None), real_at
-        )
+        _add(connection, name, "proposal", _VERSION, waits, real_at)
+        _add(connection, name, "reminder", _VERSION, waits & proposals.c.reminded_at.is_not(None), real_at)
     for name in admins:
         # That a proposal expires is told as a reminder.
         task = alerts.c.done_at.is_(None) & ~alerts.c.step_key.startswith("decide ")
@@ -70,13 +70,16 @@ def gather(connection: Connection, user: User, at: datetime, real_at: datetime) 
 
 
 def told_by(connection: Connection, mail_id: str, at: datetime) -> tuple[list[Any], set[str], int]:
-    """What a mail tells, if it still waits: proposals by deadline, those about to expire, and how many alerts."""
+    """What a mail tells, if it still waits: proposals by deadline, subjects about to expire, how many alerts."""
     rows = connection.execute(select(notices).where(notices.c.mail_id == mail_id, still_waits(at))).all()
     by_kind = {kind: {row.subject for row in rows if row.kind == kind} for kind in ("proposal", "reminder", "alert")}
     wanted = sorted(by_kind["proposal"] | by_kind["reminder"])
     query = select(
-        proposals.c.proposal_id, proposals.c.expires_at, proposals.c.body["title"].as_string().label("title")
-    ).where(proposals.c.proposal_id.in_(wanted))
+        proposals.c.proposal_id,
+        _VERSION.label("subject"),
+        proposals.c.expires_at,
+        proposals.c.body["title"].as_string().label("title"),
+    ).where(_VERSION.in_(wanted))
     found = connection.execute(query.order_by(proposals.c.expires_at, proposals.c.proposal_id)).all()
     return list(found), by_kind["reminder"], len(by_kind["alert"])
 
@@ -84,7 +87,7 @@ def told_by(connection: Connection, mail_id: str, at: datetime) -> tuple[list[An
 def still_waits(at: datetime) -> ColumnElement[bool]:
     """Whether what a row tells of still waits for somebody."""
     proposal = exists().where(
-        proposals.c.proposal_id == notices.c.subject,
+        notices.c.subject == _VERSION,
         proposals.c.status.in_(list(WAITING)),
         proposals.c.expires_at > at,
     )

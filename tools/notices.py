@@ -67,20 +67,22 @@ def write_notice(connection: Connection, user: User, mail_id: str, at: datetime,
         raise ConflictError("What it was to tell waits no more.")
     language = user.language if user.language in _WORDS else "en"
     words = _WORDS[language]
-    lines = [words["first"]] if found else []
+    # Each with the link that belongs to it, if any: nothing else becomes one, whatever a title says.
+    lines = [(words["first"], "")] if found else []
     for one in found:
         when = format_datetime(one.expires_at, "d MMM y HH:mm", locale=language)
-        mark = f" ({words['soon']})" if one.proposal_id in soon else ""
+        mark = f" ({words['soon']})" if one.subject in soon else ""
         seal = notices.seal(connection, user.name, one.proposal_id)
         link = f"{console_url}/console/notices/{one.proposal_id}/{seal}"
-        lines.append(f"{one.title}{mark}, {words['by'].format(when=when)}\n{link}")
+        lines.append((f"{one.title}{mark}, {words['by'].format(when=when)}", link))
     if alerts:
-        lines.append(f"{words['alerts'].format(n=alerts)}\n{console_url}/console/health")
-    lines.append(words["end"])
-    html = "".join(f"<p>{'<br>'.join(_linked(part) for part in line.split(chr(10)))}</p>" for line in lines)
+        lines.append((words["alerts"].format(n=alerts), f"{console_url}/console/health"))
+    lines.append((words["end"], ""))
+    html = "".join(f"<p>{escape(line)}{_linked(link)}</p>" for line, link in lines)
+    plain = "\n\n".join(f"{line}\n{link}".strip() for line, link in lines)
     subject = words["subject"].format(n=len(found) + alerts)
-    return Rendered(language, subject, "", f"<!doctype html><html><body>{html}</body></html>", "\n\n".join(lines))
+    return Rendered(language, subject, "", f"<!doctype html><html><body>{html}</body></html>", plain)
 
 
-def _linked(part: str) -> str:
-    return f'<a href="{escape(part)}">{escape(part)}</a>' if part.startswith("http") else escape(part)
+def _linked(link: str) -> str:
+    return f'<br><a href="{escape(link)}">{escape(link)}</a>' if link else ""

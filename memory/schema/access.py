@@ -109,10 +109,11 @@ api_answers = Table(
 notices = Table(
     "notices",
     metadata,
-    # What somebody is told of, once: a proposal that waits, that it is about to expire, or an alert.
+    # What somebody is told of, once: a version of a proposal that waits, that it is about to expire, or an alert.
     Column("name", ForeignKey("users.name"), primary_key=True),
     Column("kind", String(16), primary_key=True),
-    Column("subject", String(64), primary_key=True),
+    # The proposal's id and version, or the alert's id.
+    Column("subject", String(96), primary_key=True),
     moment("noted_at"),
     # The mail that tells it; null until there is one, and again where that one did not surely leave.
     Column("mail_id", ForeignKey("staff_mails.mail_id"), index=True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 from email.message import EmailMessage
@@ -203,3 +204,45 @@ def test_a_notice_is_in_the_reader_s_language(any_store: Store, place: Workplace
     work(place)
     assert mails(tmp_path)[0]["Subject"] == "Noria : 2 en attente de vous"
     assert "à décider avant le 6 mars 2025 09:00 UTC" in text(mails(tmp_path)[0])
+
+
+def test_only_links_that_noria_made_are_links_whatever_a_title_says(
+    any_store: Store, place: Workplace, tmp_path: Path
+) -> None:
+    person(any_store, "ann")
+    title = 'https://evil.example/"><b>x</b>'
+    with any_store.write() as connection:
+        one = examples.proposal("p0", title=title, created_at=NOW, expires_at=NOW + DAY)
+        proposals.submit(connection, one, author="agents", at=NOW, open_limit=99)
+    work(place)
+    part = mails(tmp_path)[0].get_body(("html",))
+    assert part is not None
+    html = str(part.get_content())
+    assert "https://evil.example/&quot;&gt;&lt;b&gt;" in html
+    links = re.findall(r'href="([^"]*)"', html)
+    assert [one.startswith(f"{URL}/console/notices/p") for one in links] == [True, True, True]
+
+
+def test_a_new_version_waits_anew_and_is_told_and_reminded_of_anew(
+    any_store: Store, place: Workplace, clock: ManualClock, tmp_path: Path
+) -> None:
+    def remind() -> None:
+        with any_store.write() as connection:
+            assert "p1" in queue.remind(connection, clock.now(), before_hours=24)
+
+    person(any_store, "ann")
+    clock.advance(2 * DAY + timedelta(hours=1))
+    remind()
+    work(place)
+    with any_store.write() as connection:
+        first = proposals.get(connection, "p1").proposal
+        second = first.model_copy(update={"version": 2, "title": "Plan p1, mended"})
+        proposals.revise(connection, second, author="console:bob", at=clock.now())
+    work(place)
+    remind()
+    work(place)
+    work(place)
+    said = [text(mail) for mail in mails(tmp_path)]
+    assert ["Plan p1, mended" in one for one in said] == [False, True, True]
+    assert ["Plan p1, mended (about to expire)" in one for one in said] == [False, False, True]
+    assert "Plan p2" not in said[1]

@@ -63,7 +63,7 @@ def upgrade() -> None:
     op.create_table('notices',
     sa.Column('name', sa.String(length=64), nullable=False),
     sa.Column('kind', sa.String(length=16), nullable=False),
-    sa.Column('subject', sa.String(length=64), nullable=False),
+    sa.Column('subject', sa.String(length=96), nullable=False),
     sa.Column('noted_at', sa.BigInteger(), nullable=False),
     sa.Column('mail_id', sa.String(length=64), nullable=True),
     sa.CheckConstraint("kind IN ('proposal', 'reminder', 'alert')", name=op.f('ck_notices_kind')),
