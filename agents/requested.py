@@ -30,12 +30,12 @@ def plan_requested(threads: Threads, real_time: Clock) -> str:
         told = {"code": failure.error, "what": failure.what, "remedy": failure.remedy}
         with desk.store.write() as connection:
             at = desk.clock.now()
-            plan_requests.settle(connection, request.brief_id, "failed", told, thread_id=request.thread_id, at=at)
+            plan_requests.settle(connection, request, "failed", told, thread_id=request.thread_id, at=at)
         return request.brief_id
     with desk.store.write() as connection:
         plan_requests.settle(
             connection,
-            request.brief_id,
+            request,
             "asked" if result.questions else "done",
             _told(result),
             thread_id=result.thread_id,

@@ -31,6 +31,8 @@ class PlanRequest(BaseModel):
     actor: str
     asked_at: AwareDatetime
     updated_at: AwareDatetime
+    claimed_until: AwareDatetime | None = None
+    """Until when, in real time, the worker that took it is waited for."""
     thread_id: str = ""
     answers: dict[str, str] = {}
     result: dict[str, Any] = {}
@@ -105,12 +107,19 @@ def claim(connection: Connection, real_now: datetime) -> PlanRequest | None:
 
 
 def settle(
-    connection: Connection, brief_id: str, state: State, result: Mapping[str, Any], *, thread_id: str, at: datetime
+    connection: Connection,
+    taken: PlanRequest,
+    state: State,
+    result: Mapping[str, Any],
+    *,
+    thread_id: str,
+    at: datetime,
 ) -> None:
-    """Write down what planning led to."""
+    """Write down what planning led to, unless another worker has taken the brief since."""
     connection.execute(
         update(plan_requests)
-        .where(plan_requests.c.brief_id == brief_id)
+        .where(plan_requests.c.brief_id == taken.brief_id, plan_requests.c.state == "planning")
+        .where(plan_requests.c.claimed_until == taken.claimed_until)
         .values(state=state, result=dict(result), thread_id=thread_id, answers={}, claimed_until=None, updated_at=at)
     )
 
