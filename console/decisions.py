@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from sqlalchemy import Connection
+
 from console.wiring import Workspace
 from memory import proposals
 from memory.errors import ConflictError, InvalidInputError
+from memory.finding import Verdict
 from memory.proposal import Decision, DecisionVerdict, Proposal
 from memory.proposals import StoredProposal
 
@@ -63,7 +66,8 @@ def note_part(
 ) -> Decision:
     """Say yes to some sequences or languages: the edit that leaves only these, and a yes to exactly what comes of it.
 
-    The worker makes that version and notes the yes; what comes out otherwise needs a yes of its own. Raises as
+    The worker makes that version and notes the yes; what comes out otherwise, or with a finding against it that the
+    version looked at did not have, needs a yes of its own. Raises as
     ``note`` does, and InvalidInputError where nothing, everything or what is not there is named.
     """
     from agents.edit import apply_changes
@@ -81,9 +85,12 @@ def note_part(
 
 
 def say_promised(opened: Workspace) -> list[str]:
-    """Note each yes that was given to a part, now that there is the version that holds only that; returns which."""
+    """Note each yes that was given to a part, now that there is the version that holds only that; returns which.
+
+    A yes covers what was seen: where more stands against the new version, whoever gave it decides on that version.
+    """
     with opened.store.read() as connection:
-        due = proposals.promised(connection)
+        due = [one for one in proposals.promised(connection) if not _says_more(connection, one)]
     said = []
     for one in due:
         # What expired meanwhile, or is only suggested by now, is closed elsewhere.
@@ -91,6 +98,13 @@ def say_promised(opened: Workspace) -> list[str]:
             note(opened, one.proposal_id, "approve", actor=one.actor, seen=one.then_approves, reason=one.reason)
             said.append(one.proposal_id)
     return said
+
+
+def _says_more(connection: Connection, given: Decision) -> bool:
+    """Whether something stands against the version as it is now that did not against the one decided on."""
+    seen = proposals.get_version(connection, given.proposal_id, given.version).findings
+    now = proposals.get(connection, given.proposal_id).proposal.findings
+    return any(one.verdict is not Verdict.ALLOW and one not in seen for one in now)
 
 
 def keeping(proposal: Proposal, parts: Sequence[str]) -> dict[str, Any]:
