@@ -85,6 +85,8 @@ class StoredLetter(_Frozen):
     author: str
     created_at: AwareDatetime
     updated_at: AwareDatetime
+    edited_by: str = ""
+    """Who wrote it as it stands."""
     submission: int = 0
     submitted_by: str = ""
     proposal_id: str | None = None
@@ -110,18 +112,20 @@ def is_letter(playbook: str) -> bool:
 def create(connection: Connection, letter_id: str, letter: Letter, *, actor: str, at: datetime) -> StoredLetter:
     """Begin a letter."""
     row = {"letter_id": letter_id, "state": "draft", "version": 1, "author": actor, "created_at": at, "updated_at": at}
-    connection.execute(insert(letters).values(body=letter.model_dump(mode="json"), **row))
+    connection.execute(insert(letters).values(body=letter.model_dump(mode="json"), edited_by=actor, **row))
     append(connection, at=at, actor=actor, action="letter.begun", subject=letter_id, payload={})
     return get(connection, letter_id)
 
 
-def save(connection: Connection, letter_id: str, letter: Letter, *, version: int, at: datetime) -> StoredLetter:
+def save(
+    connection: Connection, letter_id: str, letter: Letter, *, version: int, actor: str, at: datetime
+) -> StoredLetter:
     """Keep what was written; ConflictError if it was handed in, or somebody saved in between."""
     free = letters.c.state.in_(["draft", "returned"])
     changed = connection.execute(
         update(letters)
         .where(letters.c.letter_id == letter_id, letters.c.version == version, free)
-        .values(body=letter.model_dump(mode="json"), version=version + 1, updated_at=at)
+        .values(body=letter.model_dump(mode="json"), version=version + 1, edited_by=actor, updated_at=at)
     )
     if changed.rowcount != 1:
         get(connection, letter_id)
@@ -130,6 +134,8 @@ def save(connection: Connection, letter_id: str, letter: Letter, *, version: int
             where=f"letter {letter_id}",
             remedy="Open it again, and write your change there.",
         )
+    payload = {"version": version + 1, "digest": digest(letter.model_dump(mode="json"))}
+    append(connection, at=at, actor=actor, action="letter.saved", subject=letter_id, payload=payload)
     return get(connection, letter_id)
 
 
@@ -177,6 +183,8 @@ def settle(connection: Connection, stored: StoredLetter, *, proposal_id: str | N
     changed = connection.execute(
         update(letters)
         .where(letters.c.letter_id == stored.letter_id, letters.c.state == "waiting")
+        # A worker that was taken for dead may come late, when the letter was handed in anew.
+        .where(letters.c.submission == stored.submission)
         .values(state=state, proposal_id=proposal_id, answer=answer, claimed_until=None, updated_at=at)
     )
     if changed.rowcount == 1:

@@ -168,8 +168,8 @@ def routes(frame: Frame) -> APIRouter:
             return page(request, stored, given=given, error=error, status=400)
         if letter != stored.letter:
             with opened.store.write() as connection:
-                version = count_of(given.get("version", "0"))
-                stored = letters.save(connection, letter_id, letter, version=version, at=opened.clock.now())
+                version, at = count_of(given.get("version", "0")), opened.clock.now()
+                stored = letters.save(connection, letter_id, letter, version=version, actor=user.actor, at=at)
         if act == "submit":
             problems = against(stored, frame.language(request))
             if problems:

@@ -16,6 +16,8 @@ letters = Table(
     Column("version", Integer, nullable=False),
     Column("body", JSON, nullable=False),
     text("author"),
+    # Who saved it last, whose words it holds.
+    text("edited_by", default=""),
     moment("created_at"),
     moment("updated_at"),
     # How often it was handed in; each time is a deliberation of its own.

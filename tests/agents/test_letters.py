@@ -122,10 +122,36 @@ def test_what_the_rules_refuse_goes_back_to_its_author_and_may_be_mended(world: 
     assert found.state == "returned"
     assert "a claim that nobody approved" in found.answer
     with world.store.write() as connection:
-        mended = letters.save(connection, "tuesday", LETTER, version=found.version, at=NOW)
+        mended = letters.save(connection, "tuesday", LETTER, version=found.version, actor="console:ines", at=NOW)
         letters.submit(connection, "tuesday", version=mended.version, actor="console:ines", at=NOW)
     propose_letter(world.threads, TIME)
     assert after(world).state == "proposed"
+
+
+def test_a_letter_whose_proposal_waits_already_is_not_sent_back_to_be_handed_in_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: object) -> None:
+        raise OSError("the disk is full")
+
+    submit(world, LETTER)
+    monkeypatch.setattr("agents.letters.why_withheld", breaks)
+    propose_letter(world.threads, TIME)
+    with world.store.read() as connection:
+        [waiting] = proposals.list_proposals(connection)
+    found = after(world)
+    assert (found.state, found.proposal_id, found.answer) == ("proposed", waiting.proposal.proposal_id, "")
+
+
+def test_whoever_rewrote_a_letter_is_its_last_editor_not_whoever_handed_it_in(world: World) -> None:
+    with world.store.write() as connection:
+        letters.create(connection, "tuesday", Letter(name="Draft"), actor="console:ines", at=NOW)
+        letters.save(connection, "tuesday", LETTER, version=1, actor="console:paul", at=NOW)
+        letters.submit(connection, "tuesday", version=2, actor="console:ines", at=NOW)
+    propose_letter(world.threads, TIME)
+    with world.store.read() as connection:
+        [stored] = proposals.list_proposals(connection)
+    assert stored.last_editor == "console:paul"
 
 
 def test_a_letter_for_nobody_and_one_with_an_offer_that_is_gone_come_back_with_the_reason(world: World) -> None:

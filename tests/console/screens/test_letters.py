@@ -82,7 +82,7 @@ def test_a_letter_is_saved_counted_previewed_and_submitted(house: House) -> None
         acts = [one.action for one in entries(connection, subject=stored.letter_id)]
         assert stored.proposal_id
         proposal = proposals.get(connection, stored.proposal_id)
-    assert acts == ["letter.begun", "letter.submitted", "letter.proposed"]
+    assert acts == ["letter.begun", "letter.saved", "letter.submitted", "letter.proposed"]
     assert proposal.last_editor == "console:ines"
     assert "Tuesday" in house.person("approver").get("/console/").text
     copied = person.post(f"{address}/again").headers["location"]
