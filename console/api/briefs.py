@@ -97,9 +97,11 @@ def routes(opened: Workspace) -> APIRouter:
     ) -> BriefStatus:
         """A worker plans for it: look at it again until its state is ``done`` or ``asked``."""
         key = getattr(request.state, "key", None)
-        # By the key, so that not even a crash between the two lets one request make two briefs.
-        brief_id = digest(["brief", caller.user.name, key])[:12] if key else uuid.uuid4().hex[:12]
-        brief = Brief(brief_id=brief_id, author=caller.actor, **new.model_dump())
+        said = new.model_dump()
+        # By key and content, so that not even a crash between the two lets one request make two briefs, and that a key
+        # used again once its answer is forgotten drops no other brief.
+        brief_id = digest(["brief", caller.user.name, key, said])[:12] if key else uuid.uuid4().hex[:12]
+        brief = Brief(brief_id=brief_id, author=caller.actor, **said)
         with opened.store.write() as connection:
             asked = plan_requests.submit(connection, brief, actor=caller.actor, at=opened.clock.now())
         response.headers["Location"] = f"/api/v1/briefs/{brief_id}"
