@@ -14,8 +14,10 @@ from console.wiring import Workspace
 from memory import consents, contacts, preferences
 from memory.consents import Consent
 from memory.contacts import Contact
-from memory.errors import NotFoundError
+from memory.errors import NotAllowedError, NotFoundError
+from memory.journal import append
 from memory.preferences import Preferences
+from policies.roles import reaches
 
 Reader = Annotated[Caller, needs("contacts")]
 _MOST_IDS = 2**63 - 1
@@ -53,7 +55,7 @@ def routes(opened: Workspace) -> APIRouter:
 
     @router.get("/contacts", summary="Find a contact, or list all of them by id")
     def search(
-        _caller: Reader,
+        caller: Reader,
         name: Annotated[
             str,
             Query(
@@ -64,15 +66,35 @@ def routes(opened: Workspace) -> APIRouter:
         after: Annotated[int, Query(ge=0, le=_MOST_IDS, description="The id of the last one that you have.")] = 0,
         limit: Limit = 50,
     ) -> Page[ContactItem]:
-        with opened.store.read() as connection:
-            if not name.strip():
-                found = contacts.by_id(connection, after=after, limit=limit + 1)
-            else:
+        """All of them only for an admin, and each page that is handed out is in the journal."""
+        if name.strip():
+            with opened.store.read() as connection:
                 try:
                     found = [contacts.find(connection, name)]
                 except NotFoundError:
                     found = []
+        else:
+            found = listed(caller, after, limit + 1)
         return page([ContactItem.model_validate(one) for one in found], limit, lambda one: one.contact_id)
+
+    def listed(caller: Caller, after: int, limit: int) -> list[Contact]:
+        if not reaches(caller.user.role, "admin"):
+            raise NotAllowedError(
+                f"{caller.user.name} is {caller.user.role}; to list all contacts takes the role admin.",
+                where="name",
+                remedy="Name a contact, or ask an admin.",
+            )
+        with opened.store.write() as connection:
+            payload = {"after": after, "token": caller.token.token_id}
+            append(
+                connection,
+                at=opened.clock.now(),
+                actor=caller.actor,
+                action="contacts.listed",
+                subject="contacts",
+                payload=payload,
+            )
+            return contacts.by_id(connection, after=after, limit=limit)
 
     @router.get("/contacts/{contact_id}", summary="Look at a contact")
     def show(contact_id: Annotated[int, Path(ge=1, le=_MOST_IDS)], _caller: Reader) -> ContactShown:

@@ -11,9 +11,10 @@ from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from console.tokens import make_token
-from memory import campaigns, proposals, tokens, users
+from memory import answers, campaigns, proposals, tokens, users
 from memory.clock import SystemClock
 from memory.errors import ConflictError, InvalidInputError
+from memory.journal import entries
 from memory.schema import api_tokens, briefs, intake
 from tests.console.api.conftest import program_of
 from tests.console.conftest import run_in
@@ -137,6 +138,16 @@ def test_the_same_request_with_its_key_is_done_once_and_answered_alike(stocked: 
         assert len(connection.execute(select(briefs)).all()) == 3
 
 
+def test_a_key_used_again_after_its_answer_is_forgotten_drops_no_other_brief(stocked: House) -> None:
+    program, key = program_of(stocked, "operator"), {"Idempotency-Key": "weekly"}
+    made = []
+    for metric in ("orders", "orders", "margin"):
+        made.append(program.post("/briefs", json={"metric": metric}, headers=key).json()["brief_id"])
+        with stocked.opened.store.write() as connection:
+            answers.forget(connection, "operator", "weekly")
+    assert made[0] == made[1] != made[2]
+
+
 def test_a_question_asked_twice_with_one_key_is_one_question(stocked: House) -> None:
     program = program_of(stocked, "operator")
     asked = _yes(program, verdict="ask", reason="Why so many?")
@@ -158,9 +169,19 @@ def test_lists_come_in_pages_by_key(stocked: House) -> None:
     assert found == ["p1", "p2", "ran"]
     assert program.get("/proposals", params={"status": ["open", "asked"]}).json()["next"] is None
     assert program.get("/proposals", params={"after": "nobody"}).status_code == 404
+
+
+def test_all_contacts_are_listed_for_an_admin_alone_and_that_is_journalled(stocked: House) -> None:
+    for path in ("/contacts", "/contacts?name=%20"):
+        refused = program_of(stocked, "approver").get(path)
+        assert (refused.status_code, refused.json()["code"]) == (403, "not_allowed")
+    program = program_of(stocked, "admin", name="eve")
     ids = [one["contact_id"] for one in program.get("/contacts?limit=1").json()["items"]]
     ids += [one["contact_id"] for one in program.get("/contacts?limit=5&after=1").json()["items"]]
     assert ids == [1, 2]
+    with stocked.opened.store.read() as connection:
+        noted = list(entries(connection, action="contacts.listed"))
+    assert [(one.actor, one.payload["after"]) for one in noted] == [("console:eve", 0), ("console:eve", 1)]
 
 
 def test_what_has_not_changed_is_not_sent_again(stocked: House) -> None:
