@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import yaml
 
+from agents.playbook import load_playbooks
 from console.wiring import BRAND_FILE, Workspace
 from memory.brand import Brand, load_brand
 from memory.canonical import digest
@@ -46,8 +47,9 @@ def change_brand(opened: Workspace, settings: Mapping[str, Any], *, seen: str, a
         load_brand(new, BRAND_FILE)
     except InvalidInputError as error:
         raise InvalidInputError(error.what, remedy="Correct it; nothing was saved.") from error
+    # While another file cannot be read, no change could be taken up.
+    check_house(opened)
     put_in_place(opened.folder / BRAND_FILE, new)
-    opened.take_up_house()
     with opened.store.write() as connection:
         append(
             connection,
@@ -57,6 +59,15 @@ def change_brand(opened: Workspace, settings: Mapping[str, Any], *, seen: str, a
             subject=BRAND_FILE,
             payload={"before": seen, "after": digest(new)},
         )
+    opened.take_up_house()
+
+
+def check_house(opened: Workspace) -> None:
+    """Raise ConfigurationError or PlaybookError where a file of the team cannot be read."""
+    read_brand_file(opened)
+    own = opened.folder / "playbooks"
+    if own.is_dir():
+        load_playbooks(own)
 
 
 def put_in_place(path: Path, text: str) -> None:

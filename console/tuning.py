@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 import yaml
 
 from agents.playbook import Problem, inspect_playbooks
-from console.house import HEAD, put_in_place
+from console.house import HEAD, check_house, put_in_place
 from console.wiring import PACKAGED_PLAYBOOKS, Workspace
 from memory.canonical import digest
 from memory.errors import ConflictError, InvalidInputError, NotFoundError
@@ -152,12 +152,12 @@ def change_playbook(
     problems = check_turned(opened, playbook_id, new, folder)
     if problems:
         return problems
+    check_house(opened)
     own = opened.folder / "playbooks" / playbook_id
     for layout in sorted(folder.glob("*.mjml")):
         if folder != own:
             put_in_place(own / layout.name, layout.read_text(encoding="utf-8"))
     put_in_place(own / FILE, new)
-    opened.take_up_house()
     with opened.store.write() as connection:
         append(
             connection,
@@ -167,6 +167,7 @@ def change_playbook(
             subject=f"playbook {playbook_id}",
             payload={"version": changed["version"], "before": seen, "after": digest(new)},
         )
+    opened.take_up_house()
     return []
 
 

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from memory.errors import InvalidInputError
+from console.house import change_brand, read_brand_file
+from console.tuning import change_playbook, source_of
+from memory.canonical import digest
+from memory.errors import InvalidInputError, NoriaError
 from memory.journal import entries
 from memory.letters import newest
 from memory.offers import approved_facts, open_offers
@@ -119,6 +122,33 @@ def test_a_brand_that_people_could_not_read_is_not_saved(house: House) -> None:
         assert (answer.status_code, why in text_of(answer.text)) == (400, True)
         assert next(iter(change.values())) in answer.text
     assert path.read_bytes() == before
+
+
+def test_no_change_is_saved_while_another_file_of_the_team_cannot_be_read(house: House) -> None:
+    opened, path = house.opened, house.opened.folder / "brand.yaml"
+    text, _ = read_brand_file(opened)
+    sheet, _ = source_of(opened, "newsletter")
+    broken = opened.folder / "playbooks" / "mine" / "playbook.yaml"
+    broken.parent.mkdir(parents=True)
+    broken.write_text("id: [", encoding="utf-8")
+    with pytest.raises(NoriaError, match="mine"):
+        change_brand(opened, {"name": "Others"}, seen=digest(text), actor="console:ann")
+    with pytest.raises(NoriaError, match="mine"):
+        change_playbook(
+            opened,
+            "newsletter",
+            {"goal.window_days": "10"},
+            ("own_hour", "any_hour"),
+            seen=digest(sheet),
+            actor="console:ann",
+        )
+    assert path.read_text(encoding="utf-8") == text
+    assert not (opened.folder / "playbooks" / "newsletter").exists()
+    broken.unlink()
+    broken.parent.rmdir()
+    change_brand(opened, {"name": "Others"}, seen=digest(text), actor="console:ann")
+    assert opened.brand.name == "Others"
+    assert acts(house, "brand.yaml") == [("brand.changed", "console:ann")]
 
 
 def test_a_worker_takes_up_brand_and_playbooks_and_keeps_the_old_ones_while_they_are_broken(house: House) -> None:

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import select
 
 from memory import contacts
-from memory.schema import contacts as people
 from memory.schema import contact_aliases, journal
+from memory.schema import contacts as people
 from tests.console.conftest import run_in
 from tests.console.screens.conftest import House, Serve, text_of
 
