@@ -83,6 +83,23 @@ def test_an_order_comes_with_all_its_lines_whatever_the_page(database: Database,
     assert read(place, database, tmp_path)["orders"].written == 0
 
 
+@pytest.mark.parametrize("position", ["  position: line_number\n", ""])
+def test_no_line_of_an_order_is_lost_whatever_its_column_is_called(
+    database: Database, place: Intake, tmp_path: Path, position: str
+) -> None:
+    mapping = MAPPING.replace("  position: position\n", position)
+    (tmp_path / "connectors" / "sql.yaml").write_text(mapping, encoding="utf-8")
+    with database.engine.begin() as connection:
+        connection.execute(text("ALTER TABLE sales RENAME COLUMN position TO line_number"))
+        connection.execute(
+            text("INSERT INTO sales (id, number, email, sku, line_number, total, amount, at)"
+            " VALUES (:id, 'A1', 'ann@shop.example.com', :sku, :id, 30, 10, :at)"),
+            [{"id": line, "sku": f"S{line}", "at": LONG_AGO} for line in (1, 2, 3)],
+        )  # fmt: skip
+    assert read(place, database, tmp_path)["orders"].set_aside == 0
+    assert rows_of(place.lake, "SELECT product_id FROM lines ORDER BY line") == [("S1",), ("S2",), ("S3",)]
+
+
 def test_without_a_mapping_the_names_of_the_columns_say_what_they_are(
     database: Database, place: Intake, tmp_path: Path
 ) -> None:
