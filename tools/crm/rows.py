@@ -112,12 +112,13 @@ def text_of(value: Any) -> str:
         return ";".join(text_of(one) for one in value)
     if isinstance(value, dict):
         return json.dumps(value, ensure_ascii=False)
-    return str(value)
+    # PostgreSQL keeps no NUL in a text.
+    return str(value).replace("\x00", "")
 
 
 def _first(record: Record, properties: Sequence[str]) -> Any:
     found = next((one for name in properties if (one := record.values.get(name)) not in (None, "", [])), None)
-    return text_of(found) if isinstance(found, list | dict | datetime) else found
+    return text_of(found) if isinstance(found, str | list | dict | datetime) else found
 
 
 def _is_newer(record: Record, updated_at: datetime) -> bool:

@@ -139,13 +139,21 @@ class _Pull:
             return self._brought.model_copy(update={"elsewhere": True})
         except NoriaError as error:
             said = " ".join(filter(None, (error.what, error.remedy)))
-            standing = self._standing.model_copy(update={"trouble": said, "failed_at": place.clock.now()})
-            self._brought = self._brought.model_copy(update={"trouble": said})
+            standing = self._in_trouble(said)
+        except Exception as error:  # noqa: BLE001 - whatever breaks in one thing, the others are read
+            # The text of such an error could name a person.
+            standing = self._in_trouble(
+                f"What was read could not be taken in ({type(error).__name__}). The next pull tries it again."
+            )
         with place.store.write() as connection:
             keep(connection, standing, holder=self._holder, until=None)
             if self._brought.complete and self._brought.read:
                 self._journal(connection)
         return self._brought
+
+    def _in_trouble(self, said: str) -> Standing:
+        self._brought = self._brought.model_copy(update={"trouble": said})
+        return self._standing.model_copy(update={"trouble": said, "failed_at": self._place.clock.now()})
 
     def _read(self, standing: Standing, until: float) -> Standing:
         """Read until there is no more or time is over; raises what went wrong, with what was kept in ``_standing``."""

@@ -19,7 +19,7 @@ from tests.tools.crm.scene import intake, people
 from tools.crm.connector import ConnectorError
 from tools.crm.connectors import mapping_of
 from tools.crm.sql.connector import Sql
-from tools.crm.sql.options import SqlOptions
+from tools.crm.sql.options import SqlOptions, SqlTable
 from tools.crm.sync import Intake, Pulled, pull
 
 
@@ -81,6 +81,24 @@ def test_an_order_comes_with_all_its_lines_whatever_the_page(database: Database,
     assert rows_of(place.lake, "SELECT order_id, total_cents FROM orders ORDER BY 1") == [("A1", 3000), ("A2", 3000)]
     assert rows_of(place.lake, "SELECT count(*), sum(amount_cents) FROM lines") == [(6, 6000)]
     assert read(place, database, tmp_path)["orders"].written == 0
+
+
+@pytest.mark.parametrize("kind", ["UUID", "NUMERIC(20, 0)", "BIGINT", "VARCHAR(40)", "TIMESTAMP"])
+def test_a_table_is_walked_by_whatever_its_ids_are(postgres_server: str, place: Intake, kind: str) -> None:
+    ids = {"UUID": uuid.UUID(int=0).hex[:-1], "TIMESTAMP": "2025-01-0"}.get(kind, "")
+    schema = f"shop_{uuid.uuid4().hex[:12]}"
+    engine = create_engine(postgres_server)
+    with engine.begin() as connection:
+        connection.execute(text(f"CREATE SCHEMA {schema}"))
+        connection.execute(text(f"CREATE TABLE {schema}.people (id {kind}, email VARCHAR(200))"))
+        for number in range(1, 6):
+            row = f"('{ids}{number}', 'person{number}@shop.example.com')"
+            connection.execute(text(f"INSERT INTO {schema}.people VALUES {row}"))
+    connector = Sql(SqlOptions(contacts=SqlTable(table=f"{schema}.people"), page_size=2), {}, url=postgres_server)
+    (done,) = pull(place, connector, {})
+    connector.close()
+    engine.dispose()
+    assert (done.read, done.complete, done.trouble) == (5, True, "")
 
 
 @pytest.mark.parametrize("position", ["  position: line_number\n", ""])
