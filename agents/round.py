@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
@@ -19,10 +21,11 @@ from agents.planning import Ranking, rank, why_withheld
 from agents.redraw import put_idea_forward
 from memory import lessons
 from memory.canonical import digest
-from memory.errors import NoriaError
+from memory.clock import SystemClock
+from memory.errors import ConflictError, NoriaError
 from memory.journal import append
-from memory.schema import from_micros, proposals, to_micros
-from memory.workspace import get_value, set_value
+from memory.schema import EPOCH, from_micros, proposals, to_micros
+from memory.workspace import get_value, set_value, swap_value
 
 if TYPE_CHECKING:
     from agents.resume import Threads
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 EVERY: Final = timedelta(days=7)
 PREFIX: Final = "round"
 _LAST: Final = "round_at"
+_BUSY: Final = "round_busy_until"
+_LEASE: Final = timedelta(hours=1)
 _DONE: Final = "round.done"
 
 
@@ -118,9 +123,12 @@ def run_round(threads: Threads) -> Round:
     """Run a round now, and count the week to the next one from here; safe to run again after it was cut off."""
     desk = threads.desk
     now = desk.clock.now()
-    with desk.store.write() as connection:
-        set_value(connection, _LAST, to_micros(now))
-    return _go_on(threads, thread_id_of(to_micros(now)))
+    with _alone(desk) as free:
+        if not free:
+            raise ConflictError("A round is going on.", where="round", remedy="Look again in some minutes.")
+        with desk.store.write() as connection:
+            set_value(connection, _LAST, to_micros(now))
+        return _go_on(threads, thread_id_of(to_micros(now)))
 
 
 def run_due_round(threads: Threads) -> Round | None:
@@ -132,16 +140,37 @@ def run_due_round(threads: Threads) -> Round | None:
     now = desk.clock.now()
     with desk.store.read() as connection:
         last = get_value(connection, _LAST)
+    begun = to_micros(now)
     if last is not None and now < from_micros(last) + EVERY:
         thread_id = thread_id_of(last)
-        cut_off = newest(desk, thread_id, _DONE, Round) is None and bool(threads.values(thread_id))
-        return _go_on(threads, thread_id) if cut_off else None
-    with desk.store.write() as connection:
-        if get_value(connection, _LAST) != last:
-            # Another worker was faster.
+        if newest(desk, thread_id, _DONE, Round) is not None or not threads.values(thread_id):
             return None
-        set_value(connection, _LAST, to_micros(now))
-    return None if last is None else _go_on(threads, thread_id_of(to_micros(now)))
+        begun = last
+    with _alone(desk) as free:
+        if not free:
+            return None
+        if begun != last:
+            with desk.store.write() as connection:
+                if not swap_value(connection, _LAST, last, begun):
+                    # Another worker was faster.
+                    return None
+        return None if last is None else _go_on(threads, thread_id_of(begun))
+
+
+@contextmanager
+def _alone(desk: Desk) -> Iterator[bool]:
+    """Whether nobody else is at a round; a worker that died over one is waited for no longer than an hour."""
+    now = to_micros(SystemClock().now())
+    until = now + to_micros(EPOCH + _LEASE)
+    with desk.store.write() as connection:
+        busy = get_value(connection, _BUSY)
+        free = (busy is None or busy <= now) and swap_value(connection, _BUSY, busy, until)
+    try:
+        yield free
+    finally:
+        if free:
+            with desk.store.write() as connection:
+                swap_value(connection, _BUSY, until, 0)
 
 
 def last_round(desk: Desk) -> tuple[Round | None, AwareDatetime | None]:

@@ -6,6 +6,7 @@ import base64
 import binascii
 import hmac
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
@@ -61,6 +62,7 @@ def segment_door(store: Store, clock: Clock, together: GroupCommit, key: SecretS
     return router
 
 
+_NAME: Final = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")
 _BATCHES: Final = frozenset({"batch", "import"})
 _METHODS: Final = _BATCHES | {"track", "identify", "alias", "page", "screen"}
 
@@ -119,7 +121,9 @@ def _known(call: Mapping[str, Any]) -> Known:
     traits = call.get("traits")
     email = traits.get("email") if isinstance(traits, Mapping) else None
     said = (email, call.get("userId"), call.get("previousId"), call.get("anonymousId"))
-    names = tuple(str(one).strip() for one in said if isinstance(one, str | int) and 0 < len(str(one).strip()) <= 200)
+    names = tuple(str(one).strip() for one in said if isinstance(one, str | int) and str(one).strip())
+    if not all(_NAME.fullmatch(one) for one in names):
+        raise ValueError("a name is longer than 200 characters, or holds what cannot be written down")
     if len(names) < 2:
         raise ValueError("it names nobody by two names of userId, anonymousId, previousId and traits.email")
     return Known(names)

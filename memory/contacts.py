@@ -23,6 +23,7 @@ from memory.schema import (
     erasures,
     intake,
     messages,
+    replies,
     suppressions,
 )
 from memory.steps import REACHING
@@ -207,7 +208,7 @@ def merge(connection: Connection, *, kept: int, merged: int, actor: str, at: dat
             "Who is erased cannot be merged.", where=f"contacts {kept} and {merged}", remedy="Leave them apart."
         )
     connection.execute(update(contact_aliases).where(contact_aliases.c.contact_id == merged).values(contact_id=kept))
-    for table in (deals, intake):
+    for table in (deals, intake, replies):
         connection.execute(update(table).where(table.c.contact_id == merged).values(contact_id=kept))
     _inherit_consents(connection, kept, merged)
     cap.merge(connection, kept=kept, merged=merged)

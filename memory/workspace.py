@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Text, cast, select, update
 
 from memory.clock import SystemClock
 from memory.journal import append
@@ -55,6 +56,15 @@ def get_value(connection: Connection, key: str) -> Any:
 def set_value(connection: Connection, key: str, value: Any) -> None:
     """Keep a JSON value under a key."""
     upsert(connection, workspace, [{"key": key, "value": value}], update=["value"])
+
+
+def swap_value(connection: Connection, key: str, expected: Any, value: Any) -> bool:
+    """Keep a value under a key that still holds the expected one (None: nothing); False where another was faster."""
+    if expected is None:
+        return upsert(connection, workspace, [{"key": key, "value": value}]) == 1
+    same = cast(workspace.c.value, Text) == json.dumps(expected)
+    changed = connection.execute(update(workspace).where(workspace.c.key == key, same).values(value=value))
+    return changed.rowcount == 1
 
 
 def salt(connection: Connection) -> str:

@@ -66,9 +66,14 @@ def _answers(message: Message, key: str) -> bool:
 def _answer(message: Message, key: str, at: datetime) -> Incoming:
     words = _words(message)
     # Two programs that fetch the same mail find the same answer.
-    named = digest([str(message.get("Message-ID", "")), words])[:16]
+    named = digest([_sound(str(message.get("Message-ID", ""))), words])[:16]
     subject, sender = str(message.get("Subject", "")), str(message.get("From", ""))
     return answer(SOURCE, f"{key}:reply:{named}", at, sender, words, subject=subject, key=key)
+
+
+def _sound(text: str) -> str:
+    """A header without what cannot be written down."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _words(message: Message) -> str:
@@ -97,7 +102,7 @@ def _decoded(part: Message) -> str:
         return ""
     try:
         return content.decode(part.get_content_charset("utf-8"), "replace")
-    except LookupError:
+    except (LookupError, UnicodeError):
         return content.decode("utf-8", "replace")
 
 

@@ -36,7 +36,7 @@ from memory.store import Store, upsert
 from tools import opt_in, replies
 from tools.bounces import keeps_bouncing
 from tools.reaction import Deed, react
-from tools.replies import Answered
+from tools.replies import Answer, Answered
 from tools.unsubscribe import opt_out, stop_contact, suppress_address
 
 CART: Final = "cart"
@@ -59,8 +59,8 @@ class Incoming:
     source: str = ""
     human: bool = True
     """False for scanners and other machines: stored, never counted."""
-    words: str = ""
-    """What somebody wrote back, kept apart from what is counted; untrusted."""
+    answer: Answer | None = None
+    """What somebody wrote back, kept apart from what is counted. Never from a shop: its word for it would be taken."""
     beside: str = ""
     """The event that one report told together with this one: where that one came before, this one is not new either."""
 
@@ -229,21 +229,19 @@ def _act(connection: Connection, new: Sequence[tuple[int | None, Incoming]], at:
     deeds = [Deed(one.contact_id, one.event.event_id, one.event.kind, one.event.properties, one.at) for one in done]
     react(connection, deeds, at)
     count_said(connection, [_said(one) for one in done if _channel(one.event) == "email"])
-    replies.keep(connection, [_answered(one) for one in done if "reading" in one.event.properties], at)
+    replies.keep(connection, [_answered(one) for one in done if one.event.answer is not None], at)
 
 
 def _answered(one: _Done) -> Answered:
-    said = one.event.properties
+    assert one.event.answer is not None
+    key = one.event.properties.get("message_key")
     return Answered(
         event_id=one.event.event_id,
         contact_id=one.contact_id,
         at=one.at,
         channel=_channel(one.event),
-        words=one.event.words,
-        reading=said["reading"],
-        objection=said.get("objection", ""),
-        needs_person=said.get("needs_person", False),
-        message_key=said.get("message_key", ""),
+        answer=one.event.answer,
+        message_key=key if isinstance(key, str) else "",
     )
 
 

@@ -13,6 +13,7 @@ from typing import Final
 from imapclient import SEEN, IMAPClient
 from imapclient.exceptions import IMAPClientError
 
+from memory.alerts import Alert, raise_alerts, waits
 from memory.errors import ConfigurationError
 from memory.store import Store
 from tools.imap import ImapFolder
@@ -20,6 +21,7 @@ from tools.incoming_mail import of_ours, read_mail
 from tools.intake import Incoming, receive
 
 _BATCH: Final = 100
+_STEP: Final = "mailbox"
 _LONGEST: Final = 1_000_000
 """Bytes of one mail that are fetched; reports and answers are shorter, attachments are not wanted."""
 _TIMEOUT_SECONDS: Final = 30
@@ -34,6 +36,8 @@ class Taken:
     """What was new in them."""
     unknown: int = 0
     """Mails that neither report on a message of ours nor answer one."""
+    unreadable: int = 0
+    """Mails that could not be read; a person has to look."""
 
 
 def take_maildir(store: Store, maildir: Path, at: datetime) -> Taken:
@@ -69,11 +73,28 @@ def take_imap(store: Store, mailbox: ImapFolder, password: str, at: datetime) ->
 def _take(store: Store, mails: Sequence[bytes], at: datetime, taken: Taken) -> None:
     events: list[Incoming] = []
     for mail in mails:
-        said = of_ours(store, read_mail(mail, at))
+        try:
+            said = of_ours(store, read_mail(mail, at))
+        except Exception:  # noqa: BLE001 - one mail, however it was made, must not keep all after it from being read
+            taken.unreadable += 1
+            continue
         taken.unknown += not said
         events += said
     taken.mails += len(mails)
     taken.events += receive(store, events, at).accepted
+    if taken.unreadable:
+        _call(store, at)
+
+
+def _call(store: Store, at: datetime) -> None:
+    """Ask somebody to look into the mailbox, unless they are asked already."""
+    task = {
+        "en": "A mail to the return address could not be read. Look into the mailbox: it may be a bounce, or a stop.",
+        "fr": "Un mail reçu à l'adresse de retour est illisible. Regarder la boîte : ce peut être un rejet ou un stop.",
+    }
+    with store.write() as connection:
+        if not waits(connection, _STEP):
+            raise_alerts(connection, [Alert(step_key=_STEP, task=task, raised_at=at)])
 
 
 def _body(fetched: dict[bytes, object]) -> bytes:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, cast
+from typing import Final
 
 from sqlalchemy import Connection, select
 
 from memory import replies
 from memory.alerts import Alert, raise_alerts
 from memory.canonical import digest
-from memory.replies import Objection, Reading, Reply
+from memory.replies import Reply
 from memory.schema import campaigns, contacts, intake, messages
 from memory.store import Store
+from tools.reply_text import Read
 from tools.unsubscribe import opt_out
 
 _WHAT: Final = {
@@ -26,17 +27,22 @@ _ELSE: Final = ("needs somebody to read what they wrote", "attend que quelqu'un 
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What somebody wrote back: the words, which are untrusted, and what they were read as."""
+
+    words: str
+    read: Read
+
+
+@dataclass(frozen=True, slots=True)
 class Answered:
-    """One event by which somebody wrote back, and the words that came with it."""
+    """One event by which somebody on record wrote back."""
 
     event_id: str
     contact_id: int
     at: datetime
     channel: str
-    words: str
-    reading: str
-    objection: str
-    needs_person: bool
+    answer: Answer
     message_key: str
 
 
@@ -44,21 +50,22 @@ def keep(connection: Connection, answered: Iterable[Answered], at: datetime) -> 
     """Keep answers as they were read, and call a person for those who need one; a stop has been acted on already."""
     rows, calls = [], []
     for one in answered:
-        is_read = one.reading != "unread"
+        read = one.answer.read
+        is_read = read.reading != "unread"
         row = Reply(
             event_id=one.event_id,
             contact_id=one.contact_id,
             at=one.at,
             channel=one.channel,
-            words=one.words,
-            reading=cast("Reading", one.reading),
-            objection=cast("Objection", one.objection),
-            needs_person=one.needs_person,
+            words=one.answer.words,
+            reading=read.reading,
+            objection=read.objection,
+            needs_person=read.needs_person,
             read_by="rules" if is_read else "",
             acted_at=at if is_read else None,
         )
         rows.append(row)
-        if one.needs_person:
+        if read.needs_person:
             calls.append(_call(connection, row, one.message_key, at))
     if rows:
         replies.keep(connection, rows)

@@ -22,12 +22,13 @@ LONGEST: Final = 4_000
 _SHORT: Final = 40
 _AT_THE_TOP: Final = 300
 _WORDS: Final = Path(__file__).with_name("reply_words.yaml")
-# Where a mail program begins to repeat what is answered; each is matched against one line.
+# From here on a mail program repeats what is answered, line by line as it was.
 _QUOTE: Final = re.compile(
-    r"(?:>|_{10,}$|-{2,} ?(?:original message|message d'origine|forwarded message|message transfere)|(?:from|de) ?: .*@"
-    r"|on .{6,160} wrote ?:$|le .{6,160} a ecrit ?:$|on (?:mon|tue|wed|thu|fri|sat|sun)\w*,? .*\d{4}"
-    r"|le (?:lun|mar|mer|jeu|ven|sam|dim)\w*\.? \d.*\d{4})"
+    r"(?:_{10,}$|-{2,} ?(?:original message|message d'origine|forwarded message|message transfere)|(?:from|de) ?: .*@)"
 )
+# The line above what is repeated; programs break it into up to three.
+_ATTRIBUTION: Final = re.compile(r"(?:on|le) .{6,250}(?:wrote|a ecrit) ?:$")
+_LINES_OF_ATTRIBUTION: Final = 3
 _SIGNATURE: Final = re.compile(r"(?:--$|sent from my |envoye de mon |envoye depuis )")
 
 
@@ -41,17 +42,40 @@ class Read:
 
 
 def own_words(text: str) -> str:
-    """What somebody wrote themselves, without the message that their program repeats below it and their signature.
+    """What somebody wrote themselves, without the message that their program repeats, and without their signature.
 
-    What is repeated holds our own “unsubscribe”: a line that may begin it ends what is read.
+    What is repeated holds our own “unsubscribe”. Where it is marked line by line, what stands below it is theirs again;
+    where it is not, nothing below its first line is.
     """
-    lines: list[str] = []
-    for line in text[: 4 * LONGEST].replace("\r\n", "\n").split("\n"):
-        flat = _flat(line[:300])
-        if _QUOTE.match(flat) or (any(lines) and _SIGNATURE.match(flat)):
+    lines = text[: 4 * LONGEST].replace("\x00", "").replace("\r\n", "\n").split("\n")
+    flat = [_flat(line[:300]) for line in lines]
+    kept: list[str] = []
+    place = 0
+    while place < len(lines):
+        below = place + _attribution(flat[place:])
+        if below > place and not _marked(flat[below:]):
             break
-        lines.append(line.rstrip())
-    return "\n".join(lines).strip()[:LONGEST]
+        place = below
+        if place == len(lines) or _QUOTE.match(flat[place]) or (any(kept) and _SIGNATURE.match(flat[place])):
+            break
+        if not flat[place].startswith(">"):
+            kept.append(lines[place].rstrip())
+        place += 1
+    return "\n".join(kept).strip()[:LONGEST]
+
+
+def _attribution(flat: Sequence[str]) -> int:
+    """How many lines from here on say who wrote what is repeated below; 0 where they say something else."""
+    if not flat[0].startswith(("on ", "le ")):
+        return 0
+    return next(
+        (n for n in range(1, _LINES_OF_ATTRIBUTION + 1) if _ATTRIBUTION.match(" ".join(flat[:n])) and n <= len(flat)), 0
+    )
+
+
+def _marked(flat: Sequence[str]) -> bool:
+    """Whether the next line with words is marked as repeated."""
+    return next((line.startswith(">") for line in flat if line), False)
 
 
 def read_words(words: str, subject: str = "") -> Read:
@@ -74,7 +98,12 @@ def read_words(words: str, subject: str = "") -> Read:
             return Read("objection", kind, needs_person=asks)
     if asks:
         return Read("question", needs_person=True)
-    return Read("thanks") if plain in known.thanks else Read("unread")
+    return Read("thanks") if plain in known.thanks or _is_bare(flat) else Read("unread")
+
+
+def _is_bare(flat: str) -> bool:
+    """Whether there is nothing but points and blanks."""
+    return all(unicodedata.category(one)[0] in "PZ" for one in flat)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ _AMOUNTS: Final = frozenset({"price", "value", "total", "revenue", "discount", "
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _MOST_PROPERTIES: Final = 50
 _MOST_LINES: Final = 500
+_MOST_OF_ONE: Final = 1_000_000
 
 
 def is_identity(call: Mapping[str, Any]) -> bool:
@@ -103,7 +104,10 @@ def _order(said: Mapping[str, Any]) -> dict[str, Any]:
 
 def _line(said: Mapping[str, Any], currency: str) -> dict[str, Any]:
     count = said.get("quantity", 1)
-    quantity = int(count) if isinstance(count, int | Decimal) and not isinstance(count, bool) else 1
+    known = isinstance(count, int | Decimal) and not isinstance(count, bool)
+    if known and not abs(count) <= _MOST_OF_ONE:
+        raise ValueError("a quantity is too large")
+    quantity = int(count) if known else 1
     return {
         "product_id": str(said.get("product_id") or said.get("productId") or said.get("sku") or ""),
         "category": str(said.get("category") or ""),

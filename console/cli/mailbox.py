@@ -47,5 +47,7 @@ def mailbox(
         say(f"{number(taken.mails)} mails read, {number(taken.events)} new events.")
         if taken.unknown:
             say(f"{number(taken.unknown)} mails are about no message of this workspace; they are marked as read too.")
+        if taken.unreadable:
+            say(f"[yellow]{number(taken.unreadable)} mails could not be read; look at them yourself.[/yellow]")
 
     answer(taken, as_json=as_json, show=show)

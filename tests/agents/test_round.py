@@ -13,9 +13,10 @@ from agents.learning.priors import Prior
 from agents.learning.readout import HOLDOUT, Arm, MeasurementPlan
 from agents.learning.readout import measure as compare
 from agents.planning import plan
-from agents.round import EVERY, Round, last_round, run_due_round, run_round
+from agents.round import EVERY, Round, _alone, last_round, run_due_round, run_round
 from memory import campaigns, enrolments, proposals, readouts
 from memory.enrolments import Enrolment
+from memory.errors import ConflictError
 from memory.journal import verify
 from memory.proposal import ROUND, ProposalStatus
 from memory.readouts import StoredReadOut, readout_id_of
@@ -161,3 +162,14 @@ def test_the_round_is_due_a_week_after_the_first_work_and_then_every_week(world:
     assert found.looked_at == 1
     assert run_due_round(world.threads) is None
     assert last_round(world.desk) == (found, world.clock.now() + EVERY)
+
+
+def test_while_a_worker_is_at_a_round_no_other_begins_or_goes_on_with_one(world: World) -> None:
+    assert run_due_round(world.threads) is None
+    world.clock.advance(EVERY)
+    with _alone(world.desk) as free:
+        assert free
+        assert run_due_round(world.threads) is None
+        with pytest.raises(ConflictError, match="going on"):
+            run_round(world.threads)
+    assert run_due_round(world.threads) is not None

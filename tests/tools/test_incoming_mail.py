@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,13 @@ import pytest
 from sqlalchemy import select
 
 from memory import unknown
+from memory.alerts import list_alerts
 from memory.clock import ManualClock
 from memory.schema import intake, messages, suppressions
 from memory.store import Store
 from tests.tools.scene import NOW, add_contacts, address, play, start, workplace
 from tools.incoming_mail import read_mail
+from tools.intake import Incoming
 from tools.mailbox import take_maildir
 
 KEY = "ab" * 32
@@ -138,6 +140,35 @@ def test_a_bounce_settles_its_message_suppresses_whoever_got_it_and_counts_once(
         assert connection.execute(select(messages.c.state)).scalar() == "failed"
         assert connection.execute(select(suppressions.c.reason)).scalars().all() == ["hard_bounce"]
     assert take_maildir(store, maildir, NOW).mails == 0
+
+
+@pytest.mark.parametrize(
+    "head", ["Content-Type: text/plain; charset=idna", "Content-Type: text/plain; charset=undefined", "Subject: \udcff"]
+)
+def test_a_mail_in_no_known_letters_is_read_all_the_same(head: str) -> None:
+    mail = f"In-Reply-To: <{KEY}@x>\r\nMessage-ID: <\udcff@x>\r\n{head}\r\n\r\nStop".encode(errors="surrogateescape")
+    (event,) = read_mail(mail, NOW)
+    assert event.kind == "unsubscribe"
+
+
+def test_one_mail_that_cannot_be_read_keeps_no_other_from_being_read(
+    store: Store, clock: ManualClock, tmp_path: Path, maildir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = sent(store, clock, tmp_path).message_key
+    (maildir / "new" / "1").write_bytes(b"broken")
+    (maildir / "new" / "2").write_bytes(bounce(key=key))
+
+    def breaks(mail: bytes, at: datetime) -> list[Incoming]:
+        if mail == b"broken":
+            raise RecursionError
+        return read_mail(mail, at)
+
+    monkeypatch.setattr("tools.mailbox.read_mail", breaks)
+    taken = take_maildir(store, maildir, NOW)
+    assert (taken.mails, taken.events, taken.unreadable) == (2, 1, 1)
+    assert list((maildir / "new").iterdir()) == []
+    with store.read() as connection:
+        assert [one.step_key for one in list_alerts(connection)] == ["mailbox"]
 
 
 def test_what_could_not_be_kept_stays_new(store: Store, maildir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from memory.schema import replies as reply_rows
 from memory.store import Store
 from tests.tools.scene import NOW, add_contacts, counts, play, start, workplace
 from tools.incoming_mail import of_ours, read_mail
-from tools.intake import receive
+from tools.intake import Incoming, receive
 from tools.replies import act
 from tools.worker import tick
 from tools.workplace import Workplace
@@ -102,7 +102,29 @@ def test_whoever_asks_gets_a_person_who_is_told_no_word_of_it(place: Workplace) 
     assert not suppressed(place.store, 1)
     with place.store.read() as connection:
         properties = connection.execute(select(intake.c.properties)).scalar_one()
-        assert properties.keys() == {"message_key", "reading", "needs_person"}
+        assert properties.keys() == {"message_key", "reading"}
+
+
+def test_an_answer_of_which_all_looks_repeated_goes_to_a_person(place: Workplace) -> None:
+    take(place.store, answer(key_of(place.store, 1), ""))
+    with place.store.read() as connection:
+        (one,) = replies.list_replies(connection)
+    assert (one.reading, one.needs_person) == ("human_needed", True)
+    assert "wrote:" in one.words
+
+
+def test_no_event_of_a_shop_is_taken_for_an_answer(place: Workplace) -> None:
+    said = {"reading": "opt_out and much longer than any reading", "needs_person": "yes"}
+    receive(place.store, [Incoming(event_id="s1", kind="reply", at=NOW, contact=1, properties=said)], NOW)
+    with place.store.read() as connection:
+        assert replies.list_replies(connection) == []
+
+
+def test_a_merged_contact_keeps_what_they_wrote(place: Workplace) -> None:
+    take(place.store, answer(key_of(place.store, 1), ASKED))
+    with place.store.write() as connection:
+        contacts.merge(connection, kept=2, merged=1, actor="cli:anna", at=NOW)
+        assert [one.contact_id for one in replies.list_replies(connection, contact_id=2)] == [2]
 
 
 def test_an_answer_in_html_is_read_without_the_message_that_it_repeats(place: Workplace) -> None:

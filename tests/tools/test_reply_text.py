@@ -33,6 +33,13 @@ OURS = "You get this because you signed up. Unsubscribe: https://shop.example.co
         "Arrêtez de m'envoyer des pubs",
         "Supprimez mon adresse de votre fichier",
         "ＳＴＯＰ",
+        "please stop",
+        "Not interested, unsubscribe me please",
+        "I never signed up, please unsubscribe me",
+        "Pas intéressé, désinscrivez-moi",
+        "I don't want to receive any emails",
+        "Je ne veux pas de vos mails",
+        "On Friday I asked you to stop, March 2025, unsubscribe me",
         "S\u200bTOP",
     ],
 )
@@ -71,6 +78,9 @@ def test_whoever_wants_to_stay_is_not_stopped(words: str) -> None:
         ("Unsubscribe me and delete my data under the GDPR", "opt_out", "", True),
         ("Merci beaucoup !", "thanks", "", False),
         ("", "thanks", "", False),
+        ("…", "thanks", "", False),
+        ("👎", "unread", "", False),
+        ("Отпишите меня от рассылки", "unread", "", False),
         ("Je suis en congés jusqu'au 3 mars", "out_of_office", "", False),
         ("The garden looks lovely this year", "unread", "", False),
     ],
@@ -101,6 +111,21 @@ def test_what_the_program_repeats_is_not_what_they_wrote(repeated: str) -> None:
     answer = f"Do you have it in blue?\n\n{repeated}"
     assert own_words(answer) == "Do you have it in blue?"
     assert read_words(own_words(answer)).reading == "question"
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        "On Mon, Mar 3, 2025 at 9:12 AM Shop <news@shop.example.com> wrote:",
+        "Le lundi 3 mars 2025 à 09:12, Boutique\n<news@shop.example.com> a écrit :",
+    ],
+)
+def test_what_is_written_below_marked_lines_is_theirs(above: str) -> None:
+    assert own_words(f"{above}\n> Hello\n> {OURS}\n\nUNSUBSCRIBE me please") == "UNSUBSCRIBE me please"
+
+
+def test_below_lines_that_are_not_marked_nothing_is_theirs() -> None:
+    assert own_words(f"Hi\n\nOn Monday the shop wrote:\n\n{OURS}") == "Hi"
 
 
 @given(st.text(max_size=300))

@@ -15,7 +15,8 @@ from typing import Any, Final, Literal, Protocol
 from memory.canonical import digest
 from memory.events import AUTO_REPLY, REPLY, UNSUBSCRIBE
 from tools.intake import Incoming
-from tools.reply_text import own_words, read_words
+from tools.replies import Answer
+from tools.reply_text import LONGEST, Read, own_words, read_words
 
 REPLAY_WINDOW: Final = timedelta(minutes=5)
 """So old may a signature be where a provider signs each attempt anew."""
@@ -82,11 +83,14 @@ def answer(
     """What somebody wrote back, as the intake takes it: a stop, a machine's word that they are away, or an answer."""
     own = own_words(words)
     found = read_words(own, subject)
+    if not own and words.strip():
+        # All of it looks repeated: a person sees what came, and decides.
+        own, found = words.replace("\x00", "").strip()[:LONGEST], Read("human_needed", needs_person=True)
     kind = {"opt_out": UNSUBSCRIBE, "out_of_office": AUTO_REPLY}.get(found.reading, REPLY)
     if kind == AUTO_REPLY:
         return report(vendor, event_id, kind, at, address, **about)
-    more = {"reading": found.reading, "objection": found.objection, "needs_person": found.needs_person}
-    return replace(report(vendor, event_id, kind, at, address, **about, **more), human=True, words=own)
+    said = report(vendor, event_id, kind, at, address, **about, reading=found.reading, objection=found.objection)
+    return replace(said, human=True, answer=Answer(own, found))
 
 
 def stale(at: datetime, now: datetime, window: timedelta) -> bool:
