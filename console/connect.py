@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
+from console.secrets import write_secrets
 from console.settings import SECRETS_FILE, SETTINGS_FILE
 from console.wiring import Workspace
 from memory.errors import ConfigurationError
@@ -58,6 +57,11 @@ def connect_system(
         sentence = connector.check()
     finally:
         connector.close()
+        for one in secrets.keys() - new.keys():
+            if secrets[one] is not opened.secret(one):
+                opened.secrets_of(system)[one] = secrets[one]
+    # A refresh token may have changed by its first use.
+    new = {one: secrets[one].get_secret_value() for one in new}
     files = [SETTINGS_FILE] if _write_options(opened.folder, name, options, now) else []
     if new:
         write_secrets(opened.folder, new)
@@ -99,17 +103,3 @@ def _write_options(folder: Path, name: str, options: SystemOptions, now: SystemO
     text = path.read_text(encoding="utf-8").rstrip()
     path.write_text(f"{text}\n\n[sync.{name}]\n{''.join(lines)}", encoding="utf-8")
     return True
-
-
-def write_secrets(folder: Path, secrets: Mapping[str, str]) -> None:
-    """Add or replace secrets in secrets.toml, which nobody but its owner may read."""
-    path = folder / SECRETS_FILE
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    for name, value in secrets.items():
-        text = re.sub(rf"(?m)^\s*{name}\s*=.*\n?", "", text)
-        text = f"{text.rstrip()}\n{name} = {json.dumps(value, ensure_ascii=False)}\n".lstrip()
-    beside = path.with_suffix(".new")
-    beside.unlink(missing_ok=True)
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-    beside.replace(path)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from console.packs import Shelf
+from console.secrets import KeptSecrets
 from console.settings import (
     CHANNEL_SECRETS,
     SECRET_NAMES,
@@ -66,6 +67,7 @@ class Workspace:
         self._environment = environment
         self.settings: Settings = load_settings(folder)
         self._looks_at = 0.0
+        self._kept: dict[str, KeptSecrets] = {}
         self._house = self._read_house()
         self.lock = threading.Lock()
         """Held by whoever uses the desk where several do at once: its parts are made when they are first needed."""
@@ -263,7 +265,7 @@ class Workspace:
         if (options := self.settings.sync.systems.get(way.kind)) is not None:
             from tools.crm.connectors import SYSTEMS, open_channel_to
 
-            return open_channel_to(way.kind, options, self._secrets_of(SYSTEMS[way.kind]))
+            return open_channel_to(way.kind, options, self.secrets_of(SYSTEMS[way.kind]))
         from tools.channels.smtp import SmtpChannel, SmtpServer
 
         smtp = self.settings.channel.smtp
@@ -291,11 +293,12 @@ class Workspace:
                 where=f"{SETTINGS_FILE}, sync",
                 remedy=f"Run `noria connect {name}`." if known else f"There are: {', '.join(SYSTEMS)}.",
             )
-        return open_connector(name, chosen, self._secrets_of(SYSTEMS[name]), patience_seconds=patience_seconds)
+        return open_connector(name, chosen, self.secrets_of(SYSTEMS[name]), patience_seconds=patience_seconds)
 
-    def _secrets_of(self, system: System) -> dict[str, SecretStr]:
-        found = {one: self._secrets.get(one) for one in system.secrets}
-        return {one: secret for one, secret in found.items() if secret is not None}
+    def secrets_of(self, system: System) -> KeptSecrets:
+        """The same ones each time: all who speak to a system know a token that it changed."""
+        held = {one: self._secrets.get(one) for one in system.secrets}
+        return self._kept.setdefault(system.name, KeptSecrets(held, self.folder, self._environment))
 
     @property
     def paces(self) -> dict[str, Pace]:
@@ -494,5 +497,4 @@ def find_workspace(folder: Path | None) -> Path:
 
 def nearest_workspace() -> Path | None:
     """The current folder or the nearest one above it that holds `noria.toml`; None when there is none."""
-    here = Path.cwd()
-    return next((one for one in (here, *here.parents) if (one / SETTINGS_FILE).is_file()), None)
+    return next((one for one in (Path.cwd(), *Path.cwd().parents) if (one / SETTINGS_FILE).is_file()), None)

@@ -187,6 +187,16 @@ class Lake:
                         _write(delta, new, mode="append", transaction=commit)
         return Upserted(new.num_rows, changed.num_rows, rows.num_rows - new.num_rows - changed.num_rows)
 
+    def remove(self, table: LakeTable, column: str, values: Sequence[str]) -> None:
+        """Take out the rows that have one of these values in a column; those that are not there change nothing."""
+        named = pa.table({column: pa.array(values, pa.string())})
+        for attempt in _attempts():
+            with attempt, speaking_of(self._path(table)):
+                merger = self._open(table).merge(
+                    named, predicate=f"t.{column} = s.{column}", source_alias="s", target_alias="t"
+                )
+                merger.when_matched_delete().execute()
+
     def replace(self, table: LakeTable, rows: pa.Table) -> None:
         """Make the table hold exactly these rows."""
         rows = conform(table, rows)

@@ -52,6 +52,8 @@ def load_orders(job: Job) -> Outcome:
                 OR cancelled_at IS NOT NULL, false)) AS not_bought
         FROM rows GROUP BY order_id"""
     )
+    source = job.source.replace("'", "''")
+    taken_back = _take_back(job, outcome, source)
     job.skip(
         "SELECT line FROM rows JOIN spoken USING (order_id) WHERE not_bought",
         "the order was cancelled, failed, unpaid or fully refunded",
@@ -74,7 +76,6 @@ def load_orders(job: Job) -> Outcome:
         "neither the order nor its lines say an amount",
         "total",
     )
-    source = job.source.replace("'", "''")
     job.refuse(
         f"SELECT line FROM rows r JOIN orders o USING (order_id) WHERE o.source <> '{source}' ORDER BY line",
         "another system already has an order with this id",
@@ -112,8 +113,25 @@ def load_orders(job: Job) -> Outcome:
         WHERE {_HAS_ITEM} AND {_PAID} IS NOT NULL""",
     )
     outcome.add("lines", changed_lines)
-    outcome.rows_written = max(written, changed_lines)
+    outcome.rows_written = max(written, changed_lines) + taken_back
     return outcome
+
+
+def _take_back(job: Job, outcome: Outcome, source: str) -> int:
+    """Orders of this source that were on record and turned out not to be bought leave it; returns their rows."""
+    orders = "SELECT order_id FROM spoken JOIN orders o USING (order_id) WHERE not_bought AND o.source = '{}'"
+    gone = [row[0] for row in job.sql.execute(orders.format(source)).fetchall()]
+    if not gone:
+        return 0
+    # The lines first: after a stop between the two, the order is still found.
+    for table in (LakeTable.LINES, LakeTable.ORDERS):
+        job.lake.remove(table, "order_id", gone)
+    outcome.add("orders", len(gone))
+    outcome.notes.append(f"{len(gone)} orders were cancelled or refunded since, and are taken off the record.")
+    job.sql.register("gone", pa.table({"order_id": gone}))
+    rows = job.sql.execute("DELETE FROM rows WHERE order_id IN (SELECT order_id FROM gone)").fetchall()
+    job.sql.unregister("gone")
+    return int(rows[0][0])
 
 
 def load_lines(job: Job) -> Outcome:

@@ -207,7 +207,7 @@ def _accounts(connection: Connection, rows: list[dict[str, Any]]) -> dict[str, i
 
 
 def _consents(connection: Connection, job: Job, placed: list[tuple[int, dict[str, Any]]]) -> int:
-    """Consent that a contact's own row carries. Without a date it adds nothing to what is in force already."""
+    """Consent that a contact's own row carries; a grant without a date adds nothing where anything is on record."""
     if not job.mapping.has("consent") and not job.mapping.has("opted_out"):
         return 0
     current = {
@@ -227,7 +227,8 @@ def _consents(connection: Connection, job: Job, placed: list[tuple[int, dict[str
         if at is None:
             now = current.get(contact_id)
             # An export without dates repeats itself; and who never consented has nothing to withdraw.
-            if now is not None and now.state == state:
+            # A grant that may be older than the withdrawal must not undo it.
+            if now is not None and state in {now.state, "granted"}:
                 continue
             if now is None and state == "withdrawn" and not row["opted_out"]:
                 continue

@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 
 from console.cli import app
 from console.doctor.parts import _systems
+from console.secrets import write_secrets
 from console.settings import SECRETS_FILE, SERVING_SECRETS, load_settings
-from console.sync import sync_due
+from console.sync import connected, sync_due
 from console.wiring import Workspace
 from memory.errors import ConfigurationError, NoriaError
 from tests.console.test_settings import write
@@ -129,6 +130,31 @@ def test_the_worker_reads_what_is_due_and_tells_how_far_it_is(
     ]
     assert "HubSpot contacts: as it was" in CliRunner().invoke(app, ["connectors", "-w", str(folder)]).output
     assert failures.found == []
+
+
+@pytest.mark.parametrize("where", ["secrets.toml", "environment"])
+def test_a_refresh_token_that_changes_at_each_use_holds_for_the_next_round(
+    tmp_path: Path, server: HubSpotServer, where: str
+) -> None:
+    server.rotates = True
+    folder = write(tmp_path, f'{CONNECTED}client_id = "app"\n')
+    secrets = {"NORIA_HUBSPOT_CLIENT_SECRET": KEY, "NORIA_HUBSPOT_REFRESH_TOKEN": KEY}
+    if where == "secrets.toml":
+        write_secrets(folder, secrets)
+    opened = Workspace(folder, {} if where == "secrets.toml" else secrets)
+    for _ in range(2):
+        with connected(opened, "hubspot") as connector:
+            assert "can be read" in connector.check()
+    opened.close()
+    if where == "environment":
+        assert not (folder / SECRETS_FILE).exists()
+        return
+    assert stat.S_IMODE((folder / SECRETS_FILE).stat().st_mode) == 0o600
+    again = Workspace(folder, {})
+    with connected(again, "hubspot") as connector:
+        assert "can be read" in connector.check()
+    again.close()
+    assert server.renewals == 3
 
 
 def test_trouble_is_told_with_what_to_do(

@@ -39,6 +39,8 @@ class System:
     options: type[SystemOptions]
     things: Mapping[str, Kind]
     """What is read from it, and as which kind of import each is taken in."""
+    own_ids: bool = True
+    """Whether it gives each record an id of its own; a row of a file has none but what its columns say."""
     deletes: Sequence[str] = ()
     """Things of which it says what was deleted."""
     discovers: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from importlib import import_module
 from pathlib import Path
 from typing import Final, cast
@@ -28,13 +28,13 @@ def import_connector(name: str) -> Callable[..., Connector]:
 
 
 def open_connector(
-    name: str, options: SystemOptions, secrets: Mapping[str, SecretStr], *, patience_seconds: float = 120
+    name: str, options: SystemOptions, secrets: MutableMapping[str, SecretStr], *, patience_seconds: float = 120
 ) -> Connector:
     """The way into a system. Raises ConfigurationError where a secret or setting is missing."""
     return import_connector(name)(options, secrets, patience_seconds=patience_seconds)
 
 
-def open_channel_to(name: str, options: SystemOptions, secrets: Mapping[str, SecretStr]) -> Channel:
+def open_channel_to(name: str, options: SystemOptions, secrets: MutableMapping[str, SecretStr]) -> Channel:
     """How approved steps are written back to a system. Raises ConfigurationError where a secret is missing."""
     made = cast("Callable[..., Channel]", import_module(f"tools.crm.{name}.channel").CHANNEL)
     return made(options, secrets)

@@ -94,7 +94,7 @@ def read_as(system: System, thing: str, rules: Rules) -> tuple[ReadAs, dict[str,
     columns: list[ColumnMapping] = []
     properties: dict[str, str] = {}
     own_id = ID_FIELD.get(kind)
-    if own_id is not None and own_id not in rules:
+    if own_id is not None and own_id not in rules and system.own_ids:
         columns.append(_column(ID_COLUMN, own_id, 0))
     for name, rule in rules.items():
         if name.startswith(ATTRIBUTE):

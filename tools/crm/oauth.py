@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, MutableMapping
+from typing import Final
 
 import httpx
 from pydantic import SecretStr
 
 from tools.crm.connector import ConnectorError, System
+from tools.crm.secrets import needed
 
 _TIMEOUT_SECONDS: Final = 30.0
 
@@ -17,13 +18,24 @@ class Refreshed:
     """An access token that is fetched when it is first needed, and again whenever it has run out."""
 
     def __init__(
-        self, system: System, url: str, *, client_id: str, client_secret: SecretStr, refresh_token: SecretStr
+        self,
+        system: System,
+        url: str,
+        secrets: MutableMapping[str, SecretStr],
+        *,
+        client_id: str,
+        client_secret: str,
+        refresh_token: str,
     ) -> None:
+        """``client_secret`` and ``refresh_token`` are names among the ``secrets``, where a changed token is put.
+
+        Raises ConfigurationError where one is not set.
+        """
+        for name in (client_secret, refresh_token):
+            needed(system, secrets, name)
         self._system, self._url, self._client_id = system, url, client_id
-        self._client_secret, self._refresh_token = client_secret, refresh_token
+        self._secrets, self._client_secret, self._refresh_token = secrets, client_secret, refresh_token
         self._token: SecretStr | None = None
-        self.said: Mapping[str, Any] = {}
-        """What came with the token, for example the address of the instance; without the token itself."""
 
     def headers(self) -> Mapping[str, str]:
         if self._token is None:
@@ -35,8 +47,8 @@ class Refreshed:
         form = {
             "grant_type": "refresh_token",
             "client_id": self._client_id,
-            "client_secret": self._client_secret.get_secret_value(),
-            "refresh_token": self._refresh_token.get_secret_value(),
+            "client_secret": self._secrets[self._client_secret].get_secret_value(),
+            "refresh_token": self._secrets[self._refresh_token].get_secret_value(),
         }
         try:
             response = httpx.post(self._url, data=form, timeout=_TIMEOUT_SECONDS, trust_env=False)
@@ -49,11 +61,11 @@ class Refreshed:
                 f"does not renew the access token: status {response.status_code}",
                 f"Connect it again: `noria connect {self._system.name}`, or check {secrets}.",
             )
-        self._token = SecretStr(str(said.pop("access_token")))
-        # Some systems change the refresh token at each use; it holds for as long as this process runs.
-        if rotated := said.pop("refresh_token", ""):
-            self._refresh_token = SecretStr(str(rotated))
-        self.said = said
+        self._token = SecretStr(str(said["access_token"]))
+        # Some systems change the refresh token at each use, and take the old one no more.
+        rotated = SecretStr(str(said.get("refresh_token") or ""))
+        if rotated and rotated != self._secrets[self._refresh_token]:
+            self._secrets[self._refresh_token] = rotated
         return True
 
     def _failed(self, what: str, remedy: str) -> ConnectorError:

@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import Connection
 
-from memory.contacts import Contact, find, known_as
-from memory.errors import NotFoundError
+from memory.contacts import Contact
 from memory.importing.columns import RowReader
 from memory.importing.export import open_export
 from memory.importing.mapping import Mapping as ReadAs
@@ -22,7 +20,7 @@ from memory.syncs import standings
 from tools.crm.connector import Connector, Record
 from tools.crm.mapping import ATTRIBUTE, ID_FIELD, Rules
 from tools.crm.rows import Rows, has
-from tools.crm.sync import Intake, rows_of
+from tools.crm.sync import Intake, known_of, rows_of
 
 _SHOWN = 5
 _MOMENTS = frozenset({"at", "created_at", "opened_at", "closed_at", "consent_at", "confirmed_at", "cancelled_at"})
@@ -71,7 +69,8 @@ def _look(place: Intake, connector: Connector, thing: str, rows: Rows) -> Previe
     page = connector.read(thing, cursor, rows.wanted)
     records = [one for one in page.records if one.deleted_at is None]
     with place.store.read() as connection:
-        known = _known(connection, system.name, records) if system.things[thing] == "contacts" else {}
+        people = records if system.things[thing] == "contacts" else []
+        known = known_of(connection, system.name, rows, people)
     parsed, reasons = _parse(place, rows, records, known)
     changes: list[Change] = []
     changed = 0
@@ -87,23 +86,11 @@ def _look(place: Intake, connector: Connector, thing: str, rows: Rows) -> Previe
         kind=system.things[thing],
         read=len(page.records),
         total=page.total,
-        new=len({one.id for one in records} - set(known)) if system.things[thing] == "contacts" else 0,
+        new=len({rows.name_of(one) for one in people} - set(known)),
         changes=tuple(changes),
         reasons=reasons,
         unread=tuple(f"{one.name} (custom)" if one.custom else one.name for one in unread),
     )
-
-
-def _known(connection: Connection, source: str, records: Sequence[Record]) -> dict[str, Contact]:
-    found = known_as(connection, source, [one.id for one in records])
-    for one in records:
-        address = str(one.values.get("email") or "")
-        if one.id not in found and address:
-            try:
-                found[one.id] = find(connection, address, own_id=False)
-            except NotFoundError:
-                continue
-    return found
 
 
 def _parse(
@@ -119,7 +106,7 @@ def _parse(
 
 
 def _name_of(row: Mapping[str, Any], mapping: ReadAs) -> str:
-    return str(row.get(ID_FIELD.get(mapping.kind, ""), "") or "")
+    return str(row.get(ID_FIELD.get(mapping.kind, "")) or row.get("email") or "")
 
 
 def _changes(row: Mapping[str, Any], contact: Contact | None, mapping: ReadAs) -> list[Change]:

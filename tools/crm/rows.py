@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from memory.contacts import Contact
+from memory.importing.mapping import ColumnMapping
 from memory.importing.mapping import Mapping as ReadAs
 from tools.crm.connector import Record, System, written
 from tools.crm.mapping import ATTRIBUTE, ID_COLUMN, Rules, properties_in, read_as
@@ -36,24 +37,41 @@ class Rows:
         """Whether a field is kept for what the record has already."""
         return bool(self._guarded)
 
+    def name_of(self, record: Record) -> str:
+        """The id of the contact in the system, else the address; empty where the record says neither."""
+        return self._first_cell(record, "contact") or self.address_of(record)
+
+    def address_of(self, record: Record) -> str:
+        """The e-mail address of the contact, as it is compared; empty where the record says none."""
+        return self._first_cell(record, "email").lower()
+
+    def place_of(self, record: Record, number: int) -> str | int:
+        """What keeps the rows of one order apart: their position, else the ``number`` of each."""
+        if self.mapping.kind not in {"orders", "lines"}:
+            return ""
+        return self._first_cell(record, "position") or number
+
     def write(self, path: Path, records: Sequence[Record], known: Mapping[str, Contact]) -> None:
-        """Write the file; ``known`` are the contacts by the system's ids, where a rule asks for them."""
+        """Write the file; ``known`` are the contacts by ``name_of``, where a rule asks for them."""
         with path.open("w", encoding="utf-8", newline="") as file:
             out = csv.writer(file)
             out.writerow(self.header)
-            out.writerows(self._row(one, self._kept(one, known.get(one.id))) for one in records)
+            out.writerows(self._row(one, self._kept(one, known.get(self.name_of(one)))) for one in records)
 
     def _row(self, record: Record, kept: set[str]) -> list[str]:
-        cells = []
-        for column in self.mapping.columns:
-            if column.column == ID_COLUMN and ID_COLUMN not in self._properties:
-                cells.append(record.id)
-            elif column.column == _ATTRIBUTES and _ATTRIBUTES not in self._properties:
-                cells.append(self._attributes(record, kept))
-            else:
-                value = record.values.get(self._properties[column.column])
-                cells.append("" if column.field in kept else text_of(value))
-        return cells
+        return [self._cell(record, column, kept) for column in self.mapping.columns]
+
+    def _cell(self, record: Record, column: ColumnMapping, kept: set[str]) -> str:
+        if column.column == ID_COLUMN and ID_COLUMN not in self._properties:
+            return record.id
+        if column.column == _ATTRIBUTES and _ATTRIBUTES not in self._properties:
+            return self._attributes(record, kept)
+        value = record.values.get(self._properties[column.column])
+        return "" if column.field in kept else text_of(value)
+
+    def _first_cell(self, record: Record, field: str) -> str:
+        cells = (self._cell(record, one, set()).strip() for one in self.mapping.of(field))
+        return next(filter(None, cells), "")
 
     def _attributes(self, record: Record, kept: set[str]) -> str:
         found = {
@@ -94,12 +112,13 @@ def text_of(value: Any) -> str:
         return ";".join(text_of(one) for one in value)
     if isinstance(value, dict):
         return json.dumps(value, ensure_ascii=False)
-    return str(value)
+    # PostgreSQL keeps no NUL in a text.
+    return str(value).replace("\x00", "")
 
 
 def _first(record: Record, properties: Sequence[str]) -> Any:
     found = next((one for name in properties if (one := record.values.get(name)) not in (None, "", [])), None)
-    return text_of(found) if isinstance(found, list | dict | datetime) else found
+    return text_of(found) if isinstance(found, str | list | dict | datetime) else found
 
 
 def _is_newer(record: Record, updated_at: datetime) -> bool:

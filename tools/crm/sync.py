@@ -6,6 +6,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,8 +16,8 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Connection, select
 
 from memory.clock import Clock, SystemClock
-from memory.contacts import known_as
-from memory.errors import ConflictError, NoriaError
+from memory.contacts import Contact, find, known_as
+from memory.errors import ConflictError, NoriaError, NotFoundError
 from memory.importing.load import import_file
 from memory.importing.mapping import Mapping as ReadAs
 from memory.importing.report import ImportReport, ImportSettings, Progress, Reason, no_progress
@@ -138,13 +139,21 @@ class _Pull:
             return self._brought.model_copy(update={"elsewhere": True})
         except NoriaError as error:
             said = " ".join(filter(None, (error.what, error.remedy)))
-            standing = self._standing.model_copy(update={"trouble": said, "failed_at": place.clock.now()})
-            self._brought = self._brought.model_copy(update={"trouble": said})
+            standing = self._in_trouble(said)
+        except Exception as error:  # noqa: BLE001 - whatever breaks in one thing, the others are read
+            # The text of such an error could name a person.
+            standing = self._in_trouble(
+                f"What was read could not be taken in ({type(error).__name__}). The next pull tries it again."
+            )
         with place.store.write() as connection:
             keep(connection, standing, holder=self._holder, until=None)
             if self._brought.complete and self._brought.read:
                 self._journal(connection)
         return self._brought
+
+    def _in_trouble(self, said: str) -> Standing:
+        self._brought = self._brought.model_copy(update={"trouble": said})
+        return self._standing.model_copy(update={"trouble": said, "failed_at": self._place.clock.now()})
 
     def _read(self, standing: Standing, until: float) -> Standing:
         """Read until there is no more or time is over; raises what went wrong, with what was kept in ``_standing``."""
@@ -193,11 +202,12 @@ class _Pull:
         """Take records in, and out what was deleted; the same ones twice change nothing."""
         gone = [one for one in records if one.deleted_at is not None]
         # A record that came twice is one, as it came last; rows of one order share its id, and stay apart.
-        last: dict[tuple[str, str], Record] = {}
-        for one in records:
+        last: dict[tuple[str, str | int], Record] = {}
+        for number, one in enumerate(records):
             if one.deleted_at is None:
-                before = last.get(_key(one))
-                last[_key(one)] = one._replace(values={**before.values, **one.values}) if before else one
+                key = one.id, self._rows.place_of(one, number)
+                before = last.get(key)
+                last[key] = one._replace(values={**before.values, **one.values}) if before else one
         brought = self._brought
         update = {"read": brought.read + len(records)}
         if last:
@@ -216,7 +226,7 @@ class _Pull:
         place, known = self._place, {}
         if self._rows.asks_the_record:
             with place.store.read() as connection:
-                known = known_as(connection, self._name, [one.id for one in records])
+                known = known_of(connection, self._name, self._rows, records)
         with tempfile.TemporaryDirectory(prefix="noria-sync-") as folder:
             path = Path(folder) / f"{self._name} {self._thing}.csv"
             self._rows.write(path, records, known)
@@ -275,8 +285,15 @@ class _Pull:
         )
 
 
-def _key(record: Record) -> tuple[str, str]:
-    return record.id, str(record.values.get("position", ""))
+def known_of(connection: Connection, source: str, rows: Rows, records: Sequence[Record]) -> dict[str, Contact]:
+    """Contacts of the record by ``Rows.name_of``, found by the id of the system, else by the address."""
+    names = {rows.name_of(one): rows.address_of(one) for one in records}
+    found = known_as(connection, source, list(names))
+    for name, address in names.items():
+        if name not in found and address:
+            with suppress(NotFoundError):
+                found[name] = find(connection, address, own_id=False)
+    return found
 
 
 def due(store: Store, system: str, now: datetime, every: timedelta) -> bool:

@@ -320,6 +320,30 @@ def test_a_time_of_confirmation_is_a_double_opt_in_and_a_purpose_is_kept(store: 
     ]
 
 
+@pytest.mark.parametrize(("granted_on", "state"), [("", "withdrawn"), ("2025-02-26", "granted")])
+def test_a_grant_undoes_a_withdrawal_only_with_a_newer_date(
+    store: Store, load: Importer, granted_on: str, state: str
+) -> None:
+    load("email,first_name\na@example.com,Ann\n", kind="contacts")
+    load("email,channel,state,at\na@example.com,email,withdrawn,2025-02-25\n", kind="consents")
+    load(f"email,consent,consent_at\na@example.com,SUBSCRIBED,{granted_on}\n", kind="contacts")
+    with store.read() as connection:
+        assert connection.execute(select(consent_current.c.state)).scalar_one() == state
+
+
+def test_an_order_that_was_cancelled_later_leaves_the_record(lake: Lake, load: Importer) -> None:
+    shop, till = (ImportSettings(currency="EUR", source=name) for name in ("shop", "till"))
+    head = "order_id,email,date,status,total,position,sku,amount\n"
+    rows = "{0},a@example.com,2025-02-25,{1},30.00,1,P1,10.00\n{0},a@example.com,2025-02-25,{1},30.00,2,P2,20.00\n"
+    load(head + rows.format("A", "paid") + rows.format("B", "paid"), kind="orders", settings=shop)
+    assert load(head + rows.format("A", "cancelled"), kind="orders", settings=till).rows_written == 0
+    assert rows_of(lake, "SELECT count(*) FROM lines") == [(4,)]
+    report = load(head + rows.format("A", "refunded") + rows.format("B", "paid"), kind="orders", settings=shop)
+    assert (report.rows_written, report.rows_unchanged) == (2, 2)
+    assert rows_of(lake, "SELECT order_id FROM orders") == [("B",)]
+    assert rows_of(lake, "SELECT DISTINCT order_id FROM lines") == [("B",)]
+
+
 def test_an_anonymous_visitor_becomes_the_contact_it_turns_out_to_be(store: Store, lake: Lake, load: Importer) -> None:
     load("anonymous_id,event,timestamp\nv1,Viewed Product,2025-02-01 10:00\n", "events.csv")
     load(CONTACTS)

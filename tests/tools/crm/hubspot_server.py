@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from typing import Any, ClassVar
+from urllib.parse import parse_qsl
 
 from tests.tools.crm.server import KEY, Reply, Request, Server
 
@@ -28,6 +29,11 @@ class HubSpotServer(Server):
         self.objects: dict[str, dict[int, dict[str, Any]]] = {"contacts": {}, "deals": {}, "tasks": {}, "notes": {}}
         self.contact_of: dict[int, list[int]] = {}
         self.subscriptions: list[dict[str, Any]] = []
+        self.refused: dict[str, Any] | None = None
+        """The answer, with status 207, to a batch of which it refuses a record."""
+        self.token_faults: list[int] = []
+        self.rotates, self.refresh_token = False, KEY
+        """Whether it takes each refresh token only once."""
 
     def allows(self, request: Request) -> bool:
         return request.headers.get("authorization") == f"Bearer {self.token}"
@@ -35,9 +41,15 @@ class HubSpotServer(Server):
     def renews(self, request: Request) -> Reply | None:
         if request.path != "/oauth/v1/token":
             return None
+        if self.token_faults:
+            return self.token_faults.pop(0), {}
         self.renewals += 1
         self.token = f"{KEY} {self.renewals}"
-        return 200, {"access_token": self.token, "refresh_token": KEY, "expires_in": 1800}
+        if self.rotates:
+            if dict(parse_qsl(request.body.decode()))["refresh_token"] != self.refresh_token:
+                return 400, {"error": "invalid_grant"}
+            self.refresh_token = f"{KEY} to be used once {self.renewals}"
+        return 200, {"access_token": self.token, "refresh_token": self.refresh_token, "expires_in": 1800}
 
     def put(self, number: int, **values: str) -> None:
         named = {"first_name": "firstname", "last_name": "lastname"}
@@ -124,6 +136,8 @@ class HubSpotServer(Server):
 
     def _upsert(self, thing: str, said: dict[str, Any]) -> Reply:
         done = []
+        if self.refused is not None:
+            return 207, {"status": "COMPLETE", "results": [], **self.refused}
         for one in said["inputs"]:
             if unknown := sorted(set(one["properties"]) - {*_KNOWN, *self.custom, "hs_lead_status"}):
                 # HubSpot refuses the whole batch for a property that does not exist.

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from memory.clock import ManualClock
+from memory.schema import contacts
 from memory.store import Store
 from tests.memory.importing.loading import rows_of
 from tests.tools.crm.scene import intake, people
 from tools.crm.connector import ConnectorError
+from tools.crm.connectors import mapping_of
 from tools.crm.csv.connector import CsvFolder
 from tools.crm.csv.options import CsvOptions
 from tools.crm.sync import Intake, Pulled, pull
@@ -28,7 +31,16 @@ def place(store: Store, tmp_path: Path, clock: ManualClock, monkeypatch: pytest.
 
 def read(place: Intake, tmp_path: Path, until: float = float("inf")) -> dict[str, Pulled]:
     connector = CsvFolder(CsvOptions(folder=str(tmp_path / "exports")), {})
-    return {one.thing: one for one in pull(place, connector, {}, until=until)}
+    return {one.thing: one for one in pull(place, connector, mapping_of("csv", tmp_path), until=until)}
+
+
+def put(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / "exports" / f"{name}.csv").write_text(text, encoding="utf-8")
+
+
+def mapped(tmp_path: Path, text: str) -> None:
+    (tmp_path / "connectors").mkdir()
+    (tmp_path / "connectors" / "csv.yaml").write_text(text, encoding="utf-8")
 
 
 def test_files_come_in_when_they_changed_and_not_before(place: Intake, tmp_path: Path) -> None:
@@ -52,6 +64,32 @@ def test_time_that_runs_out_leaves_the_other_rows_for_the_next_round(place: Inta
     assert [one.read for one in rounds] == [2, 2, 1, 0]
     assert [one.complete for one in rounds] == [False, False, False, True]
     assert len(people(place.store, "csv")) == 5
+
+
+def test_a_row_that_is_put_before_another_never_takes_its_place(place: Intake, tmp_path: Path) -> None:
+    mapped(tmp_path, "contacts: {email: mail, first_name: prenom}\nevents: {email: mail, kind: what, at: at}\n")
+    put(tmp_path, "contacts", "mail,prenom\nann@shop.example.com,Ann\n")
+    put(tmp_path, "events", "mail,what,at\nann@shop.example.com,viewed,2025-02-25\n")
+    read(place, tmp_path)
+    put(tmp_path, "contacts", "mail,prenom\nzoe@shop.example.com,Zoe\nann@shop.example.com,Ann\n")
+    put(tmp_path, "events", "mail,what,at\nann@shop.example.com,clicked,2025-02-26\n")
+    read(place, tmp_path)
+    assert people(place.store, "csv") == {}
+    with place.store.read() as connection:
+        found = connection.execute(select(contacts.c.email, contacts.c.first_name).order_by(contacts.c.email)).all()
+    assert [tuple(one) for one in found] == [("ann@shop.example.com", "Ann"), ("zoe@shop.example.com", "Zoe")]
+    assert rows_of(place.lake, "SELECT count(*) FROM events") == [(2,)]
+
+
+def test_a_field_that_is_ours_stays_with_whoever_has_the_address(place: Intake, tmp_path: Path) -> None:
+    mapped(tmp_path, "contacts: {email: mail, company: {from: firm, wins: ours}}\n")
+    put(tmp_path, "contacts", "mail,firm\nann@shop.example.com,Here\n")
+    read(place, tmp_path)
+    put(tmp_path, "contacts", "mail,firm\nzoe@shop.example.com,New\nAnn@shop.example.com,There\n")
+    read(place, tmp_path)
+    with place.store.read() as connection:
+        found = connection.execute(select(contacts.c.company).order_by(contacts.c.email)).scalars().all()
+    assert found == ["Here", "New"]
 
 
 def test_an_empty_folder_and_half_a_path_are_refused(tmp_path: Path, place: Intake) -> None:

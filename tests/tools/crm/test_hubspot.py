@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import DataError
 
 from memory.clock import ManualClock
+from memory.importing.load import import_file
+from memory.importing.report import ImportReport
 from memory.schema import contacts, deals
 from memory.store import Store
 from tests.tools.crm.hubspot_server import HubSpotServer
@@ -129,3 +133,28 @@ def test_deals_come_with_their_contact_and_go_when_they_are_deleted(
     assert read(place, server, tmp_path)["deals"].deleted == 1
     with place.store.read() as connection:
         assert connection.execute(select(deals)).all() == []
+
+
+def test_whatever_breaks_in_one_thing_is_told_and_the_others_are_read(
+    server: HubSpotServer, place: Intake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.put(1, first_name="An\x00n", loyalty_tier="go\x00ld")
+    server.keep("deals", 1, {"dealname": "Roof", "dealstage": "appointment", "amount": "10", "closedate": None})
+    mapped(tmp_path, "contacts:\n  attributes.tier: loyalty_tier\n")
+
+    def breaks(*_: object, **more: Any) -> ImportReport:
+        if more["mapping"].kind == "contacts":
+            raise DataError("INSERT", {"email": "person1@shop.example.com"}, ValueError("no such text"))
+        return import_file(*_, **more)  # type: ignore[arg-type]  # what it was called with
+
+    with monkeypatch.context() as patched:
+        patched.setattr("tools.crm.sync.import_file", breaks)
+        done = read(place, server, tmp_path)
+    assert "DataError" in done["contacts"].trouble
+    assert "person1" not in done["contacts"].trouble
+    assert done["deals"].written == 1
+    assert read(place, server, tmp_path)["contacts"].written == 1  # at once: nobody holds it
+    with place.store.read() as connection:
+        (row,) = connection.execute(select(contacts.c.first_name, contacts.c.attributes)).all()
+    assert row.first_name == "Ann"
+    assert row.attributes["tier"] == "gold"

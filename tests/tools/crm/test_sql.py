@@ -19,7 +19,7 @@ from tests.tools.crm.scene import intake, people
 from tools.crm.connector import ConnectorError
 from tools.crm.connectors import mapping_of
 from tools.crm.sql.connector import Sql
-from tools.crm.sql.options import SqlOptions
+from tools.crm.sql.options import SqlOptions, SqlTable
 from tools.crm.sync import Intake, Pulled, pull
 
 
@@ -81,6 +81,41 @@ def test_an_order_comes_with_all_its_lines_whatever_the_page(database: Database,
     assert rows_of(place.lake, "SELECT order_id, total_cents FROM orders ORDER BY 1") == [("A1", 3000), ("A2", 3000)]
     assert rows_of(place.lake, "SELECT count(*), sum(amount_cents) FROM lines") == [(6, 6000)]
     assert read(place, database, tmp_path)["orders"].written == 0
+
+
+@pytest.mark.parametrize("kind", ["UUID", "NUMERIC(20, 0)", "BIGINT", "VARCHAR(40)", "TIMESTAMP"])
+def test_a_table_is_walked_by_whatever_its_ids_are(postgres_server: str, place: Intake, kind: str) -> None:
+    ids = {"UUID": uuid.UUID(int=0).hex[:-1], "TIMESTAMP": "2025-01-0"}.get(kind, "")
+    schema = f"shop_{uuid.uuid4().hex[:12]}"
+    engine = create_engine(postgres_server)
+    with engine.begin() as connection:
+        connection.execute(text(f"CREATE SCHEMA {schema}"))
+        connection.execute(text(f"CREATE TABLE {schema}.people (id {kind}, email VARCHAR(200))"))
+        for number in range(1, 6):
+            row = f"('{ids}{number}', 'person{number}@shop.example.com')"
+            connection.execute(text(f"INSERT INTO {schema}.people VALUES {row}"))
+    connector = Sql(SqlOptions(contacts=SqlTable(table=f"{schema}.people"), page_size=2), {}, url=postgres_server)
+    (done,) = pull(place, connector, {})
+    connector.close()
+    engine.dispose()
+    assert (done.read, done.complete, done.trouble) == (5, True, "")
+
+
+@pytest.mark.parametrize("position", ["  position: line_number\n", ""])
+def test_no_line_of_an_order_is_lost_whatever_its_column_is_called(
+    database: Database, place: Intake, tmp_path: Path, position: str
+) -> None:
+    mapping = MAPPING.replace("  position: position\n", position)
+    (tmp_path / "connectors" / "sql.yaml").write_text(mapping, encoding="utf-8")
+    with database.engine.begin() as connection:
+        connection.execute(text("ALTER TABLE sales RENAME COLUMN position TO line_number"))
+        connection.execute(
+            text("INSERT INTO sales (id, number, email, sku, line_number, total, amount, at)"
+            " VALUES (:id, 'A1', 'ann@shop.example.com', :sku, :id, 30, 10, :at)"),
+            [{"id": line, "sku": f"S{line}", "at": LONG_AGO} for line in (1, 2, 3)],
+        )  # fmt: skip
+    assert read(place, database, tmp_path)["orders"].set_aside == 0
+    assert rows_of(place.lake, "SELECT product_id FROM lines ORDER BY line") == [("S1",), ("S2",), ("S3",)]
 
 
 def test_without_a_mapping_the_names_of_the_columns_say_what_they_are(

@@ -97,6 +97,27 @@ def test_a_token_that_ran_out_is_renewed(server: HubSpotServer) -> None:
     assert server.renewals == 2
 
 
+@pytest.mark.parametrize("field", ["lifecyclestage", "task"])
+def test_what_a_batch_says_it_refused_was_not_sent(server: HubSpotServer, field: str) -> None:
+    server.refused = {"numErrors": 1, "errors": [{"category": "CONFLICT", "message": ANN}]}
+    assert send(server, field, "customer") == Failed("key", "refused: 207 CONFLICT")
+    assert not server.objects["tasks"]
+
+
+def test_what_a_batch_says_nothing_of_is_not_called_sent(server: HubSpotServer) -> None:
+    server.refused = {}
+    assert isinstance(send(server, "lifecyclestage", "customer"), Unknown)
+    assert isinstance(send(server, "task", "Call"), Failed)
+    assert not server.objects["tasks"]
+
+
+def test_where_no_token_can_be_had_nothing_left_and_it_comes_again(server: HubSpotServer) -> None:
+    server.token_faults = [503] * 9
+    assert isinstance(send(server, "lifecyclestage", "lead", client_id="app", seconds=0.5), Transient)
+    server.token_faults = [503]
+    assert isinstance(send(server, "lifecyclestage", "lead", client_id="app"), Sent)
+
+
 def test_the_step_of_a_campaign_is_written_once_after_the_gate(
     server: HubSpotServer, store: Store, tmp_path: Path
 ) -> None:

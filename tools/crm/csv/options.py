@@ -32,6 +32,7 @@ SYSTEM: Final = System(
     title="CSV folder",
     options=CsvOptions,
     things={kind: kind for kind in KINDS},
+    own_ids=False,
     discovers=True,
     scope="to read the folder and its files",
 )

@@ -7,17 +7,20 @@ at https://developers.hubspot.com/docs/api-reference.
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any, Final
 
 import httpx
 from pydantic import SecretStr
 
-from tools.channels.channel import Capabilities, Failed, Outcome, Outgoing, Sent
-from tools.channels.exchange import Post, PostingChannel
-from tools.channels.reply import code_of, document_of, json_of
+from tools.channels.channel import Capabilities, Failed, Outcome, Outgoing, Sent, Unknown
+from tools.channels.exchange import NoAnswerError, Post, PostingChannel
+from tools.channels.reply import code_of, document_of
+from tools.crm.connector import ConnectorError
 from tools.crm.hubspot.connector import HOST, entrance
 from tools.crm.hubspot.options import SYSTEM, HubSpotOptions
 
@@ -31,7 +34,7 @@ _WITHDRAWN: Final = "withdrawn"
 class HubSpotChannel(PostingChannel):
     """One request for each step; a property written twice is the same property, a task written twice is two."""
 
-    def __init__(self, options: HubSpotOptions, secrets: Mapping[str, SecretStr], *, url: str = "") -> None:
+    def __init__(self, options: HubSpotOptions, secrets: MutableMapping[str, SecretStr], *, url: str = "") -> None:
         at_once = 2 * _CONNECTIONS
         super().__init__(
             SYSTEM.name,
@@ -43,6 +46,7 @@ class HubSpotChannel(PostingChannel):
         )
         self._options, self._url = options, url or HOST
         self._pass = entrance(options, secrets, url)
+        self._fetching = threading.Lock()
         self._ids: dict[str, str] = {}
 
     def send_many(self, batch: Sequence[Outgoing], *, seconds: float) -> list[Outcome]:
@@ -68,19 +72,27 @@ class HubSpotChannel(PostingChannel):
 
     def read(self, response: httpx.Response, group: Sequence[Outgoing]) -> list[Outcome]:
         (message,) = group
-        said = document_of(response)
+        key, name, said = message.message_key, message.fields["field"], document_of(response)
         if response.is_client_error:
-            return [Failed(message.message_key, code_of(said.get("category"), response))]
-        first: Any = next(iter(said.get("results") or [said]), {})
-        number = first.get("id") if isinstance(first, dict) else None
-        return [Sent(message.message_key, provider_id=str(number)[:100] if number else None)]
+            return [Failed(key, code_of(said.get("category"), response))]
+        if said.get("errors") or said.get("numErrors"):
+            # A batch is answered with 207 where a record of it was refused.
+            first = next(iter(said.get("errors") or []), None)
+            return [Failed(key, code_of(first.get("category") if isinstance(first, dict) else None, response))]
+        if name in _ASSOCIATIONS and message.address not in self._ids:
+            return [Failed(key, "refused: HubSpot gives no contact for this address")]
+        number = _first_id(said)
+        if number is None and name != CONSENT:
+            return [Unknown(key, "HubSpot does not say what became of it")]
+        return [Sent(key, provider_id=number)]
 
     async def _post(self, client: httpx.AsyncClient, group: Sequence[Outgoing], until: float) -> httpx.Response:
         (message,) = group
+        await self._let_in(until)
         if message.fields["field"] in _ASSOCIATIONS and message.address not in self._ids:
             # An upsert of nothing tells the contact's id, and makes the contact where there was none.
             response = await self._exchange(client, self._upsert(message.address, {}), group, until)
-            number = _first_id(response)
+            number = _first_id(document_of(response)) if response.is_success else None
             if number is None:
                 return response
             self._ids[message.address] = number
@@ -90,10 +102,25 @@ class HubSpotChannel(PostingChannel):
         self, client: httpx.AsyncClient, post: Post, group: Sequence[Outgoing], until: float
     ) -> httpx.Response:
         response = await self.hand_over(client, post, until)
-        if response.status_code == httpx.codes.UNAUTHORIZED and self._pass.renew():
+        if response.status_code == httpx.codes.UNAUTHORIZED and await self._let_in(until, post.headers):
             fresh = Post(post.url, post.content, {**post.headers, **self._pass.headers()})
             return await self.hand_over(client, fresh, until)
         return response
+
+    async def _let_in(self, until: float, refused: Mapping[str, str] | None = None) -> bool:
+        """Have a token, a fresh one where this was ``refused``; False where there is no other."""
+        try:
+            async with asyncio.timeout(max(until - time.monotonic(), 0.1)):
+                return await asyncio.to_thread(self._fetch, refused)
+        except (ConnectorError, TimeoutError) as error:
+            what = error.what if isinstance(error, ConnectorError) else "HubSpot gave no access token in time."
+            raise NoAnswerError(what.rstrip("."), left=False) from error
+
+    def _fetch(self, refused: Mapping[str, str] | None) -> bool:
+        # Of many requests that are refused at once, the first fetches the token for all.
+        with self._fetching:
+            now = self._pass.headers()
+            return refused is None or not now.items() <= refused.items() or self._pass.renew()
 
     def _upsert(self, address: str, properties: Mapping[str, Any]) -> Post:
         one = {"id": address, "idProperty": "email", "properties": properties}
@@ -114,10 +141,11 @@ def _activity(name: str, text: str, contact: str) -> dict[str, Any]:
     return {"properties": properties, "associations": [{"to": {"id": contact}, "types": [kind]}]}
 
 
-def _first_id(response: httpx.Response) -> str | None:
-    said = json_of(response) if response.is_success else None
-    results = said.get("results") if isinstance(said, dict) else None
-    return str(results[0]["id"]) if results else None
+def _first_id(said: Mapping[str, Any]) -> str | None:
+    results = said.get("results", [said])
+    first = results[0] if isinstance(results, list) and results else None
+    number = first.get("id") if isinstance(first, dict) else None
+    return str(number)[:100] if number else None
 
 
 CHANNEL: Final = HubSpotChannel

@@ -7,7 +7,7 @@ which Salesforce forgets while nobody reads.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -19,7 +19,6 @@ from tools.crm.api import Api
 from tools.crm.connector import Page, Property, Record, cursor_at, moment_of, place_in, written
 from tools.crm.oauth import Refreshed
 from tools.crm.salesforce.options import SYSTEM, SalesforceOptions
-from tools.crm.secrets import needed
 
 VERSION: Final = "v61.0"
 OBJECTS: Final = {"contacts": "Contact", "leads": "Lead", "deals": "Opportunity"}
@@ -34,15 +33,16 @@ class Salesforce:
     system = SYSTEM
 
     def __init__(
-        self, options: SalesforceOptions, secrets: Mapping[str, SecretStr], *, url: str = "", **more: Any
+        self, options: SalesforceOptions, secrets: MutableMapping[str, SecretStr], *, url: str = "", **more: Any
     ) -> None:
         host = url or f"https://{options.domain}.my.salesforce.com"
         entrance = Refreshed(
             SYSTEM,
             f"{host}/services/oauth2/token",
+            secrets,
             client_id=options.client_id,
-            client_secret=needed(SYSTEM, secrets, "NORIA_SALESFORCE_CLIENT_SECRET"),
-            refresh_token=needed(SYSTEM, secrets, "NORIA_SALESFORCE_REFRESH_TOKEN"),
+            client_secret="NORIA_SALESFORCE_CLIENT_SECRET",  # noqa: S106 - its name
+            refresh_token="NORIA_SALESFORCE_REFRESH_TOKEN",  # noqa: S106 - its name
         )
         self._api = Api(SYSTEM, host, entrance, **more)
 

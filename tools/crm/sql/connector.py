@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -102,14 +102,14 @@ class Sql:
             rows = connection.execute(select(*columns.values()).where(key.in_(ids)).order_by(key)).mappings().all()
         records = [_record(row, named) for row in rows]
         if len(ids) == self._options.page_size:
-            cursor = cursor_at(since=place.get("since"), after=ids[-1], next=following)
+            cursor = cursor_at(since=place.get("since"), after=str(ids[-1]), next=following)
             return Page(records, cursor, more=True)
         return Page(records, cursor_at(since=following if named.changed else None), more=False)
 
     def _keys(self, key: Column[Any], marks: Sequence[Column[Any]], place: Mapping[str, Any]) -> Select[Any]:
         asked = select(key).where(key.is_not(None)).distinct().order_by(key)
         if (after := place.get("after")) is not None:
-            asked = asked.where(key > after)
+            asked = asked.where(key > _key_in(key, str(after)))
         since = moment_of(place.get("since"))
         if since is not None:
             asked = asked.where(or_(*(_since(mark, since) for mark in marks)))
@@ -144,6 +144,12 @@ def _since(mark: Column[Any], since: datetime) -> ColumnElement[bool]:
     # A column without a zone holds UTC; SQLite compares moments as text.
     has_zone = getattr(mark.type, "timezone", False)
     return mark >= (since if has_zone else since.replace(tzinfo=None))
+
+
+def _key_in(key: Column[Any], text: str) -> object:
+    """The value of an id that stands in a cursor as text."""
+    kind: Any = key.type.python_type
+    return kind.fromisoformat(text) if issubclass(kind, date) else kind(text)
 
 
 def _aware(value: object) -> datetime:
