@@ -411,7 +411,9 @@ def ask_again(connection: Connection, contact_id: int | None, *, rule: str, at: 
 
 def postpone(connection: Connection, enrolment_id: int, until: datetime) -> bool:
     """Let the first message of an enrolment wait longer; False where there is none, or it may have left already."""
-    mine = messages.c.enrolment_id == enrolment_id
+    whose = select(enrolments.c.contact_id).where(enrolments.c.enrolment_id == enrolment_id).scalar_subquery()
+    # By contact too: an index leads there, none to an enrolment.
+    mine = and_(messages.c.contact_id == whose, messages.c.enrolment_id == enrolment_id)
     states = connection.execute(select(messages.c.state).where(mine).with_for_update()).scalars().all()
     if states != ["planned"]:
         return False

@@ -133,7 +133,8 @@ def _taken_off(one: AudienceStep, same: list[AudienceStep]) -> ColumnElement[boo
     keys = [other.step.key for other in same if other.step.takes_off and other.campaign_id == one.campaign_id]
     removed = and_(later.c.step_key.in_(keys), later.c.state == "sent")
     planned = later.c.step_key == one.step.key + OFF
-    return exists().where(later.c.enrolment_id == messages.c.enrolment_id, or_(removed, planned))
+    theirs = and_(later.c.contact_id == messages.c.contact_id, later.c.enrolment_id == messages.c.enrolment_id)
+    return exists().where(theirs, or_(removed, planned))
 
 
 def _wanted(same: list[AudienceStep]) -> ColumnElement[bool]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from sqlalchemy import Connection, case, func, select, union_all
+from sqlalchemy import Connection, String, case, cast, func, null, select, union_all
 
 from memory.campaigns import Campaign
 from memory.schema import alerts, enrolments, messages
@@ -47,8 +47,13 @@ def progress(connection: Connection, campaign: Campaign, sequence: Sequence) -> 
     found = Progress(held.get(False, 0), held.get(True, 0), {step.key: StepCount() for step in sequence.steps})
     states = (
         select(messages.c.step_key, messages.c.state, func.count().label("number"))
-        .join(enrolments, enrolments.c.enrolment_id == messages.c.enrolment_id)
-        .where(mine, enrolments.c.in_holdout.is_(False))
+        # Not joined: no index leads from an enrolment to its messages, but one from the campaign does.
+        .where(messages.c.campaign_id == campaign.campaign_id)
+        .where(
+            messages.c.enrolment_id.in_(
+                select(enrolments.c.enrolment_id).where(mine, enrolments.c.in_holdout.is_(False))
+            )
+        )
         .group_by(messages.c.step_key, messages.c.state)
         .order_by(messages.c.step_key, messages.c.state)
     )
@@ -58,20 +63,26 @@ def progress(connection: Connection, campaign: Campaign, sequence: Sequence) -> 
 
     # Contacts with the same traces are counted together: there are few kinds of them.
     walker = Walker(sequence)
-    traces = union_all(
-        select(messages.c.enrolment_id, messages.c.step_key).where(messages.c.campaign_id == campaign.campaign_id),
-        select(alerts.c.enrolment_id, alerts.c.step_key).where(alerts.c.campaign_id == campaign.campaign_id),
+    standing = (enrolments.c.state, enrolments.c.step_key, enrolments.c.exit_reason)
+    nothing = [cast(null(), String) for _ in standing]
+    # Read one after the other and grouped: to look up the traces of each contact takes minutes for some thousands.
+    rows = union_all(
+        select(enrolments.c.enrolment_id, *standing, cast(null(), String).label("trace")).where(
+            mine, enrolments.c.in_holdout.is_(False)
+        ),
+        select(messages.c.enrolment_id, *nothing, messages.c.step_key).where(
+            messages.c.campaign_id == campaign.campaign_id
+        ),
+        select(alerts.c.enrolment_id, *nothing, alerts.c.step_key).where(alerts.c.campaign_id == campaign.campaign_id),
     ).subquery()
     marks = [
-        func.max(case((traces.c.step_key == key, 1), else_=0)).label(f"mark{place}")
+        func.max(case((rows.c.trace == key, 1), else_=0)).label(f"mark{place}")
         for place, key in enumerate(walker.traced)
     ]
-    standing = (enrolments.c.state, enrolments.c.step_key, enrolments.c.exit_reason)
     each = (
-        select(*standing, *marks)
-        .select_from(enrolments.outerjoin(traces, traces.c.enrolment_id == enrolments.c.enrolment_id))
-        .where(mine, enrolments.c.in_holdout.is_(False))
-        .group_by(enrolments.c.enrolment_id, *standing)
+        select(*(func.max(rows.c[one.name]).label(one.name) for one in standing), *marks)
+        .group_by(rows.c.enrolment_id)
+        .having(func.max(rows.c.state).is_not(None))
         .subquery()
     )
     for row in connection.execute(select(*each.c, func.count().label("number")).group_by(*each.c)):
