@@ -2,7 +2,7 @@
 "use strict";
 (() => {
   const rows = [...document.querySelectorAll("[data-row]")];
-  const writing = (place) => place.closest("input, textarea, select, [contenteditable]");
+  const writing = (place) => place.closest("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]");
   let at = -1;
   const move = (by) => {
     if (!rows.length) return;

@@ -71,7 +71,7 @@ CONDITION: TypeAdapter[Condition] = TypeAdapter(Condition)
                 "explored": 0.2,
             },
             "wait until the favourite hour (9:00–12:00) local time, at another of these hours for 20 % drawn at random",
-            "attendre l’heure préférée (9 h–12 h), heure locale, à une autre de ces heures pour 20 % tirés au sort",
+            "attendre l’heure préférée (9 h–12 h), heure locale, à une autre de ces heures pour 20 % tirés au sort",
         ),
         (
             {"kind": "wait_window", "key": "a", "from_hour": 9, "until_hour": 12, "at": "favourite_hour"},

@@ -77,7 +77,7 @@ def test_a_yes_by_click_is_noted_in_the_name_of_who_is_signed_in(desk: Desk) -> 
     page = desk.browser_of("approver", "ann")
     page.goto("./")
     page.get_by_role("link", name="Win-back").click()
-    page.get_by_label("Reason, if you like").fill("Worth a try")
+    page.get_by_label("Reason, if you like").first.fill("Worth a try")
     page.get_by_role("button", name="Approve version 1").click()
     expect(page.get_by_text("console:ann said yes")).to_be_visible()
     expect(page.get_by_text("You said yes to this version.")).to_be_visible()
