@@ -27,7 +27,7 @@ from memory.play import Play
 from memory.readouts import StoredReadOut
 from memory.schema import contacts, decisions, from_micros, journal, messages, to_micros
 from memory.schema import proposals as proposal_rows
-from memory.segments.grammar import fields, parse
+from memory.segments.grammar import EVERYBODY, fields, parse
 from memory.steps import REACHING
 from memory.workspace import get_value, set_value
 from policies.rules.hibernation import HibernationLimits
@@ -41,7 +41,6 @@ _EVERY: Final = timedelta(days=7)
 _FEWEST: Final = 20
 _STEP: Final = "worth"
 _LAST: Final = "worth_reported_at"
-_EVERYBODY: Final = {"type": "all", "of": []}
 _WITH, _WITHOUT = "with the signal", "without"
 _PEOPLE: Final = ("cli:%", "console:%", "demo:%")
 
@@ -241,7 +240,7 @@ def _split(desk: Desk, play: Play, features: Features, at: datetime) -> tuple[Co
     """Everybody on record by the signal as it stood a goal window ago, and who has reached the goal since."""
     since = features.as_of
     inside = set(features.select(parse(play.audience)))
-    everybody = features.select(parse(_EVERYBODY))
+    everybody = features.select(EVERYBODY)
     members = [Member(one, _WITH if one in inside else _WITHOUT, since, at) for one in everybody]
     found = count_outcomes(desk.store, desk.lake, members, arms=(_WITHOUT, _WITH), goal=play.goal)
     of = {one.name: Counts(contacts=one.contacts, conversions=one.conversions) for one in found.arms}

@@ -37,7 +37,6 @@ from memory.store import upsert
 from memory.verdicts import findings_digest, judged
 
 State = Literal["planned", "claimed", "sent", "suppressed", "failed", "unknown", "withheld"]
-FINAL: Final[tuple[State, ...]] = ("sent", "suppressed", "failed", "unknown", "withheld")
 PLANNED: Final = "ledger.planned"
 _CHUNK = 1000
 
