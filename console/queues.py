@@ -122,7 +122,7 @@ def never_arrives(opened: Workspace, connection: Connection, now: datetime) -> l
             )
         ).one()
         if said.first is not None and said.first < now - _QUIET and said.heard is None:
-            remedy = "Set up the provider's webhook, or noria bounces for a mailbox that they come to."
+            remedy = "Set up the provider's webhook, or noria mailbox for a mailbox that they come to."
             found.append(Missing(what="reports on mail that left", last_at=None, remedy=remedy))
     return found
 

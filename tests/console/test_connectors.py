@@ -129,10 +129,10 @@ def test_without_its_key_a_provider_is_no_channel(tmp_path: Path) -> None:
 
 def test_bounces_are_read_from_a_maildir_and_from_nothing_else(tmp_path: Path) -> None:
     folder = write(tmp_path, TEXT)
-    done = CliRunner().invoke(app, ["bounces", str(tmp_path), "-w", str(folder)])
+    done = CliRunner().invoke(app, ["mailbox", str(tmp_path), "-w", str(folder)])
     assert "no Maildir" in str(done.exception)
     for name in ("new", "cur"):
         (tmp_path / "mail" / name).mkdir(parents=True)
     (tmp_path / "mail" / "new" / "1").write_bytes(b"Subject: Hello\r\n\r\nHow are you?")
-    done = CliRunner().invoke(app, ["bounces", str(tmp_path / "mail"), "-w", str(folder), "--json"])
-    assert json.loads(done.output) == {"mails": 1, "events": 0, "unknown": 1}
+    done = CliRunner().invoke(app, ["mailbox", str(tmp_path / "mail"), "-w", str(folder), "--json"])
+    assert json.loads(done.output) == {"mails": 1, "events": 0, "unknown": 1, "unreadable": 0}
