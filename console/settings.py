@@ -36,6 +36,7 @@ from tools.crm.klaviyo.options import KlaviyoOptions
 from tools.crm.salesforce.options import SalesforceOptions
 from tools.crm.shopify.options import ShopifyOptions
 from tools.crm.sql.options import SqlOptions
+from tools.crm.tryton.options import TrytonOptions
 from tools.imap import ImapFolder
 
 SETTINGS_FILE = "noria.toml"
@@ -215,7 +216,7 @@ class OtherChannel(_Way):
 class CrmChannel(_Way):
     """How what is written to the CRM leaves: into files, to an endpoint, or to a connected system."""
 
-    kind: Literal["sandbox", "http", "hubspot"]
+    kind: Literal["sandbox", "http", "hubspot", "tryton"]
 
     @property
     def posts_away(self) -> bool:
@@ -257,6 +258,7 @@ class SyncSettings(_Section):
     """How long it reads in one round, so that nothing else has to wait for a long history."""
     hubspot: HubSpotOptions | None = None
     salesforce: SalesforceOptions | None = None
+    tryton: TrytonOptions | None = None
     shopify: ShopifyOptions | None = None
     klaviyo: KlaviyoOptions | None = None
     sql: SqlOptions | None = None

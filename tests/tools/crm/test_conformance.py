@@ -22,13 +22,14 @@ from tests.tools.crm.scene import intake, people
 from tests.tools.crm.scene import read as read_all
 from tests.tools.crm.server import KEY, Server
 from tests.tools.crm.shopify_server import ShopifyServer
+from tests.tools.crm.tryton_server import TrytonServer
 from tools.crm.connectors import SYSTEMS
 from tools.crm.shopify.questions import PAGE_SIZES
 from tools.crm.sync import Intake, Pulled
 
 PAGE = 4
 SERVERS: dict[str, Callable[[], Server]] = {
-    one.system: one for one in (HubSpotServer, SalesforceServer, ShopifyServer, KlaviyoServer)
+    one.system: one for one in (HubSpotServer, SalesforceServer, TrytonServer, ShopifyServer, KlaviyoServer)
 }
 
 
@@ -48,7 +49,8 @@ def _small_pages_and_no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tools.crm.api._PAUSE", lambda _state: 0.0)
     for name in ("hubspot.connector._LISTED", "hubspot.connector._FOUND", "klaviyo.connector._PAGE_SIZE"):
         monkeypatch.setattr(f"tools.crm.{name}", PAGE)
-    monkeypatch.setattr("tools.crm.salesforce.connector._PAGE_SIZE", PAGE)
+    for name in ("salesforce", "tryton"):
+        monkeypatch.setattr(f"tools.crm.{name}.connector._PAGE_SIZE", PAGE)
     monkeypatch.setitem(PAGE_SIZES, "contacts", PAGE)
 
 
@@ -126,7 +128,9 @@ def test_what_does_not_pass_is_said_and_what_came_before_is_kept(server: Server,
     }
     brought = 0
     for fault, said in faults.items():
-        server.before = lambda _request, fault=fault: server.faults.extend([fault] * 40)  # type: ignore[misc]
+        rest_of_page: list[int | str] = [0] * (server.asked_for_a_page - 1)
+        faults_after = [*rest_of_page, *[fault] * 40]
+        server.before = lambda _request, after=faults_after: server.faults.extend(after)  # type: ignore[misc]
         if brought:
             server.faults = [fault] * 40
         broken = read(place, server, tmp_path)["contacts"]
