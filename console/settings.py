@@ -38,6 +38,7 @@ from tools.crm.shopify.options import ShopifyOptions
 from tools.crm.sql.options import SqlOptions
 from tools.crm.tryton.options import TrytonOptions
 from tools.imap import ImapFolder
+from tools.pop3 import Pop3Mailbox
 
 SETTINGS_FILE = "noria.toml"
 SECRETS_FILE = "secrets.toml"
@@ -275,7 +276,7 @@ class MailboxSettings(_Section):
     """Where bounces, reports and answers come to; the worker looks there. Its password is NORIA_MAILBOX_PASSWORD."""
 
     url: str = ""
-    """A folder of an IMAP server, for example imaps://bounces@mail.example.com/INBOX."""
+    """A folder of an IMAP server, for example imaps://bounces@mail.example.com/INBOX, or pop3s://bounces@…"""
     maildir: Path | None = None
     """Or a Maildir on this machine."""
     every_seconds: int = Field(default=120, ge=10)
@@ -285,9 +286,9 @@ class MailboxSettings(_Section):
         if bool(self.url) == (self.maildir is not None):
             raise ValueError("give either a url or a maildir")
         if self.url:
-            mailbox = ImapFolder.at(self.url)
+            mailbox = Pop3Mailbox.at(self.url) if self.url.startswith("pop3") else ImapFolder.at(self.url)
             if not mailbox.encrypted and not is_loopback(mailbox.host):
-                raise ValueError("a mailbox out in the world must be read by imaps://")
+                raise ValueError("a mailbox out in the world must be read by imaps:// or pop3s://")
         elif self.maildir and not ((self.maildir / "new").is_dir() and (self.maildir / "cur").is_dir()):
             raise ValueError(f"{self.maildir} is no Maildir: it has no folders new and cur")
         return self
