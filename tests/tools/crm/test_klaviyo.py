@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
+from memory import cap
+from memory.cap import Cap
 from memory.clock import ManualClock
 from memory.schema import consents, contacts
 from memory.store import Store
@@ -62,6 +65,26 @@ def test_profiles_events_and_mapped_lists_come_in(server: KlaviyoServer, place: 
     ]
     again = read(place, server, tmp_path)
     assert {name: one.written for name, one in again.items()} == dict.fromkeys(done, 0)
+
+
+def test_what_klaviyo_sends_by_itself_takes_its_place_under_the_cap(
+    server: KlaviyoServer, place: Intake, tmp_path: Path
+) -> None:
+    server.now = place.clock.now() - timedelta(days=2)
+    server.happen(4, 1, "Received Email", **{"Campaign Name": "Spring"})
+    server.happen(5, 1, "Received SMS")
+    for _ in range(2):
+        done = read(place, server, tmp_path)
+    assert (done["sends"].complete, done["sends"].set_aside, done["events"].set_aside) == (True, 0, 0)
+    found = "SELECT message_key, channel, campaign FROM sends ORDER BY message_key"
+    assert rows_of(place.lake, found) == [("klaviyo:4", "email", "Spring"), ("klaviyo:5", "sms", "")]
+    assert rows_of(place.lake, "SELECT count(*) FROM events") == [(3,)]
+    with place.store.read() as connection:
+        (ann,) = connection.execute(select(contacts.c.contact_id).where(contacts.c.first_name == "Ann")).scalars()
+        slots = cap.read(connection, [ann, ann + 1])
+        assert len(slots[ann]) == 2
+        assert not slots.get(ann + 1)
+        assert Cap(2, 7).used(slots[ann], place.clock.now()) == 2
 
 
 def test_lists_and_custom_properties_are_found(server: KlaviyoServer) -> None:

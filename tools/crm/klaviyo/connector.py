@@ -1,5 +1,7 @@
 """How Klaviyo is read: profiles by id or by their last change, events by their moment, lists by their members.
 
+What Klaviyo sent by itself stands among the events: these are read once for what contacts did, once for what they got.
+
 https://developers.klaviyo.com/en/reference/api_overview; pages are turned by the cursor in `links.next`.
 """
 
@@ -25,11 +27,13 @@ LIST: Final = "list."
 _CURSOR: Final = "page[cursor]"
 _PAGE_SIZE: Final = 100
 # An event may come in after later ones.
-_OVERLAP: Final = {"contacts": timedelta(minutes=5), "events": timedelta(hours=1)}
+_OVERLAP: Final = {"contacts": timedelta(minutes=5), "events": timedelta(hours=1), "sends": timedelta(hours=1)}
+_SENDS: Final = {"Received Email": "email", "Received SMS": "sms"}
+"""Metrics of what Klaviyo sent, and by which channel."""
 
 
 class Klaviyo:
-    """Reads profiles with their consent, members of the lists that are mapped, and events."""
+    """Reads profiles with their consent, members of the lists that are mapped, events, and what Klaviyo sent."""
 
     system = SYSTEM
 
@@ -45,7 +49,13 @@ class Klaviyo:
         if thing == "lists":
             return self._members(place, [name.removeprefix(LIST) for name in wanted if name.startswith(LIST)])
         answer = self._profiles(place) if thing == "contacts" else self._events(place)
-        records = [_profile(one) for one in answer.said["data"]] if thing == "contacts" else _happened(answer.said)
+        match thing:
+            case "contacts":
+                records = [_profile(one) for one in answer.said["data"]]
+            case "events":
+                records = [one for one in _happened(answer.said) if one.values["metric"] not in _SENDS]
+            case _:
+                records = [_send(one) for one in _happened(answer.said) if one.values["metric"] in _SENDS]
         following = place.get("next") or written(answer.at - _OVERLAP[thing])
         after = _after(answer.said)
         if after:
@@ -56,7 +66,7 @@ class Klaviyo:
         """What the first profiles have, since Klaviyo keeps no list of it; or the lists there are."""
         if thing == "lists":
             return [Property(f"{LIST}{one['id']}", one["attributes"]["name"], True) for one in self._lists()]
-        if thing == "events":
+        if thing in {"events", "sends"}:
             return []
         found = [_profile(one) for one in self._profiles({}).said["data"]]
         names = dict.fromkeys(name for one in found for name, value in one.values.items() if value is not None)
@@ -158,6 +168,12 @@ def _happened(said: Mapping[str, Any]) -> list[Record]:
         }
         found.append(Record(one["id"], values, at))
     return found
+
+
+def _send(one: Record) -> Record:
+    return one._replace(
+        values={**one.values, "message_key": f"klaviyo:{one.id}", "channel": _SENDS[one.values["metric"]]}
+    )
 
 
 def _of(related: Mapping[str, Any], name: str) -> str:
