@@ -217,7 +217,7 @@ class OtherChannel(_Way):
 class CrmChannel(_Way):
     """How what is written to the CRM leaves: into files, to an endpoint, or to a connected system."""
 
-    kind: Literal["sandbox", "http", "hubspot", "tryton"]
+    kind: Literal["sandbox", "http", "hubspot", "salesforce", "tryton"]
 
     @property
     def posts_away(self) -> bool:

@@ -10,11 +10,15 @@ from typing import Final
 
 import httpx
 
-from tools.channels.channel import Capabilities, Outgoing
+from tools.channels.channel import Capabilities, Failed, Outcome, Outgoing
 from tools.channels.exchange import NoAnswerError, Post, PostingChannel
 from tools.crm.api import Pass
 from tools.crm.connector import ConnectorError, System
 
+TASK, CONSENT = "task", "consent"
+"""What a step names that is no property: a task for sales, and what a contact withdrew."""
+WITHDRAWN: Final = "withdrawn"
+MADE_UP: Final = "a consent comes from the contact, not from a step"
 _CONNECTIONS: Final = 4
 
 
@@ -33,6 +37,18 @@ class WriteBack(PostingChannel):
         )
         self._pass = entrance
         self._fetching = threading.Lock()
+
+    def refuses(self, message: Outgoing) -> str:
+        """Why a step may not be written; empty for one that may."""
+        return ""
+
+    def send_many(self, batch: Sequence[Outgoing], *, seconds: float) -> list[Outcome]:
+        wrong = {
+            one.message_key: Failed(one.message_key, f"refused: {why}") for one in batch if (why := self.refuses(one))
+        }
+        said = super().send_many([one for one in batch if one.message_key not in wrong], seconds=seconds)
+        outcomes: dict[str, Outcome] = {**wrong, **{one.message_key: one for one in said}}
+        return [outcomes[one.message_key] for one in batch]
 
     async def exchange(
         self, client: httpx.AsyncClient, post: Post, group: Sequence[Outgoing], until: float

@@ -20,12 +20,11 @@ from tools.channels.exchange import Post
 from tools.channels.reply import code_of, document_of
 from tools.crm.hubspot.connector import HOST, entrance
 from tools.crm.hubspot.options import SYSTEM, HubSpotOptions
-from tools.crm.write_back import WriteBack
+from tools.crm.write_back import CONSENT, MADE_UP, TASK, WITHDRAWN, WriteBack
 
-TASK, NOTE, CONSENT = "task", "note", "consent"
+NOTE: Final = "note"
 # Of the association of a task, and of a note, to a contact.
 _ASSOCIATIONS: Final[Mapping[str, int]] = {TASK: 204, NOTE: 202}
-_WITHDRAWN: Final = "withdrawn"
 
 
 class HubSpotChannel(WriteBack):
@@ -36,16 +35,9 @@ class HubSpotChannel(WriteBack):
         self._options, self._url = options, url or HOST
         self._ids: dict[str, str] = {}
 
-    def send_many(self, batch: Sequence[Outgoing], *, seconds: float) -> list[Outcome]:
-        # A consent comes from the contact alone; a step may pass on that it was withdrawn.
-        wrong = {
-            one.message_key: Failed(one.message_key, "refused: a consent comes from the contact, not from a step")
-            for one in batch
-            if one.fields["field"] == CONSENT and one.fields["value"] != _WITHDRAWN
-        }
-        said = super().send_many([one for one in batch if one.message_key not in wrong], seconds=seconds)
-        outcomes: dict[str, Outcome] = {**wrong, **{one.message_key: one for one in said}}
-        return [outcomes[one.message_key] for one in batch]
+    def refuses(self, message: Outgoing) -> str:
+        made_up = message.fields["field"] == CONSENT and message.fields["value"] != WITHDRAWN
+        return MADE_UP if made_up else ""
 
     def request(self, group: Sequence[Outgoing]) -> Post:
         (message,) = group
