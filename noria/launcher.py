@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import sys
 from pathlib import Path
@@ -28,6 +29,8 @@ def main() -> None:
     app.callback()(_options)
     # What is loaded by now stays; looking through it again and again costs imports and launches a tenth of their time.
     gc.freeze()
+    # What were still frozen at the end, extension modules would report as leaks on people's screens.
+    atexit.register(gc.unfreeze)
     gc.set_threshold(_ALLOCATIONS_PER_COLLECTION)
     run(app)
 

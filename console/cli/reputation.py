@@ -49,25 +49,32 @@ def listing(context: typer.Context, workspace: InWorkspace = None, as_json: AsJs
         if not found:
             say("No e-mail left yet, so there is nothing to tell.")
             return
-        rows = [
-            [
-                one.standing.sender if not place else "",
-                ("all others" if one.standing.domain == OTHERS else one.standing.domain) if not place else "",
-                f"{window.days} d",
-                number(window.sent),
-                *(_percent(share) for share in shares(window).values()),
-                _state(one.standing) if not place else "",
+        headings = ["to", "days", "sent", "complaints", "bounces", "unsubscribes", "deferred"]
+        for sender in dict.fromkeys(one.standing.sender for one in found):
+            theirs = [one for one in found if one.standing.sender == sender]
+            rows = [
+                [
+                    _to(one.standing) if not place else "",
+                    f"{window.days} d",
+                    number(window.sent),
+                    *(_percent(share) for share in shares(window).values()),
+                ]
+                for one in theirs
+                for place, window in enumerate(one.windows)
             ]
-            for one in found
-            for place, window in enumerate(one.windows)
-        ]
-        headings = ["complaints", "bounces", "unsubscribes", "deferrals"]
-        table("Reputation", ["sender", "to", "days", "sent", *headings, "state"], rows, numbers=range(3, 8))
+            table(f"Reputation of {sender}", headings, rows, numbers=range(2, 7))
+            for one in theirs:
+                say(f"  {quote(_to(one.standing))}: {quote(_state(one.standing))}")
         say(f"Unknown: not reported, or fewer than {limits.minimum_messages} messages.")
+        say("All calm ones: every domain that is in no trouble by itself, counted together.")
         if any(one.standing.state != "fine" for one in found):
             say("`noria reputation resume SENDER --reason …` lets it go on, once you know why.")
 
     answer({"reputation": document}, as_json=as_json, show=show)
+
+
+def _to(standing: Standing) -> str:
+    return "all calm ones" if standing.domain == OTHERS else standing.domain
 
 
 def _percent(share: float | None) -> str:

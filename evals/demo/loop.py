@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from agents.planning import PlanResult, plan
 from agents.resume import Threads
+from agents.round import last_round
 from console.cli.output import moment, number, plain, quote, say
 from console.cli.proposals import print_proposal
 from console.report.facts import read_facts
@@ -75,8 +76,9 @@ def play_loop(
         _live(stage, threads, market)
         _tell_outcome(stage)
         second = plan(threads, BRIEF.model_copy(update={"brief_id": "demo-winter"}))
-        changes = _tell_second_round(stage, second)
-        return _result(stage, first, decisions, second, changes, world, started)
+        ids = _waiting(stage)
+        changes = _tell_second_round(stage, ids, second)
+        return _result(stage, first, decisions, ids, changes, world, started)
 
 
 def _tell_import(stage: Stage, started: float) -> None:
@@ -138,6 +140,8 @@ def _live(stage: Stage, threads: Threads, market: Market) -> None:
         for launched in cycle.tick.launched:
             say(f"  {now:%d %b} {quote(launched.sentence)}")
         told |= _tell_readouts(stage, cycle.readouts, told)
+        if cycle.round:
+            _tell_weekly_round(threads, now)
         if now >= ends_at:
             break
         later = stage.clock.advance(STEP)
@@ -181,6 +185,13 @@ def _tell_readouts(stage: Stage, ids: Sequence[str], told: set[str]) -> set[str]
     return set(new)
 
 
+def _tell_weekly_round(threads: Threads, now: datetime) -> None:
+    done, _ = last_round(threads.desk)
+    for outcome in done.outcomes if done is not None else ():
+        if outcome.proposal_id:
+            say(f"  {now:%d %b} Noria's weekly round proposes by itself: {quote(outcome.idea.sentence)}")
+
+
 def _tell_outcome(stage: Stage) -> None:
     with stage.workspace.store.read() as connection:
         balance = ledger.reconcile(connection)
@@ -203,12 +214,19 @@ def _tell_outcome(stage: Stage) -> None:
         say(f"  {quote(lesson.text['en'])}")
 
 
-def _tell_second_round(stage: Stage, second: PlanResult) -> list[dict[str, Any]]:
+def _waiting(stage: Stage) -> list[str]:
+    """What waits for a yes or no now, from the weekly round or just planned, the most valuable first."""
+    with stage.workspace.store.read() as connection:
+        found = proposals.list_proposals(connection, proposals.WAITING)
+    return [one.proposal.proposal_id for one in found]
+
+
+def _tell_second_round(stage: Stage, ids: Sequence[str], second: PlanResult) -> list[dict[str, Any]]:
     changes: list[dict[str, Any]] = []
     say()
     say(f"[bold]6. The second round[/bold], {moment(stage.clock.now())}")
     with stage.workspace.store.read() as connection:
-        made = [proposals.get(connection, one).proposal for one in second.proposal_ids]
+        made = [proposals.get(connection, one).proposal for one in ids]
     for proposal in made:
         say(f"  [bold]{quote(proposal.title)}[/bold]: {quote(proposal.forecast.sentence)}")
         for use in proposal.lessons:
@@ -220,7 +238,8 @@ def _tell_second_round(stage: Stage, second: PlanResult) -> list[dict[str, Any]]
             else:
                 say(f"    changed: the expected effect went from {before} to {after} on log-odds, and the forecast "
                     "with it")  # fmt: skip
-    for held in second.withheld:
+    shown = {proposal.play.playbook for proposal in made}
+    for held in [one for one in second.withheld if one.playbook not in shown]:
         say(f"  [dim]Not proposed: {quote(held.playbook)}. {quote(held.sentence)}[/dim]")
     return changes
 
@@ -229,7 +248,7 @@ def _result(
     stage: Stage,
     first: PlanResult,
     decisions: list[dict[str, Any]],
-    second: PlanResult,
+    second: Sequence[str],
     changes: list[dict[str, Any]],
     world: WorldKind,
     started: float,
@@ -239,7 +258,7 @@ def _result(
     with workspace.store.read() as connection:
         facts = read_facts(connection)
         balance = ledger.reconcile(connection)
-        found = [proposals.get(connection, one) for one in (*first.proposal_ids, *second.proposal_ids)]
+        found = [proposals.get(connection, one) for one in (*first.proposal_ids, *second)]
         taught = lessons.every(connection)
         looks = connection.execute(select(readouts).order_by(readouts.c.read_at, readouts.c.readout_id)).all()
     kept = promises(workspace, emails)
@@ -254,7 +273,7 @@ def _result(
         f"[dim]{time.monotonic() - started:.0f} seconds. Look further: "
         f".venv/bin/noria up -w {quote(workspace.folder)}[/dim]"
     )
-    rounds = dict.fromkeys(first.proposal_ids, 1) | dict.fromkeys(second.proposal_ids, 2)
+    rounds = dict.fromkeys(first.proposal_ids, 1) | dict.fromkeys(second, 2)
     return DemoResult(
         workspace=str(workspace.folder),
         world=world,
@@ -289,7 +308,7 @@ def _result(
             for row in looks
         ],
         lessons=[plain(one) for one in taught],
-        second_round={"proposals": list(second.proposal_ids), "lessons_used": changes},
+        second_round={"proposals": list(second), "lessons_used": changes},
         report=str(report),
         promises=kept,
     )
