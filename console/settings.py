@@ -217,7 +217,7 @@ class OtherChannel(_Way):
 class CrmChannel(_Way):
     """How what is written to the CRM leaves: into files, to an endpoint, or to a connected system."""
 
-    kind: Literal["sandbox", "http", "hubspot", "salesforce", "tryton"]
+    kind: Literal["sandbox", "http", "hubspot", "salesforce", "tryton", "klaviyo"]
 
     @property
     def posts_away(self) -> bool:

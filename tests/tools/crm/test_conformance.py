@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from sqlalchemy import select
 
+from console.settings import CrmChannel
 from memory.clock import ManualClock
 from memory.consents import Consent, record
 from memory.schema import consent_current, contacts, journal, quarantine
@@ -23,7 +24,7 @@ from tests.tools.crm.scene import read as read_all
 from tests.tools.crm.server import KEY, Server
 from tests.tools.crm.shopify_server import ShopifyServer
 from tests.tools.crm.tryton_server import TrytonServer
-from tools.crm.connectors import SYSTEMS
+from tools.crm.connectors import SYSTEMS, open_channel_to
 from tools.crm.shopify.questions import PAGE_SIZES
 from tools.crm.sync import Intake, Pulled
 
@@ -68,6 +69,16 @@ def fill(server: Server, count: int) -> dict[str, str]:
 def test_every_system_is_under_these_promises() -> None:
     # Tables and files speak no HTTP: their promises are in test_sql.py and test_csv.py.
     assert set(SERVERS) == set(SYSTEMS) - {"sql", "csv"}
+
+
+def test_whatever_takes_back_can_be_set_and_has_its_channel() -> None:
+    taking = {name for name, one in SYSTEMS.items() if one.writes}
+    assert taking == set(get_args(CrmChannel.model_fields["kind"].annotation)) - {"sandbox", "http"}
+    for name in taking:
+        with SERVERS[name]() as server:
+            channel = open_channel_to(name, SYSTEMS[name].options.model_validate(server.options), server.secrets)
+        assert (channel.name, channel.capabilities.carries, channel.capabilities.idempotent) == (name, "crm", False)
+        channel.close()
 
 
 def test_all_there_is_comes_in_once_and_again_changes_nothing(server: Server, place: Intake, tmp_path: Path) -> None:

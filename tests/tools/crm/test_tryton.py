@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 
 from memory.clock import ManualClock
 from memory.errors import ConfigurationError
@@ -16,7 +16,6 @@ from tests.tools.crm.server import KEY
 from tests.tools.crm.tryton_server import TrytonServer
 from tools.channels.channel import Failed, Outcome, Outgoing, Sent, Transient, Unknown
 from tools.crm.connector import ConnectorError
-from tools.crm.connectors import open_channel_to
 from tools.crm.tryton.channel import TrytonChannel
 from tools.crm.tryton.options import TrytonOptions
 
@@ -111,9 +110,3 @@ def test_what_cannot_be_written_is_told_apart(server: TrytonServer) -> None:
     assert isinstance(send(server, "lead", "Call"), Unknown)
     server.faults = ["expire"]
     assert isinstance(send(server, "note", "Later"), Sent)
-
-
-def test_the_channel_of_a_workspace_is_made_from_its_options(server: TrytonServer) -> None:
-    channel = open_channel_to("tryton", TrytonOptions(**server.options), {"NORIA_TRYTON_PASSWORD": SecretStr(KEY)})
-    assert (channel.name, channel.capabilities.carries) == ("tryton", "crm")
-    channel.close()

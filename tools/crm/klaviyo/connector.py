@@ -21,7 +21,7 @@ from tools.crm.klaviyo.options import SYSTEM, KlaviyoOptions
 from tools.crm.secrets import needed
 
 HOST: Final = "https://a.klaviyo.com"
-REVISION: Final = "2026-07-15"
+HEADERS: Final = {"revision": "2026-07-15", "Accept": "application/vnd.api+json"}
 LIST: Final = "list."
 """Before the id of a list, the name of what tells who is on it."""
 _CURSOR: Final = "page[cursor]"
@@ -40,9 +40,7 @@ class Klaviyo:
     def __init__(
         self, options: KlaviyoOptions, secrets: Mapping[str, SecretStr], *, url: str = "", **more: Any
     ) -> None:
-        key = Key("Authorization", needed(SYSTEM, secrets, "NORIA_KLAVIYO_KEY"), prefix="Klaviyo-API-Key ")
-        headers = {"revision": REVISION, "Accept": "application/vnd.api+json"}
-        self._api = Api(SYSTEM, url or HOST, key, headers=headers, **more)
+        self._api = Api(SYSTEM, url or HOST, entrance(secrets), headers=HEADERS, **more)
 
     def read(self, thing: str, cursor: str, wanted: Sequence[str]) -> Page:
         place = place_in(cursor)
@@ -131,6 +129,11 @@ class Klaviyo:
             return Page(records, cursor_at(list=now, after=after), more=True)
         others = sorted(one for one in left if one > now)
         return Page(records, cursor_at(list=others[0]) if others else "", more=bool(others))
+
+
+def entrance(secrets: Mapping[str, SecretStr]) -> Key:
+    """The key of an account. Raises ConfigurationError where it is not set."""
+    return Key("Authorization", needed(SYSTEM, secrets, "NORIA_KLAVIYO_KEY"), prefix="Klaviyo-API-Key ")
 
 
 def _after(said: Mapping[str, Any]) -> str:

@@ -24,7 +24,9 @@ SYSTEM: Final = System(
     options=KlaviyoOptions,
     things={"contacts": "contacts", "lists": "contacts", "events": "events", "sends": "sends"},
     discovers=True,
-    scope="profiles:read, lists:read, events:read and metrics:read",
+    writes=("properties", "withdrawn consent"),
+    scope="profiles:read, lists:read, events:read and metrics:read; to write back also profiles:write, and "
+    "lists:write and subscriptions:write for consent",
     secrets={"NORIA_KLAVIYO_KEY": "a private API key"},
     limits="Retry-After, RateLimit-Remaining",
 )
