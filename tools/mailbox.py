@@ -19,7 +19,7 @@ from imapclient.exceptions import IMAPClientError
 
 from memory import syncs
 from memory.alerts import Alert, raise_alerts, waits
-from memory.clock import Clock, SystemClock
+from memory.clock import SystemClock
 from memory.errors import ConfigurationError
 from memory.store import Store
 from tools.imap import ImapFolder
@@ -33,6 +33,8 @@ _LONGEST: Final = 1_000_000
 """Bytes of one mail that are fetched; reports and answers are shorter, attachments are not wanted."""
 _TIMEOUT_SECONDS: Final = 30
 _HELD: Final = timedelta(minutes=10)
+_TOO_LONG: Final = "line too long"
+"""As poplib says it."""
 _POP3: Final = ("mailbox", "pop3")
 """Under which name it is kept how far a mailbox was read whose server remembers nothing."""
 
@@ -80,21 +82,21 @@ def take_imap(store: Store, mailbox: ImapFolder, password: str, at: datetime) ->
     return taken
 
 
-def take_from(store: Store, url: str, password: str, at: datetime, *, lease_clock: Clock | None = None) -> Taken:
+def take_from(store: Store, url: str, password: str, at: datetime) -> Taken:
     """Read what is new in the mailbox at an address, by IMAP or POP3. Raises ConfigurationError, as ``take_imap``."""
     if url.startswith("pop3"):
-        return take_pop3(store, Pop3Mailbox.at(url), password, at, lease_clock=lease_clock or SystemClock())
+        return take_pop3(store, Pop3Mailbox.at(url), password, at, SystemClock().now())
     return take_imap(store, ImapFolder.at(url), password, at)
 
 
-def take_pop3(store: Store, mailbox: Pop3Mailbox, password: str, at: datetime, *, lease_clock: Clock) -> Taken:
+def take_pop3(store: Store, mailbox: Pop3Mailbox, password: str, at: datetime, real_at: datetime) -> Taken:
     """Read the mails that were not read before; all stay on the server, which keeps no mark of it.
 
     Raises ConfigurationError when the server cannot be reached, or refuses; the next look then finds them again.
     """
-    taken, holder, now = Taken(), uuid.uuid4().hex, lease_clock.now()
+    taken, holder = Taken(), uuid.uuid4().hex
     with store.write() as connection:
-        standing = syncs.take(connection, *_POP3, holder=holder, now=now, until=now + _HELD)
+        standing = syncs.take(connection, *_POP3, holder=holder, now=real_at, until=real_at + _HELD)
     if standing is None:
         return taken
     known = set(json.loads(standing.cursor or "[]"))
@@ -128,11 +130,13 @@ def _numbered(line: bytes) -> tuple[str, int]:
 
 
 def _fetched(client: poplib.POP3, numbers: Sequence[int]) -> Iterator[bytes]:
-    """The mails up to the first that cannot be had; a line too long for the protocol ends the session in its middle."""
+    """The mails up to the first with a line too long for the protocol, which ends the session in its middle."""
     for number in numbers:
         try:
             lines = client.retr(number)[1]
-        except poplib.error_proto:
+        except poplib.error_proto as error:
+            if str(error) != _TOO_LONG:
+                raise
             return
         yield b"\r\n".join(lines)[:_LONGEST]
 

@@ -14,7 +14,6 @@ from typer.testing import CliRunner
 from console.cli import app
 from console.settings import load_settings
 from memory.alerts import waits
-from memory.clock import SystemClock
 from memory.errors import ConfigurationError
 from memory.store import Store
 from memory.syncs import standings
@@ -39,6 +38,7 @@ class Server(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.mails: dict[str, bytes] = {}
         self.fetched: list[str] = []
+        self.hangs_up = False
 
     @property
     def url(self) -> str:
@@ -59,6 +59,8 @@ class Handler(socketserver.StreamRequestHandler):
                 self.say("\r\n".join(["+OK", *(f"{place} {name}" for place, name in enumerate(names, 1)), "."]))
             elif verb == "RETR":
                 self.server.fetched.append(names[int(rest) - 1])
+                if self.server.hangs_up:
+                    return
                 self.say("+OK")
                 body = b"\r\n" + self.server.mails[names[int(rest) - 1]].rstrip(b"\r\n")
                 self.wfile.write(body.replace(b"\r\n.", b"\r\n..")[2:] + b"\r\n.\r\n")
@@ -80,7 +82,7 @@ def server() -> Iterator[Server]:
 
 
 def look(store: Store, server: Server, password: str = PASSWORD) -> Taken:
-    return take_from(store, server.url, password, NOW, lease_clock=SystemClock())
+    return take_from(store, server.url, password, NOW)
 
 
 def test_a_mail_is_fetched_once_and_stays_on_the_server(store: Store, server: Server) -> None:
@@ -118,6 +120,14 @@ def test_a_mail_that_the_protocol_cannot_carry_is_left_to_a_person_and_stops_no_
         assert waits(connection, "mailbox")
     assert look(store, server).mails == 1
     assert server.fetched == ["one", "long", "two"]
+
+
+def test_a_server_that_hangs_up_loses_nothing(store: Store, server: Server) -> None:
+    server.mails, server.hangs_up = {"one": HELLO}, True
+    with pytest.raises(ConfigurationError, match="could not be read"):
+        look(store, server)
+    server.hangs_up = False
+    assert look(store, server).mails == 1
 
 
 def test_only_what_is_still_there_is_remembered(store: Store, server: Server) -> None:
