@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
@@ -12,11 +14,13 @@ from memory import campaigns, cap, consents, contacts, enrolments, preferences
 from memory.allocations import NOBODY
 from memory.consents import Consent
 from memory.contacts import Contact
+from memory.features.feature import FeatureValue
 from memory.features.registry import COMPARING, REGISTRY
 from memory.features.table import Features, compute
 from memory.preferences import Preferences
 from memory.schema import messages, suppressions
-from memory.segments.grammar import Expression, fields, parse
+from memory.segments.evaluate import EventFact, matches
+from memory.segments.grammar import Events, Expression, fields, parse, parts
 
 
 class FeatureLine(BaseModel):
@@ -94,8 +98,9 @@ def explain(workspace: Workspace, contact_id: int, *, comparing: bool = False) -
         ).all()
         chosen = preferences.of_contact(connection, contact_id)
         history = consents.history(connection, contact_id)
-        standings = [_standing(connection, one, contact_id, alone) for one in live]
-    row = alone.rows([contact_id]).get(contact_id, {})
+        row = alone.rows([contact_id]).get(contact_id, {})
+        known = _Known(contact_id, alone, dict(row))
+        standings = [_standing(connection, one, known) for one in live]
     if comparing:
         row |= compute(workspace.lake, now, names=COMPARING).rows([contact_id], sorted(COMPARING)).get(contact_id, {})
     return Explanation(
@@ -125,12 +130,33 @@ def explain(workspace: Workspace, contact_id: int, *, comparing: bool = False) -
     )
 
 
-def _standing(connection: Connection, campaign: campaigns.Campaign, contact_id: int, alone: Features) -> CampaignLine:
+@dataclass(frozen=True)
+class _Known:
+    """What is known of one contact."""
+
+    contact_id: int
+    alone: Features
+    row: dict[str, FeatureValue]
+
+    @cached_property
+    def events(self) -> list[EventFact]:
+        return self.alone.events([self.contact_id]).get(self.contact_id, [])
+
+    def is_in(self, segment: Expression) -> bool:
+        """Whether they are in a segment; one that compares contacts needs everybody."""
+        names = set(fields(segment))
+        if names & COMPARING:
+            return self.contact_id in compute(self.alone.lake, self.alone.as_of, names=names).select(segment)
+        events = self.events if any(isinstance(part, Events) for part in parts(segment)) else []
+        return bool(self.row) and matches(segment, self.row, events, self.alone.as_of)
+
+
+def _standing(connection: Connection, campaign: campaigns.Campaign, known: _Known) -> CampaignLine:
     play = campaigns.get_version(connection, campaign.campaign_id, campaign.version).play
-    entered = enrolments.last_entries(connection, campaign.campaign_id, [contact_id]).get(contact_id)
+    entered = enrolments.last_entries(connection, campaign.campaign_id, [known.contact_id]).get(known.contact_id)
     if entered is None:
         standing = "out"
-        if _is_in(parse(play.audience), contact_id, alone):
+        if known.is_in(parse(play.audience)):
             reason = "In the segment now, but a rule took them out at the launch, or they came into it later."
         else:
             reason = f"Not in the segment: {play.audience_sentence}"
@@ -147,10 +173,3 @@ def _standing(connection: Connection, campaign: campaigns.Campaign, contact_id: 
             f"Entered on {entered.entered_at:%d %B %Y} with the sequence {entered.sequence_key}, at {entered.step_key}."
         )
     return CampaignLine(campaign_id=campaign.campaign_id, name=campaign.name, standing=standing, reason=reason)
-
-
-def _is_in(segment: Expression, contact_id: int, alone: Features) -> bool:
-    """Whether a contact is in a segment; one that compares contacts needs everybody."""
-    names = set(fields(segment))
-    known = compute(alone.lake, alone.as_of, names=names) if names & COMPARING else alone
-    return contact_id in known.select(segment)

@@ -131,9 +131,14 @@ class Features:
     def rows(self, ids: Iterable[int], names: Sequence[str] | None = None) -> dict[int, dict[str, FeatureValue]]:
         """The named features (all by default) of the contacts that are known, by id."""
         chosen = self.names if names is None else tuple(names)
-        found = self.table.semi_join(_as_table(ids), "contact_id").select("contact_id", *chosen)
-        rows = self._read(found.order_by("contact_id")).to_pylist()
-        return {row.pop("contact_id"): _told(row) for row in rows}
+        if unknown := sorted(set(chosen) - set(self.names)):
+            raise NotFoundError(f"The features {', '.join(unknown)} were not computed.", where="features")
+        columns = ", ".join(("contact_id", *chosen))
+        # Put into words by hand: ibis takes twenty times longer to word so small a question than DuckDB to answer it.
+        statement = f"SELECT {columns} FROM features WHERE contact_id IN (SELECT unnest(?)) ORDER BY contact_id"  # noqa: S608 - names of our own
+        with speaking_of(self.lake.folder):
+            found = self.history.engine.con.sql(statement, params=[sorted(set(ids))]).to_arrow_table()
+        return {row.pop("contact_id"): _told(row) for row in found.to_pylist()}
 
     def events(self, ids: Iterable[int]) -> dict[int, list[EventFact]]:
         """What contacts did before the moment, oldest first, as memory.segments.evaluate wants it."""
