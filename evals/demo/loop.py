@@ -149,11 +149,13 @@ def _live(stage: Stage, threads: Threads, market: Market) -> None:
         receive(store, [incoming(event) for event in events], later)
 
 
-def deliveries_between(stage: Stage, since: datetime, until: datetime) -> list[Delivered]:
+def deliveries_between(stage: Stage, since: datetime, until: datetime, purpose: str = "marketing") -> list[Delivered]:
     """What the worker sent at this moment; deliveries carry the moment of the step they were sent in."""
     with stage.workspace.store.read() as connection:
         rows = connection.execute(
-            select(messages).where(messages.c.state == "sent", messages.c.sent_at >= since, messages.c.sent_at < until)
+            select(messages)
+            .where(messages.c.state == "sent", messages.c.purpose == purpose)
+            .where(messages.c.sent_at >= since, messages.c.sent_at < until)
         ).all()
         offered = {
             key: campaigns.get_version(connection, *key).play.offer is not None

@@ -50,6 +50,11 @@ class Market:
         """Up to when the market has been played."""
         return self._now
 
+    @property
+    def gone_days(self) -> dict[int, float]:
+        """The day since 1970 on which each contact stops, or has stopped, being a customer."""
+        return dict(zip(self._histories.contact_ids.tolist(), self._traits.gone_day.tolist(), strict=True))
+
     def advance(self, from_at: datetime, to_at: datetime, delivered: Sequence[Delivered]) -> list[MarketEvent]:
         """Everything that happens in ``[from_at, to_at)``, in order of time, given what came since last time.
 
