@@ -20,7 +20,7 @@ from console.work import work_once
 from evals.demo.operator import Operator, ScriptedOperator, decide
 from evals.demo.result import DemoResult, promises
 from evals.demo.stage import SHOP, Stage, shop_stage
-from evals.demo.story import report_on, tell_promises
+from evals.demo.story import report_on, tell_launches, tell_promises
 from evals.market.event import Delivered
 from evals.market.handover import contact_ids, incoming
 from evals.market.history import read_histories
@@ -137,8 +137,7 @@ def _live(stage: Stage, threads: Threads, market: Market) -> None:
     while True:
         now = stage.clock.now()
         cycle = work_once(workspace, threads)
-        for launched in cycle.tick.launched:
-            say(f"  {now:%d %b} {quote(launched.sentence)}")
+        tell_launches(workspace, cycle.tick.launched, now)
         told |= _tell_readouts(stage, cycle.readouts, told)
         if cycle.round:
             _tell_weekly_round(threads, now)

@@ -19,7 +19,7 @@ from evals.demo.loop import BRIEF, WorldKind, deliveries_between, market_of
 from evals.demo.operator import Wish, decide
 from evals.demo.result import promises
 from evals.demo.stage import SHOP, Stage, shop_stage
-from evals.demo.story import ActResult, report_on, tell_promises
+from evals.demo.story import ActResult, report_on, tell_launches, tell_promises
 from evals.market.browsing import Browsing
 from evals.market.event import MarketEvent
 from evals.market.handover import contact_ids, incoming
@@ -127,8 +127,7 @@ def _live(stage: Stage, threads: Threads, crowd: Crowd, span: timedelta) -> None
             _plan(stage, threads, f"months-{now:%Y-%m-%d}")
             plans_at = now + PLAN_EVERY
         _renew(stage)
-        for launched in work_once(stage.workspace, threads).tick.launched:
-            say(f"  {now:%d %b} {quote(launched.sentence)}")
+        tell_launches(stage.workspace, work_once(stage.workspace, threads).tick.launched, now)
         later = min(stage.clock.advance(STEP), ends_at)
         events = crowd.market.advance(now, later, deliveries_between(stage, now, later))
         events += crowd.browsing.between(now, later)
