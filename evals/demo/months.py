@@ -103,7 +103,7 @@ def open_shop(stage: Stage, world: WorldKind, seed: int) -> Crowd:
             seed,
             list(everybody),
             sorted(LakeRecords(workspace.lake).products())[:_PRODUCTS],
-            gone_days=market.gone_days,
+            habits=market.habits,
             leads=set(everybody) - bought,
         ),
         SignUps(seed, set(everybody) - spoken, starts_at=begins_at),

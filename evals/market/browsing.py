@@ -5,6 +5,7 @@ None of it follows from messages: how likely an order is, is the market's alone,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -13,9 +14,10 @@ import numpy as np
 
 from evals.market.event import EventKind, MarketEvent
 from evals.market.noise import Ints, Purpose, uniforms
+from evals.market.traits import Habit
 
 _Kind = Literal["view", "cart", "signup", "form"]
-# Of contacts a day, each by itself: about one look at a product in three weeks, one cart in two months.
+# Of regular customers a day, each by itself: about one look at a product in three weeks, one cart in two months.
 _SHARES: dict[_Kind, tuple[Purpose, float]] = {
     "view": (Purpose.VIEW, 0.05),
     "cart": (Purpose.CART, 0.016),
@@ -38,14 +40,19 @@ class Browsing:
         contact_ids: Sequence[int],
         products: Sequence[str],
         *,
-        gone_days: Mapping[int, float] | None = None,
+        habits: Mapping[int, Habit] | None = None,
         leads: Collection[int] = (),
     ) -> None:
-        """Nobody browses from their day of ``gone_days`` on (since 1970); ``leads`` are those who never bought."""
+        """Whoever buys less often than the median customer looks around less, and nobody once they are gone.
+
+        Without ``habits`` all are alike. ``leads`` are those who never bought.
+        """
         self._seed = seed
         self._ids: Ints = np.array(sorted(contact_ids), dtype=np.int64)
         self._products = list(products)
-        self._gone = np.array([(gone_days or {}).get(one, np.inf) for one in self._ids.tolist()])
+        known = [habits[one] if habits else Habit(1.0, math.inf) for one in self._ids.tolist()]
+        rates, self._gone = np.array([one.rate for one in known]), np.array([one.gone_day for one in known])
+        self._zeal = np.minimum(rates / np.median(rates), 1.0)
         self._is_lead = np.isin(self._ids, sorted(leads))
 
     def between(self, since: datetime, until: datetime) -> list[MarketEvent]:
@@ -60,7 +67,7 @@ class Browsing:
     def _of_kind(self, kind: _Kind, day: int) -> list[MarketEvent]:
         purpose, share = _SHARES[kind]
         draws = uniforms(self._seed, purpose, day, self._ids)
-        shares = np.where(self._is_lead, share * _LEADS_FORMS, share) if kind == "form" else share
+        shares = share * (np.where(self._is_lead, _LEADS_FORMS, 1.0) if kind == "form" else self._zeal)
         chosen = self._ids[(draws < shares) & (self._gone > day)]
         seconds = uniforms(self._seed, purpose, day, chosen, 1)
         product = uniforms(self._seed, purpose, day, chosen, 2)
