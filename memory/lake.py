@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -282,7 +283,8 @@ class Lake:
         engine = open_engine()
         for table, schema in SCHEMAS.items():
             with speaking_of(self._path(table)):
-                files = self._open(table).file_uris() if self._exists(table) else []
+                state = self.state_of(table)
+                files = _files_of(self._path(table), state) if state else ()
                 # DuckDB itself: ibis takes longer to word these than they take.
                 if files:
                     found = _in_files(engine.con, files, schema)
@@ -354,6 +356,12 @@ def conform(table: LakeTable, rows: pa.Table) -> pa.Table:
                 remedy="Give moments as integer microseconds and money as integer minor units.",
             ) from error
     return pa.table(columns, schema=schema)
+
+
+@lru_cache(maxsize=64)
+def _files_of(path: Path, _state: str) -> tuple[str, ...]:
+    """The files that a table consists of, looked up once between two commits: the longer its log, the dearer."""
+    return tuple(DeltaTable(path).file_uris())
 
 
 def _in_files(sql: duckdb.DuckDBPyConnection, files: Sequence[str], schema: pa.Schema) -> duckdb.DuckDBPyRelation:

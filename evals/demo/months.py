@@ -35,7 +35,8 @@ from tools.intake import receive
 from tools.records import LakeRecords
 from tools.renewal import renew
 
-STEP = timedelta(hours=6)
+STEP = timedelta(hours=8)
+"""Every contact's morning or afternoon falls on one of the three, wherever they live."""
 DAYS_A_MONTH = 30
 PLAN_EVERY = timedelta(days=15)
 _PRODUCTS = 200
