@@ -78,6 +78,6 @@ def tick(place: Workplace, guard: Guard = aloud) -> Tick:
         if is_worth_exporting(place.store, place.clock.now()):
             done.exported = export_sends(place.store, place.lake, place.clock.now())
     if done.drained or done.exported:
-        with guard("lake"):
+        with guard("lake files"):
             place.lake.tidy()
     return done
