@@ -25,7 +25,9 @@ def asked(events: list[MarketEvent]) -> list[Delivered]:
 
 def lived(steps: int, seed: int = 3) -> list[MarketEvent]:
     """Sixty days in so many steps, each address asked for its confirmation."""
-    people, found, new = SignUps(seed, CONTACTS, starts_at=STARTS_AT), [], []
+    people = SignUps(seed, CONTACTS, starts_at=STARTS_AT)
+    found: list[MarketEvent] = []
+    new: list[MarketEvent] = []
     for step in range(steps):
         new = people.advance(STARTS_AT + (step + 1) * 60 * DAY / steps, asked(new))
         found += new
