@@ -125,8 +125,11 @@ def _live(stage: Stage, threads: Threads, crowd: Crowd, span: timedelta) -> None
     ends_at, plans_at = CUT_OFF + span, CUT_OFF
     while (now := stage.clock.now()) < ends_at:
         if now >= plans_at:
-            _plan(stage, threads, f"months-{now:%Y-%m-%d}")
+            found = plan(threads, BRIEF.model_copy(update={"brief_id": f"months-{now:%Y-%m-%d}"}))
+            say()
+            say(f"[bold]{now:%d %B}[/bold]: {len(found.proposal_ids)} proposals")
             plans_at = now + PLAN_EVERY
+        _say_yes(stage, threads)
         _renew(stage)
         tell_launches(stage.workspace, work_once(stage.workspace, threads).tick.launched, now)
         later = min(stage.clock.advance(STEP), ends_at)
@@ -150,17 +153,16 @@ def _renew(stage: Stage) -> None:
                 )
 
 
-def _plan(stage: Stage, threads: Threads, brief_id: str) -> None:
-    found = plan(threads, BRIEF.model_copy(update={"brief_id": brief_id}))
+def _say_yes(stage: Stage, threads: Threads) -> None:
+    """Approve what is put before people now; what waits behind it gets its turn in the next round."""
     now, store = stage.clock.now(), stage.workspace.store
-    say()
-    say(f"[bold]{now:%d %B}[/bold]: {len(found.proposal_ids)} proposals")
     with store.read() as connection:
         waiting = proposals.list_proposals(connection, [ProposalStatus.OPEN])
     for stored in waiting:
         say(f"  {quote(stored.proposal.title)}: {quote(stored.proposal.forecast.sentence)}")
         decide(store, stored, Wish(verdict="approve", reason="Let it run, and measure it."), "demo:script", now)
-    threads.apply_decisions()
+    if waiting:
+        threads.apply_decisions()
 
 
 def _result(stage: Stage, months: int, world: WorldKind, started: float) -> MonthsResult:
