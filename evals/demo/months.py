@@ -53,6 +53,8 @@ class MonthsResult(ActResult):
     months: int
     campaigns: list[dict[str, Any]]
     """Each with entries, arms, exits by reason, messages by final state and the newest read-out."""
+    idle: list[str]
+    """Playbooks of which nothing was launched."""
     ledger: dict[str, int]
     planned: int
     report: str
@@ -159,7 +161,7 @@ def _say_yes(stage: Stage, threads: Threads) -> None:
     with store.read() as connection:
         waiting = proposals.list_proposals(connection, [ProposalStatus.OPEN])
     for stored in waiting:
-        say(f"  {quote(stored.proposal.title)}: {quote(stored.proposal.forecast.sentence)}")
+        say(f"  {now:%d %b} {quote(stored.proposal.title)}: {quote(stored.proposal.forecast.sentence)}")
         decide(store, stored, Wish(verdict="approve", reason="Let it run, and measure it."), "demo:script", now)
     if waiting:
         threads.apply_decisions()
@@ -175,6 +177,9 @@ def _result(stage: Stage, months: int, world: WorldKind, started: float) -> Mont
     say("[bold]What ran[/bold] [yellow](reactions simulated)[/yellow]")
     for line in facts.campaigns:
         _tell(line)
+    idle = sorted(set(workspace.desk.playbooks) - {line.playbook for line in facts.campaigns})
+    if idle:
+        say(f"  Found no moment: {quote(', '.join(idle))}")
     report = report_on(workspace, facts, kept, f"Noria: {months} months of a shop")
     say()
     say("[bold]What must always be true[/bold]")
@@ -191,6 +196,7 @@ def _result(stage: Stage, months: int, world: WorldKind, started: float) -> Mont
         world=world,
         months=months,
         campaigns=[line.model_dump(mode="json") for line in facts.campaigns],
+        idle=idle,
         ledger=balance.states,
         planned=balance.planned,
         report=str(report),
