@@ -17,7 +17,7 @@ from memory.canonical import digest
 from memory.errors import ConflictError, InvalidInputError
 from memory.play import Play, Replacement
 from memory.proposal import Audience, Proposal
-from tools.replace import Flight, foresee_flight
+from tools.in_flight import Flight, foresee_flight
 
 if TYPE_CHECKING:
     from agents.resume import Threads

@@ -11,10 +11,11 @@ from sqlalchemy import Connection, func, select
 from agents.desk import Desk
 from agents.learning.allocation import EXPLORED
 from agents.learning.readout import ReadOut
-from memory import allocations, campaigns, lessons, readouts
+from memory import allocations, campaigns, lessons, proposals, readouts
 from memory.allocations import NOBODY, Allocation
 from memory.campaigns import Campaign
 from memory.play import Play
+from memory.proposal import ProposalStatus
 from memory.readouts import Verdict
 from memory.schema import enrolments
 from memory.schema import proposals as proposal_rows
@@ -24,7 +25,7 @@ LOOKUP: Final = "round.live"
 WEIGHED: Final = 3
 """So many decisions about shares in a row have to agree before a round goes by them."""
 QUIET_DAYS: Final = 28
-"""So long after people rejected a change of a campaign, or let it expire, no round proposes another."""
+"""So long after people rejected a change of a campaign or a playbook, or let it expire, no round asks again."""
 _UNSETTLED = ("queued", "open", "asked", "approved", "launching")
 
 
@@ -176,4 +177,15 @@ def _before_people(connection: Connection, now: datetime) -> set[str]:
         row.body["play"]["replaces"]["campaign_id"]
         for row in connection.execute(query)
         if row.status in _UNSETTLED or row.updated_at > recently
+    }
+
+
+def turned_down(connection: Connection, now: datetime) -> set[str]:
+    """Playbooks of which people rejected a campaign, or let its proposal expire, a short time ago."""
+    found = proposals.list_proposals(connection, [ProposalStatus.REJECTED, ProposalStatus.EXPIRED])
+    recently = now - timedelta(days=QUIET_DAYS)
+    return {
+        one.proposal.play.playbook
+        for one in found
+        if one.proposal.kind == "launch_campaign" and one.updated_at > recently
     }

@@ -16,7 +16,7 @@ from agents.desk import Desk
 from agents.graph import Compiled, DeskOf, at_desk, proposal_id_of
 from agents.handover import fetch, keep, newest
 from agents.ideas import MOST_TESTS, Idea, ideas
-from agents.live import Live, observe
+from agents.live import Live, observe, turned_down
 from agents.planning import Ranking, rank, why_withheld
 from agents.redraw import put_idea_forward
 from memory import lessons
@@ -225,12 +225,13 @@ def _carried_out(threads: Threads, thread_id: str, brief_id: str, idea: Idea) ->
 
 
 def _tests(desk: Desk, ranking: Ranking) -> list[Idea]:
-    """The best playbooks that the record supports now and of which no lesson says whether they work."""
+    """The best playbooks that the record supports now, of unknown worth, that nobody turned down lately."""
+    now = desk.clock.now()
     with desk.store.read() as connection:
-        known = lessons.usable(connection, desk.clock.now())
-    certain = {one.playbook for one in known if one.verdict != "inconclusive"}
+        known = lessons.usable(connection, now)
+        left = turned_down(connection, now) | {one.playbook for one in known if one.verdict != "inconclusive"}
     found = []
-    for one in [each for each in ranking.opportunities if each.playbook not in certain][:MOST_TESTS]:
+    for one in [each for each in ranking.opportunities if each.playbook not in left][:MOST_TESTS]:
         before = [each.lesson_id for each in known if each.playbook == one.playbook]
         said = f"lessons {', '.join(before[:3])} are inconclusive" if before else "it was never measured here"
         found.append(

@@ -1,4 +1,4 @@
-"""The parameters of a playbook: waits, shares, windows and thresholds, read from its file and written back changed."""
+"""The numbers and words of a playbook, read from its file and written back changed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 import yaml
 
-from agents.playbook import Problem, inspect_playbooks
+from agents.playbook import Playbook, Problem, inspect_playbooks, load_playbooks
 from console.house import HEAD, check_house, put_in_place
 from console.wiring import PACKAGED_PLAYBOOKS, Workspace
 from memory.canonical import digest
@@ -22,7 +22,7 @@ from memory.journal import append
 from memory.segments.grammar import parse
 from memory.segments.sentence import clause
 
-Unit = Literal["count", "percent", "number", "money"]
+Unit = Literal["count", "percent", "number", "money", "line", "lines"]
 FILE: Final = "playbook.yaml"
 _LIMITS: Final = {
     "goal.window_days": "Days within which the goal counts",
@@ -36,15 +36,20 @@ _LASTING: Final = ("wait", "wait_event")
 _PARTS: Final = {"days": "days", "hours": "hours", "minutes": "minutes"}
 _HOURS: Final = {"from_hour": "from hour", "until_hour": "until hour"}
 _ENDS: Final = {"value": "value", "low": "from", "high": "to", "window_days": "in the last days:"}
+_SLOTS: Final = {
+    "subject": "subject", "preheader": "preheader", "headline": "headline", "body": "body, one paragraph a line",
+    "button": "button", "text": "text",
+}  # fmt: skip
+_WORDS: Final = ("line", "lines")
 LABELS: Final = (
-    *_LIMITS.values(), *_ENDS.values(), *_PARTS.values(), *_HOURS.values(),
+    *_SLOTS.values(), *_LIMITS.values(), *_ENDS.values(), *_PARTS.values(), *_HOURS.values(),
     "Share held out, in percent", "Share of contacts, in percent", "At least, of the record",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Knob:
-    """One number of a playbook that people may turn."""
+    """One number or text of a playbook that people may change."""
 
     path: str
     """Where it stands in the file, for example sequences.0.steps.1.days."""
@@ -53,6 +58,13 @@ class Knob:
     unit: Unit = "count"
     about: str = ""
     """Which condition, step or measure it belongs to."""
+    language: str = ""
+    """In which a text is read."""
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it is words, not a number."""
+        return self.unit in _WORDS
 
 
 def source_of(opened: Workspace, playbook_id: str) -> tuple[str, Path]:
@@ -66,7 +78,7 @@ def source_of(opened: Workspace, playbook_id: str) -> tuple[str, Path]:
 
 
 def knobs(body: Mapping[str, Any], language: str, currency: str) -> list[Knob]:
-    """Every number that may be turned: those of the whole play, of its segment, and of each sequence."""
+    """All that may be changed: numbers of the whole play, of its segment and of each sequence, and its words."""
     return [*_of_the_play(body), *_of_the_segment(body, language, currency), *_of_the_sequences(body)]
 
 
@@ -100,17 +112,33 @@ def _of_the_sequences(body: Mapping[str, Any]) -> Iterator[Knob]:
             names = _PARTS if step["kind"] in _LASTING else _HOURS if step["kind"] == "wait_window" else {}
             for name, label in names.items():
                 yield Knob(f"{at}.steps.{number}.{name}", label, str(step.get(name, 0)), about=step["key"])
+            yield from _of_the_words(step, f"{at}.steps.{number}")
+
+
+def _of_the_words(step: Mapping[str, Any], at: str) -> Iterator[Knob]:
+    for language, slots in step.get("copies", {}).items():
+        for slot, said in slots.items():
+            lines = isinstance(said, list)
+            yield Knob(
+                f"{at}.copies.{language}.{slot}",
+                _SLOTS.get(slot, slot),
+                "\n".join(said) if lines else said,
+                "lines" if lines else "line",
+                step["key"],
+                language,
+            )
 
 
 def turned(body: Mapping[str, Any], values: Mapping[str, str], kept: tuple[str, ...]) -> dict[str, Any]:
-    """The file with other numbers and only the sequences that are kept; its version is one higher.
+    """The file with other numbers and words and only the sequences that are kept; its version is one higher.
 
     Raises InvalidInputError for what is no number, or where no sequence would be left.
     """
     new: dict[str, Any] = json.loads(json.dumps(body))
     for knob in knobs(body, "en", ""):
-        if knob.path in values and values[knob.path].strip() != knob.value:
-            _put(new, knob.path, _number(values[knob.path].strip(), knob))
+        said = _tidy(values.get(knob.path, knob.value), knob)
+        if said != knob.value:
+            _put(new, knob.path, _read(said, knob))
     new["sequences"] = [one for one in new["sequences"] if one["key"] in kept]
     if not new["sequences"]:
         raise InvalidInputError("No sequence would be left.", remedy="Keep one at least.")
@@ -118,8 +146,8 @@ def turned(body: Mapping[str, Any], values: Mapping[str, str], kept: tuple[str, 
     return new if new == body else new | {"version": body["version"] + 1}
 
 
-def check_turned(opened: Workspace, playbook_id: str, text: str, beside: Path) -> list[Problem]:
-    """What `noria playbook check` says of a playbook's new file, with the layouts that lie beside it."""
+def read_turned(opened: Workspace, playbook_id: str, text: str, beside: Path) -> Playbook | list[Problem]:
+    """The playbook of a new file, with the layouts that lie beside it, or what `noria playbook check` says of it."""
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made) / playbook_id
         shutil.copytree(beside, folder)
@@ -127,13 +155,21 @@ def check_turned(opened: Workspace, playbook_id: str, text: str, beside: Path) -
         layouts = opened.folder / "playbooks" / "layouts"
         if layouts.is_dir():
             shutil.copytree(layouts, Path(made) / "layouts")
-        return inspect_playbooks(Path(made))
+        return inspect_playbooks(Path(made)) or load_playbooks(Path(made))[playbook_id]
+
+
+def foresee_playbook(
+    opened: Workspace, playbook_id: str, values: Mapping[str, str], kept: tuple[str, ...]
+) -> Playbook | list[Problem]:
+    """The playbook as it would be with other numbers and words; nothing is written."""
+    text, folder = source_of(opened, playbook_id)
+    return read_turned(opened, playbook_id, _written(turned(yaml.safe_load(text), values, kept)), folder)
 
 
 def change_playbook(
     opened: Workspace, playbook_id: str, values: Mapping[str, str], kept: tuple[str, ...], *, seen: str, actor: str
 ) -> list[Problem]:
-    """Make a playbook the team's own with other numbers; returns what is wrong, and then nothing was changed.
+    """Make a playbook the team's own with other numbers or words; returns what is wrong, and then nothing was changed.
 
     What runs goes on as it was approved. Raises ConflictError if the file is another than the one looked at.
     """
@@ -148,10 +184,10 @@ def change_playbook(
     changed = turned(body, values, kept)
     if changed == body:
         raise InvalidInputError("Nothing was changed.", remedy="Change something, or go back.")
-    new = HEAD + yaml.safe_dump(changed, sort_keys=False, allow_unicode=True, width=120)
-    problems = check_turned(opened, playbook_id, new, folder)
-    if problems:
-        return problems
+    new = _written(changed)
+    found = read_turned(opened, playbook_id, new, folder)
+    if not isinstance(found, Playbook):
+        return found
     check_house(opened)
     own = opened.folder / "playbooks" / playbook_id
     for layout in sorted(folder.glob("*.mjml")):
@@ -169,6 +205,10 @@ def change_playbook(
         )
     opened.take_up_house()
     return []
+
+
+def _written(body: Mapping[str, Any]) -> str:
+    return HEAD + yaml.safe_dump(dict(body), sort_keys=False, allow_unicode=True, width=120)
 
 
 def _parts(part: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -194,9 +234,21 @@ def _at(body: Any, path: str) -> Any:
     return body
 
 
-def _put(body: Any, path: str, value: float) -> None:
+def _put(body: Any, path: str, value: float | str | list[str]) -> None:
     parent, _, name = path.rpartition(".")
     (_at(body, parent) if parent else body)[name] = value
+
+
+def _tidy(text: str, knob: Knob) -> str:
+    if knob.unit != "lines":
+        return text.strip()
+    return "\n".join(line.strip() for line in text.splitlines() if line.strip())
+
+
+def _read(text: str, knob: Knob) -> float | str | list[str]:
+    if knob.is_text:
+        return text.splitlines() if knob.unit == "lines" else text
+    return _number(text, knob)
 
 
 def _number(text: str, knob: Knob) -> float:

@@ -132,6 +132,12 @@ def get(connection: Connection, brief_id: str) -> PlanRequest:
     return found
 
 
+def newest(connection: Connection, *, limit: int) -> list[PlanRequest]:
+    """The briefs that were submitted last, newest first."""
+    query = select(plan_requests).order_by(plan_requests.c.asked_at.desc(), plan_requests.c.brief_id).limit(limit)
+    return [_request(row) for row in connection.execute(query)]
+
+
 def _find(connection: Connection, brief_id: str) -> PlanRequest | None:
     row = connection.execute(select(plan_requests).where(plan_requests.c.brief_id == brief_id)).one_or_none()
     return None if row is None else _request(row)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select, update
 
-from memory import campaigns, enrolments
+from memory import campaigns
 from memory.campaigns import Campaign, CampaignVersion
-from memory.enrolments import Enrolment
 from memory.errors import ConflictError
 from memory.journal import append
 from memory.play import Play
@@ -17,27 +15,9 @@ from memory.proposal import Proposal
 from memory.schema import enrolments as enrolment_rows
 from memory.schema import messages
 from memory.sequence_check import longest_wait
+from tools.in_flight import Flight, in_flight, moves
 
 _CHUNK = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Flight:
-    """Contacts who are in a campaign now, by what a new version would do to them."""
-
-    moving: int = 0
-    staying: int = 0
-    """They finish the version that they entered."""
-    held_out: int = 0
-    """Of all of them."""
-
-
-def foresee_flight(connection: Connection, play: Play) -> Flight:
-    """Who would move to the new version, and who would stay on the old one because their step is gone."""
-    assert play.replaces is not None
-    inside = _in_flight(connection, play.replaces.campaign_id)
-    moving = [one for one in inside if _moves(play, one)]
-    return Flight(len(moving), len(inside) - len(moving), sum(one.in_holdout for one in inside))
 
 
 def put_in_place(connection: Connection, proposal: Proposal, at: datetime, actor: str) -> Flight:
@@ -65,8 +45,8 @@ def put_in_place(connection: Connection, proposal: Proposal, at: datetime, actor
     )
     ends_at = max(campaign.ends_at, ends_at)
     campaigns.set_version(connection, campaign.campaign_id, number, ends_at=ends_at, priority=play.limits.priority)
-    inside = _in_flight(connection, campaign.campaign_id)
-    moving = [one.enrolment_id for one in inside if _moves(play, one)]
+    inside = in_flight(connection, campaign.campaign_id)
+    moving = [one.enrolment_id for one in inside if moves(play, one)]
     _move(connection, moving, number)
     flight = Flight(len(moving), len(inside) - len(moving), sum(one.in_holdout for one in inside))
     append(
@@ -99,19 +79,6 @@ def last_send(play: Play, starts_at: datetime, at: datetime) -> datetime:
     """When the last message of a version put in place at ``at`` is due for the last contact to enter."""
     closes = max(starts_at + timedelta(days=play.trigger.runs_days), at)
     return closes + max(max(longest_wait(one).values(), default=timedelta()) for one in play.sequences)
-
-
-def _in_flight(connection: Connection, campaign_id: str) -> list[Enrolment]:
-    return [one for one in enrolments.of_campaign(connection, campaign_id) if one.state == "active"]
-
-
-def _moves(play: Play, one: Enrolment) -> bool:
-    """Whether the new version has a place for this contact: their sequence, and the very step at which they stand."""
-    assert play.replaces is not None
-    if play.replaces.in_flight == "stay":
-        return False
-    sequence = next((each for each in play.sequences if each.key == one.sequence_key), None)
-    return sequence is not None and (one.step_key is None or sequence.step(one.step_key) is not None)
 
 
 def _move(connection: Connection, enrolment_ids: list[int], version: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -20,9 +19,9 @@ from console.screens.conditions import COUNTED, EVENT, MOST_ROWS, SIGNS, Row, ex
 from console.screens.decide import count_of
 from console.screens.door import Operator, Viewer
 from console.screens.frame import Frame, go
-from console.screens.proposal import MESSAGE_HEADERS
+from console.screens.looks import Looks
 from memory import letters
-from memory.errors import ConflictError, InvalidInputError, NotFoundError
+from memory.errors import ConflictError, InvalidInputError
 from memory.features.registry import REGISTRY
 from memory.finding import Finding, Verdict
 from memory.layouts import own_layouts
@@ -32,35 +31,11 @@ from memory.play import Play
 from memory.segments.grammar import parse
 from memory.segments.sentence import VALUE_NAMES, describe
 from memory.users import User
-from tools.previews import Preview, preview_messages
 from tools.render import rehearse
 
 _SHOWN: Final = 100
-_KEPT: Final = 16
 _ASKED: Final = ("intention", "metric", "signal", "receptivity", "owner", "stop_rule", "decision")
 _LANGUAGES: Final = ("en", "fr")
-
-
-class Looks:
-    """The messages of letters as readers would get them, the newest of them kept."""
-
-    def __init__(self, frame: Frame) -> None:
-        self._frame = frame
-        self._kept: OrderedDict[str, list[Preview]] = OrderedDict()
-
-    def of(self, play: Play) -> list[Preview]:
-        """Every message, for a made-up contact and for one of whom less is known."""
-        opened = self._frame.opened
-        with self._frame.lock:
-            if play.digest not in self._kept:
-                at, currency = opened.clock.now(), opened.settings.currency
-                self._kept[play.digest] = preview_messages(
-                    opened.store, opened.lake, play, (), at=at, currency=currency
-                )
-            self._kept.move_to_end(play.digest)
-            while len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
-            return self._kept[play.digest]
 
 
 def routes(frame: Frame) -> APIRouter:
@@ -147,10 +122,9 @@ def routes(frame: Frame) -> APIRouter:
 
     @router.get("/letters/{letter_id}/message/{number}")
     def message(_user: Viewer, letter_id: str, number: int) -> Response:
-        found = dict(enumerate(looks.of(play(get(letter_id))))).get(number)
-        if found is None or found.message is None:
-            raise NotFoundError("There is no such message.")
-        return Response(found.message.html, media_type="text/html", headers=MESSAGE_HEADERS)
+        would_be = play(get(letter_id))
+        looks.of(would_be)
+        return looks.message(would_be.digest, number)
 
     @router.post("/letters/{letter_id}")
     async def write(request: Request, user: Operator, letter_id: str) -> Response:

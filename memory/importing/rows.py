@@ -16,7 +16,6 @@ from memory.importing.amounts import (
     Mark,
     UnreadableError,
     read_minor_units,
-    read_percent,
     read_whole_number,
 )
 from memory.importing.moments import read_micros
@@ -134,7 +133,6 @@ Discount = Annotated[int, _reader(_discount), Means("amount")]
 Value = Annotated[int, _reader(_amount), Means("amount", soft=True)]
 Count = Annotated[int, _reader(_count), Means("count")]
 Stock = Annotated[int, _reader(_stock), Means("count", soft=True)]
-Percent = Annotated[int, _reader(lambda value, reading: read_percent(value, mark=reading.mark)), Means("count")]
 Currency = Annotated[str, _reader(_currency), Means("currency")]
 Past = Annotated[int, _reader(_past), Means("moment")]
 AnyMoment = Annotated[int, _reader(_any_moment), Means("moment")]

@@ -12,6 +12,7 @@ import pytest
 from agents.learning.priors import Prior
 from agents.learning.readout import HOLDOUT, Arm, MeasurementPlan
 from agents.learning.readout import measure as compare
+from agents.live import QUIET_DAYS
 from agents.planning import plan
 from agents.round import EVERY, Round, _alone, last_round, run_due_round, run_round
 from memory import campaigns, enrolments, proposals, readouts
@@ -149,6 +150,17 @@ def test_a_no_is_not_asked_again_for_a_while_and_a_round_that_runs_twice_propose
     second = run_due_round(world.threads)
     assert second is not None
     assert [one for one in second.outcomes if one.idea.kind != "test"] == []
+
+
+def test_a_playbook_that_people_turned_down_is_not_tested_again_for_a_while(fresh: Path) -> None:
+    with open_world(fresh, names=["win_back"]) as opened:
+        plan(opened.threads, BRIEF)
+        say(opened, first_proposal(opened), "reject", reason="Not now")
+        opened.threads.apply_decisions()
+        opened.clock.advance(EVERY)
+        assert run_round(opened.threads).outcomes == ()
+        opened.clock.advance(QUIET_DAYS * DAY)
+        assert [one.idea.kind for one in run_round(opened.threads).outcomes] == ["test"]
 
 
 def test_the_round_is_due_a_week_after_the_first_work_and_then_every_week(world: World) -> None:

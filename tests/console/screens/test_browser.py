@@ -253,6 +253,7 @@ PAGES = (
     "proposals/{id}/edit",
     "proposals/{id}/dry-run",
     "proposals/none",
+    "briefs",
     "letters",
     "layouts",
     "offers",

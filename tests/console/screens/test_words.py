@@ -15,7 +15,7 @@ from console.screens.frame import NAVIGATION
 from console.screens.offers import KINDS
 from console.translation import catalogue, translator
 from console.tuning import LABELS
-from memory.letters import State
+from memory import letters, plan_requests
 from memory.proposal import ProposalStatus
 from memory.role import ROLES
 
@@ -26,8 +26,8 @@ VALUES = re.compile(r"\{\w+\}")
 
 
 def sentences() -> set[str]:
-    found = {*NAVIGATION.values(), *ROLES, *ProposalStatus, *get_args(State), *SIGNS.values(), *LAYOUTS.values()}
-    found |= set(LABELS)
+    found = {*NAVIGATION.values(), *ROLES, *ProposalStatus, *SIGNS.values(), *LAYOUTS.values(), *LABELS}
+    found |= {*get_args(letters.State), *get_args(plan_requests.State)}
     found |= {said for names in (LINES, LISTS, VOICE, COLOURS, KINDS, WHAT) for said in names.values()}
     for path in TEMPLATES.glob("*.html"):
         found |= set(re.findall(r'\b_\("([^"]+)"', path.read_text(encoding="utf-8")))
