@@ -36,7 +36,9 @@ from tools.crm.klaviyo.options import KlaviyoOptions
 from tools.crm.salesforce.options import SalesforceOptions
 from tools.crm.shopify.options import ShopifyOptions
 from tools.crm.sql.options import SqlOptions
+from tools.crm.tryton.options import TrytonOptions
 from tools.imap import ImapFolder
+from tools.pop3 import Pop3Mailbox
 
 SETTINGS_FILE = "noria.toml"
 SECRETS_FILE = "secrets.toml"
@@ -215,7 +217,7 @@ class OtherChannel(_Way):
 class CrmChannel(_Way):
     """How what is written to the CRM leaves: into files, to an endpoint, or to a connected system."""
 
-    kind: Literal["sandbox", "http", "hubspot"]
+    kind: Literal["sandbox", "http", "hubspot", "salesforce", "tryton", "klaviyo"]
 
     @property
     def posts_away(self) -> bool:
@@ -257,6 +259,7 @@ class SyncSettings(_Section):
     """How long it reads in one round, so that nothing else has to wait for a long history."""
     hubspot: HubSpotOptions | None = None
     salesforce: SalesforceOptions | None = None
+    tryton: TrytonOptions | None = None
     shopify: ShopifyOptions | None = None
     klaviyo: KlaviyoOptions | None = None
     sql: SqlOptions | None = None
@@ -273,7 +276,7 @@ class MailboxSettings(_Section):
     """Where bounces, reports and answers come to; the worker looks there. Its password is NORIA_MAILBOX_PASSWORD."""
 
     url: str = ""
-    """A folder of an IMAP server, for example imaps://bounces@mail.example.com/INBOX."""
+    """A folder of an IMAP server, for example imaps://bounces@mail.example.com/INBOX, or pop3s://bounces@…"""
     maildir: Path | None = None
     """Or a Maildir on this machine."""
     every_seconds: int = Field(default=120, ge=10)
@@ -283,9 +286,9 @@ class MailboxSettings(_Section):
         if bool(self.url) == (self.maildir is not None):
             raise ValueError("give either a url or a maildir")
         if self.url:
-            mailbox = ImapFolder.at(self.url)
+            mailbox = Pop3Mailbox.at(self.url) if self.url.startswith("pop3") else ImapFolder.at(self.url)
             if not mailbox.encrypted and not is_loopback(mailbox.host):
-                raise ValueError("a mailbox out in the world must be read by imaps://")
+                raise ValueError("a mailbox out in the world must be read by imaps:// or pop3s://")
         elif self.maildir and not ((self.maildir / "new").is_dir() and (self.maildir / "cur").is_dir()):
             raise ValueError(f"{self.maildir} is no Maildir: it has no folders new and cur")
         return self

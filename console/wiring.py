@@ -381,8 +381,7 @@ class Workspace:
         mailbox = self.settings.mailbox
         if maildir is None and mailbox is None:
             return None
-        from tools.imap import ImapFolder
-        from tools.mailbox import take_imap, take_maildir
+        from tools.mailbox import take_from, take_maildir
 
         now = self.clock.now()
         if mailbox is None or not mailbox.url or maildir is not None:
@@ -396,7 +395,7 @@ class Workspace:
                 where="NORIA_MAILBOX_PASSWORD",
                 remedy="Set it in the environment or in secrets.toml.",
             )
-        return take_imap(self.store, ImapFolder.at(mailbox.url), password.get_secret_value(), now)
+        return take_from(self.store, mailbox.url, password.get_secret_value(), now)
 
     def keep_brand_facts(self) -> None:
         """Write the claims of the brand file to the store, when a process starts that words or judges messages."""

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, and_, exists, false, or_, select
 
 from memory.campaigns import CampaignVersion
+from memory.errors import NotFoundError
 from memory.ledger import Message, message_of
 from memory.schema import EPOCH, campaign_versions, campaigns, enrolments, messages
 from memory.steps import OFF, SendStep
@@ -125,6 +126,27 @@ def still_on(connection: Connection, steps: Iterable[AudienceStep], *, limit: in
                 .limit(limit - len(found))
             )
             found += [message_of(row) for row in connection.execute(query)]
+    return found
+
+
+def standing_on(connection: Connection, audience: str) -> list[tuple[AudienceStep, list[int]]]:
+    """Who was put on an advertising audience and not taken off it since, by the step that put them there.
+
+    Raises NotFoundError for an audience of which no campaign knows.
+    """
+    known = audience_steps(connection, EPOCH)
+    same = [one for one in known if one.audience == audience]
+    if not same:
+        names = sorted({one.audience for one in known})
+        raise NotFoundError(
+            f"No campaign puts anybody on an audience {audience}.",
+            remedy=f"There are: {', '.join(names)}." if names else "A play with a step on the channel audience does.",
+        )
+    found = []
+    for one in same:
+        if not one.step.takes_off:
+            query = select(messages.c.contact_id).where(one.sends, ~_taken_off(one, same)).distinct()
+            found.append((one, sorted(connection.execute(query).scalars())))
     return found
 
 

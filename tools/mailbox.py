@@ -1,30 +1,42 @@
-"""The mailbox to which bounces, reports and answers come: a Maildir, or a folder of an IMAP server."""
+"""The mailbox to which bounces, reports and answers come: a Maildir, a folder of an IMAP server, or one of POP3."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import poplib
 import ssl
+import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from imapclient import SEEN, IMAPClient
 from imapclient.exceptions import IMAPClientError
 
+from memory import syncs
 from memory.alerts import Alert, raise_alerts, waits
+from memory.clock import SystemClock
 from memory.errors import ConfigurationError
 from memory.store import Store
 from tools.imap import ImapFolder
 from tools.incoming_mail import of_ours, read_mail
 from tools.intake import Incoming, receive
+from tools.pop3 import Pop3Mailbox
 
 _BATCH: Final = 100
 _STEP: Final = "mailbox"
 _LONGEST: Final = 1_000_000
 """Bytes of one mail that are fetched; reports and answers are shorter, attachments are not wanted."""
 _TIMEOUT_SECONDS: Final = 30
+_HELD: Final = timedelta(minutes=10)
+_TOO_LONG: Final = "line too long"
+"""As poplib says it."""
+_POP3: Final = ("mailbox", "pop3")
+"""Under which name it is kept how far a mailbox was read whose server remembers nothing."""
 
 
 @dataclass
@@ -68,6 +80,65 @@ def take_imap(store: Store, mailbox: ImapFolder, password: str, at: datetime) ->
             _take(store, [_body(found[uid]) for uid in part if uid in found], at, taken)
             client.add_flags(part, [SEEN], silent=True)
     return taken
+
+
+def take_from(store: Store, url: str, password: str, at: datetime) -> Taken:
+    """Read what is new in the mailbox at an address, by IMAP or POP3. Raises ConfigurationError, as ``take_imap``."""
+    if url.startswith("pop3"):
+        return take_pop3(store, Pop3Mailbox.at(url), password, at, SystemClock().now())
+    return take_imap(store, ImapFolder.at(url), password, at)
+
+
+def take_pop3(store: Store, mailbox: Pop3Mailbox, password: str, at: datetime, real_at: datetime) -> Taken:
+    """Read the mails that were not read before; all stay on the server, which keeps no mark of it.
+
+    Raises ConfigurationError when the server cannot be reached, or refuses; the next look then finds them again.
+    """
+    taken, holder = Taken(), uuid.uuid4().hex
+    with store.write() as connection:
+        standing = syncs.take(connection, *_POP3, holder=holder, now=real_at, until=real_at + _HELD)
+    if standing is None:
+        return taken
+    known = set(json.loads(standing.cursor or "[]"))
+    try:
+        with _called(mailbox, password) as client:
+            there = dict(_numbered(line) for line in client.uidl()[1])
+            new = [one for one in there if one not in known]
+            for start in range(0, len(new), _BATCH):
+                part = new[start : start + _BATCH]
+                mails = list(_fetched(client, [there[one] for one in part]))
+                _take(store, mails, at, taken)
+                known.update(part[: len(mails)])
+                if len(mails) < len(part):
+                    known.add(part[len(mails)])
+                    taken.mails, taken.unreadable = taken.mails + 1, taken.unreadable + 1
+                    _call(store, at)
+                    break
+            known &= there.keys()
+    finally:
+        # What is on record is not fetched again, whatever broke after it.
+        standing = standing.model_copy(update={"cursor": json.dumps(sorted(known))})
+        with store.write() as connection:
+            syncs.keep(connection, standing, holder=holder, until=None)
+    return taken
+
+
+def _numbered(line: bytes) -> tuple[str, int]:
+    """The unique id of a mail, shortened, and its number in this session."""
+    number, _, unique = line.partition(b" ")
+    return hashlib.sha256(unique.strip()).hexdigest()[:24], int(number)
+
+
+def _fetched(client: poplib.POP3, numbers: Sequence[int]) -> Iterator[bytes]:
+    """The mails up to the first with a line too long for the protocol, which ends the session in its middle."""
+    for number in numbers:
+        try:
+            lines = client.retr(number)[1]
+        except poplib.error_proto as error:
+            if str(error) != _TOO_LONG:
+                raise
+            return
+        yield b"\r\n".join(lines)[:_LONGEST]
 
 
 def _take(store: Store, mails: Sequence[bytes], at: datetime, taken: Taken) -> None:
@@ -120,8 +191,33 @@ def _opened(mailbox: ImapFolder, password: str) -> Iterator[IMAPClient]:
             yield client
     except (IMAPClientError, OSError) as error:
         # What a server says could repeat a mail.
-        raise ConfigurationError(
-            f"The mailbox could not be read ({type(error).__name__}).",
-            where=where,
-            remedy="Check [mailbox] in noria.toml and NORIA_MAILBOX_PASSWORD; what is unseen stays so.",
-        ) from error
+        raise _unreadable(where, error) from error
+
+
+@contextmanager
+def _called(mailbox: Pop3Mailbox, password: str) -> Iterator[poplib.POP3]:
+    try:
+        if mailbox.encrypted:
+            context = ssl.create_default_context()
+            client: poplib.POP3 = poplib.POP3_SSL(mailbox.host, mailbox.port, timeout=_TIMEOUT_SECONDS, context=context)
+        else:
+            client = poplib.POP3(mailbox.host, mailbox.port, timeout=_TIMEOUT_SECONDS)
+        try:
+            client.user(mailbox.username)
+            client.pass_(password)
+            yield client
+        finally:
+            with suppress(poplib.error_proto, OSError):
+                client.quit()
+            client.close()
+    except (poplib.error_proto, OSError) as error:
+        # What a server says could repeat a mail.
+        raise _unreadable(f"{mailbox.host}:{mailbox.port}", error) from error
+
+
+def _unreadable(where: str, error: Exception) -> ConfigurationError:
+    return ConfigurationError(
+        f"The mailbox could not be read ({type(error).__name__}).",
+        where=where,
+        remedy="Check [mailbox] in noria.toml and NORIA_MAILBOX_PASSWORD; what was not read stays so.",
+    )

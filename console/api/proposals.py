@@ -1,4 +1,4 @@
-"""Proposals: list and look at them, and say yes, no or ask, bound to exactly what was looked at."""
+"""Proposals: list and look at them, and say yes, no, ask or edit, bound to exactly what was looked at."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import Connection, Row
 
+from agents.approve import editable
+from agents.edit import Changes
 from console.api.door import needs
 from console.api.page import After, Id, Limit, Page, Text, page
 from console.api.problem import ChangedError
@@ -16,7 +18,7 @@ from console.difference import differences
 from console.tokens import Caller
 from console.wiring import Workspace
 from memory import proposal_pages, proposals
-from memory.errors import ConflictError, NotAllowedError
+from memory.errors import ConflictError, InvalidInputError, NotAllowedError
 from memory.proposal import Decision, Proposal, ProposalStatus
 from policies.roles import reaches
 from tools.lookups import notes_on
@@ -51,6 +53,8 @@ class ProposalShown(BaseModel):
     last_editor: str | None
     updated_at: AwareDatetime
     proposal: Proposal
+    editable: dict[str, Any]
+    """What an edit may change, as it stands."""
     decisions: list[Decision]
     notes: list[str]
     """Why a decision did not settle this version."""
@@ -61,11 +65,13 @@ class NewDecision(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    verdict: Literal["approve", "reject", "ask"]
+    verdict: Literal["approve", "reject", "ask", "edit"]
     version: int = Field(ge=1, le=_VERSIONS, strict=True)
     digest: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
     reason: Text = ""
     """Needed to reject, to ask (it is the question), and to approve what a rule holds."""
+    changes: Changes | None = None
+    """What an edit changes; it goes with no other verdict."""
 
 
 class Noted(BaseModel):
@@ -101,6 +107,7 @@ def routes(opened: Workspace) -> APIRouter:
                 last_editor=stored.last_editor,
                 updated_at=stored.updated_at,
                 proposal=stored.proposal,
+                editable=editable(stored.proposal),
                 decisions=proposals.decisions_on(connection, stored.proposal.proposal_id),
                 notes=list(notes_on(connection, stored.proposal)),
             )
@@ -109,17 +116,27 @@ def routes(opened: Workspace) -> APIRouter:
     def decide(proposal_id: Id, said: NewDecision, caller: Annotated[Caller, needs("decide")]) -> Noted:
         """Bound to version and digest: if it is another by now, nothing is noted and 409 shows the difference.
 
+        An edit that the policy would refuse is not noted; of any other the worker makes the next version, which needs
+        approvals of its own.
+
         Records name the owner of the token, so one person counts once, wherever they say yes.
         """
         if said.verdict == "approve" and not reaches(caller.user.role, "approver"):
             raise NotAllowedError("To say yes takes the role approver.", where="token", remedy="Ask an admin.")
         with opened.store.read() as connection:
             _refuse_changed(connection, proposal_id, said)
+        changes = _changes(said)
         with opened.lock:
             opened.take_up_policy()
             try:
                 decision, lacking = note(
-                    opened, proposal_id, said.verdict, actor=caller.actor, seen=said.digest, reason=said.reason
+                    opened,
+                    proposal_id,
+                    said.verdict,
+                    actor=caller.actor,
+                    seen=said.digest,
+                    reason=said.reason,
+                    changes=changes,
                 )
             except ConflictError:
                 with opened.store.read() as connection:
@@ -128,6 +145,16 @@ def routes(opened: Workspace) -> APIRouter:
         return Noted(decision=decision, missing=lacking)
 
     return router
+
+
+def _changes(said: NewDecision) -> dict[str, Any] | None:
+    if (said.verdict == "edit") is (said.changes is None):
+        raise InvalidInputError(
+            "An edit needs its changes, and nothing else has any.",
+            where="changes",
+            remedy="Name what changes, as `editable` of the proposal shows it.",
+        )
+    return said.changes.model_dump(mode="json", exclude_unset=True) if said.changes is not None else None
 
 
 def _refuse_changed(connection: Connection, proposal_id: str, said: NewDecision) -> None:

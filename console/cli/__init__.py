@@ -7,6 +7,7 @@ import typer
 from console.cli import (
     adoption,
     alerts,
+    audiences,
     audit,
     autonomy,
     backup,
@@ -55,6 +56,7 @@ for module in (
     setup,
     importing,
     sync,
+    audiences,
     audit,
     briefs,
     proposals,

@@ -18,6 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import RedirectResponse
 
 from console.page_texts import LANGUAGES, language_of
+from console.retelling import Retelling
 from console.translation import translator
 from console.wiring import Workspace
 from memory import proposals
@@ -79,6 +80,7 @@ class Frame:
             "navigation": NAVIGATION,
             "path": request.url.path.removeprefix(ROOT),
             "now": self.opened.clock.now(),
+            "retold": Retelling(language, self.opened.pack, self.opened.playbooks.values()),
         }
         return self._templates.TemplateResponse(request, template, shown, status_code=status)
 

@@ -30,6 +30,8 @@ from memory.proposal import Decision, Proposal, ProposalStatus
 from memory.proposals import StoredProposal
 from memory.schema import contacts
 from memory.schema import proposal_versions as versions
+from memory.segments.grammar import parse
+from memory.segments.sentence import describe
 from memory.step_text import tell_reentry, tell_sequence, tell_trigger
 from memory.users import User
 from tools import lookups
@@ -179,6 +181,7 @@ def page(
         missing=lacking,
         may_say=allowed(stored, user, standing, now=opened.clock.now(), suggests_only=suggests),
         risk=risk_of(proposal),
+        audience=describe(parse(play.audience), language, currency=opened.settings.currency),
         channels=channels_of(proposal),
         seen=seen,
         changed=changed,

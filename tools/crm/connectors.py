@@ -18,8 +18,11 @@ from tools.crm.mapping import Rules, read_mapping
 from tools.crm.salesforce.options import SYSTEM as SALESFORCE
 from tools.crm.shopify.options import SYSTEM as SHOPIFY
 from tools.crm.sql.options import SYSTEM as SQL
+from tools.crm.tryton.options import SYSTEM as TRYTON
 
-SYSTEMS: Final[Mapping[str, System]] = {one.name: one for one in (HUBSPOT, SALESFORCE, SHOPIFY, KLAVIYO, SQL, CSV)}
+SYSTEMS: Final[Mapping[str, System]] = {
+    one.name: one for one in (HUBSPOT, SALESFORCE, TRYTON, SHOPIFY, KLAVIYO, SQL, CSV)
+}
 
 
 def import_connector(name: str) -> Callable[..., Connector]:

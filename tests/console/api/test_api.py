@@ -123,6 +123,37 @@ def test_a_no_needs_a_reason(stocked: House) -> None:
     assert noted.status_code == 201
 
 
+def test_an_edit_is_noted_with_what_it_changes_and_one_that_cannot_be_made_is_not(proposed: Path, serve: Serve) -> None:
+    house = serve(proposed)
+    with house.opened.store.read() as connection:
+        [stored, *_] = proposals.list_proposals(connection, proposals.WAITING)
+    program, proposal_id = program_of(house, "operator"), stored.proposal.proposal_id
+    address, shown = f"/proposals/{proposal_id}/decisions", program.get(f"/proposals/{proposal_id}").json()
+    seen = {"version": shown["proposal"]["version"], "digest": shown["digest"]}
+    [step, *_] = shown["editable"]["copies"]
+    said = seen | {"verdict": "edit", "reason": "Our own words"}
+    empty = program.post(address, json=said)
+    assert (empty.status_code, "An edit needs its changes" in empty.text) == (422, True)
+    refused = program.post(
+        address, json=said | {"changes": {"copies": {step: {"en": {"subject": "Only 9.99 € today"}}}}}
+    )
+    assert (refused.status_code, "The policy would refuse this edit" in refused.text) == (422, True)
+    missing = program.post(address, json=said | {"changes": {"copies": {"none": {"en": {"subject": "Hello"}}}}})
+    assert (missing.status_code, "There is no message none" in missing.text) == (422, True)
+    with house.opened.store.read() as connection:
+        assert proposals.decisions_on(connection, proposal_id) == []
+    changes = {"copies": {step: {"en": {"subject": "A note from the shop"}}}, "holdout_share": 0.2}
+    noted = program.post(address, json=said | {"changes": changes})
+    assert noted.status_code == 201
+    assert noted.json()["decision"]["changes"] == changes
+    run_in(house.opened.folder)("work", "--once")
+    after = program.get(f"/proposals/{proposal_id}").json()
+    assert after["proposal"]["version"] == seen["version"] + 1
+    assert after["editable"]["copies"][step]["en"]["subject"] == "A note from the shop"
+    # What was looked at is no more: a yes to it is answered with the difference.
+    assert program_of(house, "approver").post(address, json=seen | {"verdict": "approve"}).status_code == 409
+
+
 def test_the_same_request_with_its_key_is_done_once_and_answered_alike(stocked: House) -> None:
     program, key = program_of(stocked, "operator"), {"Idempotency-Key": "one"}
     first = program.post("/briefs", json={"metric": "orders"}, headers=key)

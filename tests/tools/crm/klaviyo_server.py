@@ -21,6 +21,7 @@ class KlaviyoServer(Server):
         self.events: dict[int, dict[str, Any]] = {}
         self.metrics: dict[str, str] = {}
         self.lists: dict[str, tuple[str, list[int]]] = {}
+        self.unsubscribed: list[str] = []
 
     def allows(self, request: Request) -> bool:
         revision = re.fullmatch(r"\d{4}-\d{2}-\d{2}", request.headers.get("revision", ""))
@@ -40,6 +41,8 @@ class KlaviyoServer(Server):
         self.events[number] = {"datetime": at, "profile": profile, "metric": metric, "event_properties": properties}
 
     def answer(self, request: Request) -> Reply:
+        if request.method == "POST":
+            return self._written(request.path, request.document["data"])
         members = re.fullmatch(r"/api/lists/(\w+)/profiles", request.path)
         if request.path == "/api/profiles":
             return 200, self._page(request, [self._shown(one) for one in sorted(self.profiles)], "updated")
@@ -58,6 +61,22 @@ class KlaviyoServer(Server):
             ]
             return 200, {**said, "included": [*metrics, *(self._shown(one) for one in sorted(self.profiles))]}
         return 404, {"errors": [{"code": "not_found"}]}
+
+    def _written(self, path: str, said: dict[str, Any]) -> Reply:
+        attributes = said["attributes"]
+        if path == "/api/profile-subscription-bulk-delete-jobs":
+            self.unsubscribed += [one["attributes"]["email"] for one in attributes["profiles"]["data"]]
+            return 202, {}
+        if path != "/api/profile-import":
+            return 404, {"errors": [{"code": "not_found"}]}
+        if "@" not in attributes["email"]:
+            return 400, {"errors": [{"code": "invalid", "detail": f"{attributes['email']} is no address"}]}
+        number = next((key for key, one in self.profiles.items() if one["email"] == attributes["email"]), 0)
+        if not number:
+            number = max(self.profiles, default=0) + 1
+            self.put(number, email=attributes["email"])
+        self.profiles[number].setdefault("properties", {}).update(attributes["properties"])
+        return 200, {"data": {"type": "profile", "id": str(number)}}
 
     def _page(self, request: Request, there: list[dict[str, Any]], by: str, most: int = 100) -> dict[str, Any]:
         size, after = int(request.query.get("page[size]", 20)), int(request.query.get("page[cursor]", 0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from typing import Any, ClassVar
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 from tests.tools.crm.server import KEY, Reply, Request, Server
 
@@ -25,6 +25,7 @@ class SalesforceServer(Server):
         super().__init__()
         self.token = f"{KEY} 0"
         self.objects: dict[str, dict[str, dict[str, Any]]] = {"Contact": {}, "Lead": {}, "Opportunity": {}}
+        self.tasks: list[dict[str, Any]] = []
         self.fields = {
             "Contact": [*_KNOWN, "Loyalty__c"],
             "Lead": [*_KNOWN],
@@ -66,10 +67,36 @@ class SalesforceServer(Server):
                 {"name": name, "label": name, "custom": name.endswith("__c")} for name in self.fields[described[1]]
             ]
             return 200, {"name": described[1], "fields": fields}
+        if re.fullmatch(r"/services/data/v[\d.]+/composite", path):
+            return 200, {"compositeResponse": self._composite(request.document["compositeRequest"])}
         asked = re.fullmatch(r"/services/data/v[\d.]+/(query|queryAll)", path)
         if asked is None:
             return 404, [{"errorCode": "NOT_FOUND", "message": "no such address"}]
         return self._query(request.query["q"], everything=asked[1] == "queryAll")
+
+    def _composite(self, parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """A search for a contact, and what is written to whom it finds."""
+        search, change = parts
+        mail = re.fullmatch(r".* WHERE Email = '(.+)' ORDER BY CreatedDate, Id LIMIT 1", unquote(search["url"]))
+        assert mail is not None
+        there = [one for one in self.objects["Contact"].values() if one["Email"].lower() == mail[1].lower()]
+        there = [one for one in there if not one["IsDeleted"]][:1]
+        found = {"totalSize": len(there), "done": True, "records": [{"Id": one["Id"]} for one in there]}
+        status, body = self._written(change, there[0]) if there else (400, [{"errorCode": "PROCESSING_HALTED"}])
+        return [
+            {"referenceId": search["referenceId"], "httpStatusCode": 200, "body": found},
+            {"referenceId": change["referenceId"], "httpStatusCode": status, "body": body},
+        ]
+
+    def _written(self, change: dict[str, Any], contact: dict[str, Any]) -> Reply:
+        assert "@{who.records[0].Id}" in change["url"] + str(change["body"])
+        if change["method"] == "POST":
+            self.tasks.append({**change["body"], "WhoId": contact["Id"]})
+            return 201, {"id": f"T{len(self.tasks)}", "success": True, "errors": []}
+        if not change["body"].keys() <= {*self.fields["Contact"], "HasOptedOutOfEmail"}:
+            return 400, [{"errorCode": "INVALID_FIELD", "message": f"No such column for {contact['Email']}"}]
+        contact.update(change["body"])
+        return 204, None
 
     def _query(self, soql: str, *, everything: bool) -> Reply:
         found = _SOQL.fullmatch(soql)

@@ -48,6 +48,8 @@ class Server(ABC):
 
     system: ClassVar[str]
     options: ClassVar[dict[str, Any]] = {}
+    asked_for_a_page: ClassVar[int] = 1
+    """Questions that the connector asks for one page of contacts."""
 
     def __init__(self) -> None:
         self.now = START

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from sqlalchemy import select
 
+from console.settings import CrmChannel
 from memory.clock import ManualClock
 from memory.consents import Consent, record
 from memory.schema import consent_current, contacts, journal, quarantine
@@ -22,13 +23,14 @@ from tests.tools.crm.scene import intake, people
 from tests.tools.crm.scene import read as read_all
 from tests.tools.crm.server import KEY, Server
 from tests.tools.crm.shopify_server import ShopifyServer
-from tools.crm.connectors import SYSTEMS
+from tests.tools.crm.tryton_server import TrytonServer
+from tools.crm.connectors import SYSTEMS, open_channel_to
 from tools.crm.shopify.questions import PAGE_SIZES
 from tools.crm.sync import Intake, Pulled
 
 PAGE = 4
 SERVERS: dict[str, Callable[[], Server]] = {
-    one.system: one for one in (HubSpotServer, SalesforceServer, ShopifyServer, KlaviyoServer)
+    one.system: one for one in (HubSpotServer, SalesforceServer, TrytonServer, ShopifyServer, KlaviyoServer)
 }
 
 
@@ -48,7 +50,8 @@ def _small_pages_and_no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tools.crm.api._PAUSE", lambda _state: 0.0)
     for name in ("hubspot.connector._LISTED", "hubspot.connector._FOUND", "klaviyo.connector._PAGE_SIZE"):
         monkeypatch.setattr(f"tools.crm.{name}", PAGE)
-    monkeypatch.setattr("tools.crm.salesforce.connector._PAGE_SIZE", PAGE)
+    for name in ("salesforce", "tryton"):
+        monkeypatch.setattr(f"tools.crm.{name}.connector._PAGE_SIZE", PAGE)
     monkeypatch.setitem(PAGE_SIZES, "contacts", PAGE)
 
 
@@ -66,6 +69,16 @@ def fill(server: Server, count: int) -> dict[str, str]:
 def test_every_system_is_under_these_promises() -> None:
     # Tables and files speak no HTTP: their promises are in test_sql.py and test_csv.py.
     assert set(SERVERS) == set(SYSTEMS) - {"sql", "csv"}
+
+
+def test_whatever_takes_back_can_be_set_and_has_its_channel() -> None:
+    taking = {name for name, one in SYSTEMS.items() if one.writes}
+    assert taking == set(get_args(CrmChannel.model_fields["kind"].annotation)) - {"sandbox", "http"}
+    for name in taking:
+        with SERVERS[name]() as server:
+            channel = open_channel_to(name, SYSTEMS[name].options.model_validate(server.options), server.secrets)
+        assert (channel.name, channel.capabilities.carries, channel.capabilities.idempotent) == (name, "crm", False)
+        channel.close()
 
 
 def test_all_there_is_comes_in_once_and_again_changes_nothing(server: Server, place: Intake, tmp_path: Path) -> None:
@@ -126,7 +139,9 @@ def test_what_does_not_pass_is_said_and_what_came_before_is_kept(server: Server,
     }
     brought = 0
     for fault, said in faults.items():
-        server.before = lambda _request, fault=fault: server.faults.extend([fault] * 40)  # type: ignore[misc]
+        rest_of_page: list[int | str] = [0] * (server.asked_for_a_page - 1)
+        faults_after = [*rest_of_page, *[fault] * 40]
+        server.before = lambda _request, after=faults_after: server.faults.extend(after)  # type: ignore[misc]
         if brought:
             server.faults = [fault] * 40
         broken = read(place, server, tmp_path)["contacts"]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
+from memory import cap
+from memory.cap import Cap
 from memory.clock import ManualClock
 from memory.schema import consents, contacts
 from memory.store import Store
@@ -16,6 +19,9 @@ from tests.tools.channels.test_contracts import contract, openapi_core
 from tests.tools.crm.klaviyo_server import KlaviyoServer
 from tests.tools.crm.scene import intake, read
 from tests.tools.crm.server import Request
+from tools.channels.channel import Failed, Outcome, Outgoing, Sent, Unknown
+from tools.crm.klaviyo.channel import KlaviyoChannel
+from tools.crm.klaviyo.options import KlaviyoOptions
 from tools.crm.sync import Intake
 
 MAPPING = "lists:\n  email: email\n  attributes.newsletter: list.NEWS\n  attributes.vip: list.VIPS\n"
@@ -64,6 +70,26 @@ def test_profiles_events_and_mapped_lists_come_in(server: KlaviyoServer, place: 
     assert {name: one.written for name, one in again.items()} == dict.fromkeys(done, 0)
 
 
+def test_what_klaviyo_sends_by_itself_takes_its_place_under_the_cap(
+    server: KlaviyoServer, place: Intake, tmp_path: Path
+) -> None:
+    server.now = place.clock.now() - timedelta(days=2)
+    server.happen(4, 1, "Received Email", **{"Campaign Name": "Spring"})
+    server.happen(5, 1, "Received SMS")
+    for _ in range(2):
+        done = read(place, server, tmp_path)
+    assert (done["sends"].complete, done["sends"].set_aside, done["events"].set_aside) == (True, 0, 0)
+    found = "SELECT message_key, channel, campaign FROM sends ORDER BY message_key"
+    assert rows_of(place.lake, found) == [("klaviyo:4", "email", "Spring"), ("klaviyo:5", "sms", "")]
+    assert rows_of(place.lake, "SELECT count(*) FROM events") == [(3,)]
+    with place.store.read() as connection:
+        (ann,) = connection.execute(select(contacts.c.contact_id).where(contacts.c.first_name == "Ann")).scalars()
+        slots = cap.read(connection, [ann, ann + 1])
+        assert len(slots[ann]) == 2
+        assert not slots.get(ann + 1)
+        assert Cap(2, 7).used(slots[ann], place.clock.now()) == 2
+
+
 def test_lists_and_custom_properties_are_found(server: KlaviyoServer) -> None:
     connector = server.connector()
     assert [(one.name, one.label) for one in connector.properties("lists")] == [
@@ -104,6 +130,45 @@ def test_every_request_is_what_klaviyos_document_asks_for(server: KlaviyoServer,
     }
     for request in server.requests:
         hold(request)
+
+
+def send(server: KlaviyoServer, field: str, value: str, to: str = "person1@shop.example.com") -> Outcome:
+    channel = KlaviyoChannel(KlaviyoOptions(), server.secrets, url=server.url)
+    try:
+        (outcome,) = channel.send_many([Outgoing("key", "", to, b"", {"field": field, "value": value})], seconds=5)
+    finally:
+        channel.close()
+    return outcome
+
+
+def test_properties_and_withdrawals_are_written_and_a_consent_is_never_made_up(server: KlaviyoServer) -> None:
+    assert send(server, "tier", "silver") == Sent("key", provider_id="1")
+    assert server.profiles[1]["properties"] == {"tier": "silver"}
+    assert isinstance(send(server, "consent", "withdrawn"), Sent)
+    assert server.unsubscribed == ["person1@shop.example.com"]
+    asked = len(server.requests)
+    refused = send(server, "consent", "granted")
+    assert isinstance(refused, Failed)
+    assert "from the contact" in refused.reason
+    assert len(server.requests) == asked
+    assert send(server, "tier", "gold", to="nobody") == Failed("key", "refused: 400 invalid")
+    server.faults = ["cut body"]
+    assert isinstance(send(server, "tier", "gold"), Unknown)
+
+
+def test_what_is_written_is_what_klaviyos_document_asks_for(server: KlaviyoServer) -> None:
+    from openapi_core.testing import MockRequest
+
+    send(server, "tier", "silver")
+    send(server, "consent", "withdrawn")
+    document = contract("klaviyo_profiles.json.gz")
+    for request in server.requests:
+        headers = {key: value for key, value in request.headers.items() if key in {"authorization", "revision"}}
+        kind = request.headers["content-type"]
+        said = MockRequest(
+            "https://a.klaviyo.com", "post", request.path, headers=headers, data=request.body, content_type=kind
+        )
+        document.validate_request(said)
 
 
 def test_what_the_document_does_not_allow_is_noticed() -> None:

@@ -15,7 +15,10 @@ from memory.store import Store
 from tests.tools.crm.salesforce_server import SalesforceServer
 from tests.tools.crm.scene import intake, people, read
 from tests.tools.crm.server import KEY
+from tools.channels.channel import Failed, Outcome, Outgoing, Sent, Unknown
 from tools.crm.connector import ConnectorError
+from tools.crm.salesforce.channel import SalesforceChannel
+from tools.crm.salesforce.options import SalesforceOptions
 from tools.crm.sync import Intake
 
 
@@ -102,3 +105,52 @@ def test_a_spent_budget_ends_the_pull_with_a_word_of_its_own(
     done = read(place, server, tmp_path, things=("contacts",))["contacts"]
     assert "no room for more requests today" in done.trouble
     assert "does not allow" not in done.trouble
+
+
+def send(server: SalesforceServer, field: str, value: str | bool, to: str = "Person1@shop.example.com") -> Outcome:
+    options, secrets = SalesforceOptions(**server.options), server.secrets
+    channel = SalesforceChannel(options, secrets, url=server.url)
+    try:
+        (outcome,) = channel.send_many([Outgoing("key", "", to, b"", {"field": field, "value": value})], seconds=5)
+    finally:
+        channel.close()
+    return outcome
+
+
+def test_fields_and_tasks_are_written_to_the_contact_with_the_address(server: SalesforceServer) -> None:
+    assert send(server, "Loyalty__c", "silver") == Sent("key", provider_id="1")
+    assert server.objects["Contact"]["1"]["Loyalty__c"] == "silver"
+    assert send(server, "task", "Call about the roof") == Sent("key", provider_id="T1")
+    assert server.tasks == [{"WhoId": "1", "Subject": "Call about the roof", "Status": "Not Started"}]
+
+
+def test_a_withdrawal_is_passed_on_to_salesforce_and_a_consent_is_never_made_up(server: SalesforceServer) -> None:
+    made_up: list[tuple[str, str | bool]] = [("consent", "granted"), ("HasOptedOutOfEmail", False)]
+    for field, value in made_up:
+        refused = send(server, field, value)
+        assert isinstance(refused, Failed)
+        assert "from the contact" in refused.reason
+    assert not server.requests
+    assert isinstance(send(server, "consent", "withdrawn"), Sent)
+    assert server.objects["Contact"]["1"]["HasOptedOutOfEmail"] is True
+
+
+def test_what_salesforce_does_not_take_is_told_apart(server: SalesforceServer) -> None:
+    nobody = "refused: Salesforce has no contact with this address"
+    assert send(server, "task", "Call", to="o'brien@shop.example.com") == Failed("key", nobody)
+    assert send(server, "Colour__c", "red") == Failed("key", "refused: 400 INVALID_FIELD")
+    server.faults = ["cut body"]
+    assert isinstance(send(server, "task", "Call"), Unknown)
+    server.faults = ["expire"]
+    assert isinstance(send(server, "task", "Call again"), Sent)
+
+
+def test_another_client_writes_by_the_same_request(server: SalesforceServer) -> None:
+    library = pytest.importorskip(
+        "simple_salesforce", reason="simple-salesforce is not installed: the server was NOT checked"
+    )
+    send(server, "task", "Call")
+    client = library.Salesforce(instance="maple.my.salesforce.com", session_id=server.token, version="61.0")
+    client.base_url = f"{server.url}/services/data/v61.0/"
+    said = client.restful("composite", method="POST", json=server.requests[-1].document)
+    assert [one["httpStatusCode"] for one in said["compositeResponse"]] == [200, 201]

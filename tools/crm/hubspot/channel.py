@@ -7,9 +7,7 @@ at https://developers.hubspot.com/docs/api-reference.
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
 import time
 from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any, Final
@@ -17,48 +15,29 @@ from typing import Any, Final
 import httpx
 from pydantic import SecretStr
 
-from tools.channels.channel import Capabilities, Failed, Outcome, Outgoing, Sent, Unknown
-from tools.channels.exchange import NoAnswerError, Post, PostingChannel
+from tools.channels.channel import Failed, Outcome, Outgoing, Sent, Unknown
+from tools.channels.exchange import Post
 from tools.channels.reply import code_of, document_of
-from tools.crm.connector import ConnectorError
 from tools.crm.hubspot.connector import HOST, entrance
 from tools.crm.hubspot.options import SYSTEM, HubSpotOptions
+from tools.crm.write_back import CONSENT, MADE_UP, TASK, WITHDRAWN, WriteBack
 
-TASK, NOTE, CONSENT = "task", "note", "consent"
+NOTE: Final = "note"
 # Of the association of a task, and of a note, to a contact.
 _ASSOCIATIONS: Final[Mapping[str, int]] = {TASK: 204, NOTE: 202}
-_CONNECTIONS: Final = 4
-_WITHDRAWN: Final = "withdrawn"
 
 
-class HubSpotChannel(PostingChannel):
-    """One request for each step; a property written twice is the same property, a task written twice is two."""
+class HubSpotChannel(WriteBack):
+    """Writes into HubSpot."""
 
     def __init__(self, options: HubSpotOptions, secrets: MutableMapping[str, SecretStr], *, url: str = "") -> None:
-        at_once = 2 * _CONNECTIONS
-        super().__init__(
-            SYSTEM.name,
-            Capabilities(carries="crm", idempotent=False, batch_size=at_once, at_once=at_once),
-            group=1,
-            connections=_CONNECTIONS,
-            repeatable=False,
-            title=SYSTEM.title,
-        )
+        super().__init__(SYSTEM, entrance(options, secrets, url))
         self._options, self._url = options, url or HOST
-        self._pass = entrance(options, secrets, url)
-        self._fetching = threading.Lock()
         self._ids: dict[str, str] = {}
 
-    def send_many(self, batch: Sequence[Outgoing], *, seconds: float) -> list[Outcome]:
-        # A consent comes from the contact alone; a step may pass on that it was withdrawn.
-        wrong = {
-            one.message_key: Failed(one.message_key, "refused: a consent comes from the contact, not from a step")
-            for one in batch
-            if one.fields["field"] == CONSENT and one.fields["value"] != _WITHDRAWN
-        }
-        said = super().send_many([one for one in batch if one.message_key not in wrong], seconds=seconds)
-        outcomes: dict[str, Outcome] = {**wrong, **{one.message_key: one for one in said}}
-        return [outcomes[one.message_key] for one in batch]
+    def refuses(self, message: Outgoing) -> str:
+        made_up = message.fields["field"] == CONSENT and message.fields["value"] != WITHDRAWN
+        return MADE_UP if made_up else ""
 
     def request(self, group: Sequence[Outgoing]) -> Post:
         (message,) = group
@@ -88,39 +67,15 @@ class HubSpotChannel(PostingChannel):
 
     async def _post(self, client: httpx.AsyncClient, group: Sequence[Outgoing], until: float) -> httpx.Response:
         (message,) = group
-        await self._let_in(until)
+        await self.let_in(until)
         if message.fields["field"] in _ASSOCIATIONS and message.address not in self._ids:
             # An upsert of nothing tells the contact's id, and makes the contact where there was none.
-            response = await self._exchange(client, self._upsert(message.address, {}), group, until)
+            response = await self.exchange(client, self._upsert(message.address, {}), group, until)
             number = _first_id(document_of(response)) if response.is_success else None
             if number is None:
                 return response
             self._ids[message.address] = number
-        return await self._exchange(client, self.request(group), group, until)
-
-    async def _exchange(
-        self, client: httpx.AsyncClient, post: Post, group: Sequence[Outgoing], until: float
-    ) -> httpx.Response:
-        response = await self.hand_over(client, post, until)
-        if response.status_code == httpx.codes.UNAUTHORIZED and await self._let_in(until, post.headers):
-            fresh = Post(post.url, post.content, {**post.headers, **self._pass.headers()})
-            return await self.hand_over(client, fresh, until)
-        return response
-
-    async def _let_in(self, until: float, refused: Mapping[str, str] | None = None) -> bool:
-        """Have a token, a fresh one where this was ``refused``; False where there is no other."""
-        try:
-            async with asyncio.timeout(max(until - time.monotonic(), 0.1)):
-                return await asyncio.to_thread(self._fetch, refused)
-        except (ConnectorError, TimeoutError) as error:
-            what = error.what if isinstance(error, ConnectorError) else "HubSpot gave no access token in time."
-            raise NoAnswerError(what.rstrip("."), left=False) from error
-
-    def _fetch(self, refused: Mapping[str, str] | None) -> bool:
-        # Of many requests that are refused at once, the first fetches the token for all.
-        with self._fetching:
-            now = self._pass.headers()
-            return refused is None or not now.items() <= refused.items() or self._pass.renew()
+        return await self.exchange(client, self.request(group), group, until)
 
     def _upsert(self, address: str, properties: Mapping[str, Any]) -> Post:
         one = {"id": address, "idProperty": "email", "properties": properties}

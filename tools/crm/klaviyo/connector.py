@@ -1,5 +1,7 @@
 """How Klaviyo is read: profiles by id or by their last change, events by their moment, lists by their members.
 
+What Klaviyo sent by itself stands among the events: these are read once for what contacts did, once for what they got.
+
 https://developers.klaviyo.com/en/reference/api_overview; pages are turned by the cursor in `links.next`.
 """
 
@@ -19,33 +21,39 @@ from tools.crm.klaviyo.options import SYSTEM, KlaviyoOptions
 from tools.crm.secrets import needed
 
 HOST: Final = "https://a.klaviyo.com"
-REVISION: Final = "2026-07-15"
+HEADERS: Final = {"revision": "2026-07-15", "Accept": "application/vnd.api+json"}
 LIST: Final = "list."
 """Before the id of a list, the name of what tells who is on it."""
 _CURSOR: Final = "page[cursor]"
 _PAGE_SIZE: Final = 100
 # An event may come in after later ones.
-_OVERLAP: Final = {"contacts": timedelta(minutes=5), "events": timedelta(hours=1)}
+_OVERLAP: Final = {"contacts": timedelta(minutes=5), "events": timedelta(hours=1), "sends": timedelta(hours=1)}
+_SENDS: Final = {"Received Email": "email", "Received SMS": "sms"}
+"""Metrics of what Klaviyo sent, and by which channel."""
 
 
 class Klaviyo:
-    """Reads profiles with their consent, members of the lists that are mapped, and events."""
+    """Reads profiles with their consent, members of the lists that are mapped, events, and what Klaviyo sent."""
 
     system = SYSTEM
 
     def __init__(
         self, options: KlaviyoOptions, secrets: Mapping[str, SecretStr], *, url: str = "", **more: Any
     ) -> None:
-        key = Key("Authorization", needed(SYSTEM, secrets, "NORIA_KLAVIYO_KEY"), prefix="Klaviyo-API-Key ")
-        headers = {"revision": REVISION, "Accept": "application/vnd.api+json"}
-        self._api = Api(SYSTEM, url or HOST, key, headers=headers, **more)
+        self._api = Api(SYSTEM, url or HOST, entrance(secrets), headers=HEADERS, **more)
 
     def read(self, thing: str, cursor: str, wanted: Sequence[str]) -> Page:
         place = place_in(cursor)
         if thing == "lists":
             return self._members(place, [name.removeprefix(LIST) for name in wanted if name.startswith(LIST)])
         answer = self._profiles(place) if thing == "contacts" else self._events(place)
-        records = [_profile(one) for one in answer.said["data"]] if thing == "contacts" else _happened(answer.said)
+        match thing:
+            case "contacts":
+                records = [_profile(one) for one in answer.said["data"]]
+            case "events":
+                records = [one for one in _happened(answer.said) if one.values["metric"] not in _SENDS]
+            case _:
+                records = [_send(one) for one in _happened(answer.said) if one.values["metric"] in _SENDS]
         following = place.get("next") or written(answer.at - _OVERLAP[thing])
         after = _after(answer.said)
         if after:
@@ -56,7 +64,7 @@ class Klaviyo:
         """What the first profiles have, since Klaviyo keeps no list of it; or the lists there are."""
         if thing == "lists":
             return [Property(f"{LIST}{one['id']}", one["attributes"]["name"], True) for one in self._lists()]
-        if thing == "events":
+        if thing in {"events", "sends"}:
             return []
         found = [_profile(one) for one in self._profiles({}).said["data"]]
         names = dict.fromkeys(name for one in found for name, value in one.values.items() if value is not None)
@@ -123,6 +131,11 @@ class Klaviyo:
         return Page(records, cursor_at(list=others[0]) if others else "", more=bool(others))
 
 
+def entrance(secrets: Mapping[str, SecretStr]) -> Key:
+    """The key of an account. Raises ConfigurationError where it is not set."""
+    return Key("Authorization", needed(SYSTEM, secrets, "NORIA_KLAVIYO_KEY"), prefix="Klaviyo-API-Key ")
+
+
 def _after(said: Mapping[str, Any]) -> str:
     following = (said.get("links") or {}).get("next") or ""
     return parse_qs(urlsplit(following).query).get(_CURSOR, [""])[0]
@@ -158,6 +171,12 @@ def _happened(said: Mapping[str, Any]) -> list[Record]:
         }
         found.append(Record(one["id"], values, at))
     return found
+
+
+def _send(one: Record) -> Record:
+    return one._replace(
+        values={**one.values, "message_key": f"klaviyo:{one.id}", "channel": _SENDS[one.values["metric"]]}
+    )
 
 
 def _of(related: Mapping[str, Any], name: str) -> str:

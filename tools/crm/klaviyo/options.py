@@ -9,7 +9,7 @@ from tools.crm.connector import System, SystemOptions
 
 
 class KlaviyoOptions(SystemOptions):
-    """Profiles, lists and events of Klaviyo; its key is NORIA_KLAVIYO_KEY."""
+    """Profiles, lists, events and sends of Klaviyo; its key is NORIA_KLAVIYO_KEY."""
 
     title: ClassVar[str] = "Klaviyo"
 
@@ -22,9 +22,11 @@ SYSTEM: Final = System(
     name="klaviyo",
     title="Klaviyo",
     options=KlaviyoOptions,
-    things={"contacts": "contacts", "lists": "contacts", "events": "events"},
+    things={"contacts": "contacts", "lists": "contacts", "events": "events", "sends": "sends"},
     discovers=True,
-    scope="profiles:read, lists:read, events:read and metrics:read",
+    writes=("properties", "withdrawn consent"),
+    scope="profiles:read, lists:read, events:read and metrics:read; to write back also profiles:write, and "
+    "lists:write and subscriptions:write for consent",
     secrets={"NORIA_KLAVIYO_KEY": "a private API key"},
     limits="Retry-After, RateLimit-Remaining",
 )

@@ -35,16 +35,8 @@ class Salesforce:
     def __init__(
         self, options: SalesforceOptions, secrets: MutableMapping[str, SecretStr], *, url: str = "", **more: Any
     ) -> None:
-        host = url or f"https://{options.domain}.my.salesforce.com"
-        entrance = Refreshed(
-            SYSTEM,
-            f"{host}/services/oauth2/token",
-            secrets,
-            client_id=options.client_id,
-            client_secret="NORIA_SALESFORCE_CLIENT_SECRET",  # noqa: S106 - its name
-            refresh_token="NORIA_SALESFORCE_REFRESH_TOKEN",  # noqa: S106 - its name
-        )
-        self._api = Api(SYSTEM, host, entrance, **more)
+        host = url or host_of(options)
+        self._api = Api(SYSTEM, host, entrance(options, secrets, host), **more)
 
     def read(self, thing: str, cursor: str, wanted: Sequence[str]) -> Page:
         place = place_in(cursor)
@@ -75,6 +67,23 @@ class Salesforce:
 
     def close(self) -> None:
         self._api.close()
+
+
+def host_of(options: SalesforceOptions) -> str:
+    """The address of the organisation."""
+    return f"https://{options.domain}.my.salesforce.com"
+
+
+def entrance(options: SalesforceOptions, secrets: MutableMapping[str, SecretStr], host: str) -> Refreshed:
+    """An access token of OAuth. Raises ConfigurationError for a missing secret."""
+    return Refreshed(
+        SYSTEM,
+        f"{host}/services/oauth2/token",
+        secrets,
+        client_id=options.client_id,
+        client_secret="NORIA_SALESFORCE_CLIENT_SECRET",  # noqa: S106 - its name
+        refresh_token="NORIA_SALESFORCE_REFRESH_TOKEN",  # noqa: S106 - its name
+    )
 
 
 def _checked(name: str) -> str:

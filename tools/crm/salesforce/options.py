@@ -32,7 +32,9 @@ SYSTEM: Final = System(
     things={"contacts": "contacts", "leads": "contacts", "deals": "deals"},
     deletes=("contacts", "leads", "deals"),
     discovers=True,
-    scope="the OAuth scopes api and refresh_token, for a user who may read contacts, leads and opportunities",
+    writes=("properties", "withdrawn consent", "tasks"),
+    scope="the OAuth scopes api and refresh_token, for a user who may read contacts, leads and opportunities; "
+    "to write back also edit contacts and make tasks",
     secrets={
         "NORIA_SALESFORCE_CLIENT_SECRET": "the consumer secret of the connected app",
         "NORIA_SALESFORCE_REFRESH_TOKEN": "a refresh token",

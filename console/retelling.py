@@ -1,0 +1,80 @@
+"""What rules and agents say in English, told to a reader of another language: by templates, whose values stay."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Final
+
+from babel.dates import get_month_names
+from markupsafe import Markup, escape
+
+from agents.playbook import Playbook
+from console.translation import catalogue
+from policies.pack import Pack
+
+_NAMED: Final = re.compile(r"\{\{? ?(\w+) ?\}?\}")
+_DECIMAL: Final = re.compile(r"(?<=\d)\.(?=\d)")
+_DEPTH: Final = 3
+"""A sentence in a sentence, and a phrase in that."""
+
+
+class Retelling:
+    """Tells sentences of one workspace in one language."""
+
+    def __init__(self, language: str, pack: Pack, playbooks: Iterable[Playbook]) -> None:
+        self._language = language
+        pairs = dict(catalogue(f"agents.{language}"))
+        for setting in pack.rules:
+            said = setting.sentence.model_dump()
+            pairs[said["en"]] = said.get(language, "")
+        for playbook in playbooks:
+            for words in (playbook.name, playbook.signal, playbook.why_now):
+                pairs[words["en"]] = words.get(language, "")
+            # Within a sentence the name has no capital.
+            pairs[playbook.name["en"].lower()] = playbook.name.get(language, "").lower()
+        whole = {english: said for english, said in pairs.items() if english and said}
+        self._templates = [(_pattern(english), said) for english, said in whole.items() if _NAMED.search(english)]
+        self._sentences = {english: said for english, said in whole.items() if not _NAMED.search(english)}
+
+    def text(self, english: str) -> str | None:
+        """The sentence in the language; None where nobody has said it so."""
+        return english if self._language == "en" else self._told(english, _DEPTH)
+
+    def __call__(self, english: str) -> Markup:
+        """The sentence for a page, marked as English where it stays so."""
+        found = self.text(english)
+        return escape(found) if found is not None else Markup('<span lang="en">{}</span>').format(english)
+
+    def _told(self, english: str, depth: int) -> str | None:
+        if english in self._sentences:
+            return self._sentences[english]
+        for pattern, said in self._templates:
+            match = pattern.fullmatch(english)
+            if match is not None:
+                values = {name: self._value(text, depth - 1) for name, text in match.groupdict().items()}
+                return _NAMED.sub(lambda one: values.get(one[1], "–"), said)  # noqa: B023 - called before the next turn
+        return None
+
+    def _value(self, text: str, depth: int) -> str:
+        told = self._told(text, depth) if depth and text else None
+        return told if told is not None else _in_numbers_and_dates(text, self._language)
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    parts = _NAMED.split(template)
+    names = [f"(?P<{one}>.*?)" if place % 2 else re.escape(one) for place, one in enumerate(parts)]
+    return re.compile("".join(names), re.DOTALL)
+
+
+@cache
+def _months(language: str) -> Mapping[str, str]:
+    of = {key: get_month_names("wide", locale=key) for key in ("en", language)}
+    return {of["en"][number]: of[language][number] for number in range(1, 13)}
+
+
+def _in_numbers_and_dates(text: str, language: str) -> str:
+    for english, said in _months(language).items():
+        text = re.sub(rf"\b0?(\d\d?) {english}\b", rf"\1 {said}", text)
+    return _DECIMAL.sub(",", text)

@@ -1,0 +1,66 @@
+"""What rules and agents said in English, told in French: with the same numbers, and untouched where nobody knows it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from console.retelling import Retelling
+from console.wiring import Workspace
+from memory import proposals
+from tests.agents.world import playbooks
+from tests.policies.worlds import base_pack
+
+SUMMARY = (
+    "Write to about 80 contacts, at most 12 a day as they come, from 02 October to 04 December 2017 (up to 2 messages "
+    "each, with Free delivery), hold out 9; the messages cost 1.50; decide by 06 October 2017, 06:00 UTC."
+)
+
+
+@pytest.fixture
+def french() -> Retelling:
+    return Retelling("fr", base_pack(), playbooks().values())
+
+
+def test_a_sentence_keeps_its_numbers_and_speaks_of_days_as_the_reader_does(french: Retelling) -> None:
+    assert french.text(SUMMARY) == (
+        "Écrire à environ 80 contacts, au plus 12 par jour à mesure qu’ils viennent, du 2 octobre au 4 décembre 2017 "
+        "(au plus 2 messages chacun, avec Free delivery), 9 gardés à l’écart ; les messages coûtent 1,50 ; à décider "
+        "avant le 6 octobre 2017, 06:00 UTC."
+    )
+
+
+def test_words_of_playbooks_and_rules_come_from_their_own_files(french: Retelling) -> None:
+    win_back = playbooks()["win_back"]
+    said = french.text(
+        f"{win_back.signal['en']} We expect the win-back to raise the share who order within 21 days from 51 % to 55 %."
+    )
+    assert said is not None
+    assert said.startswith(win_back.signal["fr"])
+    assert "« reconquête »" in said
+    assert french.text(win_back.why("en", {"contacts": "263"})) == win_back.why("fr", {"contacts": "263"})
+    assert {french.text(one.sentence.en) for one in base_pack().rules} == {one.sentence.fr for one in base_pack().rules}
+    assert french.text("Win-back: 89 contacts") == "Reconquête : 89 contacts"
+
+
+def test_what_nobody_has_said_in_french_stays_english_and_is_marked_so(french: Retelling) -> None:
+    assert french.text("The model liked it.") is None
+    assert french("The model <b>liked</b> it.") == '<span lang="en">The model &lt;b&gt;liked&lt;/b&gt; it.</span>'
+    assert Retelling("en", base_pack(), ())("The model <b>liked</b> it.") == "The model &lt;b&gt;liked&lt;/b&gt; it."
+
+
+def test_a_proposal_of_the_rules_is_told_in_french_as_a_whole(proposed: Path, french: Retelling) -> None:
+    opened = Workspace(proposed, {})
+    with opened.store.read() as connection:
+        found = [one.proposal for one in proposals.list_proposals(connection)]
+    opened.close()
+    assert found
+    for one in found:
+        sentences = [one.title, one.summary, one.why_now, one.hypothesis, one.detection.sentence]
+        sentences += [each.sentence for each in (*one.evidence, *one.audience.subtractions)]
+        for english in sentences:
+            said = french.text(english)
+            assert said is not None, english
+            assert sorted(map(int, re.findall(r"\d+", said))) == sorted(map(int, re.findall(r"\d+", english))), said

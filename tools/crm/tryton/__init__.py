@@ -1,0 +1,1 @@
+"""Tryton, series 8.2: https://docs.tryton.org/latest/server."""
