@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -178,12 +179,19 @@ def _guardrail(desk: Desk, campaign: Campaign, outcomes: Outcomes) -> str:
             if count >= limits.minimum_reports and _at_least(count, one.contacts) > limit:
                 return f"{count} of {one.contacts} contacts of {one.name} {what}; {limit:.1%} is the limit."
     if campaign.holdout_share:
-        verdict = read_campaign(desk, campaign.campaign_id).verdict
+        verdict = read_campaign(desk, campaign.campaign_id, counted=_without_nobody(outcomes)).verdict
         if verdict == "harms":
             return "The contacts who are written to do worse than the holdout."
         if verdict == "invalid":
             return "The arms do not have their planned sizes, so nothing can be learnt from them."
     return ""
+
+
+def _without_nobody(outcomes: Outcomes) -> Outcomes | None:
+    """What a read-out would count, so that it need not; None where somebody drew nobody, whom it leaves out."""
+    if any(one.name == NOBODY and one.contacts for one in outcomes.arms):
+        return None
+    return replace(outcomes, arms=tuple(one for one in outcomes.arms if one.name != NOBODY))
 
 
 def _at_least(count: int, of: int) -> float:

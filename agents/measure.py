@@ -47,12 +47,12 @@ def measure(state: LookState, desk: Desk) -> LookState:
     return {"campaign_id": campaign_id, "look": look, "readout_id": readout_id}
 
 
-def read_campaign(desk: Desk, campaign_id: str, look: int | None = None) -> ReadOut:
+def read_campaign(desk: Desk, campaign_id: str, look: int | None = None, *, counted: Outcomes | None = None) -> ReadOut:
     """Read a campaign as it stood at a planned look, or with None as it stands now; nothing is written.
 
     Between looks the answer can only be harms, inconclusive or invalid, and says that it is a peek. Raises
     NotFoundError, and MeasurementError for a campaign without a holdout, one that was tampered with, or a look that was
-    not planned or is not due.
+    not planned or is not due. ``counted`` are the outcomes of holdout and sequences now, where somebody has them.
     """
     with desk.store.read() as connection:
         campaign = campaigns.get(connection, campaign_id)
@@ -75,7 +75,7 @@ def read_campaign(desk: Desk, campaign_id: str, look: int | None = None) -> Read
             remedy="Find out who changed it; `noria journal show` tells what was done.",
         )
     arms = tuple(sorted(one.key for one in version.play.sequences))
-    outcomes = _outcomes(desk, campaign, version, arms, as_of)
+    outcomes = counted or _outcomes(desk, campaign, version, arms, as_of)
     return compare_arms(
         outcomes,
         expected_shares(outcomes.members, arms, drawn_by, campaign.holdout_share),

@@ -270,7 +270,7 @@ def _bring(engine: Engine, members: Sequence[Member], kept: Mapping[int, int], l
 # Written in SQL: it is one fixed question, and putting it together as expressions would cost more than the answer.
 _SEEN = (
     """
-    CREATE TEMP TABLE all_lines AS
+    CREATE TEMP VIEW all_lines AS
     SELECT order_id, contact_id, "at", product_id, category, quantity, amount_cents FROM lines
     UNION ALL
     SELECT order_id, contact_id, "at", product_id, category, quantity, amount_cents

@@ -6,9 +6,10 @@ The lake is stale by design: it proposes candidates, the store decides at the mo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +23,8 @@ from memory.engine import Engine, open_engine, own_engine
 from memory.errors import InvalidInputError, LakeError
 
 KEEP_FILES_HOURS = 7 * 24
+MANY_FILES = 24
+"""More of them make every reading of a table slow."""
 _ATTEMPTS = 10
 _UPSERT = "noria.upsert"
 _KEEP_LOG = "delta.logRetentionDuration"
@@ -247,19 +250,27 @@ class Lake:
                     delta.cleanup_metadata()
                     delta.alter.set_table_properties({_KEEP_LOG: "interval 30 days"})
 
-    def compact(self) -> None:
+    def tidy(self) -> list[LakeTable]:
+        """Join the files of each table that consists of many, and delete those of a week ago; returns which it did."""
+        grown = [one for one in LakeTable if self._exists(one) and len(self._open(one).file_uris()) > MANY_FILES]
+        if grown:
+            self.compact(grown)
+            self.vacuum(grown)
+        return grown
+
+    def compact(self, tables: Iterable[LakeTable] = LakeTable) -> None:
         """Join many small files into few large ones, so that reading stays fast."""
-        for table in LakeTable:
+        for table in tables:
             for attempt in _attempts():
                 with attempt, speaking_of(self._path(table)):
                     self._open(table).optimize.compact()
 
-    def vacuum(self, *, keep_hours: int = KEEP_FILES_HOURS) -> None:
+    def vacuum(self, tables: Iterable[LakeTable] = LakeTable, *, keep_hours: int = KEEP_FILES_HOURS) -> None:
         """Delete files that no table uses any more and that are older than so many hours.
 
         A reader that connected earlier may still need them: 0 is for erasure, when nothing else reads.
         """
-        for table in LakeTable:
+        for table in tables:
             with speaking_of(self._path(table)):
                 self._open(table).vacuum(keep_hours, dry_run=False, enforce_retention_duration=False)
 
@@ -272,7 +283,8 @@ class Lake:
         engine = open_engine()
         for table, schema in SCHEMAS.items():
             with speaking_of(self._path(table)):
-                files = self._open(table).file_uris() if self._exists(table) else []
+                state = self.state_of(table)
+                files = _files_of(self._path(table), state) if state else ()
                 # DuckDB itself: ibis takes longer to word these than they take.
                 if files:
                     found = _in_files(engine.con, files, schema)
@@ -344,6 +356,12 @@ def conform(table: LakeTable, rows: pa.Table) -> pa.Table:
                 remedy="Give moments as integer microseconds and money as integer minor units.",
             ) from error
     return pa.table(columns, schema=schema)
+
+
+@lru_cache(maxsize=64)
+def _files_of(path: Path, _state: str) -> tuple[str, ...]:
+    """The files that a table consists of, looked up once between two commits: the longer its log, the dearer."""
+    return tuple(DeltaTable(path).file_uris())
 
 
 def _in_files(sql: duckdb.DuckDBPyConnection, files: Sequence[str], schema: pa.Schema) -> duckdb.DuckDBPyRelation:

@@ -49,10 +49,11 @@ def expected_callers(store: Store, features: Features, play: Play, at: datetime)
 
 def past_calls(features: Features, trigger: EventTrigger, since: datetime, until: datetime) -> list[Call]:
     """Every event in a stretch of the past that would have named somebody, oldest first."""
+    asks = bool(trigger.where or trigger.records)
     found = [
         Call(row["contact_id"], from_micros(row["at"]), trigger.records_of(properties))
         for row in _events(features, trigger.event, since, until)
-        if trigger.accepts(trigger.event, properties := _properties(row))
+        if trigger.accepts(trigger.event, properties := _properties(row) if asks else {})
     ]
     return sorted(found, key=lambda call: (call.at, call.contact_id))
 

@@ -10,7 +10,8 @@ from datetime import datetime
 from memory.features.table import Features, compute
 from memory.lake import Lake, LakeTable
 
-_KEPT = 4
+# A round of planning asks for this moment and for the start of each goal window before it.
+_KEPT = 12
 _Key = tuple[str, datetime, tuple[str, ...]]
 
 

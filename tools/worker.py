@@ -32,6 +32,8 @@ class Tick:
     delivered: Delivered = field(default_factory=Delivered)
     finished: list[str] = field(default_factory=list)
     drained: int = 0
+    exported: int = 0
+    """Messages that were looked at to be written to the lake."""
 
 
 def tick(place: Workplace, guard: Guard = aloud) -> Tick:
@@ -74,5 +76,8 @@ def tick(place: Workplace, guard: Guard = aloud) -> Tick:
         done.finished = finish(place)
     with guard("export"):
         if is_worth_exporting(place.store, place.clock.now()):
-            export_sends(place.store, place.lake, place.clock.now())
+            done.exported = export_sends(place.store, place.lake, place.clock.now())
+    if done.drained or done.exported:
+        with guard("lake files"):
+            place.lake.tidy()
     return done

@@ -128,7 +128,7 @@ def read_facts(connection: Connection) -> ReportFacts:
 
 
 def pressure(connection: Connection, since: datetime | None = None) -> dict[int, int]:
-    """Contacts by the most messages they were sent in any seven days; those without any are not counted.
+    """Contacts by the most messages of marketing they were sent in any seven days; those without any are not counted.
 
     With ``since``, only what was sent from then on counts.
     """
@@ -136,7 +136,8 @@ def pressure(connection: Connection, since: datetime | None = None) -> dict[int,
     span = timedelta(days=PRESSURE_DAYS) // timedelta(milliseconds=1) - 1
     at = type_coerce(messages.c.sent_at, BigInteger) // 1000
     recent = func.count().over(partition_by=messages.c.contact_id, order_by=at, range_=(-span, 0))
-    sent = select(messages.c.contact_id, recent.label("recent")).where(messages.c.state == "sent")
+    counted = (messages.c.state == "sent") & (messages.c.purpose == "marketing")
+    sent = select(messages.c.contact_id, recent.label("recent")).where(counted)
     if since is not None:
         sent = sent.where(messages.c.sent_at >= since)
     each = sent.subquery()

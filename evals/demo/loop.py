@@ -20,7 +20,7 @@ from console.work import work_once
 from evals.demo.operator import Operator, ScriptedOperator, decide
 from evals.demo.result import DemoResult, promises
 from evals.demo.stage import SHOP, Stage, shop_stage
-from evals.demo.story import report_on, tell_promises
+from evals.demo.story import report_on, tell_launches, tell_promises
 from evals.market.event import Delivered
 from evals.market.handover import contact_ids, incoming
 from evals.market.history import read_histories
@@ -137,8 +137,7 @@ def _live(stage: Stage, threads: Threads, market: Market) -> None:
     while True:
         now = stage.clock.now()
         cycle = work_once(workspace, threads)
-        for launched in cycle.tick.launched:
-            say(f"  {now:%d %b} {quote(launched.sentence)}")
+        tell_launches(workspace, cycle.tick.launched, now)
         told |= _tell_readouts(stage, cycle.readouts, told)
         if cycle.round:
             _tell_weekly_round(threads, now)
@@ -149,11 +148,13 @@ def _live(stage: Stage, threads: Threads, market: Market) -> None:
         receive(store, [incoming(event) for event in events], later)
 
 
-def deliveries_between(stage: Stage, since: datetime, until: datetime) -> list[Delivered]:
+def deliveries_between(stage: Stage, since: datetime, until: datetime, purpose: str = "marketing") -> list[Delivered]:
     """What the worker sent at this moment; deliveries carry the moment of the step they were sent in."""
     with stage.workspace.store.read() as connection:
         rows = connection.execute(
-            select(messages).where(messages.c.state == "sent", messages.c.sent_at >= since, messages.c.sent_at < until)
+            select(messages)
+            .where(messages.c.state == "sent", messages.c.purpose == purpose)
+            .where(messages.c.sent_at >= since, messages.c.sent_at < until)
         ).all()
         offered = {
             key: campaigns.get_version(connection, *key).play.offer is not None

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy import select
 
 from agents.planning import plan
 from agents.resume import Threads
@@ -16,22 +19,30 @@ from evals.demo.loop import BRIEF, WorldKind, deliveries_between, market_of
 from evals.demo.operator import Wish, decide
 from evals.demo.result import promises
 from evals.demo.stage import SHOP, Stage, shop_stage
-from evals.demo.story import ActResult, report_on, tell_promises
+from evals.demo.story import ActResult, report_on, tell_launches, tell_promises
 from evals.market.browsing import Browsing
+from evals.market.event import MarketEvent
 from evals.market.handover import contact_ids, incoming
 from evals.market.market import Market
+from evals.market.sign_ups import SignUps
 from evals.shop.export import CUT_OFF
 from memory import campaigns, ledger, proposals
 from memory.importing.report import Progress, no_progress
 from memory.proposal import ProposalStatus
+from memory.schema import consent_current, contacts
+from tools.drain import drain
 from tools.intake import receive
 from tools.records import LakeRecords
 from tools.renewal import renew
 
-STEP = timedelta(hours=6)
+STEP = timedelta(hours=8)
+"""Every contact's morning or afternoon falls on one of the three, wherever they live."""
 DAYS_A_MONTH = 30
 PLAN_EVERY = timedelta(days=15)
 _PRODUCTS = 200
+LEADS, LETTERS = 200, 13
+"""Invented besides the data: people who left their details and never bought, and letters of the last half year."""
+_HISTORY = timedelta(days=90)
 
 
 class MonthsResult(ActResult):
@@ -42,6 +53,8 @@ class MonthsResult(ActResult):
     months: int
     campaigns: list[dict[str, Any]]
     """Each with entries, arms, exits by reason, messages by final state and the newest read-out."""
+    idle: list[str]
+    """Playbooks of which nothing was launched."""
     ledger: dict[str, int]
     planned: int
     report: str
@@ -54,39 +67,78 @@ def play_months(
     started = time.monotonic()
     say(f"[bold]Noria, {months} months of a shop[/bold]")
     say("Real purchases of 2,469 households up to 1 October 2017; names and addresses are made up. "
-        "[yellow]Whatever customers do after that, carts and sign-ups among it, is simulated.[/yellow]")  # fmt: skip
-    with shop_stage(folder, seed=seed, progress=progress) as stage, stage.workspace.threads() as threads:
-        browsing = _browsing(stage, seed)
-        _recent_past(stage, browsing)
-        _live(stage, threads, market_of(stage, world, seed), browsing, timedelta(days=months * DAYS_A_MONTH))
+        "[yellow]Whatever customers do after that, carts and sign-ups among it, is simulated,[/yellow] and so are "
+        f"{LEADS} people who never bought and {LETTERS} letters of the half year before.")  # fmt: skip
+    with (
+        shop_stage(folder, seed=seed, progress=progress, leads=LEADS, letters=LETTERS) as stage,
+        stage.workspace.threads() as threads,
+    ):
+        crowd = open_shop(stage, world, seed)
+        _live(stage, threads, crowd, timedelta(days=months * DAYS_A_MONTH))
         return _result(stage, months, world, started)
 
 
-def _browsing(stage: Stage, seed: int) -> Browsing:
-    products = sorted(LakeRecords(stage.workspace.lake).products())[:_PRODUCTS]
-    return Browsing(seed, list(contact_ids(stage.workspace.store, SHOP).values()), products)
+@dataclass(frozen=True)
+class Crowd:
+    """Everybody who lives in the demo's months: as customers, as visitors, and as those who leave their address."""
+
+    market: Market
+    browsing: Browsing
+    sign_ups: SignUps
 
 
-def _recent_past(stage: Stage, browsing: Browsing) -> None:
-    """What was browsed in the three months before: history, which starts nothing, and by which triggers are sized."""
-    events = browsing.between(CUT_OFF - timedelta(days=90), CUT_OFF)
-    receive(stage.workspace.store, [incoming(event) for event in events], CUT_OFF)
-    say(f"  {number(len(events))} looks, carts and sign-ups of the last three months are on record (simulated)")
+def open_shop(stage: Stage, world: WorldKind, seed: int) -> Crowd:
+    """The crowd as the months begin, and on record what it did in the three months before.
+
+    That is history: it starts nothing, and triggers are sized by it.
+    """
+    workspace, begins_at = stage.workspace, CUT_OFF - _HISTORY
+    everybody = contact_ids(workspace.store, SHOP).values()
+    market = market_of(stage, world, seed)
+    with workspace.store.read() as connection:
+        bought = set(
+            connection.execute(select(contacts.c.contact_id).where(contacts.c.last_order_at.is_not(None))).scalars()
+        )
+        spoken = set(connection.execute(select(consent_current.c.contact_id)).scalars())
+    crowd = Crowd(
+        market,
+        Browsing(
+            seed,
+            list(everybody),
+            sorted(LakeRecords(workspace.lake).products())[:_PRODUCTS],
+            habits=market.habits,
+            leads=set(everybody) - bought,
+        ),
+        SignUps(seed, set(everybody) - spoken, starts_at=begins_at),
+    )
+    events = crowd.browsing.between(begins_at, CUT_OFF) + crowd.sign_ups.advance(CUT_OFF, [])
+    _hear(stage, events, CUT_OFF)
+    drain(workspace.store, workspace.lake)
+    say(f"  {number(len(events))} looks, carts, forms and sign-ups of the last three months are on record (simulated)")
+    return crowd
 
 
-def _live(stage: Stage, threads: Threads, market: Market, browsing: Browsing, span: timedelta) -> None:
+def _hear(stage: Stage, events: list[MarketEvent], at: datetime) -> None:
+    in_order = sorted(events, key=lambda event: event.at)
+    receive(stage.workspace.store, [incoming(event) for event in in_order], at)
+
+
+def _live(stage: Stage, threads: Threads, crowd: Crowd, span: timedelta) -> None:
     ends_at, plans_at = CUT_OFF + span, CUT_OFF
-    store = stage.workspace.store
     while (now := stage.clock.now()) < ends_at:
         if now >= plans_at:
-            _plan(stage, threads, f"months-{now:%Y-%m-%d}")
+            found = plan(threads, BRIEF.model_copy(update={"brief_id": f"months-{now:%Y-%m-%d}"}))
+            say()
+            say(f"[bold]{now:%d %B}[/bold]: {len(found.proposal_ids)} proposals")
             plans_at = now + PLAN_EVERY
+        _say_yes(stage, threads)
         _renew(stage)
-        for launched in work_once(stage.workspace, threads).tick.launched:
-            say(f"  {now:%d %b} {quote(launched.sentence)}")
+        tell_launches(stage.workspace, work_once(stage.workspace, threads).tick.launched, now)
         later = min(stage.clock.advance(STEP), ends_at)
-        events = market.advance(now, later, deliveries_between(stage, now, later)) + browsing.between(now, later)
-        receive(store, [incoming(event) for event in sorted(events, key=lambda event: event.at)], later)
+        events = crowd.market.advance(now, later, deliveries_between(stage, now, later))
+        events += crowd.browsing.between(now, later)
+        events += crowd.sign_ups.advance(later, deliveries_between(stage, now, later, "transactional"))
+        _hear(stage, events, later)
     work_once(stage.workspace, threads)
 
 
@@ -103,17 +155,16 @@ def _renew(stage: Stage) -> None:
                 )
 
 
-def _plan(stage: Stage, threads: Threads, brief_id: str) -> None:
-    found = plan(threads, BRIEF.model_copy(update={"brief_id": brief_id}))
+def _say_yes(stage: Stage, threads: Threads) -> None:
+    """Approve what is put before people now; what waits behind it gets its turn in the next round."""
     now, store = stage.clock.now(), stage.workspace.store
-    say()
-    say(f"[bold]{now:%d %B}[/bold]: {len(found.proposal_ids)} proposals")
     with store.read() as connection:
         waiting = proposals.list_proposals(connection, [ProposalStatus.OPEN])
     for stored in waiting:
-        say(f"  {quote(stored.proposal.title)}: {quote(stored.proposal.forecast.sentence)}")
+        say(f"  {now:%d %b} {quote(stored.proposal.title)}: {quote(stored.proposal.forecast.sentence)}")
         decide(store, stored, Wish(verdict="approve", reason="Let it run, and measure it."), "demo:script", now)
-    threads.apply_decisions()
+    if waiting:
+        threads.apply_decisions()
 
 
 def _result(stage: Stage, months: int, world: WorldKind, started: float) -> MonthsResult:
@@ -126,6 +177,9 @@ def _result(stage: Stage, months: int, world: WorldKind, started: float) -> Mont
     say("[bold]What ran[/bold] [yellow](reactions simulated)[/yellow]")
     for line in facts.campaigns:
         _tell(line)
+    idle = sorted(set(workspace.desk.playbooks) - {line.playbook for line in facts.campaigns})
+    if idle:
+        say(f"  Found no moment: {quote(', '.join(idle))}")
     report = report_on(workspace, facts, kept, f"Noria: {months} months of a shop")
     say()
     say("[bold]What must always be true[/bold]")
@@ -142,6 +196,7 @@ def _result(stage: Stage, months: int, world: WorldKind, started: float) -> Mont
         world=world,
         months=months,
         campaigns=[line.model_dump(mode="json") for line in facts.campaigns],
+        idle=idle,
         ledger=balance.states,
         planned=balance.planned,
         report=str(report),

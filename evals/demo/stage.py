@@ -62,11 +62,20 @@ def empty_stage(
 
 @contextmanager
 def shop_stage(
-    folder: Path, *, seed: int, progress: Progress = no_progress, playbooks: Sequence[str] = ()
+    folder: Path,
+    *,
+    seed: int,
+    progress: Progress = no_progress,
+    playbooks: Sequence[str] = (),
+    leads: int = 0,
+    letters: int = 0,
 ) -> Iterator[Stage]:
-    """The same with the Complete Journey shop imported, as it stood on 1 October 2017."""
+    """The same with the Complete Journey shop imported, as it stood on 1 October 2017.
+
+    ``leads`` and ``letters`` are what its exports hold beyond the data, as ``write_shop`` says.
+    """
     with empty_stage(folder, CUT_OFF, seed=seed, playbooks=playbooks) as stage:
-        write_shop(stage.exports, seed=seed)
+        write_shop(stage.exports, seed=seed, leads=leads, letters=letters)
         settings = ImportSettings(
             currency="USD", day_first=False, time_zone=stage.workspace.settings.fallback_zone, source=SHOP
         )

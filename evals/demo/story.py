@@ -23,6 +23,7 @@ from memory import proposals
 from memory.errors import NoriaError
 from memory.proposal import Decision, DecisionVerdict, ProposalStatus
 from memory.proposals import StoredProposal
+from tools.launch import Launch
 
 
 class ActResult(BaseModel):
@@ -65,6 +66,14 @@ def conclude(watch: Watch, promises: list[Promise], folder: Path) -> None:
     tell_promises(promises)
     say()
     say(f"[dim]{watch.seconds:.0f} seconds. Look further: .venv/bin/noria journal show -w {quote(folder)}[/dim]")
+
+
+def tell_launches(workspace: Workspace, launched: Sequence[Launch], now: datetime) -> None:
+    """Print what became of each proposal at the door, by the name of its playbook."""
+    with workspace.store.read() as connection:
+        plays = [proposals.get(connection, one.proposal_id).proposal.play for one in launched]
+    for one, play in zip(launched, plays, strict=True):
+        say(f"  {now:%d %b} {quote(play.name['en'])}: {quote(one.sentence)}")
 
 
 def tell_promises(promises: Sequence[Promise]) -> None:

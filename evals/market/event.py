@@ -6,7 +6,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-EventKind = Literal["order", "visit", "click", "unsubscribe", "complaint", "bounce", "view", "cart", "signup"]
+EventKind = Literal[
+    "order",
+    "visit",
+    "click",
+    "unsubscribe",
+    "complaint",
+    "bounce",
+    "view",
+    "cart",
+    "signup",
+    "form",
+    "signup_pending",
+    "confirm",
+]
 
 
 @dataclass(frozen=True, slots=True)

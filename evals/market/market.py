@@ -16,7 +16,7 @@ from evals.market.event import Delivered, MarketEvent
 from evals.market.history import DAY_SECONDS, Histories
 from evals.market.noise import Floats, Ints, Purpose, uniforms
 from evals.market.reaction import Arrivals, reactions
-from evals.market.traits import draw_traits, response
+from evals.market.traits import Habit, draw_traits, response
 from evals.market.trial import order_values
 from evals.market.world import World
 from memory.errors import InvalidInputError, NotFoundError
@@ -49,6 +49,12 @@ class Market:
     def now(self) -> datetime:
         """Up to when the market has been played."""
         return self._now
+
+    @property
+    def habits(self) -> dict[int, Habit]:
+        """What each contact is like as a customer."""
+        columns = (self._histories.contact_ids.tolist(), self._traits.rate.tolist(), self._traits.gone_day.tolist())
+        return {contact: Habit(rate, gone) for contact, rate, gone in zip(*columns, strict=True)}
 
     def advance(self, from_at: datetime, to_at: datetime, delivered: Sequence[Delivered]) -> list[MarketEvent]:
         """Everything that happens in ``[from_at, to_at)``, in order of time, given what came since last time.

@@ -50,6 +50,10 @@ class Purpose(IntEnum):
     VIEW = 60
     CART = 61
     SIGN_UP = 62
+    FORM = 63
+    LEAVE_ADDRESS = 64
+    CONFIRM = 65
+    CONFIRM_DELAY = 66
 
 
 def uniforms(seed: int, purpose: Purpose, day: int | Ints, contact: Ints, draw: int | Ints = 0) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,13 @@ class Traits:
     dead_mailbox: NDArray[np.bool_]
     redeemer: NDArray[np.bool_]
     hidden_group: Ints  # one of three, of which no record tells
+
+
+class Habit(NamedTuple):
+    """One contact as a customer: orders a day while one, and the day since 1970 on which that ends."""
+
+    rate: float
+    gone_day: float
 
 
 def draw_traits(world: World, histories: Histories) -> Traits:

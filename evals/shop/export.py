@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
-from evals.shop.mailings import PastSend, Suppressed, past_sends, suppressions
+from evals.shop.mailings import PastSend, Suppressed, past_letters, past_sends, suppressions
 from evals.shop.people import Person, invent_people
 from evals.shop.source import open_source
 
@@ -39,18 +39,24 @@ class ShopCounts(BaseModel):
     facts: int
 
 
-def write_shop(directory: Path, cut_off: datetime = CUT_OFF, seed: int = 0) -> ShopCounts:
+def write_shop(
+    directory: Path, cut_off: datetime = CUT_OFF, seed: int = 0, *, leads: int = 0, letters: int = 0
+) -> ShopCounts:
     """Write the shop's history strictly before ``cut_off`` as CSV files into a directory, which is made if missing.
 
     All households of the data become contacts with invented identities under example.com. Amounts are decimals with
     two digits in US dollars, times ISO 8601 in UTC. Same arguments, same bytes.
+
+    ``leads`` are further people, made up altogether, who left their details and never bought; ``letters`` so many
+    letters that an earlier tool sent to everybody who had agreed. The data knows neither.
     """
     if cut_off.tzinfo is None:
         raise ValueError("a naive cut-off names no moment; attach a time zone")
     directory.mkdir(parents=True, exist_ok=True)
     with open_source(cut_off) as db:
-        people = _people(db, cut_off, seed)
+        people = _people(db, cut_off, seed, leads)
         sends = past_sends(people, _targets(db), cut_off=cut_off, seed=seed)
+        sends += past_letters(people, sends, count=letters, cut_off=cut_off, seed=seed)
         blocked = suppressions(people, sends, cut_off=cut_off, seed=seed)
         _write_people(directory, people)
         _write_mailings(directory, sends, blocked)
@@ -76,8 +82,9 @@ def write_shop(directory: Path, cut_off: datetime = CUT_OFF, seed: int = 0) -> S
     )
 
 
-def _people(db: duckdb.DuckDBPyConnection, cut_off: datetime, seed: int) -> list[Person]:
+def _people(db: duckdb.DuckDBPyConnection, cut_off: datetime, seed: int, leads: int) -> list[Person]:
     households = [row[0] for row in db.execute("SELECT DISTINCT household_id FROM transactions ORDER BY 1").fetchall()]
+    households.extend(range(households[-1] + 1, households[-1] + 1 + leads))
     first = db.execute("SELECT household_id, min(ordered_at) FROM line GROUP BY 1").fetchall()
     first_orders = {household: at.replace(tzinfo=UTC) for household, at in first}
     return invent_people(households, first_orders, cut_off=cut_off, seed=seed)

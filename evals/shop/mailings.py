@@ -12,6 +12,7 @@ from evals.shop.people import Person
 
 SENT_AT = time(14, 0, tzinfo=UTC)
 HARD_BOUNCE_SHARE = 0.008
+LETTER_EVERY = timedelta(days=14)
 COMPLAINTS, PHONE_REFUSALS, STRANGERS = 5, 6, 4
 
 
@@ -78,6 +79,37 @@ def past_sends(
             )
         )
     return sends
+
+
+def past_letters(
+    people: Sequence[Person], sends: Sequence[PastSend], *, count: int, cut_off: datetime, seed: int
+) -> list[PastSend]:
+    """The last ``count`` letters of the shop's earlier tool: every two weeks, the same to all who agreed.
+
+    Addresses that bounced in the mailings ``sends`` got none. No click is known of any.
+    """
+    bounced = {send.contact_id for send in sends if send.bounced_at is not None}
+    draws = np.random.default_rng([seed, 5]).random((count, max((one.household for one in people), default=0) + 1))
+    letters: list[PastSend] = []
+    for number in range(count):
+        # The last one lies so far back that no frequency cap counts it any more.
+        day = (cut_off - LETTER_EVERY * (count - number)).date()
+        for person in people:
+            sent_at = datetime.combine(day, SENT_AT) + timedelta(seconds=int(draws[number, person.household] * 1500))
+            if person.contact_id in bounced or not person.may_be_mailed(sent_at):
+                continue
+            letters.append(
+                PastSend(
+                    send_id=f"L{number + 1:02d}-{person.household:05d}",
+                    contact_id=person.contact_id,
+                    campaign=f"Letter of {day:%-d %B}",
+                    sent_at=sent_at,
+                    delivered_at=sent_at + timedelta(seconds=20),
+                    bounced_at=None,
+                    clicked_at=None,
+                )
+            )
+    return letters
 
 
 def suppressions(

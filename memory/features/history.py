@@ -25,6 +25,8 @@ class History:
     products: Table
     statements: list[str] = field(default_factory=list)
     """What wrote out the tables made of it, in order."""
+    written: list[str] = field(default_factory=list)
+    """The names of these tables."""
 
     def write_out(self, name: str, table: Table) -> Table:
         """Keep a table under a name while the engine lives, because several others are made of it."""
@@ -33,6 +35,7 @@ class History:
         statement = f'CREATE TEMP TABLE "{name}" AS SELECT {wanted} FROM ({self.engine.compile(table)})'  # noqa: S608 - names of our own
         self.engine.con.execute(statement)
         self.statements.append(statement)
+        self.written.append(name)
         return self.engine.table(name)
 
     def occurrences(self, event: str, category: str = "") -> Table:

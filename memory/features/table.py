@@ -90,7 +90,8 @@ def _statements(wanted: tuple[str, ...]) -> tuple[str, ...]:
     stored = {name: _stored(wide[name], REGISTRY[name].kind) for name in wanted}
     history.write_out("features", wide.select("contact_id", **stored))
     engine.disconnect()
-    return tuple(history.statements)
+    # Features are kept for a while, and what they were made of takes many times their room.
+    return (*history.statements, *(f'DROP TABLE "{name}"' for name in history.written if name != "features"))
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,22 @@ def test_a_batch_is_known_after_compaction_and_vacuum(tmp_path: Path) -> None:
     assert len(_read(lake, LakeTable.ORDERS, "order_id")) == 5
 
 
+def test_tables_of_many_files_are_joined_and_the_others_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("memory.lake.MANY_FILES", 3)
+    lake = Lake(tmp_path)
+    for number in range(4):
+        lake.append(LakeTable.ORDERS, _orders((f"order-{number}", 100)), batch_id=f"batch-{number}")
+    lake.append(LakeTable.LINES, SCHEMAS[LakeTable.LINES].empty_table(), batch_id="lines")
+    early = lake.connect()
+    assert lake.tidy() == [LakeTable.ORDERS]
+    assert lake.tidy() == []
+    assert len(_read(lake, LakeTable.ORDERS, "order_id")) == 4
+    # What was joined stays for a week: a reader may still be at it.
+    assert early.table("orders").to_pyarrow().num_rows == 4
+
+
 def _of_an_older_release(folder: Path, table: LakeTable, rows: pa.Table, *, batch_id: str) -> None:
     """The table as a release made it that did not know the last column yet."""
     older = rows.drop_columns([SCHEMAS[table].names[-1]])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from deltalake import DeltaTable
 from sqlalchemy import Connection, Table, select, update
 
 from memory import campaigns, contacts, enrolments, ledger, workspace
@@ -355,6 +356,20 @@ def test_what_left_is_exported_a_while_later_and_not_again(place: Workplace, clo
     clock.advance(DAY)
     tick(place)
     assert len(rows(place, LakeTable.SENDS)) == 3
+
+
+def test_a_worker_keeps_the_lake_in_few_files(
+    place: Workplace, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("memory.lake.MANY_FILES", 2)
+    add_contacts(place.store, [1])
+    for day in range(4):
+        receive(place.store, [event("visit", contact=1, name=f"v{day}", at=clock.now())], clock.now())
+        clock.advance(WORTH_WAIT)
+        tick(place)
+    assert len(rows(place, LakeTable.EVENTS)) == 4
+    history = DeltaTable(place.lake.folder / LakeTable.EVENTS).history()
+    assert "OPTIMIZE" in {one["operation"] for one in history}
 
 
 def test_few_fresh_events_wait_before_the_lake_is_written(place: Workplace, clock: ManualClock) -> None:

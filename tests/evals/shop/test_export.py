@@ -180,6 +180,24 @@ def test_a_household_stays_the_same_person_at_another_cut_off(shop: Shop, tmp_pa
     assert earlier == [[row[column] for column in named] for row in _rows(shop, "contacts")]
 
 
+def test_leads_and_letters_come_on_top_of_the_data_and_change_nothing_of_it(tmp_path: Path) -> None:
+    cut_off = datetime(2017, 2, 1, 6, tzinfo=UTC)
+    plain, more = (tmp_path / "plain"), (tmp_path / "more")
+    counts = write_shop(plain, cut_off=cut_off)
+    with_more = write_shop(more, cut_off=cut_off, leads=40, letters=2)
+    people = [[row["contact_id"] for row in _rows((place, counts), "contacts")] for place in (plain, more)]
+    leads = set(people[1]) - set(people[0])
+    assert people[1][: len(people[0])] == people[0]
+    assert len(leads) == 40
+    assert (plain / "orders.csv").read_bytes() == (more / "orders.csv").read_bytes()
+    letters = [row for row in _rows((more, with_more), "sends") if row["campaign"].startswith("Letter of")]
+    assert with_more.sends == counts.sends + len(letters)
+    assert {row["campaign"] for row in letters} == {"Letter of 4 January", "Letter of 18 January"}
+    agreed = {row["contact_id"] for row in _rows((more, with_more), "consents")}
+    assert {row["contact_id"] for row in letters} <= agreed
+    assert {row["contact_id"] for row in letters} & leads
+
+
 def test_a_naive_cut_off_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="time zone"):
         write_shop(tmp_path, cut_off=datetime(2017, 10, 1))  # noqa: DTZ001 -- the mistake under test
