@@ -59,7 +59,8 @@ def test_a_proposal_of_the_rules_is_told_in_french_as_a_whole(proposed: Path, fr
     assert found
     for one in found:
         sentences = [one.title, one.summary, one.why_now, one.hypothesis, one.detection.sentence]
-        sentences += [each.sentence for each in (*one.evidence, *one.audience.subtractions)]
+        sentences += [each.sentence for each in one.evidence]
+        sentences += [each.sentence for each in one.audience.subtractions]
         for english in sentences:
             said = french.text(english)
             assert said is not None, english
