@@ -12,6 +12,8 @@ from memory.lake import Lake, LakeTable
 
 # A round of planning asks for this moment and for the start of each goal window before it.
 _KEPT = 12
+_CONTACTS = 2_000_000
+"""So many in all of them, some half a kilobyte each; the newest computation stays however large it is."""
 _Key = tuple[str, datetime, tuple[str, ...]]
 
 
@@ -30,7 +32,7 @@ class FeatureCache:
         if key not in kept:
             kept[key] = compute(lake, hour, names=wanted)
         kept.move_to_end(key)
-        while len(kept) > _KEPT:
+        while len(kept) > 1 and (len(kept) > _KEPT or sum(one.contacts for one in kept.values()) > _CONTACTS):
             kept.popitem(last=False)
         return kept[key]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -108,6 +108,12 @@ class Features:
     def names(self) -> tuple[str, ...]:
         """The features that were computed."""
         return tuple(name for name in self.table.columns if name != "contact_id")
+
+    @cached_property
+    def contacts(self) -> int:
+        """How many contacts they are known of."""
+        found: tuple[int] = self.history.engine.con.sql("SELECT count(*) FROM features").fetchall()[0]
+        return found[0]
 
     def select(self, expression: Expression) -> list[int]:
         """Ids of the contacts in a segment, sorted."""

@@ -7,6 +7,8 @@ import threading
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from memory.features.table import Features
 from memory.lake import Lake, LakeTable
 from tests.examples import NOW
@@ -38,6 +40,15 @@ def test_a_write_to_the_lake_is_seen_and_a_copy_goes_its_own_way(tmp_path: Path)
     copy.upsert(LakeTable.ORDERS, as_rows(LakeTable.ORDERS, [order(2)]))
     assert cache.at(copy, NOW, NAMES).row(1) == {"orders_count": 2}
     assert cache.at(lake, NOW, NAMES).row(1) == {"orders_count": 1}
+
+
+def test_large_lists_are_kept_less_often_and_the_newest_always(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tools.feature_cache._CONTACTS", 2)
+    lake, cache = write_lake(tmp_path / "lake", contacts=[PERSON, PERSON | {"contact_id": 2}]), FeatureCache()
+    found = cache.at(lake, NOW, NAMES)
+    assert cache.at(lake, NOW, NAMES) is found
+    cache.at(lake, NOW, ["recency_days"])
+    assert cache.at(lake, NOW, NAMES) is not found
 
 
 def test_each_thread_has_its_own(tmp_path: Path) -> None:
