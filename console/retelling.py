@@ -15,6 +15,7 @@ from console.translation import catalogue
 from policies.pack import Pack
 
 _NAMED: Final = re.compile(r"\{\{? ?(\w+) ?\}?\}")
+_THOUSANDS: Final = re.compile(r"(?<=\d),(?=\d{3}\b)")
 _DECIMAL: Final = re.compile(r"(?<=\d)\.(?=\d)")
 _DEPTH: Final = 3
 """A sentence in a sentence, and a phrase in that."""
@@ -77,4 +78,4 @@ def _months(language: str) -> Mapping[str, str]:
 def _in_numbers_and_dates(text: str, language: str) -> str:
     for english, said in _months(language).items():
         text = re.sub(rf"\b0?(\d\d?) {english}\b", rf"\1 {said}", text)
-    return _DECIMAL.sub(",", text)
+    return _DECIMAL.sub(",", _THOUSANDS.sub("\u202f", text))

@@ -13,6 +13,7 @@ from memory import proposals
 from tests.agents.world import playbooks
 from tests.policies.worlds import base_pack
 
+NUMBER = re.compile(r"[1-9]\d*")
 SUMMARY = (
     "Write to about 80 contacts, at most 12 a day as they come, from 02 October to 04 December 2017 (up to 2 messages "
     "each, with Free delivery), hold out 9; the messages cost 1.50; decide by 06 October 2017, 06:00 UTC."
@@ -45,6 +46,13 @@ def test_words_of_playbooks_and_rules_come_from_their_own_files(french: Retellin
     assert french.text("Win-back: 89 contacts") == "Reconquête : 89 contacts"
 
 
+def test_thousands_and_decimals_are_written_as_the_reader_writes_them(french: Retelling) -> None:
+    said = french.text("An order of theirs is worth 1,234.50 EUR (margin).")
+    assert said == "Une commande de leur part vaut 1\u202f234,50 EUR (marge)."
+    reason = french.text("It reaches 1095 contacts; one person may approve fewer than 10000.")
+    assert reason == "Elle touche 1095 contacts ; une personne peut en approuver moins de 10000."
+
+
 def test_what_nobody_has_said_in_french_stays_english_and_is_marked_so(french: Retelling) -> None:
     assert french.text("The model liked it.") is None
     assert french("The model <b>liked</b> it.") == '<span lang="en">The model &lt;b&gt;liked&lt;/b&gt; it.</span>'
@@ -60,8 +68,9 @@ def test_a_proposal_of_the_rules_is_told_in_french_as_a_whole(proposed: Path, fr
     for one in found:
         sentences = [one.title, one.summary, one.why_now, one.hypothesis, one.detection.sentence]
         sentences += [each.sentence for each in one.evidence]
+        sentences += [*one.approvals.reasons, *one.approvals.asks_because]
         sentences += [each.sentence for each in one.audience.subtractions]
         for english in sentences:
             said = french.text(english)
             assert said is not None, english
-            assert sorted(map(int, re.findall(r"\d+", said))) == sorted(map(int, re.findall(r"\d+", english))), said
+            assert sorted(NUMBER.findall(said)) == sorted(NUMBER.findall(english)), said
