@@ -117,7 +117,8 @@ def play_season(workspace: Workspace, histories: Histories, world: World, days: 
                 found = plan(threads, _brief(now))
                 withheld.update(one.sentence for one in found.withheld)
                 planned_at = now
-                _approve_all(workspace, threads, now)
+            # Daily: the weekly round proposes too, the end of a letter that harms for example.
+            _approve_all(workspace, threads, now)
             later = clock.advance(DAY)
             events = market.advance(now, later, delivered)
             tally.add(delivered, events)
