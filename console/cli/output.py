@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from memory.errors import NoriaError
+from memory.errors import InvalidInputError, NoriaError
 from memory.importing.amounts import minor_digits
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
@@ -32,6 +32,12 @@ def run(app: typer.Typer) -> NoReturn:
         app(standalone_mode=True)
     except NoriaError as error:
         fail(error)
+    except OSError as error:
+        # One without a file is no fault of whoever typed the command.
+        if error.filename is None:
+            raise
+        what, where = f"This cannot be read or written: {error.strerror}.", str(error.filename)
+        fail(InvalidInputError(what, where=where, remedy="Name a file in a folder of yours."))
     except KeyboardInterrupt:
         errors.print("Stopped.")
         sys.exit(130)
