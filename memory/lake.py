@@ -17,6 +17,7 @@ import duckdb
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
+from filelock import FileLock, Timeout
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from memory.engine import Engine, open_engine, own_engine
@@ -229,6 +230,11 @@ class Lake:
         among = f"contact_id IN ({', '.join(str(int(one)) for one in contacts)})"
         literals = [one.replace("'", "''") for one in texts]
         telling = " OR ".join([among, *(f"contains(lower(properties), '{one}')" for one in literals)])
+        # Files that are being joined meanwhile, and come too late to be committed, would keep what is erased here.
+        with self._joining(patiently=True):
+            self._erase(among, telling, renamed)
+
+    def _erase(self, among: str, telling: str, renamed: Mapping[str, str]) -> None:
         pairs = pa.table({"old": pa.array(renamed, pa.string()), "new": pa.array(renamed.values(), pa.string())})
         for table in (LakeTable.CONTACTS, LakeTable.EVENTS):
             if not self._exists(table):
@@ -251,12 +257,31 @@ class Lake:
                     delta.alter.set_table_properties({_KEEP_LOG: "interval 30 days"})
 
     def tidy(self) -> list[LakeTable]:
-        """Join the files of each table that consists of many, and delete those of a week ago; returns which it did."""
-        grown = [one for one in LakeTable if self._exists(one) and len(self._open(one).file_uris()) > MANY_FILES]
-        if grown:
-            self.compact(grown)
-            self.vacuum(grown)
-        return grown
+        """Join the files of each table that consists of many, and delete those of a week ago; returns which it did.
+
+        While another process joins or erases, nothing is done.
+        """
+        with self._joining(patiently=False) as alone:
+            grown = [one for one in LakeTable if self._exists(one) and len(self._open(one).file_uris()) > MANY_FILES]
+            if grown and alone:
+                self.compact(grown)
+                self.vacuum(grown)
+            return grown if alone else []
+
+    @contextmanager
+    def _joining(self, *, patiently: bool) -> Iterator[bool]:
+        """Whether no other process joins files or erases; it ends with the process that holds it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.folder / "joining.lock")
+        try:
+            lock.acquire(timeout=-1 if patiently else 0)
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
 
     def compact(self, tables: Iterable[LakeTable] = LakeTable) -> None:
         """Join many small files into few large ones, so that reading stays fast."""
@@ -272,7 +297,9 @@ class Lake:
         """
         for table in tables:
             with speaking_of(self._path(table)):
-                self._open(table).vacuum(keep_hours, dry_run=False, enforce_retention_duration=False)
+                delta = self._open(table)
+                # Also what was written and never committed, because another writer was faster.
+                delta.vacuum(keep_hours, dry_run=False, enforce_retention_duration=False, full=keep_hours > 0)
 
     def connect(self, contact_id: int | None = None) -> Engine:
         """An in-memory engine that sees the tables as they are now: events, orders, lines, products, sends, contacts.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
 import threading
+import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,7 +15,7 @@ import pytest
 from deltalake import CommitProperties, Transaction, write_deltalake
 
 from memory.errors import InvalidInputError, LakeError
-from memory.lake import SCHEMAS, Lake, LakeTable
+from memory.lake import KEEP_FILES_HOURS, SCHEMAS, Lake, LakeTable
 from tests.memory.builders import as_rows
 
 
@@ -68,6 +70,32 @@ def test_tables_of_many_files_are_joined_and_the_others_left_alone(
     assert len(_read(lake, LakeTable.ORDERS, "order_id")) == 4
     # What was joined stays for a week: a reader may still be at it.
     assert early.table("orders").to_pyarrow().num_rows == 4
+
+
+def test_files_are_never_joined_while_somebody_is_erased(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("memory.lake.MANY_FILES", 1)
+    lake, other = Lake(tmp_path), Lake(tmp_path)
+    for number in range(2):
+        lake.append(LakeTable.ORDERS, _orders((f"order-{number}", 100)), batch_id=f"batch-{number}")
+    during: list[list[LakeTable]] = []
+    monkeypatch.setattr(lake, "_erase", lambda *_: during.append(other.tidy()))
+    lake.erase([1], [], {})
+    assert during == [[]]
+    assert other.tidy() == [LakeTable.ORDERS]
+
+
+def test_a_file_that_was_written_and_never_committed_is_gone_after_a_week(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    lake.append(LakeTable.ORDERS, _orders(("a", 100)), batch_id="one")
+    old, young = (tmp_path / "orders" / f"part-0-{name}.snappy.parquet" for name in ("old", "young"))
+    for path in (old, young):
+        path.write_bytes(next((tmp_path / "orders").glob("*.parquet")).read_bytes())
+    long_ago = time.time() - (KEEP_FILES_HOURS + 1) * 3600
+    os.utime(old, (long_ago, long_ago))
+    lake.vacuum()
+    # The young one may be about to be committed.
+    assert (old.exists(), young.exists()) == (False, True)
+    assert len(_read(lake, LakeTable.ORDERS, "order_id")) == 1
 
 
 def _of_an_older_release(folder: Path, table: LakeTable, rows: pa.Table, *, batch_id: str) -> None:
