@@ -47,11 +47,13 @@ class Post:
 class NoAnswerError(Exception):
     """The other side did not take it, or nobody can tell whether it did."""
 
-    def __init__(self, reason: str, *, left: bool, pause_seconds: float = 0.0) -> None:
+    def __init__(self, reason: str, *, left: bool, pause_seconds: float = 0.0, away: bool = False) -> None:
         self.reason = reason
         self.left = left
         """True when it may have left all the same."""
         self.pause_seconds = pause_seconds
+        self.away = away
+        """True when it takes nothing of ours now: to ask again, or for another message, is of no use."""
         super().__init__(reason)
 
 
@@ -150,7 +152,7 @@ class PostingChannel(ABC):
             if not isinstance(error, NoAnswerError):
                 return isinstance(error, httpx.ConnectError)
             lost |= error.left
-            return not error.left or self._repeatable
+            return not error.away and (not error.left or self._repeatable)
 
         said: list[Outcome] | None = None
         try:
@@ -170,7 +172,8 @@ class PostingChannel(ABC):
         except NoAnswerError as error:
             if lost:
                 return [Unknown(one.message_key, error.reason) for one in group]
-            return [Transient(one.message_key, error.reason, pause_seconds=error.pause_seconds) for one in group]
+            pause = error.pause_seconds
+            return [Transient(one.message_key, error.reason, pause_seconds=pause, away=error.away) for one in group]
         if said is not None:
             return said
         # Something in it is wrong: each is asked by itself, so that one does not take the others with it.

@@ -20,6 +20,10 @@ class ConnectorError(NoriaError):
     code: ClassVar[str] = "connector"
 
 
+class RefusedError(ConnectorError):
+    """A connected system does not let us in; to ask again at once would only make it worse."""
+
+
 class SystemOptions(VendorOptions):
     """What a team sets for a system."""
 

@@ -13,13 +13,14 @@ import httpx
 from tools.channels.channel import Capabilities, Failed, Outcome, Outgoing
 from tools.channels.exchange import NoAnswerError, Post, PostingChannel
 from tools.crm.api import Pass
-from tools.crm.connector import ConnectorError, System
+from tools.crm.connector import ConnectorError, RefusedError, System
 
 TASK, CONSENT = "task", "consent"
 """What a step names that is no property: a task for sales, and what a contact withdrew."""
 WITHDRAWN: Final = "withdrawn"
 MADE_UP: Final = "a consent comes from the contact, not from a step"
 _CONNECTIONS: Final = 4
+_REFUSED_SECONDS: Final = 60.0
 
 
 class WriteBack(PostingChannel):
@@ -37,12 +38,16 @@ class WriteBack(PostingChannel):
         )
         self._pass = entrance
         self._fetching = threading.Lock()
+        self._refused: tuple[float, RefusedError] | None = None
+        self._ids: dict[str, str] = {}
+        """Of the contacts of one batch, by address: tomorrow's batch may meet another contact under it."""
 
     def refuses(self, message: Outgoing) -> str:
         """Why a step may not be written; empty for one that may."""
         return ""
 
     def send_many(self, batch: Sequence[Outgoing], *, seconds: float) -> list[Outcome]:
+        self._ids.clear()
         wrong = {
             one.message_key: Failed(one.message_key, f"refused: {why}") for one in batch if (why := self.refuses(one))
         }
@@ -60,6 +65,15 @@ class WriteBack(PostingChannel):
             return await self.hand_over(client, fresh, until)
         return response
 
+    async def look_up(
+        self, client: httpx.AsyncClient, post: Post, group: Sequence[Outgoing], until: float
+    ) -> httpx.Response:
+        """The answer to a question that writes nothing, so that without one nothing can have left."""
+        try:
+            return await self.exchange(client, post, group, until)
+        except NoAnswerError as error:
+            raise NoAnswerError(error.reason, left=False, pause_seconds=error.pause_seconds, away=error.away) from error
+
     async def let_in(self, until: float, refused: Mapping[str, str] | None = None) -> bool:
         """Have a token, a fresh one where this was ``refused``; False where there is no other. Raises NoAnswerError."""
         try:
@@ -67,10 +81,17 @@ class WriteBack(PostingChannel):
                 return await asyncio.to_thread(self._fetch, refused)
         except (ConnectorError, TimeoutError) as error:
             what = error.what if isinstance(error, ConnectorError) else f"{self.title} gave no access token in time."
-            raise NoAnswerError(what.rstrip("."), left=False) from error
+            raise NoAnswerError(what.rstrip("."), left=False, away=isinstance(error, RefusedError)) from error
 
     def _fetch(self, refused: Mapping[str, str] | None) -> bool:
         # Of many requests that are refused at once, the first fetches the token for all.
         with self._fetching:
-            now = self._pass.headers()
-            return refused is None or not now.items() <= refused.items() or self._pass.renew()
+            # A password that is tried on each message locks the account.
+            if self._refused is not None and time.monotonic() < self._refused[0]:
+                raise self._refused[1]
+            try:
+                now = self._pass.headers()
+                return refused is None or not now.items() <= refused.items() or self._pass.renew()
+            except RefusedError as error:
+                self._refused = time.monotonic() + _REFUSED_SECONDS, error
+                raise

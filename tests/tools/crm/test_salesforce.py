@@ -125,7 +125,9 @@ def test_fields_and_tasks_are_written_to_the_contact_with_the_address(server: Sa
 
 
 def test_a_withdrawal_is_passed_on_to_salesforce_and_a_consent_is_never_made_up(server: SalesforceServer) -> None:
-    made_up: list[tuple[str, str | bool]] = [("consent", "granted"), ("HasOptedOutOfEmail", False)]
+    made_up: list[tuple[str, str | bool]] = [
+        ("consent", "granted"), ("HasOptedOutOfEmail", False), ("hasoptedoutofemail", False), ("DoNotCall", "no"),
+    ]  # fmt: skip
     for field, value in made_up:
         refused = send(server, field, value)
         assert isinstance(refused, Failed)

@@ -110,3 +110,20 @@ def test_what_cannot_be_written_is_told_apart(server: TrytonServer) -> None:
     assert isinstance(send(server, "lead", "Call"), Unknown)
     server.faults = ["expire"]
     assert isinstance(send(server, "note", "Later"), Sent)
+
+
+def test_a_refused_password_is_not_tried_on_every_message(server: TrytonServer) -> None:
+    channel = TrytonChannel(TrytonOptions(**{**server.options, "user": "nobody"}), server.secrets, url=server.url)
+    batch = [Outgoing(f"key{one}", "", ANN, b"", {"field": "code", "value": "A1"}) for one in range(6)]
+    for _ in range(2):
+        outcomes = channel.send_many(batch, seconds=5)
+        assert [type(one) for one in outcomes] == [Transient] * 6
+    channel.close()
+    # Tryton locks whoever is wrong too often, and then nobody reads either.
+    assert [one.document["method"] for one in server.requests] == ["common.db.login"]
+
+
+def test_a_look_up_that_fails_has_written_nothing(server: TrytonServer) -> None:
+    server.faults = [500] * 9
+    assert isinstance(send(server, "code", "A1", seconds=0.5), Transient)
+    assert "code" not in server.parties[1]

@@ -33,7 +33,6 @@ class HubSpotChannel(WriteBack):
     def __init__(self, options: HubSpotOptions, secrets: MutableMapping[str, SecretStr], *, url: str = "") -> None:
         super().__init__(SYSTEM, entrance(options, secrets, url))
         self._options, self._url = options, url or HOST
-        self._ids: dict[str, str] = {}
 
     def refuses(self, message: Outgoing) -> str:
         made_up = message.fields["field"] == CONSENT and message.fields["value"] != WITHDRAWN
@@ -70,7 +69,7 @@ class HubSpotChannel(WriteBack):
         await self.let_in(until)
         if message.fields["field"] in _ASSOCIATIONS and message.address not in self._ids:
             # An upsert of nothing tells the contact's id, and makes the contact where there was none.
-            response = await self.exchange(client, self._upsert(message.address, {}), group, until)
+            response = await self.look_up(client, self._upsert(message.address, {}), group, until)
             number = _first_id(document_of(response)) if response.is_success else None
             if number is None:
                 return response

@@ -8,7 +8,7 @@ contacts with the address the oldest is written to; contacts are never made.
 from __future__ import annotations
 
 import json
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -16,7 +16,7 @@ import httpx
 from pydantic import SecretStr
 
 from tools.channels.channel import Failed, Outcome, Outgoing, Sent, Unknown
-from tools.channels.exchange import Post
+from tools.channels.exchange import NoAnswerError, Post
 from tools.channels.reply import code_of, document_of, json_of
 from tools.crm.salesforce.connector import VERSION, entrance, host_of
 from tools.crm.salesforce.options import SYSTEM, SalesforceOptions
@@ -24,6 +24,10 @@ from tools.crm.write_back import CONSENT, MADE_UP, TASK, WITHDRAWN, WriteBack
 
 _API: Final = f"/services/data/{VERSION}"
 _OPTED_OUT: Final = "HasOptedOutOfEmail"
+_BARRING: Final = ("hasoptedout", "donotcall")
+"""How the fields begin that keep messages from somebody, in small letters."""
+_PASSING: Final = {"REQUEST_LIMIT_EXCEEDED", "UNABLE_TO_LOCK_ROW", "SERVER_UNAVAILABLE", "QUERY_TIMEOUT"}
+"""What Salesforce says of a part that it did not carry out and will later: the whole is asked again."""
 _FOUND: Final = "@{who.records[0].Id}"
 _HALTED: Final = "PROCESSING_HALTED"
 """How Salesforce says that there is no such contact for the second part to be about."""
@@ -37,9 +41,12 @@ class SalesforceChannel(WriteBack):
         super().__init__(SYSTEM, entrance(options, secrets, self._url))
 
     def refuses(self, message: Outgoing) -> str:
-        name, value = message.fields["field"], message.fields["value"]
-        made_up = (name == CONSENT and value != WITHDRAWN) or (name == _OPTED_OUT and value is not True)
-        return MADE_UP if made_up else ""
+        name, value = str(message.fields["field"]), message.fields["value"]
+        # Salesforce does not tell capitals of a field's name from small letters.
+        barring = name.casefold().startswith(_BARRING) and value is not True
+        if (name == CONSENT and value != WITHDRAWN) or barring:
+            return MADE_UP
+        return "a text cannot hold @{, by which Salesforce refers to other answers" if "@{" in str(value) else ""
 
     def request(self, group: Sequence[Outgoing]) -> Post:
         (message,) = group
@@ -64,6 +71,8 @@ class SalesforceChannel(WriteBack):
         parts = {one.get("referenceId"): one for one in said if isinstance(one, dict)} if isinstance(said, list) else {}
         who, done = parts.get("who", {}), parts.get("done", {})
         status, body = done.get("httpStatusCode"), done.get("body")
+        if {_code(who.get("body")), _code(body)} & _PASSING or _failed(who):
+            raise NoAnswerError("Salesforce asks for patience", left=False)
         if not isinstance(status, int) or status >= httpx.codes.INTERNAL_SERVER_ERROR:
             return [Unknown(key, "Salesforce does not say what became of it")]
         if status >= httpx.codes.BAD_REQUEST:
@@ -86,6 +95,11 @@ def _question(mail: str) -> str:
 
 def _part(name: str, method: str, url: str, body: Any = None) -> dict[str, Any]:
     return {"referenceId": name, "method": method, "url": url, **({"body": body} if body is not None else {})}
+
+
+def _failed(part: Mapping[str, Any]) -> bool:
+    """Whether Salesforce itself failed at a part."""
+    return int(part.get("httpStatusCode") or 0) >= httpx.codes.INTERNAL_SERVER_ERROR
 
 
 def _contact_of(who: Any) -> str:

@@ -34,11 +34,10 @@ class TrytonChannel(WriteBack):
         self._session = Session(options, secrets, self._url)
         super().__init__(SYSTEM, self._session)
         self._context: Mapping[str, Any] = {}
-        self._parties: dict[str, int] = {}
 
     def request(self, group: Sequence[Outgoing]) -> Post:
         (message,) = group
-        name, value, party = message.fields["field"], message.fields["value"], self._parties[message.address]
+        name, value, party = message.fields["field"], message.fields["value"], int(self._ids[message.address])
         match name:
             case "lead":
                 return self._asks(f"{MODELS['deals']}.create", [{"party": party, "description": value}])
@@ -51,10 +50,10 @@ class TrytonChannel(WriteBack):
         key, said = message.message_key, json_of(response)
         if response.is_client_error:
             return [Failed(key, code_of(None, response))]
-        if message.address not in self._parties:
+        if message.address not in self._ids:
             return [Failed(key, _NOBODY)]
         if message.fields["field"] not in {LEAD, NOTE}:
-            return [Sent(key, provider_id=str(self._parties[message.address]))]
+            return [Sent(key, provider_id=self._ids[message.address])]
         if not isinstance(said, list) or not said:
             return [Unknown(key, "Tryton does not say what became of it")]
         return [Sent(key, provider_id=str(said[0])[:100])]
@@ -64,17 +63,17 @@ class TrytonChannel(WriteBack):
         await self.let_in(until)
         if not self._context:
             # Its company and the like: what a lead is made with.
-            response = await self.exchange(client, self._asks("res.user.get_preferences", True), group, until)
+            response = await self.look_up(client, self._asks("res.user.get_preferences", True), group, until)
             if not isinstance(said := json_of(response), dict):
                 return response
             self._context = said
-        if message.address not in self._parties:
-            response = await self.exchange(client, self._who_has(message.address), group, until)
+        if message.address not in self._ids:
+            response = await self.look_up(client, self._who_has(message.address), group, until)
             found = json_of(response) if response.is_success else None
             parties = [one["party"] for one in found or [] if one["value"].lower() == message.address.lower()]
             if not parties:
                 return response
-            self._parties[message.address] = min(parties)
+            self._ids[message.address] = str(min(parties))
         return await self.exchange(client, self.request(group), group, until)
 
     def close(self) -> None:

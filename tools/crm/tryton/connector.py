@@ -56,7 +56,7 @@ class Tryton:
         found = self._ask(f"{MODELS[thing]}.read", answer.said, fields, {}).said if answer.said else []
         found.sort(key=lambda one: int(one["id"]))
         records = [_record(one) for one in found if not one.get("replaced_by")]
-        if len(found) >= _PAGE_SIZE:
+        if len(answer.said) >= _PAGE_SIZE:
             return Page(records, cursor_at(since=since, last=answer.said[-1], next=following), more=True)
         return Page(records, cursor_at(since=following), more=False)
 

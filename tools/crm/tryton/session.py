@@ -10,7 +10,7 @@ from typing import Any, Final
 import httpx
 from pydantic import SecretStr
 
-from tools.crm.connector import ConnectorError
+from tools.crm.connector import ConnectorError, RefusedError
 from tools.crm.secrets import needed
 from tools.crm.tryton.options import SYSTEM, TrytonOptions
 
@@ -40,12 +40,15 @@ class Session:
         except (httpx.HTTPError, ValueError) as error:
             raise _failed(f"opened no session ({type(error).__name__})", "The next pull tries again.") from None
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
-            raise _failed("opens no session now: status 429", "Too many wrong passwords; it takes the right one later.")
+            raise _refused(
+                "opens no session now: status 429", "Too many wrong passwords; it takes the right one later."
+            )
         if response.status_code == httpx.codes.NOT_FOUND:
-            raise _failed("has no such database: status 404", "Check url and database in [sync.tryton].")
+            raise _refused("has no such database: status 404", "Check url and database in [sync.tryton].")
         if not isinstance(said, list) or len(said) < 2:
             what = f"does not let {self._user} in: status {response.status_code}"
-            raise _failed(what, "Check user in [sync.tryton], and NORIA_TRYTON_PASSWORD.")
+            make = _failed if response.is_server_error else _refused
+            raise make(what, "Check user in [sync.tryton], and NORIA_TRYTON_PASSWORD.")
         self._token = SecretStr(b64encode(f"{self._user}:{said[0]}:{said[1]}".encode()).decode())
         return True
 
@@ -71,3 +74,7 @@ def asked(method: str, *parameters: Any) -> dict[str, Any]:
 
 def _failed(what: str, remedy: str) -> ConnectorError:
     return ConnectorError(f"{SYSTEM.title} {what}.", where=SYSTEM.name, remedy=remedy)
+
+
+def _refused(what: str, remedy: str) -> RefusedError:
+    return RefusedError(f"{SYSTEM.title} {what}.", where=SYSTEM.name, remedy=remedy)
