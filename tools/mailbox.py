@@ -34,7 +34,10 @@ _LONGEST: Final = 1_000_000
 _TIMEOUT_SECONDS: Final = 30
 _HELD: Final = timedelta(minutes=10)
 _TOO_LONG: Final = "line too long"
-"""As poplib says it."""
+_REFUSED: Final = "b'-ERR"
+"""As poplib says it, and how it begins where a server refuses one mail."""
+_MOST: Final = 500
+"""Mails of one look, so that a mailbox of years holds up nothing that is due to be sent."""
 _POP3: Final = ("mailbox", "pop3")
 """Under which name it is kept how far a mailbox was read whose server remembers nothing."""
 
@@ -90,9 +93,10 @@ def take_from(store: Store, url: str, password: str, at: datetime) -> Taken:
 
 
 def take_pop3(store: Store, mailbox: Pop3Mailbox, password: str, at: datetime, real_at: datetime) -> Taken:
-    """Read the mails that were not read before; all stay on the server, which keeps no mark of it.
+    """Read mails that were not read before, a few hundred at a look; all stay on the server, which keeps no mark of it.
 
-    Raises ConfigurationError when the server cannot be reached, or refuses; the next look then finds them again.
+    A mail that the server does not give is left aside, and a person alerted. Raises ConfigurationError when the server
+    cannot be reached, or refuses; the next look then finds the rest.
     """
     taken, holder = Taken(), uuid.uuid4().hex
     with store.write() as connection:
@@ -102,17 +106,20 @@ def take_pop3(store: Store, mailbox: Pop3Mailbox, password: str, at: datetime, r
     known = set(json.loads(standing.cursor or "[]"))
     try:
         with _called(mailbox, password) as client:
-            there = dict(_numbered(line) for line in client.uidl()[1])
-            new = [one for one in there if one not in known]
+            there = dict(_numbered(mailbox, line) for line in client.uidl()[1])
+            new = [one for one in there if one not in known][:_MOST]
             for start in range(0, len(new), _BATCH):
                 part = new[start : start + _BATCH]
-                mails = list(_fetched(client, [there[one] for one in part]))
-                _take(store, mails, at, taken)
+                mails, ended = _fetched(client, [there[one] for one in part])
+                _take(store, [mail for mail in mails if mail is not None], at, taken)
                 known.update(part[: len(mails)])
-                if len(mails) < len(part):
-                    known.add(part[len(mails)])
-                    taken.mails, taken.unreadable = taken.mails + 1, taken.unreadable + 1
+                if None in mails:
+                    taken.mails, taken.unreadable = (
+                        taken.mails + mails.count(None),
+                        taken.unreadable + mails.count(None),
+                    )
                     _call(store, at)
+                if ended:
                     break
             known &= there.keys()
     finally:
@@ -123,22 +130,27 @@ def take_pop3(store: Store, mailbox: Pop3Mailbox, password: str, at: datetime, r
     return taken
 
 
-def _numbered(line: bytes) -> tuple[str, int]:
-    """The unique id of a mail, shortened, and its number in this session."""
+def _numbered(mailbox: Pop3Mailbox, line: bytes) -> tuple[str, int]:
+    """The unique id of a mail, which is unique in its mailbox only, shortened; and its number in this session."""
     number, _, unique = line.partition(b" ")
-    return hashlib.sha256(unique.strip()).hexdigest()[:24], int(number)
+    whole = f"{mailbox.username}@{mailbox.host}:{mailbox.port} ".encode() + unique.strip()
+    return hashlib.sha256(whole).hexdigest()[:24], int(number)
 
 
-def _fetched(client: poplib.POP3, numbers: Sequence[int]) -> Iterator[bytes]:
-    """The mails up to the first with a line too long for the protocol, which ends the session in its middle."""
+def _fetched(client: poplib.POP3, numbers: Sequence[int]) -> tuple[list[bytes | None], bool]:
+    """The mails, None for one that is not given, and whether that ended the session in its middle."""
+    mails: list[bytes | None] = []
     for number in numbers:
         try:
-            lines = client.retr(number)[1]
+            mails.append(b"\r\n".join(client.retr(number)[1])[:_LONGEST])
         except poplib.error_proto as error:
-            if str(error) != _TOO_LONG:
-                raise
-            return
-        yield b"\r\n".join(lines)[:_LONGEST]
+            mails.append(None)
+            # A line too long for the protocol leaves the rest of the mail in the line; a refusal leaves nothing.
+            if not str(error).startswith(_REFUSED):
+                if str(error) != _TOO_LONG:
+                    raise
+                return mails, True
+    return mails, False
 
 
 def _take(store: Store, mails: Sequence[bytes], at: datetime, taken: Taken) -> None:

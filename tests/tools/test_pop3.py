@@ -39,6 +39,7 @@ class Server(socketserver.ThreadingTCPServer):
         self.mails: dict[str, bytes] = {}
         self.fetched: list[str] = []
         self.hangs_up = False
+        self.withheld: set[str] = set()
 
     @property
     def url(self) -> str:
@@ -61,6 +62,9 @@ class Handler(socketserver.StreamRequestHandler):
                 self.server.fetched.append(names[int(rest) - 1])
                 if self.server.hangs_up:
                     return
+                if names[int(rest) - 1] in self.server.withheld:
+                    self.say("-ERR cannot read it")
+                    continue
                 self.say("+OK")
                 body = b"\r\n" + self.server.mails[names[int(rest) - 1]].rstrip(b"\r\n")
                 self.wfile.write(body.replace(b"\r\n.", b"\r\n..")[2:] + b"\r\n.\r\n")
@@ -120,6 +124,33 @@ def test_a_mail_that_the_protocol_cannot_carry_is_left_to_a_person_and_stops_no_
         assert waits(connection, "mailbox")
     assert look(store, server).mails == 1
     assert server.fetched == ["one", "long", "two"]
+
+
+def test_a_mail_that_the_server_does_not_give_is_left_to_a_person_and_stops_no_other(
+    store: Store, server: Server
+) -> None:
+    server.mails, server.withheld = {"one": HELLO, "broken": HELLO, "two": HELLO}, {"broken"}
+    taken = look(store, server)
+    assert (taken.mails, taken.unknown, taken.unreadable) == (3, 2, 1)
+    with store.read() as connection:
+        assert waits(connection, "mailbox")
+    assert look(store, server).mails == 0
+
+
+def test_another_mailbox_is_read_from_its_beginning_whatever_it_calls_its_mails(store: Store, server: Server) -> None:
+    server.mails = {"1": HELLO, "2": HELLO}
+    assert look(store, server).mails == 2
+    with Server() as other:
+        threading.Thread(target=other.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        other.mails = {"1": HELLO, "2": HELLO, "3": HELLO}
+        assert look(store, other).mails == 3
+        other.shutdown()
+
+
+def test_a_long_history_is_read_in_several_looks(store: Store, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tools.mailbox._MOST", 2)
+    server.mails = {"one": HELLO, "two": HELLO, "three": HELLO}
+    assert [look(store, server).mails for _ in range(3)] == [2, 1, 0]
 
 
 def test_a_server_that_hangs_up_loses_nothing(store: Store, server: Server) -> None:
