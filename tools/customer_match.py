@@ -9,8 +9,10 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -37,7 +39,7 @@ from tools.records import LakeRecords
 Platform = Literal["google", "meta"]
 _HEADERS: Final = {"google": ("Email", "Phone"), "meta": ("email", "phone")}
 _GOOGLE_MAIL: Final = ("gmail.com", "googlemail.com")
-_ASKED: Final = frozenset({"consent", "suppression", "preferences"})
+_ASKED: Final = frozenset({"consent", "suppression", "preferences", "holdout", "not_for"})
 """The rules on whether a contact may be advertised to at all; when, and how often, was judged as they were put on."""
 _NO_ADDRESS: Final = "no address"
 
@@ -70,9 +72,20 @@ def phone_of(platform: Platform, written: str | None) -> str:
 
 
 def export(
-    store: Store, lake: Lake, pack: Pack, audience: str, platform: Platform, path: Path, *, at: datetime, actor: str
+    store: Store,
+    lake: Lake,
+    pack: Pack,
+    audience: str,
+    platform: Platform,
+    path: Path,
+    *,
+    at: datetime,
+    actor: str,
+    programme_share: float = 0.0,
 ) -> Exported:
     """Write who stands on an audience and may be advertised to at this moment, readable by you alone.
+
+    ``programme_share`` of everybody is outside all marketing this quarter, and is in no file of it.
 
     Raises NotFoundError for an audience of which no campaign knows.
     """
@@ -84,14 +97,14 @@ def export(
             for part in chunks(ids):
                 ruled = {
                     case.candidate.contact_id: _against(case, pack)
-                    for case in _cases(connection, lake, pack, step, part, at, secret)
+                    for case in _cases(connection, lake, pack, step, part, at, secret, programme_share)
                 }
                 against |= {one: rule for one, rule in ruled.items() if rule}
                 lines |= _lines(connection, [one for one, rule in ruled.items() if not rule], platform, secret)
     # By whichever step: whom a rule keeps out is not let in by another campaign.
     found = sorted(line for one, line in lines.items() if one not in against)
     done = Exported(audience, platform, len(found), dict(sorted(Counter(against.values()).items())))
-    with store.write() as connection:
+    with _written(path, [_HEADERS[platform], *found]), store.write() as connection:
         append(
             connection,
             at=at,
@@ -100,12 +113,18 @@ def export(
             subject=audience,
             payload={"platform": platform, "contacts": done.contacts, "left_out": done.left_out},
         )
-        _write(path, [_HEADERS[platform], *found])
     return done
 
 
 def _cases(
-    connection: Connection, lake: Lake, pack: Pack, one: AudienceStep, ids: Sequence[int], at: datetime, secret: str
+    connection: Connection,
+    lake: Lake,
+    pack: Pack,
+    one: AudienceStep,
+    ids: Sequence[int],
+    at: datetime,
+    secret: str,
+    programme_share: float,
 ) -> list[Case]:
     version = campaigns.get_version(connection, one.campaign_id, one.version)
     ground = Ground(
@@ -117,7 +136,7 @@ def _cases(
         at=at,
         salt=secret,
         switch_stopped=False,
-        programme_share=0.0,
+        programme_share=programme_share,
         public_url="",
         currency="",
     )
@@ -151,9 +170,16 @@ def _lines(
         yield one.contact_id, (mail_of(platform, one.email), "" if silent else phone_of(platform, one.phone))
 
 
-def _write(path: Path, rows: Sequence[Sequence[str]]) -> None:
-    path.unlink(missing_ok=True)
-    with os.fdopen(
-        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8", newline=""
-    ) as out:
-        csv.writer(out).writerows(rows)
+@contextmanager
+def _written(path: Path, rows: Sequence[Sequence[str]]) -> Iterator[None]:
+    """A new file that takes the old one's place once it stands in the journal, and leaves nothing otherwise."""
+    made, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        # What mkstemp makes is for its owner alone.
+        with os.fdopen(made, "w", encoding="utf-8", newline="") as out:
+            csv.writer(out).writerows(rows)
+        yield
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

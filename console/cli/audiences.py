@@ -32,7 +32,15 @@ def export(
 
     with open_workspace(workspace) as opened:
         done = export_audience(
-            opened.store, opened.lake, opened.pack, name, platform, out, at=opened.clock.now(), actor=operator()
+            opened.store,
+            opened.lake,
+            opened.pack,
+            name,
+            platform,
+            out,
+            at=opened.clock.now(),
+            actor=operator(),
+            programme_share=opened.settings.review.programme_holdout_share,
         )
 
     def show() -> None:

@@ -81,6 +81,18 @@ def test_who_withdrew_was_suppressed_or_erased_since_is_never_in_it(place: Workp
     assert rows[1:] == [[sha(address(4)), ""]]
 
 
+def test_whoever_is_outside_all_marketing_this_quarter_is_in_no_file(place: Workplace, tmp_path: Path) -> None:
+    path, at = tmp_path / "lapsed.csv", place.clock.now()
+    path.write_text("an older one")
+    done = export(
+        place.store, place.lake, place.pack, "lapsed", "google", path, at=at, actor="cli:ann", programme_share=1.0
+    )
+    assert (done.contacts, done.left_out) == (0, {"holdout": 4})
+    assert path.read_text(encoding="utf-8").splitlines() == ["Email,Phone"]
+    # What was written on the way is gone.
+    assert [one.name for one in tmp_path.iterdir() if "lapsed" in one.name] == ["lapsed.csv"]
+
+
 def test_whoever_left_the_campaign_is_on_it_no_more(place: Workplace, tmp_path: Path, clock: ManualClock) -> None:
     tick(place)
     assert exported(place, tmp_path / "lapsed.csv")[0].contacts == 0
