@@ -141,7 +141,8 @@ def _evidence(
     whom = "contacts who were in this segment" if counted["basis"] == "segment" else "contacts who had ordered before"
     found = past.result["lessons"]
     worth = value.result["value_per_order_cents"] / 100
-    taught = f"{len(found)} lessons of earlier campaigns bear on it."
+    several = f"{len(found)} lessons of earlier campaigns bear on it."
+    taught = several if len(found) > 1 else "1 lesson of an earlier campaign bears on it."
     said: list[tuple[Lookup, str, Any]] = [
         (segment, f"{segment.result['contacts']} contacts are in the segment.", segment.result["contacts"]),
         (reach, f"{reach.result['reachable']} of them may be written to.", reach.result["reachable"]),

@@ -15,8 +15,9 @@ from console.translation import catalogue
 from policies.pack import Pack
 
 _NAMED: Final = re.compile(r"\{\{? ?(\w+) ?\}?\}")
-_THOUSANDS: Final = re.compile(r"(?<=\d),(?=\d{3}\b)")
-_DECIMAL: Final = re.compile(r"(?<=\d)\.(?=\d)")
+_NUMBER: Final = re.compile(r"[+−-]?\d{1,3}(?:\d*|(?:,\d{3})+)(?:\.\d+)?(?: ?%)?")
+_LONGEST: Final = 800
+"""Characters: a model may write more, which no template knows, and looking through it would take long."""
 _DEPTH: Final = 3
 """A sentence in a sentence, and a phrase in that."""
 
@@ -34,7 +35,7 @@ class Retelling:
             for words in (playbook.name, playbook.signal, playbook.why_now):
                 pairs[words["en"]] = words.get(language, "")
             # Within a sentence the name has no capital.
-            pairs[playbook.name["en"].lower()] = playbook.name.get(language, "").lower()
+            pairs[playbook.name["en"].lower()] = _uncapitalised(playbook.name.get(language, ""))
         whole = {english: said for english, said in pairs.items() if english and said}
         self._templates = [(_pattern(english), said) for english, said in whole.items() if _NAMED.search(english)]
         self._sentences = {english: said for english, said in whole.items() if not _NAMED.search(english)}
@@ -49,6 +50,8 @@ class Retelling:
         return escape(found) if found is not None else Markup('<span lang="en">{}</span>').format(english)
 
     def _told(self, english: str, depth: int) -> str | None:
+        if len(english) > _LONGEST:
+            return None
         if english in self._sentences:
             return self._sentences[english]
         for pattern, said in self._templates:
@@ -60,6 +63,9 @@ class Retelling:
 
     def _value(self, text: str, depth: int) -> str:
         told = self._told(text, depth) if depth and text else None
+        if told is None and ", " in text and depth:
+            parts = [self._told(one, depth) for one in text.split(", ")]
+            told = ", ".join(one for one in parts if one is not None) if None not in parts else None
         return told if told is not None else _in_numbers_and_dates(text, self._language)
 
 
@@ -78,4 +84,9 @@ def _months(language: str) -> Mapping[str, str]:
 def _in_numbers_and_dates(text: str, language: str) -> str:
     for english, said in _months(language).items():
         text = re.sub(rf"\b0?(\d\d?) {english}\b", rf"\1 {said}", text)
-    return _DECIMAL.sub(",", _THOUSANDS.sub("\u202f", text))
+    return text.replace(",", "\u202f").replace(".", ",") if _NUMBER.fullmatch(text) else text
+
+
+def _uncapitalised(name: str) -> str:
+    """With a small first letter; an abbreviation stays as it is."""
+    return name if name[:2].isupper() else name[:1].lower() + name[1:]

@@ -49,8 +49,18 @@ def test_words_of_playbooks_and_rules_come_from_their_own_files(french: Retellin
 def test_thousands_and_decimals_are_written_as_the_reader_writes_them(french: Retelling) -> None:
     said = french.text("An order of theirs is worth 1,234.50 EUR (margin).")
     assert said == "Une commande de leur part vaut 1\u202f234,50 EUR (marge)."
+    assert french.text("Change of Win-back v2.1") == "Changement de Win-back v2.1"
     reason = french.text("It reaches 1095 contacts; one person may approve fewer than 10000.")
     assert reason == "Elle touche 1095 contacts ; une personne peut en approuver moins de 10000."
+
+
+def test_a_list_is_told_part_by_part(french: Retelling) -> None:
+    said = french.text("In 90 days some of them wrote back an objection: 3 price, 1 no interest.")
+    assert said == "En 90 jours, certains ont répondu par une objection : 3 sur le prix, 1 sans intérêt."
+
+
+def test_a_text_that_no_template_could_know_is_not_looked_through(french: Retelling) -> None:
+    assert french.text("Write to " + " on  (up to " * 1000) is None
 
 
 def test_what_nobody_has_said_in_french_stays_english_and_is_marked_so(french: Retelling) -> None:
