@@ -62,10 +62,10 @@ class Retelling:
         return None
 
     def _value(self, text: str, depth: int) -> str:
-        told = self._told(text, depth) if depth and text else None
-        if told is None and ", " in text and depth:
-            parts = [self._told(one, depth) for one in text.split(", ")]
-            told = ", ".join(one for one in parts if one is not None) if None not in parts else None
+        parts = [self._told(one, depth) for one in text.split(", ")] if depth and text else [None]
+        known = [one for one in parts if one is not None]
+        # A list is told part by part: the last word of a list could be taken for the last word of a template.
+        told = ", ".join(known) if len(known) == len(parts) else self._told(text, depth) if depth else None
         return told if told is not None else _in_numbers_and_dates(text, self._language)
 
 
