@@ -58,7 +58,7 @@ def started(shop: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 def answers(link: str) -> bool:
     try:
-        return httpx.get(link, trust_env=False).status_code == httpx.codes.OK
+        return httpx.get(link, trust_env=False, timeout=30).status_code == httpx.codes.OK
     except httpx.ConnectError:
         return False
 
