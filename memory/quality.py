@@ -118,7 +118,7 @@ def assess(store: Store, lake: Lake, at: datetime) -> Quality:
             who["zone"],
             who["n"],
             "contacts have a known time zone",
-            "Import a time zone or a country; until then the workspace's zone is used.",
+            "Import a column time_zone, for example Europe/Paris; until then the workspace's zone is used.",
         ),
         _share(
             "unique_contacts_share",
