@@ -11,11 +11,10 @@ from sqlalchemy import Connection, func, select
 from agents.desk import Desk
 from agents.learning.allocation import EXPLORED
 from agents.learning.readout import ReadOut
-from memory import allocations, campaigns, lessons, proposals, readouts
+from memory import allocations, campaigns, lessons, readouts
 from memory.allocations import NOBODY, Allocation
 from memory.campaigns import Campaign
 from memory.play import Play
-from memory.proposal import ProposalStatus
 from memory.readouts import Verdict
 from memory.schema import enrolments
 from memory.schema import proposals as proposal_rows
@@ -182,10 +181,9 @@ def _before_people(connection: Connection, now: datetime) -> set[str]:
 
 def turned_down(connection: Connection, now: datetime) -> set[str]:
     """Playbooks of which people rejected a campaign, or let its proposal expire, a short time ago."""
-    found = proposals.list_proposals(connection, [ProposalStatus.REJECTED, ProposalStatus.EXPIRED])
-    recently = now - timedelta(days=QUIET_DAYS)
-    return {
-        one.proposal.play.playbook
-        for one in found
-        if one.proposal.kind == "launch_campaign" and one.updated_at > recently
-    }
+    query = select(proposal_rows.c.playbook).where(
+        proposal_rows.c.kind == "launch_campaign",
+        proposal_rows.c.status.in_(("rejected", "expired")),
+        proposal_rows.c.updated_at > now - timedelta(days=QUIET_DAYS),
+    )
+    return set(connection.execute(query).scalars())

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from functools import cache
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, cached_property
 from typing import Final
 
 from babel.dates import get_month_names
@@ -26,19 +26,25 @@ class Retelling:
     """Tells sentences of one workspace in one language."""
 
     def __init__(self, language: str, pack: Pack, playbooks: Iterable[Playbook]) -> None:
-        self._language = language
-        pairs = dict(catalogue(f"agents.{language}"))
-        for setting in pack.rules:
+        self._language, self._pack, self._playbooks = language, pack, playbooks
+
+    @cached_property
+    def _pairs(self) -> Mapping[str, str]:
+        """Every sentence, phrase and template that is known in the language, by its English."""
+        language, pairs = self._language, dict(catalogue(f"agents.{self._language}"))
+        for setting in self._pack.rules:
             said = setting.sentence.model_dump()
             pairs[said["en"]] = said.get(language, "")
-        for playbook in playbooks:
+        for playbook in self._playbooks:
             for words in (playbook.name, playbook.signal, playbook.why_now):
                 pairs[words["en"]] = words.get(language, "")
             # Within a sentence the name has no capital.
             pairs[playbook.name["en"].lower()] = _uncapitalised(playbook.name.get(language, ""))
-        whole = {english: said for english, said in pairs.items() if english and said}
-        self._templates = [(_pattern(english), said) for english, said in whole.items() if _NAMED.search(english)]
-        self._sentences = {english: said for english, said in whole.items() if not _NAMED.search(english)}
+        return {english: said for english, said in pairs.items() if english and said}
+
+    @cached_property
+    def _templates(self) -> Sequence[tuple[re.Pattern[str], str]]:
+        return [(_pattern(english), said) for english, said in self._pairs.items() if _NAMED.search(english)]
 
     def text(self, english: str) -> str | None:
         """The sentence in the language; None where nobody has said it so."""
@@ -52,8 +58,8 @@ class Retelling:
     def _told(self, english: str, depth: int) -> str | None:
         if len(english) > _LONGEST:
             return None
-        if english in self._sentences:
-            return self._sentences[english]
+        if english in self._pairs and not _NAMED.search(english):
+            return self._pairs[english]
         for pattern, said in self._templates:
             match = pattern.fullmatch(english)
             if match is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping
 from typing import Any, Final
@@ -14,12 +15,14 @@ from agents.clarity import QUESTIONS, Question, open_questions, says_something
 from console.screens.door import Operator, Viewer
 from console.screens.frame import Frame, go
 from memory import plan_requests, proposals
+from memory.errors import InvalidInputError
 from memory.plan_requests import PlanRequest
 from memory.proposal import Brief
 from memory.users import User
 
 _SHOWN: Final = 50
 _LONGEST: Final = 2_000
+_ID: Final = re.compile(r"[0-9a-f]{12}")
 _WISHES: Final = ("audience_hint", "constraints")
 
 
@@ -36,6 +39,8 @@ def routes(frame: Frame) -> APIRouter:
             found = plan_requests.newest(connection, limit=_SHOWN)
             briefs = {one.brief_id: proposals.read_brief(connection, one.brief_id) for one in found}
         shown = {"found": found, "briefs": briefs, "questions": QUESTIONS, "given": given, "unclear": unclear}
+        # Made with the form, so that a form that is sent twice is one brief.
+        shown["brief_id"] = given.get("brief_id") or uuid.uuid4().hex[:12]
         return frame.page(request, "briefs.html", 400 if unclear else 200, **shown)
 
     def one_page(
@@ -66,7 +71,7 @@ def routes(frame: Frame) -> APIRouter:
         return await run_in_threadpool(keep, request, user, await form(request))
 
     def keep(request: Request, user: User, given: Mapping[str, str]) -> Response:
-        brief = read_brief(given, uuid.uuid4().hex[:12], user.actor)
+        brief = read_brief(given, user.actor)
         if unclear := frozenset(one.question_id for one in open_questions(brief)):
             return page(request, given, unclear)
         with opened.store.write() as connection:
@@ -84,7 +89,7 @@ def routes(frame: Frame) -> APIRouter:
     def keep_answers(request: Request, user: User, brief_id: str, given: Mapping[str, str]) -> Response:
         with opened.store.read() as connection:
             asked = [one.question_id for one in _asked(plan_requests.get(connection, brief_id))]
-        answers = {name: given.get(name, "").strip()[:_LONGEST] for name in asked}
+        answers = {name: _text(given, name) for name in asked}
         if unclear := frozenset(name for name, text in answers.items() if not says_something(name, text)):
             return one_page(request, brief_id, given, unclear)
         with opened.store.write() as connection:
@@ -94,11 +99,24 @@ def routes(frame: Frame) -> APIRouter:
     return router
 
 
-def read_brief(given: Mapping[str, str], brief_id: str, author: str) -> Brief:
-    """What the form says."""
+def read_brief(given: Mapping[str, str], author: str) -> Brief:
+    """What the form says. Raises InvalidInputError for a form that is not ours, or a text that is too long."""
+    brief_id = given.get("brief_id", "")
+    if not _ID.fullmatch(brief_id):
+        raise InvalidInputError("This form or address is incomplete.")
     asked = (*(one.question_id for one in QUESTIONS), *_WISHES)
-    said: dict[str, Any] = {name: given.get(name, "").strip()[:_LONGEST] for name in asked}
+    said: dict[str, Any] = {name: _text(given, name) for name in asked}
     return Brief(brief_id=brief_id, author=author, **said)
+
+
+def _text(given: Mapping[str, str], name: str) -> str:
+    """What was written into a field; browsers send each new line as two characters."""
+    text = "\n".join(given.get(name, "").strip().splitlines())
+    if len(text) > _LONGEST:
+        raise InvalidInputError(
+            f"A text has {len(text)} characters.", where=name, remedy=f"Say it in {_LONGEST}; nothing was submitted."
+        )
+    return text
 
 
 def _asked(found: PlanRequest) -> list[Question]:

@@ -44,7 +44,8 @@ class WriteBack(PostingChannel):
 
     def refuses(self, message: Outgoing) -> str:
         """Why a step may not be written; empty for one that may."""
-        return ""
+        made_up = message.fields["field"] == CONSENT and message.fields["value"] != WITHDRAWN
+        return MADE_UP if made_up else ""
 
     def send_many(self, batch: Sequence[Outgoing], *, seconds: float) -> list[Outcome]:
         self._ids.clear()

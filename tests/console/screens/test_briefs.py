@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tests.console.conftest import run_in
 from tests.console.screens.conftest import House, Serve, text_of
 
 CLEAR = {
+    "brief_id": "0123456789ab",
     "intention": "Bring regular customers back before they forget us",
     "metric": "orders",
     "owner": "ines",
@@ -44,10 +46,12 @@ def test_a_clear_brief_is_planned_by_the_worker_and_leads_to_its_proposals(house
     assert "The worker takes up one brief at a time" in person.get(address).text
     run_in(house.opened.folder)("work", "--once")
     page = text_of(person.get(address).text)
-    assert "What came of it" in page or "Not proposed, and why" in page
+    assert "What came of it" in page
+    assert "Not proposed, and why" in page
     with house.opened.store.read() as connection:
         [found] = plan_requests.newest(connection, limit=10)
     assert (found.actor, found.state) == ("console:ines", "done")
+    assert found.result["proposals"]
     for proposal_id in found.result["proposals"]:
         assert f"/console/proposals/{proposal_id}" in person.get(address).text
     for one in found.result["withheld"]:
@@ -55,10 +59,23 @@ def test_a_clear_brief_is_planned_by_the_worker_and_leads_to_its_proposals(house
     assert "Bring regular customers back" in person.get("/console/briefs").text
 
 
+def test_a_form_that_is_sent_twice_is_one_brief_and_the_next_form_another(house: House) -> None:
+    person = house.person("operator", "ines")
+    made = [re.findall(r'name="brief_id" value="(\w+)"', person.get("/console/briefs").text) for _ in range(2)]
+    assert made[0] != made[1]
+    assert {person.post("/console/briefs", data=CLEAR).headers["location"] for _ in range(2)} == {
+        "/console/briefs/0123456789ab"
+    }
+    assert person.post("/console/briefs", data=CLEAR | {"brief_id": "../x"}).status_code == 400
+    assert person.post("/console/briefs", data=CLEAR | {"stop_rule": "too long " * 400}).status_code == 400
+    with house.opened.store.read() as connection:
+        assert len(plan_requests.newest(connection, limit=10)) == 1
+
+
 def test_questions_of_a_brief_from_elsewhere_are_answered_on_its_page(house: House) -> None:
     store, at = house.opened.store, house.opened.clock.now()
     with store.write() as connection:
-        brief = Brief(brief_id="b9", **CLEAR | {"owner": "", "decision": "none"})
+        brief = Brief(**CLEAR | {"brief_id": "b9", "owner": "", "decision": "none"})
         plan_requests.submit(connection, brief, actor="token:shop", at=at)
     run_in(house.opened.folder)("work", "--once")
     person = house.person("operator", "ines")

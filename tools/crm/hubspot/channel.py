@@ -20,7 +20,7 @@ from tools.channels.exchange import Post
 from tools.channels.reply import code_of, document_of
 from tools.crm.hubspot.connector import HOST, entrance
 from tools.crm.hubspot.options import SYSTEM, HubSpotOptions
-from tools.crm.write_back import CONSENT, MADE_UP, TASK, WITHDRAWN, WriteBack
+from tools.crm.write_back import CONSENT, TASK, WriteBack
 
 NOTE: Final = "note"
 # Of the association of a task, and of a note, to a contact.
@@ -33,10 +33,6 @@ class HubSpotChannel(WriteBack):
     def __init__(self, options: HubSpotOptions, secrets: MutableMapping[str, SecretStr], *, url: str = "") -> None:
         super().__init__(SYSTEM, entrance(options, secrets, url))
         self._options, self._url = options, url or HOST
-
-    def refuses(self, message: Outgoing) -> str:
-        made_up = message.fields["field"] == CONSENT and message.fields["value"] != WITHDRAWN
-        return MADE_UP if made_up else ""
 
     def request(self, group: Sequence[Outgoing]) -> Post:
         (message,) = group

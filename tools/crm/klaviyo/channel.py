@@ -17,7 +17,7 @@ from tools.channels.exchange import Post
 from tools.channels.reply import code_of, document_of
 from tools.crm.klaviyo.connector import HEADERS, HOST, entrance
 from tools.crm.klaviyo.options import SYSTEM, KlaviyoOptions
-from tools.crm.write_back import CONSENT, MADE_UP, WITHDRAWN, WriteBack
+from tools.crm.write_back import CONSENT, WriteBack
 
 _UNSUBSCRIPTION: Final = "profile-subscription-bulk-delete-job"
 
@@ -28,10 +28,6 @@ class KlaviyoChannel(WriteBack):
     def __init__(self, options: KlaviyoOptions, secrets: Mapping[str, SecretStr], *, url: str = "") -> None:
         super().__init__(SYSTEM, entrance(secrets))
         self._url = url or HOST
-
-    def refuses(self, message: Outgoing) -> str:
-        made_up = message.fields["field"] == CONSENT and message.fields["value"] != WITHDRAWN
-        return MADE_UP if made_up else ""
 
     def request(self, group: Sequence[Outgoing]) -> Post:
         (message,) = group

@@ -20,7 +20,7 @@ from tools.channels.exchange import NoAnswerError, Post
 from tools.channels.reply import code_of, document_of, json_of
 from tools.crm.salesforce.connector import VERSION, entrance, host_of
 from tools.crm.salesforce.options import SYSTEM, SalesforceOptions
-from tools.crm.write_back import CONSENT, MADE_UP, TASK, WITHDRAWN, WriteBack
+from tools.crm.write_back import CONSENT, MADE_UP, TASK, WriteBack
 
 _API: Final = f"/services/data/{VERSION}"
 _OPTED_OUT: Final = "HasOptedOutOfEmail"
@@ -44,8 +44,10 @@ class SalesforceChannel(WriteBack):
         name, value = str(message.fields["field"]), message.fields["value"]
         # Salesforce does not tell capitals of a field's name from small letters.
         barring = name.casefold().startswith(_BARRING) and value is not True
-        if (name == CONSENT and value != WITHDRAWN) or barring:
+        if barring:
             return MADE_UP
+        if why := super().refuses(message):
+            return why
         return "a text cannot hold @{, by which Salesforce refers to other answers" if "@{" in str(value) else ""
 
     def request(self, group: Sequence[Outgoing]) -> Post:
