@@ -77,7 +77,7 @@ def audit(
 ) -> Audit:
     """Read the exports of a folder into a record that is thrown away afterwards, and judge every message in it.
 
-    Raises InvalidInputError where the folder holds no export of sends.
+    Raises InvalidInputError where the folder holds no send that can be read.
     """
     with TemporaryDirectory(prefix="noria-audit-") as place:
         store, lake = Store(f"sqlite:///{Path(place) / 'store.db'}"), Lake(Path(place) / "lake")
@@ -88,15 +88,26 @@ def audit(
             started = clock.now()
             read = import_folder(store, lake, folder, settings=settings, clock=clock, progress=progress, actor="audit")
             if not any(one.kind == "sends" and one.rows_written for one in read.reports):
-                raise InvalidInputError(
-                    "None of the files holds past sends, so there is nothing to judge.",
-                    where=str(folder),
-                    remedy="Export who was sent what and when, as a CSV with email, campaign and sent_at.",
-                )
+                raise _nothing_to_judge(folder, read)
             past = Past(store, lake, fallback_zone=settings.time_zone, undated_from=started, is_service=names_a_service)
             return _Judge(folder, pack, settings, clock, store, lake, past, read, progress).audit()
         finally:
             store.close()
+
+
+def _nothing_to_judge(folder: Path, read: FolderReport) -> InvalidInputError:
+    remedy = "Export who was sent what and when, as a CSV with email, campaign and sent_at."
+    for one in read.reports:
+        if one.kind == "sends" and one.reasons:
+            worst = one.reasons[0]
+            return InvalidInputError(
+                f"None of its {one.rows_read} sends can be judged; most often {worst.reason}.",
+                where=f"{folder / one.file_name}, line {worst.first_line}",
+                remedy=remedy,
+            )
+    return InvalidInputError(
+        "None of the files holds past sends, so there is nothing to judge.", where=str(folder), remedy=remedy
+    )
 
 
 @cache

@@ -18,7 +18,7 @@ from memory.store import upsert
 _TEXTS = ("phone", "first_name", "last_name", "company", "language", "time_zone", "country", "notes")
 _ATTRIBUTES = ("address", "postal_code", "city")
 _NOBODY = "the row has neither an id nor an e-mail address"
-_UNKNOWN = "no contact with this id or address is known; import the contacts first"
+_UNKNOWN = "no contact with this id is known; import the contacts first"
 _TWO_PEOPLE = "the id belongs to one contact and the address to another"
 
 
@@ -67,7 +67,10 @@ def load_contacts(job: Job) -> Outcome:
 
 
 def load_consents(job: Job) -> Outcome:
-    """Consents with their proof, as history; the newest is in force."""
+    """Consents with their proof, as history; the newest is in force.
+
+    Whoever is not known becomes a contact: a withdrawal counts before the contacts are there.
+    """
     outcome = Outcome()
     job.refuse(
         "SELECT line FROM rows WHERE contact IS NULL AND anonymous IS NULL AND email IS NULL ORDER BY line",
@@ -75,7 +78,7 @@ def load_consents(job: Job) -> Outcome:
         "email",
     )
     job.skip("SELECT line FROM rows WHERE state = ''", "it says neither granted nor withdrawn")
-    job.resolve(create_for="", known_id_reason=_UNKNOWN)
+    job.resolve(create_for="email", known_id_reason=_UNKNOWN)
     rows = job.read("SELECT r.*, p.contact_id FROM rows r JOIN people p USING (line) ORDER BY r.line")
     entries = [
         Consent(

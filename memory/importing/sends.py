@@ -18,7 +18,7 @@ from memory.lake import LakeTable
 from memory.schema import from_micros, suppressions
 from memory.store import upsert
 
-_UNKNOWN = "no contact with this id or address is known; import the contacts first"
+_UNKNOWN = "no contact with this id is known; import the contacts first"
 _EVENT_WORDS = {
     "sent": "sent|send|envoye|request|requests|processed|received email|email sent|message sent|queued",
     "delivered": "delivered|delivery|livre|delivre|received|recu",
@@ -50,11 +50,14 @@ _BACK = {
 
 
 def load_sends(job: Job) -> Outcome:
-    """Messages that another tool sent. Clicks and replies become events; bounces, complaints and refusals are kept."""
+    """Messages that another tool sent. Clicks and replies become events; bounces, complaints and refusals are kept.
+
+    Whoever was written to and is not known becomes a contact, without consent.
+    """
     outcome = Outcome()
     if not job.mapping.has("event"):
         job.refuse_second_meanings(["message_key"])
-    job.resolve(create_for="", known_id_reason=_UNKNOWN)
+    job.resolve(create_for="email", known_id_reason=_UNKNOWN)
     _label(job, "event", default="sent", words=_EVENT_WORDS)
     job.refuse(
         "SELECT line FROM rows r JOIN labels l ON l.text IS NOT DISTINCT FROM r.event WHERE l.kind = '' ORDER BY line",

@@ -99,6 +99,23 @@ def test_consent_is_judged_as_it_stood_at_each_send(folder: Path) -> None:
     assert sorted(rows(found, "no_consent")) == [("sends.csv", 5), ("sends.csv", 7)]
 
 
+def test_consents_and_sends_are_judged_without_an_export_of_contacts(folder: Path) -> None:
+    exports(folder, [("ann", "News", "2024-03-04T09:00:00Z"), ("zoe", "News", "2024-03-04T09:00:00Z")])
+    (folder / "contacts.csv").unlink()
+    write(folder / "suppressions.csv", "email,reason,at", [("ann@example.com", "complained", "2024-02-01T09:00:00Z")])
+    found = audit(folder)
+    assert (found["messages"], found["contacts"]) == (2, 2)
+    assert counts(found) == {"suppressed": 1, "no_consent": 1}
+    assert rows(found, "no_consent") == [("sends.csv", 3)]
+
+
+def test_sends_to_bare_ids_need_an_export_of_contacts(folder: Path) -> None:
+    folder.mkdir()
+    write(folder / "sends.csv", "contact_id,campaign,sent_at", [("7", "News", "2024-03-04T09:00:00Z")])
+    with pytest.raises(InvalidInputError, match="no contact with this id is known; import the contacts first"):
+        audit(folder)
+
+
 def test_the_fourth_message_in_a_week_breaks_the_cap_and_an_earlier_one_does_not(folder: Path) -> None:
     sends = [("ann", f"News {day}", f"2024-03-0{day}T09:00:00Z") for day in (4, 5, 6, 7)]
     sends += [("eve", f"News {day}", f"2024-03-{day:02}T09:00:00Z") for day in (4, 5, 6, 11, 12, 13)]

@@ -331,6 +331,18 @@ def test_a_grant_undoes_a_withdrawal_only_with_a_newer_date(
         assert connection.execute(select(consent_current.c.state)).scalar_one() == state
 
 
+def test_a_withdrawal_counts_although_the_contacts_are_imported_later(store: Store, load: Importer) -> None:
+    load("email,channel,state,at\na@example.com,email,withdrawn,2025-02-25\n", kind="consents")
+    load("email,consent,consent_at\na@example.com,SUBSCRIBED,2025-01-01\n", kind="contacts")
+    with store.read() as connection:
+        assert connection.execute(select(consent_current.c.state)).scalar_one() == "withdrawn"
+
+
+def test_whoever_another_tool_wrote_to_becomes_a_contact_without_consent(store: Store, load: Importer) -> None:
+    report = load("email,campaign,sent_at\na@example.com,News,2025-02-25\n", kind="sends")
+    assert (report.written, report.mailable.contacts, report.mailable.with_consent) == ({"sends": 1}, 1, 0)
+
+
 def test_an_order_that_was_cancelled_later_leaves_the_record(lake: Lake, load: Importer) -> None:
     shop, till = (ImportSettings(currency="EUR", source=name) for name in ("shop", "till"))
     head = "order_id,email,date,status,total,position,sku,amount\n"
