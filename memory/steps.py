@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+from memory.crm_fields import made_up
 from memory.errors import InvalidInputError
 from memory.features.registry import REGISTRY
 from memory.segments.grammar import parse
@@ -181,6 +182,12 @@ class CrmField(_Frozen):
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z][\w.]{0,99}$")]
     """As the CRM, or whoever speaks to it, calls it."""
     value: Plain
+
+    @model_validator(mode="after")
+    def _makes_up_no_consent(self) -> CrmField:
+        if why := made_up(self.name, self.value):
+            raise ValueError(why)
+        return self
 
 
 class Choice(_Frozen):

@@ -20,7 +20,7 @@ from tenacity import (
     wait_random,
 )
 
-from tools.crm.connector import ConnectorError, System
+from tools.crm.connector import ConnectorError, System, WithheldError
 from tools.patience import asked_for
 
 _ATTEMPTS: Final = 8
@@ -172,10 +172,10 @@ class Api:
             scopes = _scopes_in(response)
             needs = f"It asks for: {', '.join(scopes)}." if scopes else f"It needs {self._system.scope}."
             what = f"{self._system.title} does not allow it: status 403."
-            return ConnectorError(what, where=where, remedy=f"{needs} See {self._system.page}.")
+            return WithheldError(what, where=where, remedy=f"{needs} See {self._system.page}.")
         if code == httpx.codes.NOT_FOUND:
             what = f"{self._system.title} knows no such address: status 404."
-            return ConnectorError(what, where=where, remedy=f"Check the settings of [sync.{self._system.name}].")
+            return WithheldError(what, where=where, remedy=f"Check the settings of [sync.{self._system.name}].")
         what = f"{self._system.title} does not understand the request: status {code}."
         return ConnectorError(
             what, where=where, remedy=f"Check the mapping; `noria sync {self._system.name} --dry-run` shows it."

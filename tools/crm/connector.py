@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from memory.errors import NoriaError
@@ -22,6 +23,10 @@ class ConnectorError(NoriaError):
 
 class RefusedError(ConnectorError):
     """A connected system does not let us in; to ask again at once would only make it worse."""
+
+
+class WithheldError(ConnectorError):
+    """A connected system answers, and does not give this: it is not there, or the key does not allow it."""
 
 
 class SystemOptions(VendorOptions):
@@ -45,6 +50,8 @@ class System:
     """What is read from it, and as which kind of import each is taken in."""
     own_ids: bool = True
     """Whether it gives each record an id of its own; a row of a file has none but what its columns say."""
+    beside: Mapping[str, str] = field(default_factory=dict)
+    """Things that stand on the pages of another, by that other: one reading brings both."""
     deletes: Sequence[str] = ()
     """Things of which it says what was deleted."""
     discovers: bool = False
@@ -84,6 +91,8 @@ class Page(NamedTuple):
     more: bool
     total: int | None = None
     """How many there are in this pull, where the system says so."""
+    beside: Mapping[str, Sequence[Record]] = MappingProxyType({})
+    """Records of the things that stand on the pages of this one (``System.beside``)."""
 
 
 class Property(NamedTuple):

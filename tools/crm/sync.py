@@ -96,10 +96,12 @@ def pull(
 
     ``again`` reads all there is from the beginning. What goes wrong with one thing is reported and stops no other.
     """
-    found = [
-        _Pull(place, connector, thing, rows, progress).run(until, again=again)
-        for thing, rows in rows_of(connector, mapping)
-    ]
+    found: list[Pulled] = []
+    things, beside = dict(rows_of(connector, mapping)), connector.system.beside
+    for thing in things:
+        if beside.get(thing) not in things:
+            together = {one: rows for one, rows in things.items() if thing in {one, beside.get(one)}}
+            found += _Pull(place, connector, thing, together, progress).run(until, again=again)
     if any(one.written or one.deleted for one in found):
         refresh(place.store, place.lake)
     return found
@@ -115,20 +117,22 @@ def rows_of(connector: Connector, mapping: Mapping[str, Rules]) -> Iterator[tupl
 
 
 class _Pull:
-    def __init__(self, place: Intake, connector: Connector, thing: str, rows: Rows, progress: Progress) -> None:
+    """One reading of a thing, with those that stand on its pages; they are kept and stopped together."""
+
+    def __init__(
+        self, place: Intake, connector: Connector, thing: str, rows: Mapping[str, Rows], progress: Progress
+    ) -> None:
         self._place, self._connector, self._thing, self._progress = place, connector, thing, progress
         self._name, self._rows = connector.system.name, rows
         self._holder = uuid.uuid4().hex
         self._settings = place.settings.model_copy(update={"source": self._name, "clock_skew": _SKEW})
-        self._brought = Pulled(system=self._name, thing=thing)
+        self._brought = {one: Pulled(system=self._name, thing=one) for one in rows}
 
-    def run(self, until: float, *, again: bool) -> Pulled:
+    def run(self, until: float, *, again: bool) -> list[Pulled]:
         place = self._place
-        now, mine = place.lease_clock.now(), self._holder
-        with place.store.write() as connection:
-            standing = take(connection, self._name, self._thing, holder=mine, now=now, until=now + _HELD)
+        standing = self._lease()
         if standing is None:
-            return self._brought.model_copy(update={"elsewhere": True})
+            return self._all(elsewhere=True)
         if again:
             standing = standing.model_copy(update={"cursor": "", "began_at": None})
         if standing.began_at is None:
@@ -136,7 +140,7 @@ class _Pull:
         try:
             standing = self._read(standing, until)
         except ConflictError:
-            return self._brought.model_copy(update={"elsewhere": True})
+            return self._all(elsewhere=True)
         except NoriaError as error:
             said = " ".join(filter(None, (error.what, error.remedy)))
             standing = self._in_trouble(said)
@@ -146,46 +150,77 @@ class _Pull:
                 f"What was read could not be taken in ({type(error).__name__}). The next pull tries it again."
             )
         with place.store.write() as connection:
-            keep(connection, standing, holder=self._holder, until=None)
-            if self._brought.complete and self._brought.read:
-                self._journal(connection)
-        return self._brought
+            self._write_down(connection, standing, until=None)
+            for one in self._brought.values():
+                if one.complete and one.read:
+                    self._journal(connection, one)
+        return list(self._brought.values())
+
+    def _all(self, **update: object) -> list[Pulled]:
+        self._brought = {thing: one.model_copy(update=update) for thing, one in self._brought.items()}
+        return list(self._brought.values())
+
+    def _lease(self) -> Standing | None:
+        """Where to go on; None while another process is at one of the things."""
+        now, mine = self._place.lease_clock.now(), self._holder
+        with self._place.store.write() as connection:
+            found = [
+                take(connection, self._name, thing, holder=mine, now=now, until=now + _HELD) for thing in self._rows
+            ]
+            taken = [one for one in found if one is not None]
+            if len(taken) < len(found):
+                for one in taken:
+                    keep(connection, one, holder=mine, until=None)
+                return None
+        standing = next(one for one in taken if one.thing == self._thing)
+        if any(one.cursor != standing.cursor for one in taken):
+            # One of them was not read along so far: what stands on the pages before would be missing.
+            return standing.model_copy(update={"cursor": "", "began_at": None})
+        return standing
+
+    def _write_down(self, connection: Connection, standing: Standing, until: datetime | None) -> None:
+        for thing in self._rows:
+            keep(connection, standing.model_copy(update={"thing": thing}), holder=self._holder, until=until)
 
     def _in_trouble(self, said: str) -> Standing:
-        self._brought = self._brought.model_copy(update={"trouble": said})
+        self._all(trouble=said)
         return self._standing.model_copy(update={"trouble": said, "failed_at": self._place.clock.now()})
 
     def _read(self, standing: Standing, until: float) -> Standing:
         """Read until there is no more or time is over; raises what went wrong, with what was kept in ``_standing``."""
         self._standing = standing
-        waiting: list[Record] = []
+        waiting: dict[str, list[Record]] = {thing: [] for thing in self._rows}
         cursor, more = standing.cursor, True
         while more:
             page = self._page(cursor)
-            waiting.extend(page.records)
+            for thing, records in {**page.beside, self._thing: page.records}.items():
+                waiting.get(thing, []).extend(records)
             cursor, more = page.cursor, page.more
-            read = standing.records + len(waiting)
+            held = sum(map(len, waiting.values()))
+            read = standing.records + held
             total = standing.total if page.total is None else standing.records + page.total
             standing = standing.model_copy(update={"total": standing.total or total})
             self._progress(f"{self._name} {self._thing}", read, standing.total or 0)
-            enough = len(waiting) >= self._place.chunk or time.monotonic() > until
-            if waiting and (enough or not more):
-                self._take_in(waiting)
+            enough = held >= self._place.chunk or time.monotonic() > until
+            if held and (enough or not more):
+                for thing, records in waiting.items():
+                    self._take_in(thing, records)
                 standing = standing.model_copy(update={"records": read})
-                waiting = []
-            if not waiting:
+                waiting = {thing: [] for thing in self._rows}
+                held = 0
+            if not held:
                 standing = standing.model_copy(update={"cursor": cursor})
                 self._keep(standing)
             if more and time.monotonic() > until:
                 return standing
-        self._brought = self._brought.model_copy(update={"complete": True})
+        self._all(complete=True)
         done = {"complete_at": standing.began_at, "began_at": None, "trouble": "", "failed_at": None}
         self._standing = standing.model_copy(update=done)
         return self._standing
 
     def _page(self, cursor: str) -> Page:
         try:
-            return self._connector.read(self._thing, cursor, self._rows.wanted)
+            return self._connector.read(self._thing, cursor, self._rows[self._thing].wanted)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ConnectorError(
                 f"{self._connector.system.title} answered in a form that is not known ({type(error).__name__}).",
@@ -196,22 +231,22 @@ class _Pull:
     def _keep(self, standing: Standing) -> None:
         self._standing = standing
         with self._place.store.write() as connection:
-            keep(connection, standing, holder=self._holder, until=self._place.lease_clock.now() + _HELD)
+            self._write_down(connection, standing, self._place.lease_clock.now() + _HELD)
 
-    def _take_in(self, records: Sequence[Record]) -> None:
+    def _take_in(self, thing: str, records: Sequence[Record]) -> None:
         """Take records in, and out what was deleted; the same ones twice change nothing."""
         gone = [one for one in records if one.deleted_at is not None]
         # A record that came twice is one, as it came last; rows of one order share its id, and stay apart.
         last: dict[tuple[str, str | int], Record] = {}
         for number, one in enumerate(records):
             if one.deleted_at is None:
-                key = one.id, self._rows.place_of(one, number)
+                key = one.id, self._rows[thing].place_of(one, number)
                 before = last.get(key)
                 last[key] = one._replace(values={**before.values, **one.values}) if before else one
-        brought = self._brought
+        brought = self._brought[thing]
         update = {"read": brought.read + len(records)}
         if last:
-            report = self._import(list(last.values()))
+            report = self._import(thing, list(last.values()))
             update |= {
                 "written": brought.written + report.rows_written,
                 "unchanged": brought.unchanged + report.rows_unchanged,
@@ -219,18 +254,18 @@ class _Pull:
             }
             brought = brought.model_copy(update={"reasons": (*brought.reasons, *report.reasons), "notes": report.notes})
         if gone:
-            update["deleted"] = brought.deleted + self._take_out(gone)
-        self._brought = brought.model_copy(update=update)
+            update["deleted"] = brought.deleted + self._take_out(thing, gone)
+        self._brought[thing] = brought.model_copy(update=update)
 
-    def _import(self, records: Sequence[Record]) -> ImportReport:
-        place, known = self._place, {}
-        if self._rows.asks_the_record:
+    def _import(self, thing: str, records: Sequence[Record]) -> ImportReport:
+        place, rows, known = self._place, self._rows[thing], {}
+        if rows.asks_the_record:
             with place.store.read() as connection:
-                known = known_of(connection, self._name, self._rows, records)
+                known = known_of(connection, self._name, rows, records)
         with tempfile.TemporaryDirectory(prefix="noria-sync-") as folder:
-            path = Path(folder) / f"{self._name} {self._thing}.csv"
-            self._rows.write(path, records, known)
-            return self._load(path, self._rows.mapping)
+            path = Path(folder) / f"{self._name} {thing}.csv"
+            rows.write(path, records, known)
+            return self._load(path, rows.mapping)
 
     def _load(self, path: Path, mapping: ReadAs) -> ImportReport:
         place = self._place
@@ -245,9 +280,9 @@ class _Pull:
             from_system=True,
         )
 
-    def _take_out(self, gone: Sequence[Record]) -> int:
+    def _take_out(self, thing: str, gone: Sequence[Record]) -> int:
         """Nobody who was deleted is written to any more; deals are taken off the record."""
-        kind = self._connector.system.things[self._thing]
+        kind = self._connector.system.things[thing]
         if kind == "deals":
             with self._place.store.write() as connection:
                 return forget_deals(connection, self._name, [one.id for one in gone])
@@ -271,8 +306,7 @@ class _Pull:
             report = self._load(path, _DELETED)
         return report.rows_written
 
-    def _journal(self, connection: Connection) -> None:
-        brought = self._brought
+    def _journal(self, connection: Connection, brought: Pulled) -> None:
         if not (brought.written or brought.deleted or brought.set_aside):
             return
         append(
@@ -280,7 +314,7 @@ class _Pull:
             at=self._place.clock.now(),
             actor=self._place.actor,
             action="sync.finished",
-            subject=f"{self._name} {self._thing}",
+            subject=f"{self._name} {brought.thing}",
             payload=brought.model_dump(include={"read", "written", "unchanged", "set_aside", "deleted"}),
         )
 

@@ -10,15 +10,14 @@ from typing import Final
 
 import httpx
 
+from memory.crm_fields import made_up
 from tools.channels.channel import Capabilities, Failed, Outcome, Outgoing
 from tools.channels.exchange import NoAnswerError, Post, PostingChannel
 from tools.crm.api import Pass
 from tools.crm.connector import ConnectorError, RefusedError, System
 
-TASK, CONSENT = "task", "consent"
-"""What a step names that is no property: a task for sales, and what a contact withdrew."""
-WITHDRAWN: Final = "withdrawn"
-MADE_UP: Final = "a consent comes from the contact, not from a step"
+TASK: Final = "task"
+"""What a step names that is no property: a task for sales."""
 _CONNECTIONS: Final = 4
 _REFUSED_SECONDS: Final = 60.0
 
@@ -44,8 +43,7 @@ class WriteBack(PostingChannel):
 
     def refuses(self, message: Outgoing) -> str:
         """Why a step may not be written; empty for one that may."""
-        made_up = message.fields["field"] == CONSENT and message.fields["value"] != WITHDRAWN
-        return MADE_UP if made_up else ""
+        return made_up(str(message.fields["field"]), message.fields["value"])
 
     def send_many(self, batch: Sequence[Outgoing], *, seconds: float) -> list[Outcome]:
         self._ids.clear()

@@ -11,7 +11,7 @@ from tests.tools.crm.server import Reply, Request, Server
 
 
 class KlaviyoServer(Server):
-    """Profiles, events with their metrics, and lists with their members."""
+    """Profiles, events with their metrics, lists with their members, and messages of flows."""
 
     system = "klaviyo"
 
@@ -22,6 +22,10 @@ class KlaviyoServer(Server):
         self.metrics: dict[str, str] = {}
         self.lists: dict[str, tuple[str, list[int]]] = {}
         self.unsubscribed: list[str] = []
+        self.flow_messages: dict[str, bool] = {}
+        """Whether each is transactional."""
+        self.shows_flows = True
+        """False for a key without flows:read."""
 
     def allows(self, request: Request) -> bool:
         revision = re.fullmatch(r"\d{4}-\d{2}-\d{2}", request.headers.get("revision", ""))
@@ -54,6 +58,8 @@ class KlaviyoServer(Server):
         if request.path == "/api/lists":
             found = [{"type": "list", "id": key, "attributes": {"name": one[0]}} for key, one in self.lists.items()]
             return 200, self._page(request, found, "name", most=10)
+        if request.path.startswith("/api/flow"):
+            return self._flows(request.path)
         if request.path == "/api/events":
             said = self._page(request, [self._event(one) for one in sorted(self.events)], "datetime", most=200)
             metrics = [
@@ -61,6 +67,17 @@ class KlaviyoServer(Server):
             ]
             return 200, {**said, "included": [*metrics, *(self._shown(one) for one in sorted(self.profiles))]}
         return 404, {"errors": [{"code": "not_found"}]}
+
+    def _flows(self, path: str) -> Reply:
+        if not self.shows_flows:
+            return 403, {"errors": [{"code": "permission_denied"}]}
+        if path == "/api/flows":
+            return 200, {"data": [], "links": {"next": None, "self": path}}
+        name = path.removeprefix("/api/flow-messages/")
+        if name not in self.flow_messages:
+            return 404, {"errors": [{"code": "not_found"}]}
+        definition = {"transactional": self.flow_messages[name]}
+        return 200, {"data": {"type": "flow-message", "id": name, "attributes": {"definition": definition}}}
 
     def _written(self, path: str, said: dict[str, Any]) -> Reply:
         attributes = said["attributes"]

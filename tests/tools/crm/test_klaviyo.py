@@ -14,12 +14,14 @@ from memory.cap import Cap
 from memory.clock import ManualClock
 from memory.schema import consents, contacts
 from memory.store import Store
+from memory.syncs import standings
 from tests.memory.importing.loading import rows_of
 from tests.tools.channels.test_contracts import contract, openapi_core
 from tests.tools.crm.klaviyo_server import KlaviyoServer
 from tests.tools.crm.scene import intake, read
 from tests.tools.crm.server import Request
 from tools.channels.channel import Failed, Outcome, Outgoing, Sent, Unknown
+from tools.crm.connector import ConnectorError
 from tools.crm.klaviyo.channel import KlaviyoChannel
 from tools.crm.klaviyo.options import KlaviyoOptions
 from tools.crm.sync import Intake
@@ -90,6 +92,72 @@ def test_what_klaviyo_sends_by_itself_takes_its_place_under_the_cap(
         assert Cap(2, 7).used(slots[ann], place.clock.now()) == 2
 
 
+def flow_mail(server: KlaviyoServer, place: Intake) -> None:
+    """One receipt for Ann, and one reminder of a cart."""
+    server.now = place.clock.now() - timedelta(days=2)
+    server.flow_messages = {"RECEIPT": True, "REMIND": False}
+    for number, message in enumerate(("RECEIPT", "REMIND", "RECEIPT"), start=4):
+        server.happen(number, 1, "Received Email", **{"$message": message, "$flow": "F1"})
+
+
+def test_transactional_mail_of_a_flow_takes_no_place_and_its_marketing_does(
+    server: KlaviyoServer, place: Intake, tmp_path: Path
+) -> None:
+    flow_mail(server, place)
+    read(place, server, tmp_path)
+    assert rows_of(place.lake, "SELECT message_key FROM sends") == [("klaviyo:5",)]
+    assert rows_of(place.lake, "SELECT count(*) FROM events WHERE kind = 'transactional_email'") == [(2,)]
+    with place.store.read() as connection:
+        (ann,) = connection.execute(select(contacts.c.contact_id).where(contacts.c.first_name == "Ann")).scalars()
+        assert len(cap.read(connection, [ann])[ann]) == 1
+    asked = [one.path for one in server.requests if one.path.startswith("/api/flow-messages")]
+    assert asked == ["/api/flow-messages/RECEIPT", "/api/flow-messages/REMIND"]
+
+
+def test_without_the_scope_for_flows_all_their_mail_counts_and_the_check_names_the_scope(
+    server: KlaviyoServer, place: Intake, tmp_path: Path
+) -> None:
+    flow_mail(server, place)
+    server.shows_flows = False
+    done = read(place, server, tmp_path)
+    assert (done["sends"].complete, done["sends"].written) == (True, 3)
+    connector = server.connector()
+    with pytest.raises(ConnectorError) as refused:
+        connector.check()
+    assert "flows:read" in str(refused.value.remedy)
+    connector.close()
+
+
+def test_the_history_of_events_is_read_once_for_what_they_did_and_what_they_got(
+    server: KlaviyoServer, place: Intake, tmp_path: Path
+) -> None:
+    server.happen(4, 1, "Received Email")
+    done = read(place, server, tmp_path)
+    assert sum(one.path == "/api/events" for one in server.requests) == 1
+    assert (done["events"].written, done["sends"].written) == (3, 1)
+    with place.store.read() as connection:
+        events, sends = (one for one in standings(connection, "klaviyo") if one.thing in {"events", "sends"})
+    assert events.cursor == sends.cursor
+    assert sends.complete_at is not None
+
+
+def test_sends_that_were_not_read_along_are_fetched_from_the_beginning(
+    server: KlaviyoServer, place: Intake, tmp_path: Path
+) -> None:
+    server.happen(4, 1, "Received Email")
+    assert "sends" not in read(place, server, tmp_path, things=["contacts", "events"])
+    server.happen(5, 2, "Received SMS")
+    done = read(place, server, tmp_path)
+    assert (done["sends"].written, done["events"].written) == (2, 0)
+
+
+def test_sends_alone_come_in_where_events_are_not_mapped(server: KlaviyoServer, place: Intake, tmp_path: Path) -> None:
+    server.happen(4, 1, "Received Email")
+    done = read(place, server, tmp_path, things=["contacts", "sends"])
+    assert done["sends"].written == 1
+    assert rows_of(place.lake, "SELECT count(*) FROM events") == [(0,)]
+
+
 def test_lists_and_custom_properties_are_found(server: KlaviyoServer) -> None:
     connector = server.connector()
     assert [(one.name, one.label) for one in connector.properties("lists")] == [
@@ -124,12 +192,14 @@ def test_every_request_is_what_klaviyos_document_asks_for(server: KlaviyoServer,
     assert {one.path for one in server.requests} == {
         "/api/profiles",
         "/api/events",
+        "/api/flows",
         "/api/lists",
         "/api/lists/NEWS/profiles",
         "/api/lists/VIPS/profiles",
     }
     for request in server.requests:
-        hold(request)
+        if request.path != "/api/flows":  # its document is not among those kept here
+            hold(request)
 
 
 def send(server: KlaviyoServer, field: str, value: str, to: str = "person1@shop.example.com") -> Outcome:

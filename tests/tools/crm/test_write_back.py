@@ -73,6 +73,8 @@ def test_a_withdrawal_is_passed_on_and_a_consent_is_never_made_up(server: HubSpo
     assert isinstance(refused, Failed)
     assert "from the contact" in refused.reason
     assert len(server.subscriptions) == 1
+    assert isinstance(send(server, "hs_email_optout", "false"), Failed)
+    assert len(server.requests) == 1
 
 
 def test_a_property_that_hubspot_does_not_have_is_refused_without_its_words(server: HubSpotServer) -> None:

@@ -15,12 +15,13 @@ from typing import Any, Final
 import httpx
 from pydantic import SecretStr
 
+from memory.crm_fields import CONSENT
 from tools.channels.channel import Failed, Outcome, Outgoing, Sent, Unknown
 from tools.channels.exchange import Post
 from tools.channels.reply import code_of, document_of
 from tools.crm.hubspot.connector import HOST, entrance
 from tools.crm.hubspot.options import SYSTEM, HubSpotOptions
-from tools.crm.write_back import CONSENT, TASK, WriteBack
+from tools.crm.write_back import TASK, WriteBack
 
 NOTE: Final = "note"
 # Of the association of a task, and of a note, to a contact.

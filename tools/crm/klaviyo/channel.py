@@ -12,12 +12,13 @@ from typing import Any, Final
 import httpx
 from pydantic import SecretStr
 
+from memory.crm_fields import CONSENT
 from tools.channels.channel import Failed, Outcome, Outgoing, Sent, Unknown
 from tools.channels.exchange import Post
 from tools.channels.reply import code_of, document_of
 from tools.crm.klaviyo.connector import HEADERS, HOST, entrance
 from tools.crm.klaviyo.options import SYSTEM, KlaviyoOptions
-from tools.crm.write_back import CONSENT, WriteBack
+from tools.crm.write_back import WriteBack
 
 _UNSUBSCRIPTION: Final = "profile-subscription-bulk-delete-job"
 

@@ -1,6 +1,7 @@
 """How Klaviyo is read: profiles by id or by their last change, events by their moment, lists by their members.
 
-What Klaviyo sent by itself stands among the events: these are read once for what contacts did, once for what they got.
+What Klaviyo sent by itself stands among the events. An event does not say whether it tells of marketing: the message of
+its flow does; a campaign is marketing always.
 
 https://developers.klaviyo.com/en/reference/api_overview; pages are turned by the cursor in `links.next`.
 """
@@ -8,15 +9,16 @@ https://developers.klaviyo.com/en/reference/api_overview; pages are turned by th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 from pydantic import SecretStr
 
 from memory.importing.mapping import Mapping as ReadAs
 from tools.crm.api import Answer, Api, Key
-from tools.crm.connector import Page, Property, Record, cursor_at, moment_of, place_in, written
+from tools.crm.connector import Page, Property, Record, WithheldError, cursor_at, moment_of, place_in, written
 from tools.crm.klaviyo.options import SYSTEM, KlaviyoOptions
 from tools.crm.secrets import needed
 
@@ -41,24 +43,31 @@ class Klaviyo:
         self, options: KlaviyoOptions, secrets: Mapping[str, SecretStr], *, url: str = "", **more: Any
     ) -> None:
         self._api = Api(SYSTEM, url or HOST, entrance(secrets), headers=HEADERS, **more)
+        self._transactional: dict[str, bool] = {}
+        """By message of a flow; each is asked for once in a pull."""
 
     def read(self, thing: str, cursor: str, wanted: Sequence[str]) -> Page:
         place = place_in(cursor)
         if thing == "lists":
             return self._members(place, [name.removeprefix(LIST) for name in wanted if name.startswith(LIST)])
         answer = self._profiles(place) if thing == "contacts" else self._events(place)
-        match thing:
-            case "contacts":
-                records = [_profile(one) for one in answer.said["data"]]
-            case "events":
-                records = [one for one in _happened(answer.said) if one.values["metric"] not in _SENDS]
-            case _:
-                records = [_send(one) for one in _happened(answer.said) if one.values["metric"] in _SENDS]
         following = place.get("next") or written(answer.at - _OVERLAP[thing])
         after = _after(answer.said)
-        if after:
-            return Page(records, cursor_at(since=place.get("since"), after=after, next=following), more=True)
-        return Page(records, cursor_at(since=following), more=False)
+        between = cursor_at(since=place.get("since"), after=after, next=following)
+        cursor = between if after else cursor_at(since=following)
+        if thing == "contacts":
+            return Page([_profile(one) for one in answer.said["data"]], cursor, more=bool(after))
+        happened, sends = list[Record](), list[Record]()
+        for one in _happened(answer.said):
+            if one.values["metric"] not in _SENDS:
+                happened.append(one)
+            elif self._is_transactional(one):
+                happened.append(one._replace(values={**one.values, "metric": f"transactional {_channel(one)}"}))
+            else:
+                sends.append(_send(one))
+        if thing == "sends":
+            return Page(sends, cursor, more=bool(after))
+        return Page(happened, cursor, more=bool(after), beside={"sends": sends})
 
     def properties(self, thing: str) -> list[Property]:
         """What the first profiles have, since Klaviyo keeps no list of it; or the lists there are."""
@@ -76,6 +85,7 @@ class Klaviyo:
     def check(self) -> str:
         self._api.get("/api/profiles", **{"page[size]": 1})
         self._api.get("/api/events", **{"page[size]": 1})
+        self._api.get("/api/flows", **{"page[size]": 1})
         return f"Klaviyo takes the key; profiles, events and {len(self._lists())} lists can be read."
 
     def close(self) -> None:
@@ -102,6 +112,20 @@ class Klaviyo:
             _CURSOR: place.get("after"),
         }
         return self._api.get("/api/events", **asked)
+
+    def _is_transactional(self, sent: Record) -> bool:
+        """Whether the message is marked so in its flow; what does not say counts as marketing, which caps more."""
+        message = str(sent.values.get("event_properties.$message") or "")
+        if not message or not sent.values.get("event_properties.$flow"):
+            return False
+        if message not in self._transactional:
+            asked = {"fields[flow-message]": "definition.transactional"}
+            marked = None
+            with suppress(WithheldError):
+                said = self._api.get(f"/api/flow-messages/{quote(message, safe='')}", **asked).said
+                marked = (said["data"]["attributes"].get("definition") or {}).get("transactional")
+            self._transactional[message] = marked is True
+        return self._transactional[message]
 
     def _lists(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
@@ -174,9 +198,11 @@ def _happened(said: Mapping[str, Any]) -> list[Record]:
 
 
 def _send(one: Record) -> Record:
-    return one._replace(
-        values={**one.values, "message_key": f"klaviyo:{one.id}", "channel": _SENDS[one.values["metric"]]}
-    )
+    return one._replace(values={**one.values, "message_key": f"klaviyo:{one.id}", "channel": _channel(one)})
+
+
+def _channel(sent: Record) -> str:
+    return _SENDS[sent.values["metric"]]
 
 
 def _of(related: Mapping[str, Any], name: str) -> str:

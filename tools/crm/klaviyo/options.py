@@ -23,9 +23,10 @@ SYSTEM: Final = System(
     title="Klaviyo",
     options=KlaviyoOptions,
     things={"contacts": "contacts", "lists": "contacts", "events": "events", "sends": "sends"},
+    beside={"sends": "events"},
     discovers=True,
     writes=("properties", "withdrawn consent"),
-    scope="profiles:read, lists:read, events:read and metrics:read; to write back also profiles:write, and "
+    scope="profiles:read, lists:read, events:read, metrics:read and flows:read; to write back also profiles:write, and "
     "lists:write and subscriptions:write for consent",
     secrets={"NORIA_KLAVIYO_KEY": "a private API key"},
     limits="Retry-After, RateLimit-Remaining",

@@ -15,17 +15,16 @@ from urllib.parse import quote
 import httpx
 from pydantic import SecretStr
 
+from memory.crm_fields import CONSENT
 from tools.channels.channel import Failed, Outcome, Outgoing, Sent, Unknown
 from tools.channels.exchange import NoAnswerError, Post
 from tools.channels.reply import code_of, document_of, json_of
 from tools.crm.salesforce.connector import VERSION, entrance, host_of
 from tools.crm.salesforce.options import SYSTEM, SalesforceOptions
-from tools.crm.write_back import CONSENT, MADE_UP, TASK, WriteBack
+from tools.crm.write_back import TASK, WriteBack
 
 _API: Final = f"/services/data/{VERSION}"
 _OPTED_OUT: Final = "HasOptedOutOfEmail"
-_BARRING: Final = ("hasoptedout", "donotcall")
-"""How the fields begin that keep messages from somebody, in small letters."""
 _PASSING: Final = {"REQUEST_LIMIT_EXCEEDED", "UNABLE_TO_LOCK_ROW", "SERVER_UNAVAILABLE", "QUERY_TIMEOUT"}
 """What Salesforce says of a part that it did not carry out and will later: the whole is asked again."""
 _FOUND: Final = "@{who.records[0].Id}"
@@ -41,14 +40,10 @@ class SalesforceChannel(WriteBack):
         super().__init__(SYSTEM, entrance(options, secrets, self._url))
 
     def refuses(self, message: Outgoing) -> str:
-        name, value = str(message.fields["field"]), message.fields["value"]
-        # Salesforce does not tell capitals of a field's name from small letters.
-        barring = name.casefold().startswith(_BARRING) and value is not True
-        if barring:
-            return MADE_UP
         if why := super().refuses(message):
             return why
-        return "a text cannot hold @{, by which Salesforce refers to other answers" if "@{" in str(value) else ""
+        unclear = "@{" in str(message.fields["value"])
+        return "a text cannot hold @{, by which Salesforce refers to other answers" if unclear else ""
 
     def request(self, group: Sequence[Outgoing]) -> Post:
         (message,) = group
