@@ -449,7 +449,9 @@ def _attempts() -> Retrying:
     )
 
 
-def _write(delta: DeltaTable, rows: pa.Table, *, mode: Literal["append", "overwrite"], transaction: Transaction | None = None) -> None:
+def _write(
+    delta: DeltaTable, rows: pa.Table, *, mode: Literal["append", "overwrite"], transaction: Transaction | None = None
+) -> None:
     if "contact_id" in rows.column_names:
         # Side by side, so that who asks for one contact reads a few groups of rows and passes over the others.
         rows = rows.sort_by("contact_id")
