@@ -31,6 +31,11 @@ class Engine(Backend):  # type: ignore[misc]  # untyped parent
     the calls that took their place. ``execute()`` needs pandas and warns: use ``to_pyarrow()``.
     """
 
+    @property
+    def version(self) -> str:
+        # Of the library, which is looked for on the disk each time an engine opens.
+        return duckdb.__version__
+
     def get_schema(self, table_name: str, *, catalog: str | None = None, database: str | None = None) -> sch.Schema:
         place = ".".join(_quoted(part) for part in (catalog, database, table_name) if part)
         described = self.con.sql(f"DESCRIBE {place}").to_arrow_table()

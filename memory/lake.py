@@ -312,14 +312,13 @@ class Lake:
         for table, schema in SCHEMAS.items():
             with speaking_of(self._path(table)):
                 state = self.state_of(table)
-                files = _files_of(self._path(table), state) if state else ()
+                rows = _rows_of(self._path(table), state, table) if state else ""
                 # DuckDB itself: ibis takes longer to word these than they take.
-                if files:
-                    found, kept = _in_files(engine.con, files, schema), "VIEW"
-                    if contact_id is not None and "contact_id" in schema.names:
-                        # A table: every feature would look through the files again for the same few rows.
-                        found, kept = found.filter(f"contact_id = {contact_id:d}"), "TABLE"
-                    engine.con.execute(f"CREATE TEMP {kept} {table} AS {found.sql_query()}")
+                if rows and contact_id is not None and "contact_id" in schema.names:
+                    # A table: every feature would look through the files again for the same few rows.
+                    engine.con.execute(f"CREATE TEMP TABLE {table} AS {rows} WHERE contact_id = {contact_id:d}")
+                elif rows:
+                    engine.con.execute(f"CREATE TEMP VIEW {table} AS {rows}")
                 else:
                     columns = ", ".join(f'"{field.name}" {field.type}' for field in schema)
                     engine.con.execute(f"CREATE TEMP TABLE {table} ({columns})")
@@ -388,9 +387,13 @@ def conform(table: LakeTable, rows: pa.Table) -> pa.Table:
 
 
 @lru_cache(maxsize=64)
-def _files_of(path: Path, _state: str) -> tuple[str, ...]:
-    """The files that a table consists of, looked up once between two commits: the longer its log, the dearer."""
-    return tuple(DeltaTable(path).file_uris())
+def _rows_of(path: Path, _state: str, table: LakeTable) -> str:
+    """The question for all rows of a table, worded once between two commits: the longer its log, the dearer.
+
+    Empty where it has no files.
+    """
+    files = DeltaTable(path).file_uris()
+    return f"SELECT * FROM ({_in_files(own_engine().con, files, SCHEMAS[table]).sql_query()})" if files else ""  # noqa: S608 - files of our own
 
 
 def _in_files(sql: duckdb.DuckDBPyConnection, files: Sequence[str], schema: pa.Schema) -> duckdb.DuckDBPyRelation:
