@@ -41,6 +41,8 @@ class Look(_Frozen):
     low: float
     high: float
     text: str
+    said: dict[str, str] = {}
+    """The same by language."""
     read_at: AwareDatetime
 
 
@@ -193,6 +195,7 @@ def campaign_line(connection: Connection, campaign: campaigns.Campaign) -> Campa
                 low=row.body["difference"]["low"],
                 high=row.body["difference"]["high"],
                 text=row.body["text"]["en"],
+                said=row.body["text"],
                 read_at=row.read_at,
             )
             for row in looks
