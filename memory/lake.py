@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
-from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -22,6 +21,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from memory.engine import Engine, open_engine, own_engine, shared_engine
 from memory.errors import InvalidInputError, LakeError
+from memory.lake_files import in_files, rows_of
 
 KEEP_FILES_HOURS = 7 * 24
 MANY_FILES = 24
@@ -312,7 +312,7 @@ class Lake:
         for table, schema in SCHEMAS.items():
             with speaking_of(self._path(table)):
                 state = self.state_of(table)
-                rows = _rows_of(self._path(table), state, table) if state else ""
+                rows = rows_of(self._path(table), state, schema) if state else ""
                 # DuckDB itself: ibis takes longer to word these than they take.
                 if rows and contact_id is not None and "contact_id" in schema.names:
                     # A table: every feature would look through the files again for the same few rows.
@@ -347,7 +347,7 @@ class Lake:
         # All files alike, so that a reader need not look into each for its columns.
         rows = schema.empty_table()
         if files:
-            rows = _in_files(own_engine().con, files, schema).select(*schema.names).to_arrow_table()
+            rows = in_files(own_engine().con, files, schema).select(*schema.names).to_arrow_table()
         write_deltalake(
             delta,
             rows.cast(_loose(schema)),
@@ -384,23 +384,6 @@ def conform(table: LakeTable, rows: pa.Table) -> pa.Table:
                 remedy="Give moments as integer microseconds and money as integer minor units.",
             ) from error
     return pa.table(columns, schema=schema)
-
-
-@lru_cache(maxsize=64)
-def _rows_of(path: Path, _state: str, table: LakeTable) -> str:
-    """The question for all rows of a table, worded once between two commits: the longer its log, the dearer.
-
-    Empty where it has no files.
-    """
-    files = DeltaTable(path).file_uris()
-    return f"SELECT * FROM ({_in_files(own_engine().con, files, SCHEMAS[table]).sql_query()})" if files else ""  # noqa: S608 - files of our own
-
-
-def _in_files(sql: duckdb.DuckDBPyConnection, files: Sequence[str], schema: pa.Schema) -> duckdb.DuckDBPyRelation:
-    """What stands in the files of a table; null for columns that a table of an older release lacks."""
-    found = sql.read_parquet(list(files))
-    new = [f'CAST(NULL AS {one.type}) AS "{one.name}"' for one in schema if one.name not in found.columns]
-    return found.project(", ".join(["*", *new])) if new else found
 
 
 def _loose(schema: pa.Schema) -> pa.Schema:
