@@ -6,6 +6,8 @@ import threading
 from functools import cache
 from typing import Any
 
+import duckdb
+
 # ibis ships no types.
 import ibis  # type: ignore[import-untyped]
 import ibis.expr.schema as sch  # type: ignore[import-untyped]
@@ -28,6 +30,11 @@ class Engine(Backend):  # type: ignore[misc]  # untyped parent
     ibis 12.0.0 asks for schemas through calls that DuckDB 2 deprecates or no longer has; they are answered here with
     the calls that took their place. ``execute()`` needs pandas and warns: use ``to_pyarrow()``.
     """
+
+    @property
+    def version(self) -> str:
+        # Of the library, which is looked for on the disk each time an engine opens.
+        return duckdb.__version__
 
     def get_schema(self, table_name: str, *, catalog: str | None = None, database: str | None = None) -> sch.Schema:
         place = ".".join(_quoted(part) for part in (catalog, database, table_name) if part)
@@ -63,6 +70,21 @@ def open_engine() -> Engine:
     engine = Engine()
     engine.do_connect(":memory:", **_CONFIG)
     return engine
+
+
+def shared_engine() -> Engine:
+    """An engine for the few rows of one contact: a tenth of the price, because all of them share one database.
+
+    Only what is temporary is its own. It belongs to one thread.
+    """
+    found: Engine = Engine.from_connection(_shared().cursor())
+    return found
+
+
+@cache
+def _shared() -> Any:
+    # In which order tables of one row are joined does not matter, and takes longer to think about than to do.
+    return duckdb.connect(":memory:", config={**_CONFIG, "disabled_optimizers": "join_order"})
 
 
 def own_engine() -> Engine:

@@ -9,24 +9,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
-from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import duckdb
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 from filelock import FileLock, Timeout
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from memory.engine import Engine, open_engine, own_engine
+from memory.engine import Engine, open_engine, own_engine, shared_engine
 from memory.errors import InvalidInputError, LakeError
+from memory.lake_files import in_files, rows_of
 
 KEEP_FILES_HOURS = 7 * 24
 MANY_FILES = 24
 """More of them make every reading of a table slow."""
 _ATTEMPTS = 10
+_GROUPED: Final = WriterProperties(compression="SNAPPY", max_row_group_size=100_000)
 _UPSERT = "noria.upsert"
 _KEEP_LOG = "delta.logRetentionDuration"
 
@@ -288,7 +289,7 @@ class Lake:
         for table in tables:
             for attempt in _attempts():
                 with attempt, speaking_of(self._path(table)):
-                    self._open(table).optimize.compact()
+                    self._open(table).optimize.compact(writer_properties=_GROUPED)
 
     def vacuum(self, tables: Iterable[LakeTable] = LakeTable, *, keep_hours: int = KEEP_FILES_HOURS) -> None:
         """Delete files that no table uses any more and that are older than so many hours.
@@ -307,17 +308,17 @@ class Lake:
         Tables without rows are there too, with their columns; with ``contact_id``, it sees what is about that one
         contact only. The engine belongs to one thread.
         """
-        engine = open_engine()
+        engine = open_engine() if contact_id is None else shared_engine()
         for table, schema in SCHEMAS.items():
             with speaking_of(self._path(table)):
                 state = self.state_of(table)
-                files = _files_of(self._path(table), state) if state else ()
+                rows = rows_of(self._path(table), state, schema) if state else ""
                 # DuckDB itself: ibis takes longer to word these than they take.
-                if files:
-                    found = _in_files(engine.con, files, schema)
-                    if contact_id is not None and "contact_id" in schema.names:
-                        found = found.filter(f"contact_id = {contact_id:d}")
-                    found.create_view(table.value)
+                if rows and contact_id is not None and "contact_id" in schema.names:
+                    # A table: every feature would look through the files again for the same few rows.
+                    engine.con.execute(f"CREATE TEMP TABLE {table} AS {rows} WHERE contact_id = {contact_id:d}")
+                elif rows:
+                    engine.con.execute(f"CREATE TEMP VIEW {table} AS {rows}")
                 else:
                     columns = ", ".join(f'"{field.name}" {field.type}' for field in schema)
                     engine.con.execute(f"CREATE TEMP TABLE {table} ({columns})")
@@ -346,7 +347,7 @@ class Lake:
         # All files alike, so that a reader need not look into each for its columns.
         rows = schema.empty_table()
         if files:
-            rows = _in_files(own_engine().con, files, schema).select(*schema.names).to_arrow_table()
+            rows = in_files(own_engine().con, files, schema).select(*schema.names).to_arrow_table()
         write_deltalake(
             delta,
             rows.cast(_loose(schema)),
@@ -383,19 +384,6 @@ def conform(table: LakeTable, rows: pa.Table) -> pa.Table:
                 remedy="Give moments as integer microseconds and money as integer minor units.",
             ) from error
     return pa.table(columns, schema=schema)
-
-
-@lru_cache(maxsize=64)
-def _files_of(path: Path, _state: str) -> tuple[str, ...]:
-    """The files that a table consists of, looked up once between two commits: the longer its log, the dearer."""
-    return tuple(DeltaTable(path).file_uris())
-
-
-def _in_files(sql: duckdb.DuckDBPyConnection, files: Sequence[str], schema: pa.Schema) -> duckdb.DuckDBPyRelation:
-    """What stands in the files of a table; null for columns that a table of an older release lacks."""
-    found = sql.read_parquet(list(files))
-    new = [f'CAST(NULL AS {one.type}) AS "{one.name}"' for one in schema if one.name not in found.columns]
-    return found.project(", ".join(["*", *new])) if new else found
 
 
 def _loose(schema: pa.Schema) -> pa.Schema:
@@ -447,13 +435,23 @@ def _attempts() -> Retrying:
     )
 
 
-def _write(delta: DeltaTable, rows: pa.Table, *, mode: str, transaction: Transaction | None = None) -> None:
-    properties = CommitProperties(app_transactions=[transaction] if transaction else None, max_commit_retries=5)
-    if mode == "overwrite":
+def _write(
+    delta: DeltaTable, rows: pa.Table, *, mode: Literal["append", "overwrite"], transaction: Transaction | None = None
+) -> None:
+    if "contact_id" in rows.column_names:
+        # Side by side, so that who asks for one contact reads a few groups of rows and passes over the others.
+        rows = rows.sort_by("contact_id")
+    write_deltalake(
+        delta,
+        rows,
+        mode=mode,
         # A release that knows one column more writes it.
-        write_deltalake(delta, rows, mode="overwrite", schema_mode="overwrite", commit_properties=properties)
-    else:
-        write_deltalake(delta, rows, mode="append", commit_properties=properties)
+        schema_mode="overwrite" if mode == "overwrite" else None,
+        writer_properties=_GROUPED,
+        commit_properties=CommitProperties(
+            app_transactions=[transaction] if transaction else None, max_commit_retries=5
+        ),
+    )
 
 
 def _merge(delta: DeltaTable, rows: pa.Table, key: Sequence[str], transaction: Transaction) -> None:

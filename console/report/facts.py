@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime, timedelta
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
-from sqlalchemy import BigInteger, ColumnElement, Connection, distinct, func, select, type_coerce
+from sqlalchemy import BigInteger, Connection, distinct, func, select, type_coerce
 
 from console.flow.progress import Progress, progress
 from memory import campaigns, forecasts, ledger, lessons, proposals
@@ -40,6 +41,8 @@ class Look(_Frozen):
     low: float
     high: float
     text: str
+    said: dict[str, str] = {}
+    """The same by language."""
     read_at: AwareDatetime
 
 
@@ -149,14 +152,18 @@ def pressure(connection: Connection, since: datetime | None = None) -> dict[int,
 def campaign_line(connection: Connection, campaign: campaigns.Campaign) -> CampaignLine:
     """One campaign from selection to its newest read-out."""
     stored = proposals.get(connection, campaign.proposal_id)
-    entered = {
-        bool(row.in_holdout): int(row.contacts)
-        for row in connection.execute(
-            select(enrolments.c.in_holdout, func.count().label("contacts"))
-            .where(enrolments.c.campaign_id == campaign.campaign_id)
-            .group_by(enrolments.c.in_holdout)
-        )
-    }
+    # Counted once by all that is told of them: there are few kinds, and perhaps a million rows.
+    kinds = (enrolments.c.in_holdout, enrolments.c.sequence_key, enrolments.c.state, enrolments.c.exit_reason)
+    entered, arms, exits = Counter[bool](), Counter[str](), Counter[str]()
+    for in_holdout, sequence_key, state, exit_reason, entries in connection.execute(
+        select(*kinds, func.count()).where(enrolments.c.campaign_id == campaign.campaign_id).group_by(*kinds)
+    ):
+        entered[bool(in_holdout)] += entries
+        if not in_holdout:
+            arms[sequence_key] += entries
+        if state == "exited":
+            exits[exit_reason] += entries
+    reasons = ledger.reasons(connection, campaign.campaign_id)
     looks = connection.execute(
         select(readouts).where(readouts.c.campaign_id == campaign.campaign_id).order_by(readouts.c.look)
     )
@@ -167,18 +174,18 @@ def campaign_line(connection: Connection, campaign: campaigns.Campaign) -> Campa
         status=campaign.status,
         selected=stored.proposal.audience.selected,
         reachable=stored.proposal.audience.reachable,
-        holdout=entered.get(True, 0),
-        treated=entered.get(False, 0),
+        holdout=entered[True],
+        treated=entered[False],
         written_to=connection.execute(
             select(func.count(distinct(messages.c.contact_id))).where(
                 messages.c.campaign_id == campaign.campaign_id, messages.c.state == "sent"
             )
         ).scalar_one(),
-        arms=_counted(connection, campaign.campaign_id, enrolments.c.sequence_key, enrolments.c.in_holdout.is_(False)),
+        arms=_most_first(arms),
         shares=campaigns.shares(connection, campaign.campaign_id, campaign.version),
-        exits=_counted(connection, campaign.campaign_id, enrolments.c.exit_reason, enrolments.c.state == "exited"),
-        states=ledger.reconcile(connection, campaign.campaign_id).states,
-        reasons=ledger.reasons(connection, campaign.campaign_id),
+        exits=_most_first(exits),
+        states={state: sum(numbers.values()) for state, numbers in reasons.items()},
+        reasons=reasons,
         looks=tuple(
             Look(
                 look=row.look,
@@ -188,6 +195,7 @@ def campaign_line(connection: Connection, campaign: campaigns.Campaign) -> Campa
                 low=row.body["difference"]["low"],
                 high=row.body["difference"]["high"],
                 text=row.body["text"]["en"],
+                said=row.body["text"],
                 read_at=row.read_at,
             )
             for row in looks
@@ -195,17 +203,8 @@ def campaign_line(connection: Connection, campaign: campaigns.Campaign) -> Campa
     )
 
 
-def _counted(
-    connection: Connection, campaign_id: str, by: ColumnElement[str], where: ColumnElement[bool]
-) -> dict[str, int]:
-    """How many entries of a campaign there are of each kind, the most first."""
-    query = (
-        select(by.label("kind"), func.count().label("entries"))
-        .where(enrolments.c.campaign_id == campaign_id, where)
-        .group_by(by)
-        .order_by(func.count().desc(), by)
-    )
-    return {row.kind: row.entries for row in connection.execute(query)}
+def _most_first(counts: Counter[str]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda one: (-one[1], one[0])))
 
 
 def _flows(connection: Connection, campaign: campaigns.Campaign) -> list[FlowLine]:

@@ -10,6 +10,7 @@ from console.screens.door import RowNumber, Viewer
 from console.screens.frame import Frame
 from memory import contacts
 from memory.errors import NotFoundError
+from memory.features.registry import REGISTRY
 
 
 def routes(frame: Frame) -> APIRouter:
@@ -40,7 +41,7 @@ def routes(frame: Frame) -> APIRouter:
         unknown: bool = False,
         compared: bool = False,
     ) -> Response:
-        shown = {"found": found, "name": name, "unknown": unknown, "compared": compared}
+        shown = {"found": found, "name": name, "unknown": unknown, "compared": compared, "features": REGISTRY}
         return frame.page(request, "contacts.html", status, **shown)
 
     def _explained(contact_id: int, *, compared: bool = False) -> object:

@@ -32,7 +32,11 @@ class History:
         """Keep a table under a name while the engine lives, because several others are made of it."""
         # DuckDB's sums are wider than the types that ibis gives them.
         wanted = ", ".join(f'"{column}"::{duckdb_type(kind)} AS "{column}"' for column, kind in table.schema().items())
-        statement = f'CREATE TEMP TABLE "{name}" AS SELECT {wanted} FROM ({self.engine.compile(table)})'  # noqa: S608 - names of our own
+        return self.keep(name, f"SELECT {wanted} FROM ({self.engine.compile(table)})")  # noqa: S608 - names of our own
+
+    def keep(self, name: str, question: str) -> Table:
+        """Keep what a question in SQL finds under a name while the engine lives."""
+        statement = f'CREATE TEMP TABLE "{name}" AS {question}'
         self.engine.con.execute(statement)
         self.statements.append(statement)
         self.written.append(name)

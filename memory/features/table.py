@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import ibis  # type: ignore[import-untyped]  # it ships no types
 import pyarrow as pa
 
-from memory.engine import remembered
+from memory.engine import Engine, remembered
 from memory.errors import InvalidInputError, NotFoundError
 from memory.events import ORDER
 from memory.features.feature import Feature, FeatureValue, Period, Source, Table
@@ -60,7 +60,7 @@ def compute(
             write_offsets(engine, moment, fallback_zone)
         for statement in _statements(tuple(wanted)):
             engine.con.execute(statement)
-        return Features(lake, as_of, history_before(engine, Period(moment)), engine.table("features"))
+        return Features(lake, as_of, engine, tuple(wanted))
 
 
 @lru_cache(maxsize=64)
@@ -73,17 +73,17 @@ def _statements(wanted: tuple[str, ...]) -> tuple[str, ...]:
     write_offsets(engine, 0, "UTC")
     history = history_before(engine, Period(remembered(_MOMENT).name(_MOMENT)))
     sources = Sources(history)
-    wide = history.contacts.select("contact_id")
+    columns, joined = ["contact_id"], [f"({engine.compile(history.contacts.select('contact_id'))}) AS known"]
     for source in Source:
         features = [REGISTRY[name] for name in wanted if REGISTRY[name].source is source]
         if source is Source.FEATURES or not features:
             continue
-        found = history.write_out(f"source_{source.value}", sources.table(source, features))
-        found = found.rename(of_contact_id="contact_id")
-        wide = wide.left_join(found, wide.contact_id == found.of_contact_id).drop("of_contact_id")
-    counts = {name: REGISTRY[name].otherwise for name in wanted if REGISTRY[name].otherwise is not None}
-    wide = wide.fill_null(counts) if counts else wide
-    wide = history.write_out("known_features", wide)
+        table = f"source_{source.value}"
+        history.write_out(table, sources.table(source, features))
+        joined.append(f"{table} USING (contact_id)")
+        columns += [_or_else(f"{table}.{one.name}", one) for one in features]
+    # Put into words by hand: ibis nests a dozen joins in each other, which DuckDB reads longer than it answers.
+    wide = history.keep("known_features", f"SELECT {', '.join(columns)} FROM {' LEFT JOIN '.join(joined)}")  # noqa: S608 - names of our own
     derived = _derive(history, wide, [REGISTRY[name] for name in wanted if REGISTRY[name].source is Source.FEATURES])
     if derived is not None:
         wide = wide.left_join(derived, wide.contact_id == derived.of_contact_id).drop("of_contact_id")
@@ -100,19 +100,24 @@ class Features:
 
     lake: Lake
     as_of: datetime
-    history: History
-    table: Table
-    """ibis table: contact_id and one column per feature; moments are integer microseconds."""
+    engine: Engine
+    names: tuple[str, ...]
+    """The features that were computed."""
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The features that were computed."""
-        return tuple(name for name in self.table.columns if name != "contact_id")
+    @cached_property
+    def table(self) -> Table:
+        """ibis table: contact_id and one column per feature; moments are integer microseconds."""
+        return self.engine.table("features")
+
+    @cached_property
+    def history(self) -> History:
+        """What they were made of."""
+        return history_before(self.engine, Period(to_micros(self.as_of)))
 
     @cached_property
     def contacts(self) -> int:
         """How many contacts they are known of."""
-        found: tuple[int] = self.history.engine.con.sql("SELECT count(*) FROM features").fetchall()[0]
+        found: tuple[int] = self.engine.con.sql("SELECT count(*) FROM features").fetchall()[0]
         return found[0]
 
     def select(self, expression: Expression) -> list[int]:
@@ -144,7 +149,7 @@ class Features:
         # Put into words by hand: ibis takes twenty times longer to word so small a question than DuckDB to answer it.
         statement = f"SELECT {columns} FROM features WHERE contact_id IN (SELECT unnest(?)) ORDER BY contact_id"  # noqa: S608 - names of our own
         with speaking_of(self.lake.folder):
-            found = self.history.engine.con.sql(statement, params=[sorted(set(ids))]).to_arrow_table()
+            found = self.engine.con.sql(statement, params=[sorted(set(ids))]).to_arrow_table()
         return {row.pop("contact_id"): _told(row) for row in found.to_pylist()}
 
     def events(self, ids: Iterable[int]) -> dict[int, list[EventFact]]:
@@ -219,6 +224,11 @@ def _with_needs(names: Iterable[str]) -> list[str]:
     for name in names:
         add(name)
     return sorted(wanted)
+
+
+def _or_else(column: str, feature: Feature) -> str:
+    value = "" if feature.otherwise is None else f"coalesce({column}, {feature.otherwise})"
+    return f"{value or column} AS {feature.name}"
 
 
 def _stored(column: Table, kind: str) -> Table:

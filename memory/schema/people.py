@@ -72,6 +72,8 @@ contact_aliases = Table(
     Column("source", String(64), primary_key=True),
     Column("alias", String(255), primary_key=True),
     Column("contact_id", ForeignKey("contacts.contact_id"), nullable=False, index=True),
+    # Whoever searches for a person names no source.
+    Index("ix_contact_aliases_alias", "alias"),
 )
 
 deals = Table(

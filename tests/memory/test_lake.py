@@ -8,9 +8,11 @@ import sys
 import textwrap
 import threading
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from deltalake import CommitProperties, Transaction, write_deltalake
 
@@ -43,6 +45,34 @@ def test_a_batch_counts_once_however_often_it_is_appended(tmp_path: Path) -> Non
     assert not lake.append(LakeTable.ORDERS, _orders(("a", 100)), batch_id="one")
     assert lake.append(LakeTable.ORDERS, _orders(("b", 200)), batch_id="two")
     assert [row["order_id"] for row in _read(lake, LakeTable.ORDERS, "order_id")] == ["a", "b"]
+
+
+def test_an_engine_for_one_contact_sees_nobody_else_and_no_other_engine(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    rows = [{"order_id": f"o{one}", "contact_id": one, "total_cents": one, "at": 1} for one in (3, 1, 2, 1)]
+    rows[3]["order_id"] = "again"
+    lake.replace(LakeTable.ORDERS, as_rows(LakeTable.ORDERS, rows))
+    first, second = lake.connect(1), lake.connect(2)
+    first.con.execute("CREATE TEMP TABLE features AS SELECT 1 AS contact_id")
+    assert first.table("orders").order_by("order_id").to_pyarrow()["order_id"].to_pylist() == ["again", "o1"]
+    assert second.table("orders").to_pyarrow()["order_id"].to_pylist() == ["o2"]
+    assert "features" not in second.list_tables()
+    assert lake.connect(4).table("orders").to_pyarrow().num_rows == 0
+
+
+def test_the_rows_of_a_contact_lie_side_by_side_in_few_groups(tmp_path: Path) -> None:
+    lake, number = Lake(tmp_path), 250_000
+    schema = SCHEMAS[LakeTable.ORDERS]
+    mixed = [(one * 7919) % number for one in range(number)]
+    columns = {"order_id": [str(one) for one in mixed], "contact_id": mixed, "currency": ["EUR"] * number}
+    rest = {one: [""] * number if pa.types.is_string(schema.field(one).type) else [1] * number for one in schema.names}
+    lake.replace(LakeTable.ORDERS, pa.table(rest | columns, schema=schema))
+    (file,) = (tmp_path / "orders").glob("*.parquet")
+    found = pq.ParquetFile(file).metadata
+    place = schema.names.index("contact_id")
+    groups = [found.row_group(one).column(place).statistics for one in range(found.num_row_groups)]
+    assert len(groups) == 3
+    assert all(one.max < other.min for one, other in pairwise(groups))
 
 
 def test_a_batch_is_known_after_compaction_and_vacuum(tmp_path: Path) -> None:

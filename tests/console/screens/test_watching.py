@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 
 from memory import eval_runs, heartbeat, journal, lessons, proposals
 from memory.eval_runs import EvalRun, FailingCase
@@ -17,6 +17,7 @@ from memory.lessons import Lesson
 from memory.proposal import LessonUse
 from memory.schema import imports
 from memory.schema import journal as lines
+from memory.schema import proposals as proposal_rows
 from memory.vectors import Document, SentenceEncoder
 from tests.console.conftest import run_in
 from tests.console.screens.conftest import House, Serve, text_of
@@ -63,6 +64,47 @@ def test_lessons_are_shown_by_whether_they_hold_with_their_evidence_and_what_the
     assert "lesson.written" in page
     assert "No proposal yet." in viewer.get("/console/memory/lessons/old").text
     assert viewer.get("/console/memory/lessons/none").status_code == 404
+
+
+def test_the_evidence_of_a_lesson_stands_in_lines_and_its_reason_in_the_reader_s_language(shop: House) -> None:
+    evidence = {"look": 2, "holdout": {"contacts": 1200, "rate": 0.25}, "goal_category": None}
+    reason = "Lesson l2 of campaign c2 measured another effect; the intervals do not overlap."
+    lesson(shop, "l1", evidence=evidence, state="contradicted", state_reason=reason)
+    viewer = shop.person("viewer")
+    page = text_of(viewer.get("/console/memory/lessons/l1").text)
+    assert "contacts: 1,200" in page
+    assert "rate: 0.25" in page
+    assert "{" not in page
+    assert reason in page
+    page = viewer.get("/console/memory/lessons/l1?lang=fr").text
+    assert "La leçon l2 de la campagne c2 a mesuré un autre effet" in page
+    assert reason not in page
+
+
+def test_health_does_not_say_that_nothing_waits_while_proposals_do(shop: House) -> None:
+    viewer = shop.person("viewer")
+    with shop.opened.store.read() as connection:
+        number = sum(proposals.waiting_by_owner(connection).values())
+    page = text_of(viewer.get("/console/health").text)
+    assert f"Proposals in the inbox: {number}" in page
+    assert "What waits for a person Nothing." not in page
+    with shop.opened.store.write() as connection:
+        connection.execute(update(proposal_rows).values(status="expired"))
+    assert "What waits for a person Nothing." in text_of(viewer.get("/console/health").text)
+
+
+def test_findings_are_told_in_french_with_their_facts_and_limits(shop: House) -> None:
+    against = Finding(rule="frequency", verdict=Verdict.HOLD, fact="4 messages in 7 days", limit="3 messages in 7 days",
+                      sentence="Sequence one alone would break the frequency cap.")  # fmt: skip
+    with shop.opened.store.write() as connection:
+        stored = proposals.list_proposals(connection)[0].proposal
+        changed = stored.model_copy(update={"version": stored.version + 1, "findings": (against,)})
+        proposals.revise(connection, changed, author="noria", at=shop.opened.clock.now())
+    page = shop.person("viewer").get(f"/console/proposals/{stored.proposal_id}?lang=fr").text
+    assert "La séquence one dépasserait à elle seule le plafond de fréquence." in page
+    assert "4 messages en 7 jours" in page
+    assert "3 messages en 7 jours" in page
+    assert "messages in 7 days" not in page
 
 
 def test_only_a_search_loads_the_encoder_and_it_finds_what_the_worker_wrote_meanwhile(
