@@ -7,20 +7,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
 
 from agents.desk import Desk
 from agents.playbook import Playbook
 from agents.scheduler import starts_from
-from memory import campaigns, enrolments, ledger, readouts
+from memory import campaigns, enrolments, readouts
 from memory.campaigns import Campaign
 from memory.schema import enrolments as rows
+from memory.schema import messages
 
 SERIES_DAYS: Final = 91
 """A series lets no further letter in after so long, so that nobody is held out for ever."""
 RUNNING: Final = "A proposal of this playbook is waiting or running."
 _RUNNING: Final = frozenset({"live", "paused"})
-_UNSENT: Final = frozenset({"planned", "claimed"})
+_UNSENT: Final = ("planned", "claimed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,5 +107,8 @@ def why_not_yet(connection: Connection, desk: Desk, playbook: Playbook) -> str:
 
 def _is_out(connection: Connection, letter: Campaign) -> bool:
     """Whether everybody in a letter has been sent what they were to get, or has left."""
-    inside = enrolments.count(connection, letter.campaign_id, rows.c.state == "active")
-    return not inside and not _UNSENT & ledger.reasons(connection, letter.campaign_id).keys()
+    if enrolments.count(connection, letter.campaign_id, rows.c.state == "active"):
+        return False
+    unsent = messages.c.state.in_(_UNSENT)
+    query = select(func.count()).where(messages.c.campaign_id == letter.campaign_id, unsent)
+    return not connection.execute(query).scalar_one()
