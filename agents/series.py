@@ -12,10 +12,9 @@ from sqlalchemy import Connection, func, select
 from agents.desk import Desk
 from agents.playbook import Playbook
 from agents.scheduler import starts_from
-from memory import campaigns, enrolments, readouts
+from memory import campaigns, readouts
 from memory.campaigns import Campaign
-from memory.schema import enrolments as rows
-from memory.schema import messages
+from memory.schema import enrolments, messages
 
 SERIES_DAYS: Final = 91
 """A series lets no further letter in after so long, so that nobody is held out for ever."""
@@ -107,8 +106,6 @@ def why_not_yet(connection: Connection, desk: Desk, playbook: Playbook) -> str:
 
 def _is_out(connection: Connection, letter: Campaign) -> bool:
     """Whether everybody in a letter has been sent what they were to get, or has left."""
-    if enrolments.count(connection, letter.campaign_id, rows.c.state == "active"):
-        return False
-    unsent = messages.c.state.in_(_UNSENT)
-    query = select(func.count()).where(messages.c.campaign_id == letter.campaign_id, unsent)
-    return not connection.execute(query).scalar_one()
+    inside = select(func.count()).where(enrolments.c.campaign_id == letter.campaign_id, enrolments.c.state == "active")
+    unsent = select(func.count()).where(messages.c.campaign_id == letter.campaign_id, messages.c.state.in_(_UNSENT))
+    return not any(connection.execute(query).scalar_one() for query in (inside, unsent))
