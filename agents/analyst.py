@@ -11,7 +11,8 @@ from agents.learning.forecast import recalibrated
 from agents.learning.priors import Prior
 from agents.learning.wording import percent
 from agents.provider import Analysis, Opportunity, Task
-from agents.sizing import choose_holdout, make_detection, make_forecast, prior_from, split
+from agents.series import series_of
+from agents.sizing import HoldoutChoice, choose_holdout, make_detection, make_forecast, prior_from, split
 from agents.state import ProposalState
 from agents.tasks import task_of
 from memory.errors import NoriaError
@@ -100,8 +101,12 @@ def size(task: Task) -> Opportunity:
         resembling=task.recall.resembling,
     )
     prior = recalibrated(prior, task.recall.recalibration)
-    share = choose_holdout(audience.reachable, rate, prior, playbook.holdout_share, _held_out_before(task))
-    audience = split(audience, share)
+    chosen = choose_holdout(audience.reachable, rate, prior, playbook.holdout_share)
+    with task.desk.store.read() as connection:
+        series = series_of(connection, playbook, task.desk.clock.now())
+    if series is not None:
+        chosen = HoldoutChoice(series.share, series.sentence)
+    audience = split(audience, chosen.share)
     messages = round(audience.treated * messages_per_contact(usable_sequences(task.desk, playbook)))
     cost_cents = round(messages * task.desk.settings.message_cost_micros / 1_000_000)
     kind: Literal["margin", "revenue"] = "margin" if value.result["value_kind"] == "margin" else "revenue"
@@ -121,7 +126,9 @@ def size(task: Task) -> Opportunity:
         audience=audience,
         base_rate=forecast.base_rate,
         base_contacts=int(base.result["contacts"]),
-        holdout_share=share,
+        holdout_share=chosen.share,
+        holdout_key="" if series is None else series.key,
+        holdout_why=chosen.why,
         forecast=forecast,
         detection=make_detection(rate, audience),
         lessons=uses,
@@ -170,11 +177,6 @@ def _objections(found: Lookup | None) -> list[Evidence]:
     kinds = ", ".join(f"{number} {kind.replace('_', ' ')}" for kind, number in counted.items())
     sentence = f"In {found.result['days']} days some of them wrote back an objection: {kinds}."
     return [Evidence(lookup_id=found.lookup_id, sentence=sentence, value=sum(counted.values()))]
-
-
-def _held_out_before(task: Task) -> int:
-    """Contacts whom earlier campaigns of the playbook held out and taught by."""
-    return sum(int(one.evidence.get("holdout", {}).get("contacts", 0)) for one in task.recall.lessons)
 
 
 def _expected_rate(sized: Opportunity) -> float:

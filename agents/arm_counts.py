@@ -78,7 +78,7 @@ def _worth(tally: _Tally) -> tuple[float, float]:
 
 def pick_of(keys: Sequence[str], earlier: Sequence[Lesson], now: datetime) -> Pick | None:
     """Which sequence is likely best by earlier campaigns of the playbook; None where they tell none apart."""
-    used = [one for one in earlier if len(set(keys) & set(one.evidence.get("arms", {}))) > 1]
+    used = [one for one in earlier if any(len(set(keys) & arms.keys()) > 1 for _, arms in told_arms(one))]
     if not used:
         return None
     keys = sorted(keys)
@@ -90,6 +90,14 @@ def pick_of(keys: Sequence[str], earlier: Sequence[Lesson], now: datetime) -> Pi
     return Pick(chances=told, lesson_ids=tuple(ids))
 
 
+def told_arms(lesson: Lesson) -> list[tuple[datetime, Mapping[str, Any]]]:
+    """What a lesson says of sequences: for each letter that it speaks of, until when, and the counts of each."""
+    letters = lesson.evidence.get("letters", ())
+    if not letters:
+        return [(lesson.observed_to, lesson.evidence.get("arms", {}))]
+    return [(datetime.fromisoformat(one["observed_to"]), one["arms"]) for one in letters]
+
+
 def arm_counts(
     mine: Mapping[str, tuple[float, float]], earlier: Sequence[Lesson], keys: Sequence[str], now: datetime
 ) -> ArmCounts:
@@ -99,9 +107,8 @@ def arm_counts(
     silence is read from this holdout alone, because nobody was drawn in some weeks only.
     """
     rows = [[mine[key] for key in keys]]
-    for one in earlier:
-        weight = 0.5 ** ((now - one.observed_to) / _YEAR)
-        arms: Mapping[str, Any] = one.evidence.get("arms", {})
+    for observed_to, arms in (each for one in earlier for each in told_arms(one)):
+        weight = 0.5 ** ((now - observed_to) / _YEAR)
         found = [arms.get(key, {"contacts": 0, "conversions": 0}) for key in keys]
         rows.append([(weight * each["contacts"], weight * each["conversions"]) for each in found])
     table = np.asarray(rows, float)

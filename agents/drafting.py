@@ -103,10 +103,11 @@ def assemble(task: Task, proposal_id: str, analysis: Analysis, writing: Writing,
         hypothesis=analysis.hypothesis,
         why_now=analysis.why_now,
         evidence=analysis.evidence,
-        play=_play(task, writing, scheduling),
+        play=_play(task, writing, scheduling, opportunity.holdout_key),
         audience=opportunity.audience,
         forecast=opportunity.forecast,
         detection=opportunity.detection,
+        holdout_why=opportunity.holdout_why if scheduling.holdout_share == opportunity.holdout_share else "",
         approvals=Approvals(people=1),
         lessons=opportunity.lessons,
         pick=pick_of(
@@ -165,7 +166,7 @@ def share_with_offer(playbook: Playbook, play: Play) -> float:
     return sum(sequence.share for sequence in play.sequences if sequence.key in shown)
 
 
-def _play(task: Task, writing: Writing, scheduling: Scheduling) -> Play:
+def _play(task: Task, writing: Writing, scheduling: Scheduling, holdout_key: str) -> Play:
     desk, playbook = task.desk, task.playbook
     kept = [sequence for sequence in writing.sequences if scheduling.shares.get(sequence.key, 0) > 0]
     sequences = tuple(sequence.model_copy(update={"share": scheduling.shares[sequence.key]}) for sequence in kept)
@@ -189,6 +190,7 @@ def _play(task: Task, writing: Writing, scheduling: Scheduling) -> Play:
         exits=playbook.exits,
         schedule=scheduling.schedule,
         holdout_share=scheduling.holdout_share,
+        holdout_key=holdout_key,
         limits=limits,
         brand=desk.brand,
         owner=task.brief.owner.strip() or OWNERLESS,

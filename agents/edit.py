@@ -105,6 +105,7 @@ def apply_changes(proposal: Proposal, changes: dict[str, Any], desk: Desk) -> Pr
             "version": proposal.version + 1,
             "play": changed_play(proposal.play, wanted, desk),
             "findings": (),
+            "holdout_why": proposal.holdout_why if wanted.holdout_share is None else "",
             "expires_at": now + timedelta(days=desk.settings.expires_days),
         }
     )
@@ -137,6 +138,12 @@ def _play_with(play: Play, wanted: Changes, desk: Desk, now: datetime) -> Play:
         found = _offers(desk, wanted.offer_id, now)
         updates |= {"offer": found[0] if found else None, "tiers": tuple(found[1:])}
     if wanted.holdout_share is not None:
+        if play.holdout_key and wanted.holdout_share != play.holdout_share:
+            raise InvalidInputError(
+                "A follow-up letter holds out the same people as the letters before it.",
+                where="holdout_share",
+                remedy="Leave the share as it is; the next series may have another.",
+            )
         updates["holdout_share"] = wanted.holdout_share
     if wanted.contacts_per_day is not None:
         updates["limits"] = play.limits.model_copy(update={"contacts_per_day": wanted.contacts_per_day})

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection
 
 from agents.desk import Desk
+from agents.learning.counts import Counts
 from agents.learning.forecast import Forecast, score
 from agents.learning.intervals import Effect, critical_value
-from agents.learning.readout import ReadOut
+from agents.learning.readout import ArmReadOut, ReadOut
 from agents.lesson_text import lesson_text
 from agents.look import LookState
 from agents.measure import ACTOR
@@ -25,6 +28,7 @@ from memory.readouts import StoredReadOut
 
 EXPIRES_DAYS = 365
 _REPLACED = "A later look at the same campaign replaced it."
+_POOLED = "Letters of the same series were read together later."
 _NARROWED = (
     "Lesson {newer} of campaign {campaign} measured another effect on another segment; this one holds for its own only."
 )
@@ -84,18 +88,29 @@ def _teach(
 ) -> tuple[Lesson, list[str]]:
     """Write the lesson with everything that follows from it; returns it and the ids that no longer hold."""
     play = campaigns.get_version(connection, campaign.campaign_id, campaign.version).play
-    lesson = _lesson(desk, campaign, play, stored, readout, now)
-    earlier = [
-        one for one in lessons.usable(connection, now, playbook=lesson.playbook) if one.lesson_id != lesson.lesson_id
-    ]
-    if concludes(readout):
-        others = [one for one in earlier if one.campaign_id != lesson.campaign_id]
+    letters = [one.campaign_id for one in campaigns.letters_of(connection, campaign.series_key)]
+    same = {campaign.campaign_id, *readout.letters}
+    # A letter that is read late says less than a later one of its series has said of both.
+    later = set(letters) - same
+    known = lessons.usable(connection, now, playbook=campaign.playbook)
+    taught = {
+        told["campaign"]: told for one in known if one.campaign_id in same for told in one.evidence.get("letters", ())
+    }
+    lesson = _lesson(desk, campaign, play, stored, readout, now, taught)
+    earlier = [one for one in known if one.lesson_id != lesson.lesson_id]
+    if concludes(readout) and not readout.letters:
+        # What a follow-up letter added by itself is not measured, so its forecast is not scored.
+        others = [one for one in earlier if one.campaign_id not in letters]
         _score(connection, campaign, stored, readout, others, now)
     if not lessons.write(connection, lesson, at=now):
         return lessons.get(connection, lesson.lesson_id), _no_longer_held(connection, lesson.playbook)
+    if any(one.campaign_id in later for one in earlier):
+        lessons.set_state(connection, lesson.lesson_id, "withdrawn", reason=_POOLED, actor=ACTOR, at=now)
+        earlier = []
     for one in earlier:
-        if one.campaign_id == lesson.campaign_id:
-            lessons.set_state(connection, one.lesson_id, "withdrawn", reason=_REPLACED, actor=ACTOR, at=now)
+        if one.campaign_id in same:
+            why = _REPLACED if one.campaign_id == campaign.campaign_id else _POOLED
+            lessons.set_state(connection, one.lesson_id, "withdrawn", reason=why, actor=ACTOR, at=now)
         elif (one.segment, one.lever) == (lesson.segment, lesson.lever) and contradicts(lesson, one):
             why = _CONTRADICTED.format(newer=lesson.lesson_id, campaign=campaign.campaign_id)
             lessons.set_state(connection, one.lesson_id, "contradicted", reason=why, actor=ACTOR, at=now)
@@ -110,11 +125,20 @@ def _no_longer_held(connection: Connection, playbook: str) -> list[str]:
 
 
 def _lesson(
-    desk: Desk, campaign: Campaign, play: Play, stored: StoredReadOut, readout: ReadOut, now: datetime
+    desk: Desk,
+    campaign: Campaign,
+    play: Play,
+    stored: StoredReadOut,
+    readout: ReadOut,
+    now: datetime,
+    taught: Mapping[str, dict[str, Any]],
 ) -> Lesson:
     playbook = desk_for(desk, campaign.playbook).playbooks.get(campaign.playbook)
     keys = sorted(one.key for one in play.sequences)
     assert readout.verdict != "invalid"
+    found: Mapping[str, Counts | ArmReadOut] = readout.sequences or {one.name: one for one in readout.arms}
+    arms = {name: {"contacts": one.contacts, "conversions": one.conversions} for name, one in found.items()}
+    mine = {"campaign": campaign.campaign_id, "observed_to": stored.planned_at.isoformat(), "arms": arms}
     return Lesson(
         lesson_id="l" + digest(["lesson", stored.readout_id])[:15],
         campaign_id=campaign.campaign_id,
@@ -139,7 +163,8 @@ def _lesson(
             "window_days": play.goal.window_days,
             "holdout": readout.holdout.model_dump(),
             "treated": readout.treated.model_dump(),
-            "arms": {one.name: {"contacts": one.contacts, "conversions": one.conversions} for one in readout.arms},
+            "arms": arms,
+            "letters": [*(one for name, one in sorted(taught.items()) if name != campaign.campaign_id), mine],
             "contacts_needed": readout.contacts_needed,
             "mixed_contacts": readout.mixed_contacts,
         },

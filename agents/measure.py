@@ -9,12 +9,12 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from agents.desk import Desk
-from agents.learning.counts import MeasurementError
+from agents.learning.counts import Counts, MeasurementError
 from agents.learning.priors import Prior
 from agents.learning.readout import HOLDOUT, Arm, MeasurementPlan, ReadOut
 from agents.learning.readout import measure as compare
 from agents.look import LookState, planned_looks
-from agents.outcomes import Member, Outcomes, campaign_outcomes, contacts_planned
+from agents.outcomes import SERIES, Member, Outcomes, campaign_outcomes, contacts_planned, series_outcomes
 from memory import allocations, autonomy, campaigns, forecasts, proposals, readouts
 from memory.alerts import raise_alerts, review_alert
 from memory.allocations import Periods
@@ -60,15 +60,18 @@ def read_campaign(desk: Desk, campaign_id: str, look: int | None = None, *, coun
         drawn_by = allocations.periods(connection, campaign.campaign_id)
         prior, base_rate = expected_effect(connection, campaign)
         planned = contacts_planned(connection, campaign.campaign_id)
+        letters = campaigns.letters_of(connection, campaign.series_key)
     now = desk.clock.now()
     as_of = now if look is None else _moment_of(campaign, look, now)
+    # What a later letter adds is not this one's.
+    as_of = min([as_of, *(one.starts_at for one in letters if one.starts_at > campaign.starts_at)])
     if not 0 < campaign.holdout_share < 1:
         raise MeasurementError(
             "This campaign holds nobody out, so nothing can be said about its effect.",
             where=f"campaign {campaign.campaign_id}",
             remedy="Propose it again with a holdout.",
         )
-    if not version.is_untouched:
+    if not version.is_untouched or version.play.holdout_key != campaign.holdout_key:
         raise MeasurementError(
             "What is stored is not what was approved, so nobody can say what was tested.",
             where=f"campaign {campaign.campaign_id}",
@@ -76,6 +79,11 @@ def read_campaign(desk: Desk, campaign_id: str, look: int | None = None, *, coun
         )
     arms = tuple(sorted(one.key for one in version.play.sequences))
     outcomes = counted or _outcomes(desk, campaign, version, arms, as_of)
+    if campaign.holdout_key:
+        so_far = [one for one in letters if one.starts_at <= campaign.starts_at]
+        found = _read_series(desk, so_far, version, look, as_of)
+        alone = {one.name: Counts(contacts=one.contacts, conversions=one.conversions) for one in outcomes.arms[1:]}
+        return found.model_copy(update={"sequences": alone})
     return compare_arms(
         outcomes,
         expected_shares(outcomes.members, arms, drawn_by, campaign.holdout_share),
@@ -84,6 +92,46 @@ def read_campaign(desk: Desk, campaign_id: str, look: int | None = None, *, coun
         prior,
         seed=int(readout_id_of(campaign.campaign_id, look or 0)[1:8], 16),
     )
+
+
+def _read_series(
+    desk: Desk, letters: Sequence[Campaign], version: CampaignVersion, look: int | None, as_of: datetime
+) -> ReadOut:
+    """All letters of a series up to one, together against their common holdout.
+
+    Each letter asks the same question again of contacts that were asked about before. So the k-th may err in
+    5 % / k (k - 1) of cases, which over all letters after the first comes to 5 %.
+    """
+    ids = tuple(one.campaign_id for one in letters)
+    first, count = letters[0], len(letters)
+    with desk.store.read() as connection:
+        # What was believed before the first letter: later forecasts know what it did.
+        prior, _ = expected_effect(connection, first)
+        planned = contacts_planned(connection, *ids)
+    outcomes = series_outcomes(
+        desk.store,
+        desk.lake,
+        ids,
+        goal=version.play.goal,
+        as_of=as_of,
+        message_cost_micros=desk.settings.message_cost_micros,
+    )
+    found = compare_arms(
+        outcomes,
+        {HOLDOUT: first.holdout_share, SERIES: 1 - first.holdout_share},
+        MeasurementPlan(alpha=0.05 / max(count * (count - 1), 1), contacts_planned=planned or None),
+        look,
+        prior,
+        seed=int(readout_id_of(version.campaign_id, look or 0)[1:8], 16),
+    )
+    text = {language: f"{_together(language, count, first.starts_at)} {said}" for language, said in found.text.items()}
+    return found.model_copy(update={"letters": ids, "text": text})
+
+
+def _together(language: str, count: int, since: datetime) -> str:
+    if language == "fr":
+        return f"Les {count} lettres de la série depuis le {since:%d/%m/%Y}, ensemble."
+    return f"The {count} letters of the series since {since:%d %B %Y}, together."
 
 
 def expected_shares(

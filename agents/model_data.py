@@ -89,6 +89,9 @@ def schedule_options(task: Task, analysis: Analysis, by_rules: Scheduling) -> di
     limits = task.desk.pack.limits("holdout", HoldoutLimits)
     shares = sorted({by_rules.holdout_share, *(one for one in HOLDOUT_SHARES if one >= by_rules.holdout_share)})
     allowed = [share for share in shares if limits.minimum_share <= share <= limits.maximum_share]
+    if analysis.opportunity.holdout_key:
+        # A series has one holdout.
+        allowed = [by_rules.holdout_share]
     return {
         "start_in_days": list(_START_OPTIONS_DAYS),
         "holdout_share": allowed,

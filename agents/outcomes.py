@@ -22,6 +22,9 @@ from memory.play import Goal
 from memory.schema import consents, contacts, enrolments, from_micros, intake, messages, to_micros
 from memory.store import Store
 
+SERIES = "series"
+"""The arm of everybody whom the letters of a series write to."""
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -125,9 +128,59 @@ def campaign_outcomes(
     )
 
 
-def contacts_planned(connection: Connection, campaign_id: str) -> int:
+def series_outcomes(
+    store: Store,
+    lake: Lake,
+    campaign_ids: Sequence[str],
+    *,
+    goal: Goal,
+    as_of: datetime,
+    message_cost_micros: int = 0,
+) -> Outcomes:
+    """Count several letters of one holdout as one arm, ``SERIES``, from each person's first letter until a moment.
+
+    Whether somebody comes into a later letter may be an effect of an earlier one; the first entry is not. So everybody
+    counts from there, and all of them until the same moment.
+    """
+    with store.read() as connection:
+        kept = _kept_ids(connection)
+        query = (
+            select(enrolments.c.contact_id, enrolments.c.in_holdout, enrolments.c.entered_at)
+            .where(enrolments.c.campaign_id.in_(campaign_ids), enrolments.c.entered_at <= as_of)
+            .order_by(enrolments.c.entered_at, enrolments.c.enrolment_id)
+        )
+        entered = [
+            (
+                row.contact_id,
+                Member(
+                    kept.get(row.contact_id, row.contact_id),
+                    HOLDOUT if row.in_holdout else SERIES,
+                    row.entered_at,
+                    as_of,
+                ),
+            )
+            for row in connection.execute(query)
+        ]
+        sent = connection.execute(
+            select(func.count())
+            .select_from(messages)
+            .where(messages.c.campaign_id.in_(campaign_ids), messages.c.state == "sent", messages.c.sent_at <= as_of)
+        ).scalar_one()
+    members, mixed = _one_arm_each(entered)
+    return count_outcomes(
+        store,
+        lake,
+        members,
+        arms=(HOLDOUT, SERIES),
+        goal=goal,
+        cost_cents=round(sent * message_cost_micros / 1_000_000),
+        mixed_contacts=mixed,
+    )
+
+
+def contacts_planned(connection: Connection, *campaign_ids: str) -> int:
     """Everybody who will have entered by a campaign's end: a launch enrols them all at once, some for later days."""
-    query = select(func.count(enrolments.c.contact_id.distinct())).where(enrolments.c.campaign_id == campaign_id)
+    query = select(func.count(enrolments.c.contact_id.distinct())).where(enrolments.c.campaign_id.in_(campaign_ids))
     return connection.execute(query).scalar_one()
 
 

@@ -16,8 +16,9 @@ from agents.handover import Draft, fetch, keep
 from agents.measures import lookups_for
 from agents.provider import Opportunity, Task
 from agents.recall import gather
+from agents.series import RUNNING, why_not_yet
 from agents.state import PlanState
-from memory import campaigns, proposals
+from memory import proposals
 from memory.canonical import digest
 from memory.errors import NoriaError
 from memory.finding import Verdict
@@ -143,14 +144,13 @@ def rank(state: PlanState, desk: Desk) -> PlanState:
     with desk.store.read() as connection:
         brief = proposals.read_brief(connection, state["brief_id"])
         busy = {one.proposal.play.playbook for one in proposals.list_proposals(connection, _BUSY)}
-        # Whoever is held out of a running campaign must not get its mail from a second one.
-        busy |= {one.playbook for one in campaigns.list_campaigns(connection, ["live", "paused"])}
+        early = {name: why_not_yet(connection, desk, one) for name, one in desk.playbooks.items()}
     lookups = lookups_for(desk, thread_id, least_calls=_CALLS_EACH * len(desk.playbooks))
     found: list[Opportunity] = []
     withheld: list[Withheld] = []
     for name in sorted(desk.playbooks):
-        if name in busy:
-            withheld.append(Withheld(playbook=name, sentence="A proposal of this playbook is waiting or running."))
+        if sentence := RUNNING if name in busy else early[name]:
+            withheld.append(Withheld(playbook=name, sentence=sentence))
             continue
         playbook = desk.playbooks[name]
         task = Task(desk=desk, lookups=lookups, brief=brief, playbook=playbook, recall=gather(desk, brief, name))

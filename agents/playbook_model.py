@@ -84,6 +84,8 @@ class Playbook(_Part):
     """Level of the lever for each sequence."""
     prior: Prior
     holdout_share: float = Field(default=0.1, ge=0, le=0.5)
+    days_between: int | None = Field(default=None, ge=1, le=365)
+    """Days from one letter to the next of a play that begins once; the goal's window where none are named."""
     requires: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
     """Smallest value of each data-quality measure; with a poorer record the play waits."""
     limits: Limits = Field(default_factory=Limits)

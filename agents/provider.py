@@ -52,6 +52,9 @@ class Opportunity(_Frozen):
     base_contacts: int
     """How many contacts the base rate was measured on."""
     holdout_share: float
+    holdout_key: str = ""
+    """The campaign whose holdout a follow-up letter keeps."""
+    holdout_why: str = ""
     forecast: Forecast
     detection: DetectionLimit
     lessons: tuple[LessonUse, ...] = ()

@@ -45,6 +45,8 @@ def schedule_by_rules(task: Task, analysis: Analysis, writing: Writing, *, note:
     share = min(max(analysis.opportunity.holdout_share, limits.minimum_share), limits.maximum_share)
     if not task.playbook.holdout_share:
         share = 0.0
+    if analysis.opportunity.holdout_key:
+        share = analysis.opportunity.holdout_share
     shares, taught = arm_shares(task, analysis, writing, round(reachable * (1 - share)))
     runs_days = task.playbook.trigger.runs_days
     per_day = entries_per_day(reachable, runs_days) if runs_days else contacts_per_day(reachable)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from numpy.polynomial.hermite_e import hermegauss
 from scipy.special import expit, logit, ndtri
@@ -21,10 +21,8 @@ from memory.play import Offer
 from memory.proposal import Audience, DetectionLimit, Forecast, LessonUse
 
 SMALLEST_HOLDOUT = 0.10
-LARGEST_HOLDOUT = 0.50
-HOLDOUT_SHARES = (0.10, 0.15, 0.20, 0.25, 0.30, 0.40, 0.50)
-# Below this many people a holdout says nothing even when pooled with those of other campaigns.
-_WORTHWHILE_HOLDOUT = 100
+HOLDOUT_SHARES = (0.10, 0.15, 0.20, 0.25)
+"""What is held out; a playbook or a person may ask for more."""
 _SMALLEST_RATE = 0.0005
 _DAYS_A_MONTH = 30.4375
 
@@ -76,28 +74,34 @@ def _neighbour(one: Resembling, at: datetime) -> Neighbour:
     return Neighbour(effect=past.effect, similarity=one.similarity, months_ago=past.months_ago)
 
 
-def choose_holdout(
-    reachable: int, base_rate: float, prior: Prior, wished_share: float, held_out_before: int = 0
-) -> float:
-    """The smallest share, from 10 % or the playbook's wish up to 50 %, whose detection limit the play could reach.
+class HoldoutChoice(NamedTuple):
+    """How many are held out, and why so many."""
+
+    share: float
+    why: str
+
+
+def choose_holdout(reachable: int, base_rate: float, prior: Prior, wished_share: float) -> HoldoutChoice:
+    """The smallest share, from 10 % or the playbook's wish up to 25 %, whose detection limit the play could reach.
 
     "Could reach" is the lift at the 95 % quantile of the prior. Where no share gets there, more holdout buys no proof
-    of this campaign: then the smallest share that holds out 100 contacts, so that several campaigns can be pooled.
-    Once earlier campaigns of the playbook held out as many, what is wished for is enough: they are pooled already.
-    A playbook that wishes for none, as one that only serves does, gets none.
+    and costs what its contacts would have bought: then 10 % or the wish. Such a list is proved by the letters of a
+    series together, and by the programme holdout. A playbook that wishes for none, as one that only serves does, gets
+    none.
     """
     if wished_share == 0:
-        return 0.0
-    wished = min(max(wished_share, SMALLEST_HOLDOUT), LARGEST_HOLDOUT)
-    if held_out_before >= _WORTHWHILE_HOLDOUT:
-        return wished
-    shares = sorted({wished, *(share for share in HOLDOUT_SHARES if share >= wished)})
+        return HoldoutChoice(0.0, "")
+    wished = max(wished_share, SMALLEST_HOLDOUT)
     hoped = _lift(base_rate, prior.mean + prior.sd * float(ndtri(0.95)))
-    for share in shares:
+    for share in sorted({wished, *(share for share in HOLDOUT_SHARES if share >= wished)}):
         held = round(reachable * share)
         if 0 < held < reachable and detection_limit(_inside(base_rate), held, reachable - held).absolute <= hoped:
-            return share
-    return next((share for share in shares if reachable * share >= _WORTHWHILE_HOLDOUT), LARGEST_HOLDOUT)
+            return HoldoutChoice(share, f"{share:.0%} held out: the smallest share that can prove what is hoped for.")
+    return HoldoutChoice(
+        wished,
+        f"{wished:.0%} held out: on this list no share up to {max(wished, HOLDOUT_SHARES[-1]):.0%} can prove what is "
+        "hoped for; several campaigns together can.",
+    )
 
 
 def split(audience: Audience, holdout_share: float) -> Audience:

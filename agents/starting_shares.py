@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from agents.arm_counts import arm_counts
+from agents.arm_counts import arm_counts, told_arms
 from agents.drafting import audience_sentence
 from agents.learning.allocation import believe, move, worth_shares
 from agents.learning.priors import Prior
@@ -55,10 +55,9 @@ def starting_shares(
     # Whether to write at all is decided before, and by people.
     wanted = dict(zip([*keys, NOBODY], best.tolist(), strict=True))
     spoken = {key: wanted[key] / (1 - wanted[NOBODY]) for key in keys} if wanted[NOBODY] < 1 else plan
-    most = _MOVED_BY_EACH * len(earlier)
-    return move(plan, spoken, dict.fromkeys(keys, (0.0, 1.0)), most=most), len(earlier)
+    taught = sum(len(told_arms(one)) for one in earlier)
+    return move(plan, spoken, dict.fromkeys(keys, (0.0, 1.0)), most=_MOVED_BY_EACH * taught), taught
 
 
 def _contacts(lesson: Lesson, plan: Mapping[str, float]) -> int:
-    arms = lesson.evidence.get("arms", {})
-    return sum(int(arms[key]["contacts"]) for key in plan if key in arms)
+    return sum(int(arms[key]["contacts"]) for _, arms in told_arms(lesson) for key in plan if key in arms)

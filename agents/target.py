@@ -66,6 +66,12 @@ def target(desk: Desk, campaign_id: str) -> Target:
             where=f"campaign {campaign.campaign_id}",
             remedy="Propose it again with a holdout.",
         )
+    if campaign.holdout_key:
+        raise MeasurementError(
+            "This letter follows others, whose effect its holdout cannot tell from its own.",
+            where=f"campaign {campaign.campaign_id}",
+            remedy=f"Ask for the letter that began the series: {campaign.holdout_key}.",
+        )
     now = desk.clock.now()
     keys = sorted(one.key for one in play.sequences)
     outcomes = campaign_outcomes(

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from memory.canonical import bucket, buckets
 
 
-def in_holdout(salt: str, campaign_id: str, contact_id: int, share: float) -> bool:
-    """Whether a campaign leaves this contact alone, for as long as it runs, re-entry included."""
-    return bucket(salt, "holdout", campaign_id, contact_id) < share
+def in_holdout(salt: str, series_key: str, contact_id: int, share: float) -> bool:
+    """Whether a campaign and all that follow it in its series leave this contact alone, re-entry included."""
+    return bucket(salt, "holdout", series_key, contact_id) < share
 
 
 def in_programme_holdout(salt: str, contact_id: int, share: float, at: datetime) -> bool:
@@ -28,9 +28,9 @@ def quarter(at: datetime) -> str:
     return f"{moment.year}Q{(moment.month + 2) // 3}"
 
 
-def all_in_holdout(salt: str, campaign_id: str, contact_ids: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
+def all_in_holdout(salt: str, series_key: str, contact_ids: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
     """``in_holdout`` for many contacts at once."""
-    return _below(salt, ("holdout", campaign_id), contact_ids, share)
+    return _below(salt, ("holdout", series_key), contact_ids, share)
 
 
 def all_in_programme_holdout(

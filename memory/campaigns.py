@@ -32,6 +32,8 @@ class Campaign:
     status: Status
     version: int
     holdout_share: float
+    holdout_key: str = ""
+    """Of a follow-up letter: the campaign that began the series, by whose id contacts are held out."""
     owner: str
     trigger_kind: str = "once"
     trigger_event: str = ""
@@ -45,6 +47,11 @@ class Campaign:
     """When the goal window of the last possible send closes."""
     review_at: datetime
     created_at: datetime
+
+    @property
+    def series_key(self) -> str:
+        """By what its contacts are held out: the id of the campaign that began its series, often its own."""
+        return self.holdout_key or self.campaign_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,6 +208,29 @@ def list_campaigns(connection: Connection, statuses: Iterable[Status] | None = N
     if statuses is not None:
         query = query.where(campaigns.c.status.in_(list(statuses)))
     return [_campaign(row) for row in connection.execute(query)]
+
+
+def letters_of(connection: Connection, series_key: str) -> list[Campaign]:
+    """The letters of a series in the order in which they began, without those of which nothing left."""
+    query = (
+        select(campaigns)
+        .where((campaigns.c.campaign_id == series_key) | (campaigns.c.holdout_key == series_key))
+        .where(campaigns.c.status != "cancelled")
+        .order_by(campaigns.c.starts_at, campaigns.c.campaign_id)
+    )
+    return [_campaign(row) for row in connection.execute(query)]
+
+
+def last_letter(connection: Connection, playbook: str) -> Campaign | None:
+    """The newest campaign of a playbook that began once, if anything of it left."""
+    query = (
+        select(campaigns)
+        .where(campaigns.c.playbook == playbook, campaigns.c.trigger_kind == "once", campaigns.c.status != "cancelled")
+        .order_by(campaigns.c.starts_at.desc(), campaigns.c.campaign_id)
+        .limit(1)
+    )
+    row = connection.execute(query).one_or_none()
+    return None if row is None else _campaign(row)
 
 
 def newest(connection: Connection, statuses: Collection[Status] = (), *, after: str = "", limit: int) -> list[Campaign]:

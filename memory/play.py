@@ -141,6 +141,8 @@ class Play(_Frozen):
     )
     schedule: Schedule
     holdout_share: float = Field(ge=0, lt=1)
+    holdout_key: str = Field(default="", exclude_if=lambda key: not key)
+    """Of a follow-up letter: the campaign that began its series, whose holdout it keeps; empty draws one of its own."""
     limits: Limits = Field(default_factory=Limits)
     brand: Brand
     topic: Annotated[str, StringConstraints(pattern=r"^([a-z0-9][a-z0-9_-]{0,62})?$")] = ""

@@ -191,6 +191,8 @@ class Proposal(_Frozen):
     audience: Audience
     forecast: Forecast
     detection: DetectionLimit
+    holdout_why: str = ""
+    """Why so many are held out, and of a follow-up letter who they are."""
     findings: tuple[Finding, ...] = ()
     approvals: Approvals = Approvals(people=1)
     lessons: tuple[LessonUse, ...] = ()

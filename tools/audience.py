@@ -172,7 +172,7 @@ def choose(
         salt = workspace.get_value(connection, "salt") or ""
     found = Entrants(
         contact_ids=ids,
-        in_holdout=all_in_holdout(salt, campaign_id, ids, play.holdout_share),
+        in_holdout=all_in_holdout(salt, play.holdout_key or campaign_id, ids, play.holdout_share),
         drawn=draw_sequences(salt, campaign_id, ids, shares),
         shares=shares,
         records=_records(known, ids, play, named or {}),

@@ -183,6 +183,8 @@ def _objection(
             ProposalStatus.VOIDED,
             f"It would be sent in the example's name: {', '.join(left)}. Fill in brand.yaml and propose it again.",
         )
+    if why := _not_its_series(connection, play):
+        return ProposalStatus.VOIDED, why
     for offer in play.offers:
         try:
             recorded = read_offer(connection, offer.offer_id)
@@ -194,6 +196,18 @@ def _objection(
         if recorded.ends_at <= at:
             return ProposalStatus.VOIDED, f"The offer ended on {recorded.ends_at:%d %B %Y}."
     return None
+
+
+def _not_its_series(connection: Connection, play: Play) -> str:
+    """Why a follow-up letter would hold out others than the letters before it; empty for any other play."""
+    if not play.holdout_key:
+        return ""
+    letters = campaigns.letters_of(connection, play.holdout_key)
+    if not any(one.playbook == play.playbook for one in letters):
+        return "No letter before it left, so there is no series to follow."
+    if any(one.holdout_share != play.holdout_share for one in letters):
+        return f"Its series holds out {letters[0].holdout_share:.0%}, and it would hold out {play.holdout_share:.0%}."
+    return ""
 
 
 def _misfit(play: Play, audience: Audience) -> tuple[ProposalStatus, str] | None:
@@ -239,6 +253,7 @@ def _campaign(proposal: Proposal, campaign_id: str, at: datetime) -> tuple[Campa
         status="paused",
         version=1,
         holdout_share=play.holdout_share,
+        holdout_key=play.holdout_key,
         owner=play.owner,
         trigger_kind=play.trigger.kind,
         trigger_event=play.trigger.event if isinstance(play.trigger, EventTrigger) else "",

@@ -114,7 +114,9 @@ class ReadOut(Frozen):
     be watched daily. ``contacts_needed`` would settle an inconclusive campaign if its effect has the size that
     is still plausible. ``text`` is one paragraph per language. ``reactions`` covers every arm, the holdout first;
     ``mixed_contacts`` turned out to stand in two arms and were left out, and ``open_windows`` contacts could
-    still reach the goal when the look was taken.
+    still reach the goal when the look was taken. Of a follow-up letter, ``letters`` are the campaigns of its series
+    that are counted together, and ``sequences`` what each sequence of this letter alone did, to be compared with each
+    other and with nothing else.
     """
 
     look: int | None
@@ -142,6 +144,8 @@ class ReadOut(Frozen):
     reactions: tuple[Reactions, ...] = ()
     mixed_contacts: int = 0
     open_windows: int = 0
+    letters: tuple[str, ...] = ()
+    sequences: dict[str, Counts] = Field(default_factory=dict)
 
 
 def measure(

@@ -320,6 +320,8 @@ def print_audience(proposal: Proposal) -> None:
         say(f"             − {number(item.contacts)} {quote(item.sentence)}")
     say(f"             = {number(audience.reachable)} may be written to: about {number(audience.treated)} get it, "
         f"{number(audience.holdout)} are held out")  # fmt: skip
+    if proposal.holdout_why:
+        say(f"             {quote(proposal.holdout_why)}")
 
 
 def _print_findings(proposal: Proposal) -> None:

@@ -99,7 +99,7 @@ def _visitors(stage: Stage, campaign: Campaign, people: Sequence[Customer]) -> l
         salt = workspace.get_value(connection, "salt") or ""
         shares = campaigns.shares(connection, campaign.campaign_id, campaign.version)
         known = [Visitor(one, contacts.find(connection, one.email).contact_id) for one in people]
-    held_out = [one for one in known if in_holdout(salt, campaign.campaign_id, one.contact_id, campaign.holdout_share)]
+    held_out = [one for one in known if in_holdout(salt, campaign.series_key, one.contact_id, campaign.holdout_share)]
     treated = [
         one
         for one in known

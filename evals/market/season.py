@@ -15,6 +15,7 @@ from sqlalchemy import select
 
 from agents.planning import plan
 from agents.resume import Threads
+from agents.series import why_not_yet
 from console.cli.importing import run_import
 from console.settings import SETTINGS_FILE
 from console.wiring import Workspace
@@ -28,7 +29,7 @@ from evals.market.market import Market
 from evals.market.noise import Ints
 from evals.market.population import OPENS_AT, write_population
 from evals.market.world import World
-from memory import campaigns, proposals
+from memory import proposals
 from memory.canonical import digest
 from memory.importing.report import ImportSettings
 from memory.proposal import Brief, ProposalStatus
@@ -159,14 +160,14 @@ def _brief(now: datetime) -> Brief:
 
 
 def _is_free(workspace: Workspace) -> bool:
-    """Whether some letter neither runs nor waits for a decision."""
+    """Whether a letter is due that does not wait for a decision."""
+    desk = workspace.desk
     with workspace.store.read() as connection:
-        running = {one.playbook for one in campaigns.list_campaigns(connection, ["live", "paused"])}
         waiting = {
             one.proposal.play.playbook
             for one in proposals.list_proposals(connection, [ProposalStatus.OPEN, ProposalStatus.APPROVED])
         }
-    return not {*PLAYBOOKS} <= running | waiting
+        return any(not why_not_yet(connection, desk, desk.playbooks[name]) for name in {*PLAYBOOKS} - waiting)
 
 
 def _approve_all(workspace: Workspace, threads: Threads, now: datetime) -> None:

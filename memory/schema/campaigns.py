@@ -29,6 +29,8 @@ campaigns = Table(
     Column("status", String(16), nullable=False, index=True),
     Column("version", Integer, nullable=False),
     Column("holdout_share", Float, nullable=False),
+    # Of a follow-up letter: the campaign that began the series, by whose id contacts are held out; else empty.
+    Column("holdout_key", String(64), nullable=False, server_default="", index=True),
     text("owner"),
     # What lets contacts in, and for an event which one: so that intake finds who waits for it at a glance.
     Column("trigger_kind", String(16), nullable=False, server_default="once"),

@@ -203,24 +203,21 @@ def test_the_uses_of_lessons_lead_from_the_starting_prior_to_the_final_one(effec
 
 
 @given(st.integers(2, 2_000_000), RATES, PRIORS, st.floats(0.01, 0.5))
-def test_the_holdout_is_between_a_tenth_and_a_half(reachable: int, rate: float, prior: Prior, wish: float) -> None:
-    share = choose_holdout(reachable, rate, prior, wish)
-    assert 0.10 <= share <= 0.50
-    assert share >= min(wish, 0.5)
+def test_the_holdout_is_between_a_tenth_and_a_quarter_unless_the_playbook_wishes_for_more(
+    reachable: int, rate: float, prior: Prior, wish: float
+) -> None:
+    chosen = choose_holdout(reachable, rate, prior, wish)
+    assert max(0.10, wish) <= chosen.share <= max(0.25, wish)
+    assert f"{chosen.share:.0%} held out" in chosen.why
 
 
-def test_a_small_list_holds_out_a_larger_share_than_a_large_one() -> None:
+def test_a_list_that_some_share_can_prove_holds_out_that_one_and_any_other_no_more_than_the_wish() -> None:
     prior = Prior(mean=0.15, sd=0.25)
-    shares = [choose_holdout(size, 0.05, prior, 0.1) for size in (150, 600, 2_000, 100_000)]
-    assert shares == sorted(shares, reverse=True)
-    assert (shares[0], shares[-1]) == (0.5, 0.1)
-
-
-def test_once_earlier_campaigns_held_out_enough_to_pool_the_wish_is_enough() -> None:
-    prior = Prior(mean=0.15, sd=0.25)
-    assert choose_holdout(600, 0.05, prior, 0.15, held_out_before=99) > 0.15
-    assert choose_holdout(600, 0.05, prior, 0.15, held_out_before=100) == 0.15
-    assert choose_holdout(600, 0.05, prior, 0.0, held_out_before=100) == 0
+    shares = [choose_holdout(size, 0.05, prior, 0.1).share for size in (150, 600, 2_000, 3_000, 100_000)]
+    assert shares == [0.1, 0.1, 0.2, 0.15, 0.1]
+    assert "several campaigns together" in choose_holdout(150, 0.05, prior, 0.1).why
+    assert "smallest share that can prove" in choose_holdout(2_000, 0.05, prior, 0.1).why
+    assert choose_holdout(2_000, 0.05, prior, 0.0) == (0.0, "")
 
 
 @given(st.integers(2, 500_000), RATES, PRIORS, st.floats(0, 50_000), st.floats(0, 5_000))

@@ -1,0 +1,111 @@
+"""Letters that follow each other: one holdout for all of them, and a rhythm that none of them is ahead of."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Connection, func, select
+
+from agents.desk import Desk
+from agents.playbook import Playbook
+from agents.scheduler import starts_from
+from memory import campaigns, readouts
+from memory.campaigns import Campaign
+from memory.schema import enrolments, messages
+
+SERIES_DAYS: Final = 91
+"""A series lets no further letter in after so long, so that nobody is held out for ever."""
+RUNNING: Final = "A proposal of this playbook is waiting or running."
+_RUNNING: Final = frozenset({"live", "paused"})
+_UNSENT: Final = ("planned", "claimed")
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The letters of a playbook so far, which the next one would follow."""
+
+    letters: tuple[Campaign, ...]
+    """In the order in which they began."""
+
+    @property
+    def key(self) -> str:
+        return self.letters[0].series_key
+
+    @property
+    def share(self) -> float:
+        return self.letters[0].holdout_share
+
+    @property
+    def last(self) -> Campaign:
+        return self.letters[-1]
+
+    @property
+    def sentence(self) -> str:
+        """Whom the next letter holds out, for whoever decides about it."""
+        first, count = self.letters[0], len(self.letters)
+        letters = "the letter" if count == 1 else f"the {count} letters"
+        return (
+            f"{self.share:.0%} held out: the same people as for {letters} before it, since "
+            f"{first.starts_at:%d %B %Y}, so that what the series adds can be measured."
+        )
+
+    @property
+    def is_running(self) -> bool:
+        return any(one.status in _RUNNING for one in self.letters)
+
+    @property
+    def closes_at(self) -> datetime:
+        return self.letters[0].starts_at + timedelta(days=SERIES_DAYS)
+
+
+def series_of(connection: Connection, playbook: Playbook, now: datetime) -> Series | None:
+    """The series that the next letter of a playbook belongs to; None where it begins one of its own."""
+    if playbook.trigger.kind != "once" or not playbook.holdout_share:
+        return None
+    last = campaigns.last_letter(connection, playbook.id)
+    if last is None or not last.holdout_share:
+        return None
+    found = Series(tuple(campaigns.letters_of(connection, last.series_key)))
+    return found if found.is_running or now < found.closes_at else None
+
+
+def days_between(desk: Desk, playbook: Playbook) -> int:
+    """Days from one letter of a playbook to the next: its own rhythm, and never so few that the cap alone stops it."""
+    cap = desk.pack.cap
+    return max(playbook.days_between or playbook.goal.window_days, math.ceil(cap.window_days / cap.messages))
+
+
+def why_not_yet(connection: Connection, desk: Desk, playbook: Playbook) -> str:
+    """Why no further letter of a playbook may be proposed beside those that run; empty where one may."""
+    running = [one for one in campaigns.list_campaigns(connection, ["live", "paused"]) if one.playbook == playbook.id]
+    if not running:
+        return ""
+    now = desk.clock.now()
+    series = series_of(connection, playbook, now)
+    if series is None or any(one.series_key != series.key for one in running):
+        # Whoever is held out of a running campaign must not get its mail from a second one.
+        return RUNNING
+    last = series.last
+    if any(one.status == "paused" for one in running):
+        return "A letter of this playbook is paused."
+    looks = readouts.of_campaign(connection, last.campaign_id)
+    if looks and looks[-1].verdict in {"harms", "invalid"}:
+        return "The last letter of this playbook does harm, or cannot be read."
+    if now >= series.closes_at:
+        return f"Its series is {SERIES_DAYS} days old: the next one begins when its last letter has been read."
+    if any(not _is_out(connection, one) for one in running):
+        return "Messages of its last letter are still to leave."
+    due_at = last.starts_at + timedelta(days=days_between(desk, playbook))
+    if starts_from(desk, days_ahead=1) < due_at:
+        return f"The next letter is due on {due_at:%d %B %Y}: {days_between(desk, playbook)} days lie between two."
+    return ""
+
+
+def _is_out(connection: Connection, letter: Campaign) -> bool:
+    """Whether everybody in a letter has been sent what they were to get, or has left."""
+    inside = select(func.count()).where(enrolments.c.campaign_id == letter.campaign_id, enrolments.c.state == "active")
+    unsent = select(func.count()).where(messages.c.campaign_id == letter.campaign_id, messages.c.state.in_(_UNSENT))
+    return not any(connection.execute(query).scalar_one() for query in (inside, unsent))

@@ -1,0 +1,134 @@
+"""Letters that follow each other hold out the same people, wait for their turn, and are read together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select, update
+
+from agents.edit import apply_changes
+from agents.measure import read_campaign
+from agents.planning import plan
+from agents.series import days_between, why_not_yet
+from memory import campaigns, proposals
+from memory.assignment import all_in_holdout
+from memory.errors import InvalidInputError
+from memory.proposal import Proposal, ProposalStatus
+from memory.schema import campaigns as campaign_rows
+from memory.schema import enrolments, messages
+from tests.agents.world import BRIEF, World, first_proposal, open_world, say
+from tests.tools.scene import workplace
+from tools.launch import launch
+
+
+@pytest.fixture
+def win_back(fresh: Path) -> Iterator[World]:
+    with open_world(fresh, names=["win_back"]) as world:
+        yield world
+
+
+def approve_and_launch(world: World, proposal: Proposal) -> str:
+    say(world, proposal, "approve")
+    world.threads.apply_decisions()
+    return launch(workplace(world.store, world.clock, world.folder), proposal.proposal_id).campaign_id
+
+
+def let_everything_leave(world: World, campaign_id: str) -> None:
+    with world.store.write() as connection:
+        held = select(enrolments.c.enrolment_id).where(enrolments.c.in_holdout)
+        mine = messages.c.campaign_id == campaign_id
+        connection.execute(update(messages).where(mine).values(state="sent", sent_at=world.clock.now()))
+        connection.execute(
+            update(messages).where(mine, messages.c.enrolment_id.in_(held)).values(state="withheld", sent_at=None)
+        )
+        connection.execute(
+            update(enrolments).where(enrolments.c.campaign_id == campaign_id).values(state="exited", step_key=None)
+        )
+
+
+def held_out_of(world: World, campaign_id: str) -> tuple[set[int], set[int]]:
+    query = select(enrolments.c.contact_id, enrolments.c.in_holdout).where(enrolments.c.campaign_id == campaign_id)
+    with world.store.read() as connection:
+        rows = connection.execute(query).all()
+    return ({row.contact_id for row in rows if row.in_holdout}, {row.contact_id for row in rows if not row.in_holdout})
+
+
+def second_letter(world: World) -> tuple[str, Proposal]:
+    plan(world.threads, BRIEF)
+    first = approve_and_launch(world, first_proposal(world))
+    let_everything_leave(world, first)
+    with world.store.read() as connection:
+        starts_at = campaigns.get(connection, first).starts_at
+    rhythm = days_between(world.desk, world.desk.playbooks["win_back"])
+    world.clock.advance_to(starts_at + timedelta(days=rhythm))
+    made = plan(world.threads, BRIEF)
+    assert made.proposal_ids, made.withheld
+    with world.store.read() as connection:
+        return first, proposals.get(connection, made.proposal_ids[0]).proposal
+
+
+def test_a_letter_waits_until_the_one_before_is_out_and_its_day_has_come(win_back: World) -> None:
+    playbook = win_back.desk.playbooks["win_back"]
+    plan(win_back.threads, BRIEF)
+    first = approve_and_launch(win_back, first_proposal(win_back))
+    with win_back.store.read() as connection:
+        assert why_not_yet(connection, win_back.desk, playbook) == "Messages of its last letter are still to leave."
+    let_everything_leave(win_back, first)
+    with win_back.store.read() as connection:
+        assert why_not_yet(connection, win_back.desk, playbook).startswith("The next letter is due on")
+        starts_at = campaigns.get(connection, first).starts_at
+    win_back.clock.advance_to(starts_at + timedelta(days=days_between(win_back.desk, playbook)))
+    with win_back.store.read() as connection:
+        assert why_not_yet(connection, win_back.desk, playbook) == ""
+
+
+def test_a_follow_up_holds_out_the_same_people_says_so_and_is_read_with_the_letter_before(win_back: World) -> None:
+    first, proposal = second_letter(win_back)
+    assert proposal.play.holdout_key == first
+    assert "the same people as for the letter before it" in proposal.holdout_why
+    with pytest.raises(InvalidInputError, match="holds out the same people"):
+        apply_changes(proposal, {"holdout_share": 0.3}, win_back.desk)
+    other = proposal.play.model_copy(update={"holdout_key": "", "holdout_share": proposal.play.holdout_share})
+    assert other.digest != proposal.play.digest
+    second = approve_and_launch(win_back, proposal)
+    (out, reached), (out_again, reached_again) = (held_out_of(win_back, one) for one in (first, second))
+    assert out_again
+    assert not out & reached_again
+    assert not out_again & reached
+    win_back.clock.advance_to(proposal.play.schedule.starts_at + timedelta(days=1))
+    found = read_campaign(win_back.desk, second)
+    assert found.letters == (first, second)
+    assert found.holdout.contacts == len(out | out_again)
+    assert found.treated.contacts == len(reached | reached_again)
+    assert sum(one.contacts for one in found.sequences.values()) == len(reached_again)
+    assert read_campaign(win_back.desk, first).letters == ()
+
+
+def test_a_follow_up_whose_series_holds_out_another_share_is_voided_at_the_door(win_back: World) -> None:
+    first, proposal = second_letter(win_back)
+    with win_back.store.write() as connection:
+        connection.execute(update(campaign_rows).where(campaign_rows.c.campaign_id == first).values(holdout_share=0.44))
+    say(win_back, proposal, "approve")
+    win_back.threads.apply_decisions()
+    done = launch(workplace(win_back.store, win_back.clock, win_back.folder), proposal.proposal_id)
+    assert done.status is ProposalStatus.VOIDED
+    assert "Its series holds out 44%" in done.sentence
+
+
+@given(st.text(min_size=1, max_size=8), st.floats(0.05, 0.5), st.lists(st.sets(st.integers(1, 400)), max_size=5))
+@settings(deadline=None)
+def test_nobody_held_out_by_a_series_ever_gets_a_letter_of_it(key: str, share: float, letters: list[set[int]]) -> None:
+    out: set[int] = set()
+    reached: set[int] = set()
+    for letter in letters:
+        ids = np.asarray(sorted(letter), np.int64)
+        held = all_in_holdout("salt", key, ids, share)
+        out |= set(ids[held].tolist())
+        reached |= set(ids[~held].tolist())
+    assert not out & reached
