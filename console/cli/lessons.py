@@ -61,8 +61,8 @@ def why(lesson_id: str, workspace: InWorkspace = None, as_json: AsJson = False) 
         reached = f"{number(found.conversions)} of {counted(found.contacts, 'contact')} reached the goal"
         say(f"{reached}, campaign {quote(found.campaign_id)}.")
         say(f"Observed {moment(found.observed_from)} to {moment(found.observed_to)}; {_standing(found)}.")
-        for line in _counts(found):
-            say(f"  {quote(line)}")
+        for fact in _counts(found):
+            say(f"  {quote(fact)}")
         for line in story:
             because = quote(line.payload.get("reason", ""))
             say(f"{moment(line.at)} {quote(line.action)} by {quote(line.actor)}. {because}")

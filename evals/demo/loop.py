@@ -265,10 +265,8 @@ def _result(
     say()
     say(f"Report: {quote(report)}")
     say(f"Mail:   {quote(emails)}")
-    say(
-        f"Go on:  .venv/bin/noria up -w {quote(workspace.folder)}; its clock runs on from "
-        f"{moment(stage.clock.now())}, and what it sends goes into {quote(workspace.folder / 'outbox')}"
-    )
+    say(f"Go on:  .venv/bin/noria up -w {quote(workspace.folder)}")
+    say(f"        Its clock runs on from {moment(stage.clock.now())}; what it sends goes into its outbox/.")
     say(f"[dim]{time.monotonic() - started:.0f} seconds[/dim]")
     rounds = dict.fromkeys(first.proposal_ids, 1) | dict.fromkeys(second, 2)
     return DemoResult(
