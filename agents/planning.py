@@ -175,10 +175,11 @@ def rank(state: PlanState, desk: Desk) -> PlanState:
 def _changes_nothing(sized: Opportunity, playbook: Playbook) -> str:
     """Why a play that would sell nothing, to the precision in which people read it, is not proposed; else empty.
 
-    One that only serves holds nobody out and promises no effect.
+    One that only serves holds nobody out and promises no effect; where nobody ordered yet, a test may show one.
     """
     forecast = sized.forecast
-    if playbook.goal.event != ORDER or not playbook.holdout_share or round(forecast.incremental_mean, 1) != 0:
+    sells = playbook.goal.event == ORDER and playbook.holdout_share
+    if not sells or not forecast.has_rate or round(forecast.incremental_mean, 1) != 0:
         return ""
     return (
         f"It is expected to change nothing: 0.0 additional orders in {forecast.window_days} days, on top "

@@ -133,8 +133,10 @@ def _told(opened: Workspace, result: PlanResult) -> tuple[dict[str, Any], list[l
             one.status,
             one.proposal.title,
             number(one.proposal.audience.treated),
-            f"{one.proposal.forecast.incremental_mean:+.1f}",
-            money(one.proposal.forecast.value_cents_mean, one.proposal.forecast.currency),
+            f"{one.proposal.forecast.incremental_mean:+.1f}" if one.proposal.forecast.has_rate else "unknown",
+            money(one.proposal.forecast.value_cents_mean, one.proposal.forecast.currency)
+            if one.proposal.forecast.has_rate
+            else "unknown",
         ]
         for one in made
     ]
