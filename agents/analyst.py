@@ -9,7 +9,7 @@ from agents.drafting import audience_sentence, messages_per_contact, usable_sequ
 from agents.handover import keep
 from agents.learning.forecast import recalibrated
 from agents.learning.priors import Prior
-from agents.learning.wording import percent
+from agents.learning.wording import percent, percents_apart
 from agents.provider import Analysis, Opportunity, Task
 from agents.series import series_of
 from agents.sizing import HoldoutChoice, choose_holdout, make_detection, make_forecast, prior_from, split
@@ -46,7 +46,7 @@ def analyse_by_rules(task: Task, *, note: str = "") -> Analysis:
     """The analysis from numbers and templates alone."""
     sized = size(task)
     playbook, forecast = task.playbook, sized.forecast
-    base = percent(sized.base_rate, "en")
+    base, expected = percents_apart(sized.base_rate, _expected_rate(sized), "en")
     share = sized.audience.reachable / max(sized.audience.selected, 1)
     why_now = playbook.why(
         "en",
@@ -63,7 +63,7 @@ def analyse_by_rules(task: Task, *, note: str = "") -> Analysis:
         title=f"{playbook.name['en']}: {sized.audience.treated} contacts",
         hypothesis=(
             f"{playbook.signal['en']} We expect the {playbook.name['en'].lower()} to {direction} the share who order "
-            f"within {forecast.window_days} days from {base} to {percent(_expected_rate(sized), 'en')}."
+            f"within {forecast.window_days} days from {base} to {expected}."
         ),
         why_now=why_now,
         evidence=sized.evidence,
@@ -132,7 +132,7 @@ def size(task: Task) -> Opportunity:
         forecast=forecast,
         detection=make_detection(rate, audience),
         lessons=uses,
-        evidence=(*_evidence(history, segment, reach, base, value, past), *_objections(against)),
+        evidence=(*_evidence(history, segment, reach, base, value, past, len(uses)), *_objections(against)),
         messages=messages,
         cost_cents=cost_cents,
         average_order_cents=int(value.result["average_order_cents"]),
@@ -142,14 +142,13 @@ def size(task: Task) -> Opportunity:
 
 
 def _evidence(
-    history: Lookup, segment: Lookup, reach: Lookup, base: Lookup, value: Lookup, past: Lookup
+    history: Lookup, segment: Lookup, reach: Lookup, base: Lookup, value: Lookup, past: Lookup, lessons: int
 ) -> list[Evidence]:
     counted: dict[str, Any] = base.result
     whom = "contacts who were in this segment" if counted["basis"] == "segment" else "contacts who had ordered before"
-    found = past.result["lessons"]
     worth = value.result["value_per_order_cents"] / 100
-    several = f"{len(found)} lessons of earlier campaigns bear on it."
-    taught = several if len(found) > 1 else "1 lesson of an earlier campaign bears on it."
+    several = f"{lessons} lessons of earlier campaigns bear on it."
+    taught = several if lessons > 1 else "1 lesson of an earlier campaign bears on it."
     said: list[tuple[Lookup, str, Any]] = [
         (segment, f"{segment.result['contacts']} contacts are in the segment.", segment.result["contacts"]),
         (reach, f"{reach.result['reachable']} of them may be written to.", reach.result["reachable"]),
@@ -164,7 +163,7 @@ def _evidence(
             value.result["value_per_order_cents"],
         ),
         (history, f"The record holds {history.result['orders']} orders over {history.result['days']} days.", None),
-        (past, taught if found else "No earlier campaign has taught anything yet.", len(found)),
+        (past, taught if lessons else "No earlier campaign has taught anything yet.", lessons),
     ]
     return [Evidence(lookup_id=lookup.lookup_id, sentence=sentence, value=number) for lookup, sentence, number in said]
 

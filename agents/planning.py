@@ -14,6 +14,7 @@ from agents.desk import Desk
 from agents.graph import Compiled, DeskOf, at_desk, proposal_id_of
 from agents.handover import Draft, fetch, keep
 from agents.measures import lookups_for
+from agents.playbook import Playbook
 from agents.provider import Opportunity, Task
 from agents.recall import gather
 from agents.series import RUNNING, why_not_yet
@@ -21,6 +22,7 @@ from agents.state import PlanState
 from memory import proposals
 from memory.canonical import digest
 from memory.errors import NoriaError
+from memory.events import ORDER
 from memory.finding import Verdict
 from memory.journal import append
 from memory.proposal import Brief, ProposalStatus
@@ -159,7 +161,7 @@ def rank(state: PlanState, desk: Desk) -> PlanState:
         except UnsupportedError as error:
             withheld.append(Withheld(playbook=name, sentence=error.what))
             continue
-        if sentence := _loses(sized):
+        if sentence := _changes_nothing(sized, playbook) or _loses(sized):
             withheld.append(Withheld(playbook=name, sentence=sentence))
         else:
             found.append(sized)
@@ -168,6 +170,21 @@ def rank(state: PlanState, desk: Desk) -> PlanState:
     return {
         "ranking_id": keep(desk, thread_id, "ranking", Ranking(opportunities=tuple(found), withheld=tuple(withheld)))
     }
+
+
+def _changes_nothing(sized: Opportunity, playbook: Playbook) -> str:
+    """Why a play that would sell nothing, to the precision in which people read it, is not proposed; else empty.
+
+    One that only serves holds nobody out and promises no effect; where nobody ordered yet, a test may show one.
+    """
+    forecast = sized.forecast
+    sells = playbook.goal.event == ORDER and playbook.holdout_share
+    if not sells or not forecast.has_rate or round(forecast.incremental_mean, 1) != 0:
+        return ""
+    return (
+        f"It is expected to change nothing: 0.0 additional orders in {forecast.window_days} days, on top "
+        f"of {sized.audience.treated * sized.base_rate:.1f} that come anyway."
+    )
 
 
 def _loses(sized: Opportunity) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from memory.errors import ConflictError, InvalidInputError
+from memory.floors import Floors
 from memory.play import Goal, Limits, Offer, RecordKind
 from memory.segments.grammar import json_schema as expression_schema
 from memory.segments.grammar import parse
@@ -86,7 +87,7 @@ class Playbook(_Part):
     holdout_share: float = Field(default=0.1, ge=0, le=0.5)
     days_between: int | None = Field(default=None, ge=1, le=365)
     """Days from one letter to the next of a play that begins once; the goal's window where none are named."""
-    requires: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    requires: Floors = Field(default_factory=dict)
     """Smallest value of each data-quality measure; with a poorer record the play waits."""
     limits: Limits = Field(default_factory=Limits)
     exits: tuple[Exit, ...]

@@ -18,12 +18,11 @@ from agents.learning.priors import Neighbour, PastEffect, Prior, fit_prior, tran
 from agents.provider import Resembling
 from memory.lessons import Lesson
 from memory.play import Offer
-from memory.proposal import Audience, DetectionLimit, Forecast, LessonUse
+from memory.proposal import SMALLEST_RATE, Audience, DetectionLimit, Forecast, LessonUse
 
 SMALLEST_HOLDOUT = 0.10
 HOLDOUT_SHARES = (0.10, 0.15, 0.20, 0.25)
 """What is held out; a playbook or a person may ask for more."""
-_SMALLEST_RATE = 0.0005
 _DAYS_A_MONTH = 30.4375
 
 
@@ -202,7 +201,7 @@ def _past_effect(lesson: Lesson, at: datetime) -> PastEffect:
 
 def _inside(rate: float) -> float:
     # A rate of exactly 0 or 1 has no log-odds; nobody bought yet is not the same as nobody ever will.
-    return min(max(rate, _SMALLEST_RATE), 1 - _SMALLEST_RATE)
+    return min(max(rate, SMALLEST_RATE), 1 - SMALLEST_RATE)
 
 
 def _lift(base_rate: float, effect: float) -> float:

@@ -31,7 +31,7 @@ PAUSE: Final = timedelta(minutes=15)
 """A person who says nothing for longer has turned to something else."""
 READING: Final = timedelta(minutes=2)
 """Counted before the first thing that a person says, for reading what it is about."""
-_PEOPLE: Final = ("cli:", "console:", "user:", "inbox:", "demo:")
+_PEOPLE: Final = ("cli:", "console:", "user:", "inbox:")
 
 
 class _Frozen(BaseModel):
@@ -49,6 +49,11 @@ class Gain(_Frozen):
     """Contacts outside all marketing."""
     marketed: int
 
+    @property
+    def is_certain(self) -> bool:
+        """Whether the interval leaves no doubt that marketing brought something in, or that it cost something."""
+        return self.total_cents.low > 0 or self.total_cents.high < 0
+
 
 class Guardrail(_Frozen):
     """Messages that one rule kept from leaving, and what they would have added had each been an average one."""
@@ -57,7 +62,7 @@ class Guardrail(_Frozen):
     sentence: str
     messages: int
     forgone_cents: Estimate | None
-    """None while it is not known what a message adds; below zero the rule saved money."""
+    """None while it is not known whether messages add or take away; below zero the rule saved money."""
 
 
 class Statement(_Frozen):
@@ -214,7 +219,7 @@ def _minutes(said: list[tuple[str, str, datetime]]) -> int:
 def _guardrails(pack: Pack, stopped: dict[str, int], gain: Gain | None, sent: int) -> Iterator[Guardrail]:
     for rule, number in stopped.items():
         forgone = None
-        if gain is not None and sent:
+        if gain is not None and gain.is_certain and sent:
             part, total = number / sent, gain.total_cents
             forgone = Estimate(value=part * total.value, low=part * total.low, high=part * total.high)
         yield Guardrail(rule=rule, sentence=pack.setting(rule).sentence.en, messages=number, forgone_cents=forgone)

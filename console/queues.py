@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from sqlalchemy import ColumnElement, Connection, case, func, select
 
 from console.wiring import Workspace
+from memory.live_orders import on_the_way
 from memory.proposal import ProposalStatus
 from memory.quality import FRESH_DAYS
 from memory.schema import (
@@ -57,7 +58,7 @@ def queues(connection: Connection, *, now: datetime, machine_now: datetime) -> l
     unheard = decisions.c.consumed_at.is_(None)
     waiting = proposals.c.status.in_((ProposalStatus.OPEN, ProposalStatus.ASKED))
     due = (messages.c.state == "planned") & (messages.c.due_at <= now)
-    hour, day, three_days = timedelta(hours=1), timedelta(days=1), timedelta(days=3)
+    hour, day, two_days, three_days = timedelta(hours=1), timedelta(days=1), timedelta(days=2), timedelta(days=3)
     return [
         _queue(connection, "proposals to decide on", "person", proposals.c.created_at, waiting, now - three_days),
         _queue(connection, "alerts", "person", alerts.c.raised_at, alerts.c.done_at.is_(None), now - three_days),
@@ -72,7 +73,14 @@ def queues(connection: Connection, *, now: datetime, machine_now: datetime) -> l
         _queue(connection, "decisions", "worker", decisions.c.decided_at, unheard, now - hour),
         _queue(connection, "messages that are due", "worker", messages.c.due_at, due, now - day),
         _queue(connection, "contacts at the door of a campaign", "worker", arrivals.c.at, None, now - day),
-        _queue(connection, "live events on their way to the lake", "worker", intake.c.received_at, None, now - day),
+        _queue(
+            connection,
+            "live events on their way to the lake",
+            "worker",
+            intake.c.received_at,
+            on_the_way(),
+            now - two_days,
+        ),
         _queue(connection, "erasures", "worker", erasures.c.asked_at, erasures.c.finished_at.is_(None), now - day),
         _queue(
             connection,

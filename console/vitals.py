@@ -6,6 +6,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from sqlalchemy import Connection, Table, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
+from memory.live_orders import on_the_way
 from memory.schema import alerts, campaigns, decisions, intake, messages, plan_requests, proposals, quarantine
 from memory.workspace import last_round, read_switch, read_troubles
 
@@ -24,7 +25,7 @@ class Vitals(BaseModel):
     """Decisions that no worker acted on yet."""
     briefs_waiting: int
     events_waiting: int
-    """Live events that are kept in the store."""
+    """Live events that the lake does not have yet."""
     messages_planned: int
     rows_quarantined: int
     alerts_open: int
@@ -42,7 +43,7 @@ def read_vitals(connection: Connection) -> Vitals:
         troubles=[one.part for one in read_troubles(connection)],
         decisions_waiting=_count(connection, decisions, decisions.c.consumed_at.is_(None)),
         briefs_waiting=_count(connection, plan_requests, plan_requests.c.state.in_(["waiting", "planning"])),
-        events_waiting=_count(connection, intake),
+        events_waiting=_count(connection, intake, on_the_way()),
         messages_planned=_count(connection, messages, messages.c.state == "planned"),
         rows_quarantined=_count(connection, quarantine),
         alerts_open=_count(connection, alerts, alerts.c.done_at.is_(None)),

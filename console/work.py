@@ -6,8 +6,10 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Sequence
 from types import FrameType
+from typing import Any, Final
 
 import structlog
 from pydantic import BaseModel, ConfigDict
@@ -38,6 +40,8 @@ from tools.staff_mail import write_to_staff
 from tools.worker import Tick, tick
 
 _log = structlog.get_logger(__name__)
+_SIGN_OF_LIFE_SECONDS: Final = 60.0
+"""A worker with nothing to do says so this often."""
 
 
 class Cycle(BaseModel):
@@ -181,6 +185,7 @@ def work(workspace: Workspace, threads: Threads, *, pause_seconds: float) -> Non
         threads.recover()
     for failure in recovery.found:
         _log.error("part failed", **failure.model_dump())
+    told_at, stopped = -_SIGN_OF_LIFE_SECONDS, False
     while not stopping.is_set():
         taking_up = Failures()
         with taking_up("policy"):
@@ -194,18 +199,27 @@ def work(workspace: Workspace, threads: Threads, *, pause_seconds: float) -> Non
         for failure in taking_up.found:
             _log.error("part failed", **failure.model_dump())
         cycle, _ = work_safely(workspace, threads)
-        stopped = {"sending_stopped": True} if cycle.switch.stopped else {}
-        done = counts(cycle.tick)
-        _log.info(
-            "cycle",
-            decided=len(cycle.decided),
-            readouts=len(cycle.readouts),
-            paused=len(cycle.paused),
-            **({"read_in": sum(one.read for one in cycle.pulled)} if cycle.pulled else {}),
-            **stopped,
-            **done,
-        )
+        done = _happened(cycle)
+        now = time.monotonic()
+        if done or cycle.switch.stopped != stopped or now - told_at >= _SIGN_OF_LIFE_SECONDS:
+            told_at, stopped = now, cycle.switch.stopped
+            _log.info("cycle" if done else "nothing was due", **done, **({"sending_stopped": True} if stopped else {}))
         stopping.wait(pause_seconds)
+
+
+def _happened(cycle: Cycle) -> dict[str, Any]:
+    """One round in numbers and names; empty where nothing happened."""
+    found = {
+        **{name: len(getattr(cycle, name)) for name in ("decided", "expired", "reminded", "opened", "readouts")},
+        "shares_decided": len(cycle.allocations),
+        "paused": len(cycle.paused),
+        "read_in": sum(one.read for one in cycle.pulled),
+        "round": cycle.round,
+        "letter": cycle.letter,
+        "planned_for": cycle.planned,
+        **counts(cycle.tick),
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def _keep(workspace: Workspace, found: Sequence[Failure]) -> None:

@@ -16,7 +16,7 @@ from memory.marked_yaml import complaints, read_yaml
 Colour = Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")]
 # Nobody can own these domains (RFC 2606).
 _RESERVED = re.compile(r"[@.]example\.(com|net|org)$", re.IGNORECASE)
-_WHO = ("name", "sender_name", "sender_address", "reply_to", "postal_address")
+_WHO = ("name", "sender_name", "sender_address", "reply_to", "postal_address", "website")
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
@@ -92,11 +92,12 @@ class Brand(BaseModel):
         return self
 
     def left_from(self, example: Brand) -> tuple[str, ...]:
-        """What was not filled in yet: settings that name who writes and still say what an example says."""
+        """What was not filled in yet: who writes, and claims nobody here made, that still say what an example says."""
         left = {name for name in _WHO if getattr(self, name) and getattr(self, name) == getattr(example, name)}
         if _RESERVED.search(self.sender_address):
             left.add("sender_address")
-        return tuple(name for name in _WHO if name in left)
+        claims = (f"facts.{fact.id}" for fact in self.facts if fact in example.facts)
+        return (*(name for name in _WHO if name in left), *claims)
 
     def allows_link(self, address: str) -> bool:
         """Whether a link stays on the website or on one of the allowed domains (or a subdomain of them)."""

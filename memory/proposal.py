@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -62,6 +62,10 @@ class Audience(_Frozen):
     """Ids of a few contacts who would get it."""
 
 
+SMALLEST_RATE: Final = 0.0005
+"""Taken where nobody reached the goal yet, which is not the same as nobody ever will."""
+
+
 class Forecast(_Frozen):
     """What is expected before anything is sent; stored and never changed, scored afterwards."""
 
@@ -86,6 +90,11 @@ class Forecast(_Frozen):
     value_kind: Literal["margin", "revenue"] = "revenue"
     currency: str = ""
     sentence: str = ""
+
+    @property
+    def has_rate(self) -> bool:
+        """Whether anybody like these reached the goal before; without it nobody can say what a message adds."""
+        return self.base_rate > SMALLEST_RATE
 
 
 class DetectionLimit(_Frozen):

@@ -86,7 +86,7 @@ class _Teller:
                     value = self._values([step.crm_field.value])
                     return words["crm"].format(field=self._quote(step.crm_field.name), value=value)
                 copy = step.copies.get(self._asked) or step.copies.get("en") or next(iter(step.copies.values()))
-                told = words[step.channel].format(subject=self._quote(_readable(copy.subject or copy.body[0])))
+                told = words[step.channel].format(subject=self._quote(readable(copy.subject or copy.body[0])))
                 return told + (words["transactional"] if step.purpose == "transactional" else "")
             case WaitEventStep():
                 return words["wait_event"].format(done=self._event(step, 2), time=self._lasts(step))
@@ -255,6 +255,6 @@ def _aims(sequence: Sequence) -> set[str]:
     return found
 
 
-def _readable(text: str) -> str:
+def readable(text: str) -> str:
     """A text of a message with the names of its bindings in brackets, as it reads when all of them are known."""
     return _PRINTED.sub(r"[\1]", _TAG.sub("", _OTHERWISE.sub("", text)))

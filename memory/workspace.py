@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 from sqlalchemy import Connection, Text, cast, select, update
 
-from memory.clock import SystemClock
+from memory.clock import Clock, SystemClock
 from memory.journal import append
 from memory.schema import from_micros, to_micros, workspace
 from memory.store import Store, upsert
@@ -20,6 +20,8 @@ DRAIN_PENDING = "drain_pending"
 """Key of the batch of live events that is being written to the lake."""
 _TROUBLES = "troubles"
 _ROUND = "worker_round"
+_CLOCK = "clock"
+_LAG = "lag_micros"
 
 
 class Switch(BaseModel):
@@ -130,24 +132,38 @@ def keep_troubles(connection: Connection, found: Sequence[Trouble]) -> list[Trou
 class StoreClock:
     """Business time of a workspace: the machine's, unless the workspace keeps a clock of its own.
 
-    Demo and test workspaces keep one, so that several processes share the same moved time.
+    Demo and test workspaces keep one, so that several processes share the same moved time. It stands still until
+    somebody moves it, or lags behind the machine's and runs on with it.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, machine: Clock | None = None) -> None:
         self._store = store
+        self._machine = machine or SystemClock()
 
     def now(self) -> datetime:
         with self._store.read() as connection:
-            micros = get_value(connection, "clock")
-        return SystemClock().now() if micros is None else from_micros(int(micros))
+            return self._read(connection)
 
     def advance_to(self, at: datetime) -> datetime:
-        """Set the workspace's own clock; it never goes back."""
+        """Set the workspace's own clock and let it stand there; one of its own never goes back."""
         with self._store.write() as connection:
-            micros = get_value(connection, "clock")
-            later = to_micros(at) if micros is None else max(int(micros), to_micros(at))
-            set_value(connection, "clock", later)
-        return from_micros(later)
+            kept = get_value(connection, _CLOCK) is not None
+            later = max(self._read(connection), at) if kept else at
+            set_value(connection, _CLOCK, to_micros(later))
+        return from_micros(to_micros(later))
 
     def advance(self, step: timedelta) -> datetime:
         return self.advance_to(self.now() + step)
+
+    def run_on(self) -> None:
+        """Let the workspace's own clock run on from where it stands, as fast as the machine's."""
+        with self._store.write() as connection:
+            lag = self._machine.now() - self._read(connection)
+            if get_value(connection, _CLOCK) is not None:
+                set_value(connection, _CLOCK, {_LAG: lag // timedelta(microseconds=1)})
+
+    def _read(self, connection: Connection) -> datetime:
+        kept = get_value(connection, _CLOCK)
+        if isinstance(kept, dict):
+            return self._machine.now() - timedelta(microseconds=int(kept[_LAG]))
+        return self._machine.now() if kept is None else from_micros(int(kept))

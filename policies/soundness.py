@@ -139,18 +139,12 @@ def _names(pack: Pack, known: Known) -> Iterator[Doubt]:
                 f"There is no playbook {', '.join(missing)}.",
                 f"There are: {', '.join(sorted(known.playbooks))}.",
             )
-    for measure, least in pack.limits("data_quality", DataQualityLimits).minimum_measures.items():
+    for measure in pack.limits("data_quality", DataQualityLimits).minimum_measures:
         if known.measures is not None and measure not in known.measures:
             yield (
                 (("data_quality", "parameters", "minimum_measures", measure),),
                 f"There is no measure {measure}, so every proposal would be held.",
                 f"There are: {', '.join(sorted(known.measures))}.",
-            )
-        elif measure.endswith("_share") and least > 1:
-            yield (
-                (("data_quality", "parameters", "minimum_measures", measure),),
-                f"A share is never more than 1, so {measure} could never be good enough.",
-                "Write it as a share, for example 0.8.",
             )
     links = pack.limits("links", LinkLimits)
     for domain in links.extra_domains:

@@ -138,7 +138,9 @@ def _counts(rows: ExperimentRows, control: str) -> dict[str, Counts]:
         )
     if len(rows.names) == 1:
         raise MeasurementError(
-            "There is only one arm.", where=control, remedy="Give the contacts of every arm, the control among them."
+            f"There is only one arm, {control}.",
+            where="arms",
+            remedy="Give the contacts of every arm, the control among them.",
         )
     size = len(rows.names)
     contacts = np.bincount(rows.arm, rows.contacts, size).astype(np.int64)
@@ -155,7 +157,7 @@ def _planned(counts: Mapping[str, Counts], control: str, shares: Mapping[str, fl
         if set(shares) != set(counts) or min(shares.values()) <= 0:
             raise MeasurementError(
                 "The shares do not name every arm with a number above zero.",
-                where=", ".join(sorted(shares)),
+                where="shares",
                 remedy=f"Give one for each of {', '.join(sorted(counts))}.",
             )
         total = math.fsum(shares.values())

@@ -19,7 +19,7 @@ FORMAT: Final = "text/plain; version=0.0.4; charset=utf-8"
 _GAUGES: Final = {
     "decisions_waiting": "Decisions that no worker acted on yet.",
     "briefs_waiting": "Briefs that no worker has planned for yet.",
-    "events_waiting": "Live events that are kept in the store.",
+    "events_waiting": "Live events that the lake does not have yet.",
     "messages_planned": "Messages that are planned and have not left.",
     "rows_quarantined": "Rows of imports that were set aside.",
     "alerts_open": "Alerts that wait for somebody.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,7 @@ import typer
 import yaml
 from pydantic import ValidationError
 
-from console.cli.output import AsJson, answer, money, number, plain, quote, say, table
+from console.cli.output import AsJson, answer, counted, money, number, plain, quote, say, table
 from console.cli.place import InWorkspace, operator
 from console.wiring import Workspace, open_workspace
 from memory import proposals
@@ -66,16 +67,31 @@ def plan_command(
                 flag = "--" + question["question_id"].replace("_", "-")
                 say(f"  {flag}: {quote(question['sentence']['en'])} [dim]{quote(question['why']['en'])}[/dim]")
             return
+        for held in result.withheld:
+            say(f"[dim]Not proposed:[/dim] {quote(held.playbook)}. {quote(held.sentence)}")
         if rows:
             headings = ["id", "status", "what", "contacts", "orders expected", "worth"]
             table("Proposals", headings, rows, numbers=[3, 4, 5])
-            say("`noria proposals show ID`, then approve, edit, ask or reject.")
-        for held in result.withheld:
-            say(f"[dim]Not proposed:[/dim] {quote(held.playbook)}. {quote(held.sentence)}")
-        if not rows and not result.withheld:
-            say("No playbook is installed.")
+        _sum_up([row[0] for row in rows], len(result.withheld))
 
     answer(value, as_json=as_json, show=show)
+
+
+def _sum_up(made: Sequence[str], withheld: int) -> None:
+    """The end of a plan: what came of it, where to see it, and what to do next."""
+    say()
+    why = f"; {counted(withheld, 'playbook')} not proposed, for the reasons above" if withheld else ""
+    if made:
+        say(f"[bold]{counted(len(made), 'proposal')}[/bold] for you to decide on{why}. Nothing is sent before a yes.")
+        say(f"Look:   `noria proposals show {made[0]}`, or the inbox of the console (`noria up`)")
+        say("Decide: `noria proposals approve`, `edit`, `ask` or `reject`, with the id")
+        say("Then:   `noria up` or `noria work` acts on what you said")
+    elif withheld:
+        say(f"[bold]Nothing is proposed[/bold]{why}.")
+        say("Next:   mend what they name, often by `noria import`, then `noria plan` again")
+    else:
+        say("[bold]Nothing is proposed[/bold]: no playbook is installed.")
+        say("Next:   `playbooks` in noria.toml names those that may be proposed; leave it empty for all")
 
 
 def read_brief(path: Path | None, given: dict[str, Any]) -> Brief:
@@ -117,8 +133,10 @@ def _told(opened: Workspace, result: PlanResult) -> tuple[dict[str, Any], list[l
             one.status,
             one.proposal.title,
             number(one.proposal.audience.treated),
-            f"{one.proposal.forecast.incremental_mean:+.1f}",
-            money(one.proposal.forecast.value_cents_mean, one.proposal.forecast.currency),
+            f"{one.proposal.forecast.incremental_mean:+.1f}" if one.proposal.forecast.has_rate else "unknown",
+            money(one.proposal.forecast.value_cents_mean, one.proposal.forecast.currency)
+            if one.proposal.forecast.has_rate
+            else "unknown",
         ]
         for one in made
     ]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.cli.output import AsJson, answer, moment, plain, quote, say, table
+from console.cli.output import AsJson, answer, counted, moment, number, plain, quote, say, table
 from console.cli.place import InWorkspace, operator
+from console.cli.proposals import moved_by
 from console.wiring import Workspace, open_workspace
 from memory import journal, lessons, proposals
 from memory.lessons import Lesson
@@ -56,17 +58,17 @@ def why(lesson_id: str, workspace: InWorkspace = None, as_json: AsJson = False) 
 
     def show() -> None:
         say(f"[bold]{quote(found.text.get('en', ''))}[/bold]")
-        say(f"Effect on log-odds {found.effect:+.3f}, standard error {found.standard_error:.3f}.")
-        say(f"{found.contacts} contacts, {found.conversions} conversions, campaign {quote(found.campaign_id)}.")
+        reached = f"{number(found.conversions)} of {counted(found.contacts, 'contact')} reached the goal"
+        say(f"{reached}, campaign {quote(found.campaign_id)}.")
         say(f"Observed {moment(found.observed_from)} to {moment(found.observed_to)}; {_standing(found)}.")
-        for name, value in found.evidence.items():
-            say(f"  {quote(name)}: {quote(value)}")
+        for fact in _counts(found):
+            say(f"  {quote(fact)}")
         for line in story:
             because = quote(line.payload.get("reason", ""))
             say(f"{moment(line.at)} {quote(line.action)} by {quote(line.actor)}. {because}")
         for proposal, use in used:
-            moved = f"{use.effect_before:+.3f} to {use.effect_after:+.3f}"
-            say(f"It moved what was expected of {quote(proposal.title)} ({proposal.proposal_id}) from {moved}.")
+            moved = moved_by(use, proposal.forecast.base_rate)
+            say(f"It was recalled for {quote(proposal.title)} ({proposal.proposal_id}). {moved}")
 
     value = {
         **plain(found),
@@ -79,6 +81,18 @@ def why(lesson_id: str, workspace: InWorkspace = None, as_json: AsJson = False) 
         ],
     }
     answer(value, as_json=as_json, show=show)
+
+
+def _counts(found: Lesson) -> Iterator[str]:
+    """What the lesson was read from: its read-out, and each side of the comparison in numbers."""
+    seen = found.evidence
+    if "readout" in seen:
+        yield f"Read-out {seen['readout']}, look {seen['look']} of {seen['looks_planned']}, {seen['window_days']} days"
+    for name, side in {"treated": seen.get("treated"), "held out": seen.get("holdout"), **seen.get("arms", {})}.items():
+        if side:
+            yield f"{name}: {number(side['conversions'])} of {counted(side['contacts'], 'contact')} reached the goal"
+    if seen.get("contacts_needed"):
+        yield f"about {number(seen['contacts_needed'])} contacts would settle it"
 
 
 def _standing(found: Lesson) -> str:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 from babel.dates import format_datetime
@@ -22,6 +22,9 @@ from memory.importing.amounts import minor_digits
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
+_INTERRUPTED: Final = 130
+"""Status of what was stopped by Ctrl-C, as shells have it."""
+
 console = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -29,32 +32,46 @@ errors = Console(stderr=True, highlight=False, soft_wrap=True)
 def run(app: typer.Typer) -> NoReturn:
     """Run the command line; an error becomes one message and a non-zero exit."""
     try:
-        app(standalone_mode=True)
+        status = app(standalone_mode=False)
     except NoriaError as error:
         fail(error)
+    except typer.TyperException as error:
+        _misunderstood(error)
     except OSError as error:
         # One without a file is no fault of whoever typed the command.
         if error.filename is None:
             raise
         what, where = f"This cannot be read or written: {error.strerror}.", str(error.filename)
         fail(InvalidInputError(what, where=where, remedy="Name a file in a folder of yours."))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
+        status = _INTERRUPTED
+    if status == _INTERRUPTED:
         errors.print("Stopped.")
-        sys.exit(130)
-    sys.exit(0)
+    sys.exit(status if isinstance(status, int) else 0)
 
 
-def fail(error: NoriaError) -> NoReturn:
-    """Print what happened, to what, and what to do next; then leave with status 1."""
+def fail(error: NoriaError, status: int = 1) -> NoReturn:
+    """Print what happened, to what, and what to do next; then leave with a status."""
     if "--json" in sys.argv:
         said = {"code": error.code, "what": error.what, "where": error.where, "remedy": error.remedy}
         print(json.dumps({"error": said}, ensure_ascii=False))
     else:
-        where = f"[bold]{escape(error.where)}[/bold]: " if error.where else ""
-        errors.print(f"[red]Error[/red] {where}{escape(error.what)}")
+        errors.print(f"[red]Error:[/red] {escape(error.what)}")
+        if error.where:
+            errors.print(f"[dim]Where:[/dim] {escape(error.where)}")
         if error.remedy:
             errors.print(f"[dim]What to do:[/dim] {escape(error.remedy)}")
-    sys.exit(1)
+    sys.exit(status)
+
+
+def _misunderstood(error: typer.TyperException) -> NoReturn:
+    """Say what is wrong with words that make no command; a group that was named alone has shown its help."""
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        sys.exit(error.exit_code)
+    command = context.command_path if context is not None else "noria"
+    what = error.format_message().rstrip(".") + "."
+    fail(InvalidInputError(what, where=command, remedy=f"`{command} --help` says what it takes."), error.exit_code)
 
 
 def answer(value: Any, *, as_json: bool, show: Callable[[], None]) -> None:
@@ -111,6 +128,11 @@ def money(cents: float, currency: str) -> str:
 def number(value: float) -> str:
     """A count with thousands separators."""
     return format_decimal(round(value), locale="en_US")
+
+
+def counted(value: int, one: str, many: str = "") -> str:
+    """A count with its noun: "1 message", "2 messages"."""
+    return f"{number(value)} {one if value == 1 else many or one + 's'}"
 
 
 def moment(at: datetime | None) -> str:

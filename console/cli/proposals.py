@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from agents.learning.wording import effect_points, percent
 from console.cli.edits import read_edit
 from console.cli.output import AsJson, answer, moment, money, number, plain, quote, say, table
 from console.cli.place import InWorkspace, as_role
@@ -18,9 +19,9 @@ from console.flow.tree import tree
 from console.wiring import Workspace, open_workspace
 from memory import proposals
 from memory.finding import Verdict
-from memory.proposal import Decision, DecisionVerdict, Proposal, ProposalStatus
+from memory.proposal import Decision, DecisionVerdict, LessonUse, Proposal, ProposalStatus
 from memory.proposals import StoredProposal
-from memory.step_text import tell_reentry, tell_sequence, tell_trigger
+from memory.step_text import readable, tell_reentry, tell_sequence, tell_trigger
 from memory.steps import Sequence as PlaySequence
 from tools.lookups import notes_on
 
@@ -286,8 +287,7 @@ def print_proposal(stored: StoredProposal, said: list[Decision], previews: Seque
         )
     say(f"[bold]Proof[/bold]        {quote(proposal.detection.sentence)}")
     for use in proposal.lessons:
-        say(f"[bold]Lesson[/bold]       {quote(use.sentence)} "
-            f"Expected effect {use.effect_before:+.3f} → {use.effect_after:+.3f} on log-odds.")  # fmt: skip
+        say(f"[bold]Lesson[/bold]       {quote(use.sentence)} {moved_by(use, proposal.forecast.base_rate)}")
     _print_findings(proposal)
     _print_sequences(proposal)
     if previews:
@@ -310,6 +310,15 @@ def print_proposal(stored: StoredProposal, said: list[Decision], previews: Seque
             f"{quote(decision.reason or '–')} {quote(decision.changes.get('answer', ''))}")  # fmt: skip
     say(f"[dim]digest {proposal.digest[:12]} · noria proposals approve {proposal.proposal_id} "
         f"--seen {proposal.digest[:12]}[/dim]")  # fmt: skip
+
+
+def moved_by(use: LessonUse, base_rate: float) -> str:
+    """What a lesson changed in what is expected, in points of the rate that comes anyway."""
+    before, after = (effect_points(one, base_rate, "en") for one in (use.effect_before, use.effect_after))
+    rate = percent(base_rate, "en")
+    if before == after:
+        return f"The expected effect stays at {after} on a rate of {rate}: it was about as expected."
+    return f"The expected effect went from {before} to {after} on a rate of {rate}, and the forecast with it."
 
 
 def print_audience(proposal: Proposal) -> None:
@@ -359,9 +368,9 @@ def _print_sequences(proposal: Proposal) -> None:
 def _print_copy(proposal: Proposal) -> None:
     for sequence, step in proposal.play.sends():
         for language, copy in sorted(step.copies.items()):
-            title = copy.subject or step.channel
+            title = readable(copy.subject) or step.channel
             say(f"  [dim]{quote(sequence.key)}.{quote(step.key)}.{language}[/dim] “{quote(title)}” "
-                f"[dim]{quote(copy.body[0])}[/dim]")  # fmt: skip
+                f"[dim]{quote(readable(copy.body[0]))}[/dim]")  # fmt: skip
 
 
 def _summary(stored: StoredProposal) -> dict[str, Any]:

@@ -76,8 +76,9 @@ def readout(
             where=campaign_or_file,
             remedy="Give one row per contact, or leave that option out.",
         )
+    planned, sizes = _plan(look, looks), _shares(share)
     rows = read_experiment(_there(campaign_or_file), columns, zone=_zone(zone), currency=currency)
-    found = read_out(rows, control, shares=_shares(share), plan=_plan(look, looks), look=look)
+    found = read_out(rows, control, shares=sizes, plan=planned, look=look)
 
     def show() -> None:
         _show(found, Path(campaign_or_file).name, currency)

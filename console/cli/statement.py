@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.cli.output import AsJson, answer, money, number, quote, say
+from console.cli.output import AsJson, answer, counted, money, number, quote, say
 from console.cli.place import InWorkspace
 from console.wiring import open_workspace
 
@@ -37,22 +37,25 @@ def statement(
     if html is not None:
         write_statement(found, html)
 
-    def show() -> None:
-        _show(found)
+    def show_all() -> None:
+        show(found)
         if html is not None:
             say(f"Written to {quote(html)}.")
 
-    answer(found, as_json=as_json, show=show)
+    answer(found, as_json=as_json, show=show_all)
 
 
-def _show(found: Statement) -> None:
+def show(found: Statement) -> None:
+    """Print the account of a month."""
     over = "" if found.is_over else ", so far"
     say(f"[bold]{found.month}{over}[/bold]")
     if found.gain is None:
         say(f"  Gained      not known: {quote(found.why_no_gain)}")
     else:
         gain = found.gain
-        say(f"  Gained      {_span(gain.total_cents, found.currency)} {gain.kind}, {gain.confidence:.0%} interval")
+        doubt = "" if gain.is_certain else ": it proves neither gain nor loss"
+        span = _span(gain.total_cents, found.currency)
+        say(f"  Gained      {span} {gain.kind}, {gain.confidence:.0%} interval{doubt}")
         say(
             f"              {gain.orders.value:+,.0f} customers who ordered ({gain.orders.low:+,.0f} to "
             f"{gain.orders.high:+,.0f}); {number(gain.outside)} contacts outside all marketing against "
@@ -62,11 +65,14 @@ def _show(found: Statement) -> None:
     say(f"  Messages    {sent}; they cost {money(found.message_cost_cents, found.currency)}")
     say(f"  Discounts   {money(found.discount_cents, found.currency)} on {number(found.discounted_orders)} orders")
     say(f"  Models      {number(found.model_tokens)} tokens in {number(found.model_calls)} calls")
-    say(f"  People      about {number(found.minutes)} minutes of {found.people}; {number(found.decisions)} decisions")
+    spent = f"about {counted(found.minutes, 'minute')} of {counted(found.people, 'person', 'people')}"
+    said = counted(found.decisions, "decision")
+    say(f"  People      {f'{spent}; {said}' if found.people else 'nobody decided anything'}")
     say("[bold]What each guardrail kept back[/bold]")
     for one in found.guardrails:
-        worth = "" if one.forgone_cents is None else f", at the average {_span(one.forgone_cents, found.currency)}"
-        say(f"  {one.rule:<20}{number(one.messages)} messages{worth}")
+        forgone = one.forgone_cents
+        worth = "not known" if forgone is None else f"as average messages {_span(forgone, found.currency)}"
+        say(f"  {one.rule:<20}{counted(one.messages, 'message')}; what they would have brought: {worth}")
     if not found.guardrails:
         say("  Nothing.")
     say(f"[dim]digest {found.digest[:12]}: the same record gives the same account[/dim]")

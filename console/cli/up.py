@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
@@ -17,12 +17,19 @@ from console.cli.place import InWorkspace
 from console.cli.serve import first_address, web_app
 from console.settings import SECRET_NAMES, SERVING_SECRETS
 from console.wiring import open_workspace
+from memory.errors import NoriaError
 
 if TYPE_CHECKING:
     import uvicorn
 
 _SIGNAL_AT_DEATH_OF_PARENT = 1
 """PR_SET_PDEATHSIG of linux/prctl.h."""
+
+
+class StoppedError(NoriaError):
+    """A process that is needed has ended by itself."""
+
+    code: ClassVar[str] = "stopped"
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -58,10 +65,16 @@ def up(
         except KeyboardInterrupt:
             return
         finally:
+            # One that was asked to stop, as by the same Ctrl-C, ends with 0.
+            broken = worker.poll() or 0
             worker.terminate()
             worker.wait()
-    say(f"[red]The worker has ended[/red] (status {worker.returncode}), and the console with it. Why stands above.")
-    raise typer.Exit(1)
+    if broken:
+        raise StoppedError(
+            f"The worker has ended (status {broken}), and the console with it.",
+            where="noria work",
+            remedy="Read what it wrote last, and run `noria doctor`; then start `noria up` again.",
+        )
 
 
 def _end_with_parent() -> None:

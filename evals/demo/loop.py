@@ -14,7 +14,7 @@ from agents.planning import PlanResult, plan
 from agents.resume import Threads
 from agents.round import last_round
 from console.cli.output import moment, number, plain, quote, say
-from console.cli.proposals import print_proposal
+from console.cli.proposals import moved_by, print_proposal
 from console.report.facts import read_facts
 from console.work import work_once
 from evals.demo.operator import Operator, ScriptedOperator, decide
@@ -37,8 +37,8 @@ WorldKind = Literal["normal", "null", "harmful"]
 STEP = timedelta(hours=6)
 DAYS = 28
 
-PLAYBOOKS = ("win_back", "cross_sell", "vip_thank_you")
-"""Of those that start once: their four weeks end within the act, and so do their read-outs."""
+PLAYBOOKS = ("win_back", "cross_sell", "post_purchase", "vip_thank_you")
+"""The two that the script approves start once: their four weeks end within the act, and so do their read-outs."""
 
 BRIEF = Brief(
     brief_id="demo-autumn",
@@ -233,12 +233,7 @@ def _tell_second_round(stage: Stage, ids: Sequence[str], second: PlanResult) -> 
         for use in proposal.lessons:
             changes.append({"proposal_id": proposal.proposal_id, "playbook": proposal.play.playbook, **plain(use)})
             say(f"    learned: {quote(use.sentence)}")
-            before, after = f"{use.effect_before:+.3f}", f"{use.effect_after:+.3f}"
-            if before == after:
-                say(f"    unchanged: the expected effect stays at {after} on log-odds; it was about as expected")
-            else:
-                say(f"    changed: the expected effect went from {before} to {after} on log-odds, and the forecast "
-                    "with it")  # fmt: skip
+            say(f"    {moved_by(use, proposal.forecast.base_rate)}")
     shown = {proposal.play.playbook for proposal in made}
     for held in [one for one in second.withheld if one.playbook not in shown]:
         say(f"  [dim]Not proposed: {quote(held.playbook)}. {quote(held.sentence)}[/dim]")
@@ -270,10 +265,9 @@ def _result(
     say()
     say(f"Report: {quote(report)}")
     say(f"Mail:   {quote(emails)}")
-    say(
-        f"[dim]{time.monotonic() - started:.0f} seconds. Look further: "
-        f".venv/bin/noria up -w {quote(workspace.folder)}[/dim]"
-    )
+    say(f"Go on:  .venv/bin/noria up -w {quote(workspace.folder)}")
+    say(f"        Its clock runs on from {moment(stage.clock.now())}; what it sends goes into its outbox/.")
+    say(f"[dim]{time.monotonic() - started:.0f} seconds[/dim]")
     rounds = dict.fromkeys(first.proposal_ids, 1) | dict.fromkeys(second, 2)
     return DemoResult(
         workspace=str(workspace.folder),

@@ -179,7 +179,7 @@ def _result(stage: Stage, months: int, world: WorldKind, started: float) -> Mont
         _tell(line)
     idle = sorted(set(workspace.desk.playbooks) - {line.playbook for line in facts.campaigns})
     if idle:
-        say(f"  Found no moment: {quote(', '.join(idle))}")
+        say(f"  Nothing was launched of: {quote(', '.join(idle))}")
     report = report_on(workspace, facts, kept, f"Noria: {months} months of a shop")
     say()
     say("[bold]What must always be true[/bold]")

@@ -20,6 +20,7 @@ from memory.errors import ConfigurationError
 from memory.importing.folder import FolderReport
 from memory.importing.report import ImportSettings, Progress, no_progress
 from memory.workspace import StoreClock, set_value
+from tools.drain import drain
 
 SHOP = "shop"
 """Name of the system that the demo's ids belong to."""
@@ -43,11 +44,16 @@ def empty_stage(
 ) -> Iterator[Stage]:
     """A workspace without data that sends to a local server; a demo folder of an earlier run is replaced.
 
-    ``playbooks`` are those that may be proposed, all by default.
+    ``playbooks`` are those that may be proposed, all by default. Once the act is over the workspace is left to people:
+    its clock runs on from there, and what is sent goes into its outbox, because the server is gone.
     """
     fresh_workspace(folder, name=name, currency="USD", zone="America/New_York")
+    settings = folder / SETTINGS_FILE
+    # Settings of the whole workspace stand before its sections.
+    chosen = f"playbooks = {list(playbooks)}\n" if playbooks else ""
+    into_the_outbox = chosen + settings.read_text(encoding="utf-8")
     with mail_server(folder / "emails") as server:
-        _send_to(folder, server.port, playbooks)
+        settings.write_text(_sent_to(server.port, into_the_outbox), encoding="utf-8")
         workspace = Workspace(folder.resolve(), {})
         with workspace.store.write() as connection:
             # A real workspace draws its salt at random; here the same seed must tell the same story.
@@ -56,6 +62,9 @@ def empty_stage(
         clock.advance_to(at)
         try:
             yield Stage(workspace, clock, server, folder / "exports", None)
+            drain(workspace.store, workspace.lake)
+            clock.run_on()
+            settings.write_text(into_the_outbox, encoding="utf-8")
         finally:
             workspace.close()
 
@@ -102,10 +111,7 @@ def _clear(folder: Path) -> None:
     shutil.rmtree(folder)
 
 
-def _send_to(folder: Path, port: int, playbooks: Sequence[str]) -> None:
-    path = folder / SETTINGS_FILE
+def _sent_to(port: int, settings: str) -> str:
+    """Settings with which mail goes to a server of this machine."""
     server = f'[channel.smtp]\nhost = "127.0.0.1"\nport = {port}\nsecurity = "none"\n'
-    text = path.read_text(encoding="utf-8").replace('kind = "sandbox" ', 'kind = "smtp" ')
-    # Settings of the whole workspace stand before its sections.
-    chosen = f"playbooks = {list(playbooks)}\n" if playbooks else ""
-    path.write_text(f"{chosen}{text}\n{server}", encoding="utf-8")
+    return settings.replace('kind = "sandbox" ', 'kind = "smtp" ') + f"\n{server}"

@@ -84,6 +84,8 @@ def read_experiment(
         _once_each(path, cells.filled("contact"), lines)
     counted = bool(columns.n)
     contacts = cells.numbers("n", _count) if counted else [1] * len(names)
+    if not counted:
+        _refuse_counts(path, columns, names, cells.filled("outcome"))
     conversions = cells.numbers("outcome", _count if counted else _reached)
     for line, many, some in zip(lines, contacts, conversions, strict=True):
         if some > many:
@@ -222,6 +224,17 @@ def _once_each(path: Path, contacts: Sequence[str], lines: Sequence[int]) -> Non
                 remedy="Give one row per contact: whoever stands in two arms belongs to neither, and is left out.",
             )
         seen.add(contact)
+
+
+def _refuse_counts(path: Path, columns: ExperimentColumns, names: Sequence[str], outcomes: Sequence[str]) -> None:
+    """Rows that speak of many contacts each must not be read as one contact each."""
+    large = [text for text in outcomes if text.isdecimal() and int(text) > 1]
+    if large and (len(set(names)) == len(names) or 2 * len(large) > len(names)):
+        raise InvalidInputError(
+            f"Each row seems to count many contacts: the column {columns.outcome} holds {large[0]}.",
+            where=path.name,
+            remedy="Name the column that says how many contacts a row has (--n), or give one row per contact.",
+        )
 
 
 def _count(text: str, mark: Mark) -> int:

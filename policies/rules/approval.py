@@ -20,7 +20,7 @@ class ApprovalLimits(Parameters):
     raise_after_decisions: int = Field(default=10, ge=1)
     """So many yeses in a row to what could have gone alone, and forecasts that held, until "auto" is proposed."""
 
-    remind_before_hours: int = Field(default=24, ge=0)
+    remind_before_hours: int = Field(default=24, ge=0, le=1_440)
     """So long before a proposal expires somebody is reminded of it, once; 0 for never."""
     two_people_from_contacts: int = Field(default=10_000, ge=1)
     two_people_from_spend_cents: int = Field(default=100_000, ge=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from memory.floors import Floors
 from policies.facts import ProposalFacts, need
 from policies.rule import Context, Parameters, Rule, Ruling, hold
 
@@ -11,7 +12,7 @@ from policies.rule import Context, Parameters, Rule, Ruling, hold
 class DataQualityLimits(Parameters):
     """Floors for every play, by measure (0 to 1), besides what its playbook requires."""
 
-    minimum_measures: dict[str, float] = Field(default_factory=dict)
+    minimum_measures: Floors = Field(default_factory=dict)
 
 
 def review(facts: ProposalFacts, limits: DataQualityLimits, context: Context) -> list[Ruling]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from agents.playbook import (
     PACKAGED,
@@ -109,6 +110,14 @@ def test_only_win_back_and_sunset_ask_for_the_hibernation_exemption() -> None:
         "win_back",
         "sunset",
     }
+
+
+@pytest.mark.parametrize(("floor", "sound"), [(0.5, True), (50, False), (-0.1, False)])
+def test_a_share_that_a_play_requires_lies_between_0_and_1(floor: float, sound: bool) -> None:
+    body = {**PLAYBOOKS["win_back"].model_dump(mode="json"), "requires": {"consent_proof_share": floor}}
+    refused = nullcontext() if sound else pytest.raises(ValidationError, match="requires")
+    with refused:
+        assert Playbook.model_validate(body).requires == {"consent_proof_share": floor}
 
 
 def test_without_an_offer_only_the_sequences_that_need_none_are_left() -> None:

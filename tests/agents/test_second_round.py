@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
+from agents.analyst import size
 from agents.learning_graph import due_looks, run_due_looks
+from agents.measures import lookups_for
 from agents.planning import plan
+from agents.provider import Recall, Resembling, Task
+from agents.resume import Threads
 from memory import campaigns, forecasts, lessons, proposals
 from memory.lake import LakeTable
 from memory.lessons import Lesson
 from memory.proposal import Proposal
 from memory.schema import enrolments
+from tests.agents.test_learn import LESSON
 from tests.agents.world import BRIEF, World, first_proposal, open_world, say
 from tests.memory.builders import as_rows, purchase
 from tests.tools.scene import workplace
@@ -111,3 +117,35 @@ def test_the_forecast_is_on_record_before_anything_is_sent_and_once_per_version(
         assert forecasts.of_proposal(connection, proposal.proposal_id, proposal.version) == stored
     assert again is not None
     assert (again.proposal_version, again.body["holdout_contacts"]) == (2, edited.audience.holdout)
+
+
+@pytest.mark.parametrize(("mean", "sd", "proposed"), [(0.0, 0.01, False), (0.15, 0.25, True)])
+def test_what_is_expected_to_change_nothing_is_not_put_before_people(
+    fresh: Path, mean: float, sd: float, proposed: bool
+) -> None:
+    with open_world(fresh, names=["win_back"]) as world:
+        playbook = world.desk.playbooks["win_back"]
+        prior = playbook.prior.model_copy(update={"mean": mean, "sd": sd})
+        playbooks = {"win_back": playbook.model_copy(update={"prior": prior})}
+        found = plan(Threads(replace(world.desk, playbooks=playbooks), world.threads.checkpointer), BRIEF)
+    assert bool(found.proposal_ids) is proposed
+    told = " ".join(one.sentence for one in found.withheld)
+    assert ("It is expected to change nothing: 0.0 additional orders" in told) is not proposed
+
+
+def test_the_evidence_counts_every_lesson_that_moved_the_forecast(win_back: World) -> None:
+    desk, playbook = win_back.desk, win_back.desk.playbooks["win_back"]
+    own = LESSON.model_copy(update={"lesson_id": "l0"})
+    other = LESSON.model_copy(update={"playbook": "cross_sell"})
+    with desk.store.write() as connection:
+        proposals.write_brief(connection, BRIEF, win_back.clock.now())
+    told = []
+    for near in ((), (Resembling(lesson=other, similarity=0.9),)):
+        recall = Recall(lessons=(own,), resembling=near)
+        lookups = lookups_for(desk, f"t{len(near)}")
+        sized = size(Task(desk=desk, lookups=lookups, brief=BRIEF, playbook=playbook, recall=recall))
+        told.append((len(sized.lessons), [one.sentence for one in sized.evidence if "lesson" in one.sentence]))
+    assert told == [
+        (1, ["1 lesson of an earlier campaign bears on it."]),
+        (2, ["2 lessons of earlier campaigns bear on it."]),
+    ]

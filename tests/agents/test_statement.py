@@ -104,6 +104,25 @@ def test_only_what_left_in_the_month_counts_and_what_rules_stopped_stands_apart(
     [rule] = found.guardrails
     assert (rule.rule, rule.messages) == ("recent_purchase", 2)
     assert found.gain is not None
+    assert found.gain.total_cents.low < 0 < found.gain.total_cents.high
+    assert rule.forgone_cents is None
+
+
+@pytest.mark.parametrize("brings", [True, False], ids=["a gain", "a loss"])
+def test_what_a_rule_kept_back_is_worth_what_messages_brought_once_that_is_beyond_chance(
+    desk: Desk, clock: ManualClock, brings: bool
+) -> None:
+    campaign_id = run(desk)
+    inside = [one for one in EVERYBODY if one not in outside(desk)]
+    most, few = (inside, outside(desk)) if brings else (outside(desk), inside)
+    buy(desk, most[: round(0.9 * len(most))], START + DAY)
+    buy(desk, few[: round(0.1 * len(few))], START + DAY)
+    wrote_to(desk, campaign_id, range(1, 10))
+    stop(desk, [1, 2], "recent_purchase")
+    found = march(desk, clock)
+    [rule] = found.guardrails
+    assert found.gain is not None
+    assert (found.gain.total_cents.value > 0) is brings
     assert rule.forgone_cents == Estimate(
         value=2 / 7 * found.gain.total_cents.value,
         low=2 / 7 * found.gain.total_cents.low,

@@ -132,6 +132,16 @@ def test_from_a_brief_to_a_lesson(shop: Path, run: Run) -> None:
     assert run("lessons", "reindex")["documents"] > 0
 
 
+def test_a_plan_ends_with_what_came_of_it_and_what_to_do_next(shop: Path) -> None:
+    said = CliRunner().invoke(app, ["plan", *BRIEF, "--workspace", str(shop)]).output.splitlines()
+    first = next(place for place, line in enumerate(said) if "for you to decide on" in line)
+    assert "Nothing is sent before a yes." in said[first]
+    assert "noria proposals show p" in said[first + 1]
+    assert len(said) - first <= 5
+    again = CliRunner().invoke(app, ["plan", *BRIEF, "--workspace", str(shop)]).output.splitlines()
+    assert any("Nothing is proposed" in line for line in again[-2:])
+
+
 def test_reject_needs_a_reason_and_ask_gets_an_answer(shop: Path, run: Run) -> None:
     made = run("plan", *BRIEF)["proposals"][0]["proposal_id"]
     run("proposals", "ask", made, "How many are held out?")

@@ -18,7 +18,7 @@ from dns.resolver import Resolver
 from console.cli.setup import make_workspace
 from console.doctor.parts import compare_clocks, examine
 from console.doctor.sender import check_sender
-from console.wiring import Workspace
+from console.wiring import EXAMPLE_BRAND, Workspace
 from evals.demo.mail_server import mail_server
 from memory import codes
 from memory.schema import EPOCH, contacts, offers
@@ -146,17 +146,28 @@ website: https://our-shop.fr/
 """
 
 
+def brand_example_claim() -> str:
+    """What the example claims, as it stands in its file."""
+    lines = EXAMPLE_BRAND.read_text(encoding="utf-8").splitlines(keepends=True)
+    begins = lines.index("facts:\n")
+    return "".join(lines[begins : lines.index("\n", begins)])
+
+
 @pytest.mark.parametrize(("host", "state"), [("127.0.0.1", "warning"), ("mail.invalid", "failure")])
 def test_a_brand_that_is_still_the_example_is_told_of(tmp_path: Path, host: str, state: str) -> None:
     made = workspace(tmp_path, 9, host).folder
     found = next(one for one in examine(Workspace(made, {})) if one.part == "brand")
     assert found.state == state
-    assert "name, sender_name, sender_address, reply_to, postal_address" in found.sentence
+    assert "name, sender_name, sender_address, reply_to, postal_address, website, facts.returns" in found.sentence
     brand = made / "brand.yaml"
     brand.write_text(FILLED_IN.replace("our-shop.fr", "news.example.com", 1), encoding="utf-8")
     found = next(one for one in examine(Workspace(made, {})) if one.part == "brand")
     assert (found.state, found.sentence.count("sender_address")) == (state, 1)
-    brand.write_text(FILLED_IN, encoding="utf-8")
+    claim = brand_example_claim()
+    brand.write_text(FILLED_IN + claim, encoding="utf-8")
+    found = next(one for one in examine(Workspace(made, {})) if one.part == "brand")
+    assert (found.state, "example says: facts.returns." in found.sentence) == (state, True)
+    brand.write_text(FILLED_IN + claim.replace("Jane Marlow", "Marie Petit"), encoding="utf-8")
     assert next(one for one in examine(Workspace(made, {})) if one.part == "brand").state == "well"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 from sqlalchemy import insert
 
@@ -11,9 +12,13 @@ from console.queues import queues
 from console.report.charts import in_english
 from console.report.facts import pressure
 from console.screens.measured import delivery_charts
+from console.vitals import read_vitals
+from memory.lake import Lake
 from memory.schema import campaigns, contacts, enrolments, messages, proposals, reputation_counts
 from memory.store import Store
 from tests.conftest import START
+from tools.drain import drain
+from tools.intake import Incoming, receive
 
 WEEK = timedelta(days=7)
 MOMENT = timedelta(milliseconds=1)
@@ -95,3 +100,17 @@ def test_what_waits_is_told_with_the_first_of_it(any_store: Store) -> None:
     due = found["messages that are due"]
     assert (due.rows, due.oldest_at, due.is_late) == (1, START - 2 * WEEK, True)
     assert (found["alerts"].rows, found["alerts"].oldest_at, found["alerts"].is_late) == (0, None, False)
+
+
+def test_events_wait_for_the_lake_until_it_has_them_and_stay_in_the_store_after_that(
+    any_store: Store, tmp_path: Path
+) -> None:
+    receive(any_store, [Incoming(event_id="e1", kind="visit", at=START, contact="ann@shop.example")], START)
+    told = []
+    for _ in range(2):
+        with any_store.read() as connection:
+            found = {one.name: one for one in queues(connection, now=START + WEEK, machine_now=START)}
+            one = found["live events on their way to the lake"]
+            told.append((one.rows, one.is_late, read_vitals(connection).events_waiting))
+        drain(any_store, Lake(tmp_path / "lake"))
+    assert told == [(1, True, 1), (0, False, 0)]

@@ -8,6 +8,7 @@ import pytest
 import typer
 
 from console.cli.output import run
+from memory.errors import ConfigurationError
 
 
 def ending_with(error: Exception) -> typer.Typer:
@@ -39,3 +40,42 @@ def test_an_error_of_the_system_that_is_about_no_file_is_not_hushed_up(monkeypat
     monkeypatch.setattr("sys.argv", ["noria"])
     with pytest.raises(OSError, match="out of handles"):
         run(ending_with(OSError("out of handles")))
+
+
+def test_an_error_says_what_is_wrong_then_where_then_what_to_do(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["noria"])
+    with pytest.raises(SystemExit) as left:
+        run(ending_with(ConfigurationError("The sender is missing.", where="brand.yaml", remedy="Fill it in.")))
+    assert left.value.code == 1
+    assert capsys.readouterr().err == "Error: The sender is missing.\nWhere: brand.yaml\nWhat to do: Fill it in.\n"
+
+
+def test_words_that_make_no_command_are_answered_in_the_same_style(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["noria", "--colour"])
+    with pytest.raises(SystemExit) as left:
+        run(ending_with(ConfigurationError("Nobody comes here.")))
+    assert left.value.code == 2
+    assert capsys.readouterr().err == (
+        "Error: No such option: --colour.\nWhere: noria\nWhat to do: `noria --help` says what it takes.\n"
+    )
+
+
+@pytest.mark.parametrize(("stopped", "status"), [(typer.Exit(3), 3), (KeyboardInterrupt(), 130), (None, 0)])
+def test_the_status_of_a_command_is_that_of_its_process(
+    monkeypatch: pytest.MonkeyPatch, stopped: BaseException | None, status: int
+) -> None:
+    app = typer.Typer()
+
+    @app.command()
+    def end() -> None:
+        if stopped is not None:
+            raise stopped
+
+    monkeypatch.setattr("sys.argv", ["noria"])
+    with pytest.raises(SystemExit) as left:
+        run(app)
+    assert left.value.code == status

@@ -70,6 +70,7 @@ def test_money_without_cents_is_told_in_its_own_unit(file: Path) -> None:
         (("test.csv", "--arm", "arm", "--control", "control"), "--outcome is missing"),
         (("other.csv", *USUAL), "no such file"),
         (("test.csv", *USUAL, "--n", "contacts", "--value", "won"), "--value speaks of single contacts"),
+        (("test.csv", *USUAL), "seems to count many contacts: the column won holds"),
         (("test.csv", *USUAL, "--look", "2"), "Look 2 of 1"),
         (("test.csv", *USUAL, "--share", "half"), "no share of an arm"),
         (("test.csv", *USUAL, "--zone", "Mars"), "no time zone Mars"),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from agents.learning.intervals import Estimate
 from agents.statement import Gain, Guardrail, Statement
 from console.cli import app
 from console.cli.output import money
+from console.cli.statement import show
 from console.report.statement import write_statement
 from tests.agents.test_programme import QUARTER_END
 from tests.agents.trial import START
@@ -80,6 +82,22 @@ def test_a_gain_beyond_chance_is_not_called_unproven(tmp_path: Path) -> None:
     sure = GAIN.model_copy(update={"total_cents": Estimate(value=120_000, low=30_000, high=270_000)})
     page = write_statement(MARCH.model_copy(update={"gain": sure}), tmp_path / "march.html").read_text(encoding="utf-8")
     assert "proves neither" not in page
+
+
+def test_a_month_that_proves_nothing_says_so_at_the_terminal_and_puts_no_price_on_a_rule(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    [rule] = MARCH.guardrails
+    show(MARCH.model_copy(update={"guardrails": (rule.model_copy(update={"messages": 1, "forgone_cents": None}),)}))
+    said = capsys.readouterr().out
+    assert "95% interval: it proves neither gain nor loss" in said
+    assert "1 message; what they would have brought: not known" in said
+    assert "about 37 minutes of 2 people; 4 decisions" in said
+    sure = GAIN.model_copy(update={"total_cents": Estimate(value=120_000, low=30_000, high=270_000)})
+    show(MARCH.model_copy(update={"gain": sure}))
+    said = capsys.readouterr().out
+    assert "neither" not in said
+    assert "40 messages; what they would have brought: as average messages €12.00 (-€3.00 to €27.00)" in said
 
 
 def test_money_is_written_in_the_units_of_its_currency() -> None:

@@ -38,9 +38,9 @@ def until(true: Callable[[], object]) -> None:
 
 
 @contextmanager
-def started(shop: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The command in a group of its own, once it serves, and the link that it printed."""
-    command = [sys.executable, "-m", "noria", "up", "--port", str(free_port()), "--workspace", str(shop)]
+def started(shop: Path, *words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The command in a group of its own, after these words, once it serves, and the link that it printed."""
+    command = [*words, sys.executable, "-m", "noria", "up", "--port", str(free_port()), "--workspace", str(shop)]
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     ) as parent:
@@ -80,6 +80,16 @@ def test_it_serves_and_works_and_nobody_is_left_however_it_ends(shop: Path, how:
         parent.send_signal(how)
         parent.wait(timeout=60)
         until(lambda: not members(parent.pid))
+
+
+@pytest.mark.slow(seconds=20)
+def test_in_the_background_of_a_shell_a_signal_to_stop_is_no_error(shop: Path) -> None:
+    # Shells let what runs in the background ignore Ctrl-C.
+    with started(shop, "sh", "-c", "trap '' INT; exec \"$@\"", "sh") as (parent, _link):
+        os.killpg(parent.pid, signal.SIGINT)
+        said, _ = parent.communicate(timeout=60)
+    assert "Error" not in said
+    assert parent.returncode == 0
 
 
 @pytest.mark.slow(seconds=20)

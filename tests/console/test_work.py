@@ -61,6 +61,30 @@ def test_an_unforeseen_error_does_not_end_the_loop_and_the_doctor_tells_of_it(
     assert worker_said(shop) == []
 
 
+@pytest.mark.parametrize(("seconds", "told"), [(60.0, 1), (0.0, 4)], ids=["a minute", "no time at all"])
+def test_rounds_without_anything_to_do_are_told_of_only_once_in_a_while(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], seconds: float, told: int
+) -> None:
+    rounds = 0
+
+    def look(_desk: object) -> list[str]:
+        nonlocal rounds
+        rounds += 1
+        if rounds == 6:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return ["a read-out"] if rounds in {3, 4} else []
+
+    monkeypatch.setattr(working, "run_due_looks", look)
+    monkeypatch.setattr(working, "_SIGN_OF_LIFE_SECONDS", seconds)
+    workspace = Workspace(shop, {})
+    with workspace.threads() as threads:
+        working.work(workspace, threads, pause_seconds=0.01)
+    workspace.close()
+    lines = capsys.readouterr().err.splitlines()
+    assert sum("nothing was due" in one for one in lines) == told
+    assert ["readouts=1" in one for one in lines if "cycle" in one] == [True, True]
+
+
 def test_a_round_that_fails_in_part_leaves_with_status_one(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_desk: object) -> list[str]:
         raise ZeroDivisionError

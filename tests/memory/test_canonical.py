@@ -105,6 +105,25 @@ def test_clocks_tell_utc_and_never_go_back(store: Store) -> None:
     assert StoreClock(store).now() == NOW + timedelta(days=9)
 
 
+def test_a_workspaces_own_clock_runs_on_from_where_it_stood_as_fast_as_the_machines(store: Store) -> None:
+    machine = ManualClock(NOW + timedelta(days=3000))
+    kept = StoreClock(store, machine)
+    kept.run_on()
+    assert kept.now() == machine.now()
+    kept.advance_to(NOW)
+    machine.advance(timedelta(hours=1))
+    assert kept.now() == NOW
+    kept.run_on()
+    machine.advance(timedelta(minutes=5))
+    assert kept.now() == NOW + timedelta(minutes=5)
+    kept.run_on()
+    machine.advance(timedelta(minutes=5))
+    assert kept.now() == NOW + timedelta(minutes=10)
+    assert kept.advance_to(NOW) == NOW + timedelta(minutes=10)
+    machine.advance(timedelta(minutes=5))
+    assert kept.now() == NOW + timedelta(minutes=10)
+
+
 def test_an_error_says_where_what_and_what_to_do() -> None:
     error = ConfigurationError("The sender is missing.", where="brand.yaml", remedy="Fill in sender_address.")
     assert str(error) == "brand.yaml: The sender is missing. Fill in sender_address."

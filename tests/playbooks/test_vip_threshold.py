@@ -133,7 +133,9 @@ def test_the_holdout_is_neither_written_to_nor_marked(shop: Shop, store: Store) 
 
 
 def test_champions_lead_to_a_proposal(store: Store, tmp_path: Path) -> None:
-    orders = orders_of(range(1, 41), range(5, 100, 15)) + orders_of(range(41, 161), (190, 200))
+    # Half of them did not order within the last window, or there would be nothing to gain.
+    best = orders_of(range(1, 21), range(5, 100, 15)) + orders_of(range(21, 41), range(29, 124, 15))
+    orders = best + orders_of(range(41, 161), (190, 200))
     proposal, why = propose(store, tmp_path, "vip_threshold", orders=orders)
     assert proposal is not None, why
     assert proposal.play.reentry.allowed == "never"

@@ -42,6 +42,11 @@ def test_every_packaged_pack_is_sound(name: str) -> None:
         ("  transactional: {parameters: {playbooks: [receipt]}}\n", 5, "no playbook receipt"),
         ("  data_quality: {parameters: {minimum_measures: {purity: 0.5}}}\n", 5, "no measure purity"),
         ("  data_quality: {parameters: {minimum_measures: {consent_proof_share: 90}}}\n", 5, "never more than 1"),
+        ("  data_quality: {parameters: {minimum_measures: {consent_proof_share: 50}}}\n", 5, "of 50 could never"),
+        ("  data_quality: {parameters: {minimum_measures: {consent_proof_share: -0.1}}}\n", 5, "greater than or equal"),
+        ("  data_quality: {parameters: {minimum_measures: {history_days: .nan}}}\n", 5, "finite"),
+        ("  send_window: {parameters: {latest_hour: 25}}\n", 5, "less than or equal to 24"),
+        ("  approval: {parameters: {remind_before_hours: 1441}}\n", 5, "less than or equal to 1440"),
         ("  links: {parameters: {extra_domains: [bit.ly]}}\n", 5, "refused as a shortener"),
         ("  links: {parameters: {extra_domains: ['https://cdn.example.com']}}\n", 5, "is no domain"),
         ("  identity: {parameters: {free_mail_domains: ['@gmail.com']}}\n", 5, "is no domain"),
@@ -96,6 +101,28 @@ def test_every_parameter_of_every_rule_has_a_direction_and_a_unit() -> None:
         assert set(STRICTER.get(rule.id, {})) == set(rule.parameters.model_fields), rule.id
         for name, field in rule.parameters.model_fields.items():
             assert (unit_of(name) == "yes or no") == (field.annotation is bool), f"{rule.id}.{name}"
+
+
+ENDS = {"_share": (0, 1), "_hour": (0, 24), "_basis_points": (0, 10_000), "_ratio": (1, 21), "_score": (0, 100)}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_parameter_whose_unit_has_two_ends_takes_nothing_beyond_them(end: str) -> None:
+    least, most = ENDS[end]
+    fields = {
+        f"{rule_id}.{name}": field
+        for rule_id, rule in RULES.items()
+        for name, field in rule.parameters.model_json_schema().get("properties", {}).items()
+        if name.endswith(end)
+    }
+    assert fields
+    unbound = [
+        name
+        for name, field in fields.items()
+        if field.get("minimum", field.get("exclusiveMinimum", least - 1)) < least
+        or field.get("maximum", field.get("exclusiveMaximum", most + 1)) > most
+    ]
+    assert not unbound
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,8 @@ def test_nothing_is_launched_to_people_in_the_name_of_the_example(place: Workpla
             "sender_address": "us@our-shop.fr",
             "reply_to": "care@our-shop.fr",
             "postal_address": "1 rue de la Paix, Paris",
+            "website": "https://our-shop.fr/",
+            "facts": (),
         }
     )
     assert start(careful, play(brand=own), [1], proposal_id="p2").status is ProposalStatus.LAUNCHED

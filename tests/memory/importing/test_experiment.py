@@ -86,6 +86,8 @@ def test_how_often_somebody_bought_counts_once(tmp_path: Path) -> None:
         ("arm,won,sent\na,1.5,8\n", ExperimentColumns("arm", "won", n="sent"), "cannot be read", "line 2"),
         ("arm,won,at\na,1,31/02/2025\n", ExperimentColumns("arm", "won", at="at"), "impossible", "line 2"),
         ("arm,won\n", ExperimentColumns("arm", "won"), "no rows", "test.csv"),
+        ("arm,won\na,20\nb,1\n", ExperimentColumns("arm", "won"), "seems to count many contacts.*20", "test.csv"),
+        ("arm,won\na,2\na,3\nb,0\n", ExperimentColumns("arm", "won"), "seems to count many contacts", "test.csv"),
     ],
 )
 def test_what_cannot_be_read_is_named_with_its_line_and_nothing_is_guessed(
