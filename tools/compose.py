@@ -24,6 +24,8 @@ from tools.render import Rendered
 _KEY: Final = re.compile(r"^[A-Za-z0-9_-]{8,80}$")
 _PLAIN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@[A-Za-z0-9.-]+")
 """An address that needs no quoting, encoding or name, as nearly all are."""
+_LOWER: Final = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*@[a-z0-9.-]+")
+_LONGEST: Final = 254
 _UNFOLDED: Final = frozenset({"list-unsubscribe", "message-id", "x-noria-message-key"})
 _SHARED: Final = frozenset(
     {
@@ -243,6 +245,19 @@ def _mailbox(name: str, address: str) -> Address:
 
 
 def _checked(address: str) -> str:
+    if _LOWER.fullmatch(address) and len(address) <= _LONGEST:
+        # What is before the @ is right as it stands; what is after it is shared by many addresses.
+        name, _, domain = address.partition("@")
+        return f"{name}@{_domain(domain)}"
+    return _validated(address)
+
+
+@lru_cache(maxsize=4096)
+def _domain(domain: str) -> str:
+    return _validated(f"x@{domain}").removeprefix("x@")
+
+
+def _validated(address: str) -> str:
     try:
         found = validate_email(address, check_deliverability=False, allow_smtputf8=False, test_environment=True)
         return found.ascii_email or ""

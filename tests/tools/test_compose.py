@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from email_validator import validate_email
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -137,6 +138,21 @@ def test_demonstrations_can_be_labelled() -> None:
     assert sent(label="simulated\r\nX: y")["X-Noria-Label"] == "simulated X: y"
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "a.b+c@example.com",
+        "Anna@EXAMPLE.com",
+        "POSTMASTER@example.com",
+        "o'neil@xn--bcher-kva.example",
+        f"{'a' * 65}@b.ch",
+    ],
+)
+def test_an_address_is_spelled_as_the_library_that_checks_it_spells_it(address: str) -> None:
+    expected = validate_email(address, check_deliverability=False, allow_smtputf8=False).ascii_email
+    assert sent(to_address=address)["To"].addresses[0].addr_spec == expected
+
+
 def test_an_international_domain_is_written_in_ascii() -> None:
     assert sent(to_address="anna@bücher.example.com")["To"].addresses[0].domain == "xn--bcher-kva.example.com"
 
@@ -151,6 +167,11 @@ def test_an_international_domain_is_written_in_ascii() -> None:
         "a b@example.com",
         "änna@example.com",
         "a@b@example.com",
+        "a..b@example.com",
+        f"a@{'bcdefghi.' * 28}com",
+        "a@-b.example.com",
+        "a@b..example.com",
+        "a@localhost.",
     ],
 )
 def test_an_address_that_cannot_be_written_to_is_an_error_without_the_address(address: str) -> None:
