@@ -27,7 +27,7 @@ from tools.channels.channel import Channel, Failed, Outcome, Outgoing, Sent, Tra
 from tools.clicks import ClickLinks
 from tools.compose import as_bytes, compose
 from tools.failure import failure_of
-from tools.gate import Ready, claim, counts, look_up
+from tools.gate import Ready, claim, counts, is_worth_claiming, look_up
 from tools.records import LakeRecords
 from tools.render import Rendered, render
 from tools.reputation import fate_of, watch
@@ -66,6 +66,8 @@ def deliver(place: Workplace, *, most: int | None = None) -> Delivered:
     records = LakeRecords(place.lake)
     looked_at = time.monotonic()
     for channel in place.channels.values():
+        if not is_worth_claiming(place, channel):
+            continue
         look_up(place, channel, records)
         while most is None or done.moved < most:
             if time.monotonic() - looked_at > _WATCH_SECONDS:
@@ -81,6 +83,8 @@ def deliver(place: Workplace, *, most: int | None = None) -> Delivered:
             states = Counter(taken.states)
             del states["claimed"]
             done.states += states + send(place, channel, taken.ready, token)
+            if not is_worth_claiming(place, channel):
+                break
     return done
 
 
