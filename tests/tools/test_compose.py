@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from memory.errors import InvalidInputError
 from tests.examples import NOW, brand
 from tests.plays import PLAYBOOKS, messages, play_of, step_of
-from tools.compose import POLICY, AddressError, as_bytes, compose, header_text
+from tools.compose import POLICY, AddressError, as_bytes, compose, header_text, mailing
 from tools.render import Rendered, example, render
 
 KEY = hashlib.sha256(b"campaign contact step 1").hexdigest()
@@ -94,6 +94,26 @@ def test_the_bytes_are_those_of_the_library(text: str, subject: str, to_name: st
     assert as_bytes(message) == message.as_bytes(policy=POLICY)
     found = BytesParser(policy=policy.default).parsebytes(as_bytes(message))
     assert [one.addr_spec for one in found["To"].addresses] == [address]
+
+
+@given(
+    text=st.text(st.characters(exclude_categories=["Cs"]), max_size=200),
+    subject=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=120),
+    address=st.sampled_from(["anna@example.com", '"anna b"@example.com', "anna@bücher.example.com"]),
+    reply_to=st.sampled_from([None, "care@shop.example.com"]),
+)
+def test_a_mailing_is_the_bytes_of_each_message_composed(
+    text: str, subject: str, address: str, reply_to: str | None
+) -> None:
+    rendered, sender = Rendered("en", subject, "", f"<p>{text}</p>", text), brand(reply_to=reply_to)
+    values: dict[str, Any] = {"to_address": address, "message_key": KEY, "unsubscribe_url": WAY_OUT, "now": NOW}
+    try:
+        expected = as_bytes(compose(rendered, sender, **values))
+    except AddressError:
+        with pytest.raises(AddressError):
+            mailing(rendered, sender, **values)
+    else:
+        assert mailing(rendered, sender, **values) == expected
 
 
 @given(words=st.lists(st.text("aeséàо…", min_size=1, max_size=12), min_size=1, max_size=20))
