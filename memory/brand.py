@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from functools import lru_cache
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -104,6 +105,7 @@ class Brand(BaseModel):
         return stays_on(address, self.website, self.link_domains)
 
 
+@lru_cache(maxsize=1024)
 def stays_on(address: str, website: str, link_domains: tuple[str, ...]) -> bool:
     """Whether an http(s) address is on the website's domain, on one of the named domains, or below them."""
     host = _host(address)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -17,6 +17,8 @@ from memory.errors import InvalidInputError, NoriaError
 _COPY_TAGS: Final = frozenset({"content", "output", "illegal", "if", "unless"})
 _LAYOUT_TAGS: Final = _COPY_TAGS | {"for"}
 _MARKUP: Final = re.compile(r"(\{\{.*?\}\}|\{%.*?%\})", re.DOTALL)
+_MARK: Final = "\ue000"
+"""Stands around the number of a value where it belongs among the words; no text uses it."""
 _GUARDED: Final = re.compile(
     r"\{%-?\s*(?:if|elsif|unless)\s+(?P<asked>[\w.]+)\s*-?%\}|\{\{-?\s*(?P<backed>[\w.]+)\s*\|\s*default:"
 )
@@ -50,39 +52,48 @@ class Slot:
 
     def __init__(self, source: str) -> None:
         self.source = source
-        self._plain = _parse(source, html=False)
-        self._html = _parse(_escape_words(source), html=True)
-        self.names: Final = _names(self._plain)
+        plain = _parse(source, html=False)
+        self.names: Final = _names(plain)
         """Every binding it prints or asks for, sorted."""
         self.needed: Final = tuple(name for name in self.names if name not in _guarded(source))
         """Those that no `{% if %}` and no default covers: without them the message cannot leave."""
         self.is_bare: Final = len(self.names) == 1 and re.sub(r"\s", "", source) == f"{{{{{self.names[0]}}}}}"
         """Whether it holds one binding and no word besides."""
-        # The same for every contact, so it is filled once.
-        self._fixed: Final = None if self.names else (_fill(self._plain, {}), _fill(self._html, {}))
+        self._plain = _Form(plain, self.names, source)
+        self._html = _Form(_parse(_escape_words(source), html=True), self.names, source)
 
     def text(self, values: Mapping[str, object]) -> str:
         """The plain words. Raises MissingValueError where a value is printed that is not there."""
-        if self._fixed:
-            return self._fixed[0]
-        bare = self._bare(values)
-        return _fill(self._plain, values) if bare is None else bare
+        return self._plain.fill(values, str)
 
     def html(self, values: Mapping[str, object]) -> str:
         """The same words for HTML, everything escaped. Raises MissingValueError."""
-        if self._fixed:
-            return self._fixed[1]
-        bare = self._bare(values)
-        return _fill(self._html, values) if bare is None else str(escape(bare))
+        return self._html.fill(values, escape)
 
-    def _bare(self, values: Mapping[str, object]) -> str | None:
-        """The value of a slot that holds nothing else; None where it takes the template to find it, or to miss it."""
-        if not self.is_bare:
-            return None
-        found: object = values
-        for part in self.names[0].split("."):
-            found = found.get(part) if isinstance(found, dict) else None
-        return found if isinstance(found, str) else None
+
+class _Form:
+    """A template whose words depend only on which values are there: each such case is filled once, with marks."""
+
+    def __init__(self, template: BoundTemplate, names: tuple[str, ...], source: str) -> None:
+        self._template = template
+        self._names = names
+        self._paths = [name.split(".") for name in names]
+        self._cases: dict[tuple[bool, ...], list[str]] = {}
+        # Words that look like a mark would be taken for one.
+        self._is_markable = _MARK not in source
+
+    def fill(self, values: Mapping[str, object], write: Callable[[str], str]) -> str:
+        """The words with each value written in. Raises MissingValueError."""
+        found = [_look_up(values, path) for path in self._paths]
+        # Only the template itself can tell what to make of an empty value, or of one that is no text.
+        if not (self._is_markable and all(one is None or (isinstance(one, str) and one) for one in found)):
+            return _fill(self._template, values)
+        there = tuple(one is not None for one in found)
+        parts = self._cases.get(there)
+        if parts is None:
+            marks = {name: f"{_MARK}{at}{_MARK}" for at, name in enumerate(self._names) if there[at]}
+            parts = self._cases[there] = _fill(self._template, nested(marks)).split(_MARK)
+        return "".join(part if at % 2 == 0 else write(str(found[int(part)])) for at, part in enumerate(parts))
 
 
 @lru_cache(maxsize=4096)
@@ -199,6 +210,13 @@ def _fill(template: BoundTemplate, values: Mapping[str, object]) -> str:
         ) from error
     except LiquidError as error:
         raise SlotError(f"This text cannot be filled: {_first_line(error)}.") from error
+
+
+def _look_up(values: Mapping[str, object], path: Sequence[str]) -> object:
+    found: object = values
+    for part in path:
+        found = found.get(part) if isinstance(found, dict) else None
+    return found
 
 
 def _guarded(source: str) -> set[str]:

@@ -13,7 +13,7 @@ from memory import alerts, campaigns, enrolments, hour_draws, ledger
 from memory import contacts as people
 from memory.alerts import Alert
 from memory.assignment import draw_hour
-from memory.campaigns import CampaignVersion
+from memory.campaigns import Campaign, CampaignVersion
 from memory.enrolments import Enrolment
 from memory.hour_draws import HourDraw
 from memory.journal import append
@@ -56,19 +56,26 @@ def advance(place: Workplace, *, most: int | None = None) -> int:
             ready = [one for one in due if members.covers(one)]
             _move(connection, ready, members, at, place.actor)
         moved += len(ready)
-        if not ready:
+        if not ready or len(due) < _CHUNK:
             break
     return moved
 
 
 def finish(place: Workplace) -> list[str]:
     """Close campaigns, live or paused, whose last goal window is over; returns their ids."""
+    at = place.clock.now()
+    with place.store.read() as connection:
+        if not _over(connection, at):
+            return []
     with place.store.write() as connection:
-        at = place.clock.now()
-        over = [one for one in campaigns.list_campaigns(connection, ["live", "paused"]) if one.ends_at <= at]
+        over = _over(connection, at)
         for campaign in over:
             end(connection, campaign.campaign_id, "finished", at, place.actor)
         return [campaign.campaign_id for campaign in over]
+
+
+def _over(connection: Connection, at: datetime) -> list[Campaign]:
+    return [one for one in campaigns.list_campaigns(connection, ["live", "paused"]) if one.ends_at <= at]
 
 
 def message_at(enrolment: Enrolment, play: Play, at: datetime, due_at: datetime) -> Message | None:

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from email.message import EmailMessage
 from functools import partial
 
 from sqlalchemy import Connection, bindparam, update
@@ -25,9 +24,9 @@ from memory.schema import contacts
 from memory.workspace import salt
 from tools.channels.channel import Channel, Failed, Outcome, Outgoing, Sent, Transient, Unknown
 from tools.clicks import ClickLinks
-from tools.compose import as_bytes, compose
+from tools.compose import header_text, mailing
 from tools.failure import failure_of
-from tools.gate import Ready, claim, counts, look_up
+from tools.gate import Ready, claim, counts, is_worth_claiming, look_up
 from tools.records import LakeRecords
 from tools.render import Rendered, render
 from tools.reputation import fate_of, watch
@@ -66,6 +65,8 @@ def deliver(place: Workplace, *, most: int | None = None) -> Delivered:
     records = LakeRecords(place.lake)
     looked_at = time.monotonic()
     for channel in place.channels.values():
+        if not is_worth_claiming(place, channel):
+            continue
         look_up(place, channel, records)
         while most is None or done.moved < most:
             if time.monotonic() - looked_at > _WATCH_SECONDS:
@@ -81,6 +82,8 @@ def deliver(place: Workplace, *, most: int | None = None) -> Delivered:
             states = Counter(taken.states)
             del states["claimed"]
             done.states += states + send(place, channel, taken.ready, token)
+            if not is_worth_claiming(place, channel):
+                break
     return done
 
 
@@ -173,24 +176,18 @@ def _write(one: Ready, at: datetime, links: ClickLinks | None) -> Outgoing:
     rendered = render(one.play, step, one.case.bindings.language, one.case.bindings, counted)
     if step.channel == "sms":
         return Outgoing(key, brand.sender_name, address, rendered.text.encode(), {"text": rendered.text})
-    mail = compose(
-        rendered,
-        brand,
-        to_address=address,
-        message_key=key,
-        unsubscribe_url=one.case.unsubscribe_url,
-        now=at,
-    )
-    parts = in_parts(mail, rendered, brand, one.case.unsubscribe_url)
-    return Outgoing(key, str(brand.sender_address), address, as_bytes(mail), parts, one.message.campaign_id)
+    way_out = one.case.unsubscribe_url
+    mail = mailing(rendered, brand, to_address=address, message_key=key, unsubscribe_url=way_out, now=at)
+    parts = in_parts(rendered, brand, way_out)
+    return Outgoing(key, str(brand.sender_address), address, mail, parts, one.message.campaign_id)
 
 
-def in_parts(mail: EmailMessage, rendered: Rendered, brand: Brand, unsubscribe_url: str) -> dict[str, str]:
+def in_parts(rendered: Rendered, brand: Brand, unsubscribe_url: str) -> dict[str, str]:
     """An e-mail for a channel that is told it part by part."""
     return {
         "from_name": brand.sender_name,
         "reply_to": str(brand.reply_to or brand.sender_address),
-        "subject": str(mail["Subject"]),
+        "subject": header_text(rendered.subject),
         "text": rendered.text,
         "html": rendered.html,
         "unsubscribe_url": unsubscribe_url,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, and_, select
 
 from memory import autonomy, campaigns, cap, enrolments, ledger, proposals
 from memory.canonical import digest
@@ -86,11 +86,30 @@ def claim(place: Workplace, channel: Channel, *, token: str, records: LakeRecord
         return _claim(connection, place, channel, token, records, size)
 
 
+def is_worth_claiming(place: Workplace, channel: Channel) -> bool:
+    """Whether a claim may find something: a worker with nothing to do must not stand in the way of whoever writes."""
+    mine = message_rows.c.channel == channel.capabilities.carries
+    planned = and_(mine, message_rows.c.state == "planned", message_rows.c.due_at <= place.clock.now())
+    return _is_any(place, planned) or _is_any(place, and_(mine, _silent(place)))
+
+
+def _is_any(place: Workplace, wanted: ColumnElement[bool]) -> bool:
+    with place.store.read() as connection:
+        return connection.execute(select(message_rows.c.message_id).where(wanted).limit(1)).first() is not None
+
+
+def _silent(place: Workplace) -> ColumnElement[bool]:
+    """The claims of workers that fell silent."""
+    return and_(message_rows.c.state == "claimed", message_rows.c.lease_until <= place.lease_clock.now())
+
+
 def give_up_stale(place: Workplace) -> int:
     """Claims of workers that fell silent become ``unknown`` where sending again could mean sending twice.
 
     What no worker had begun to hand over is planned again, with its place under the cap. Returns how many are unknown.
     """
+    if not _is_any(place, _silent(place)):
+        return 0
     repeatable = [_way(channel) for channel in place.channels.values() if channel.capabilities.idempotent]
     with place.store.write() as connection:
         lost = ledger.stale(connection, ways=repeatable, others=True, now=place.lease_clock.now(), limit=1000)
@@ -113,6 +132,10 @@ def _way(channel: Channel) -> tuple[str, str]:
 
 def close_overdue(place: Workplace) -> int:
     """Messages past their deadline that no claim will look at any more: of paused campaigns and absent channels."""
+    now = place.clock.now()
+    planned = message_rows.c.state == "planned"
+    if not _is_any(place, and_(planned, message_rows.c.due_at <= now, message_rows.c.deadline_at <= now)):
+        return 0
     with place.store.write() as connection:
         at = place.clock.now()
         late = ledger.overdue(connection, at=at, limit=1000)

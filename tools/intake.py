@@ -224,6 +224,7 @@ def _act(connection: Connection, new: Sequence[tuple[int | None, Incoming]], at:
         act = _ACTS.get(one.event.kind)
         if act is not None:
             act(connection, one.contact_id, one.event, one.at, at)
+    _opened(connection, [one for one in done if one.event.kind == CART])
     # After the carts: an order closes every cart that was opened before it.
     _ordered(connection, [one for one in done if one.event.kind == ORDER])
     deeds = [Deed(one.contact_id, one.event.event_id, one.event.kind, one.event.properties, one.at) for one in done]
@@ -279,14 +280,21 @@ def _alive(connection: Connection, done: Sequence[_Done]) -> None:
     )
 
 
-def _cart(connection: Connection, contact_id: int, event: Incoming, happened_at: datetime, at: datetime) -> None:
-    value = event.properties.get("value_cents")
-    older = or_(contacts.c.open_cart_at.is_(None), contacts.c.open_cart_at < happened_at)
-    bought_since = and_(contacts.c.last_order_at.is_not(None), contacts.c.last_order_at >= happened_at)
+def _opened(connection: Connection, done: Sequence[_Done]) -> None:
+    """The newest cart of each contact, unless an order closed it since."""
+    if not done:
+        return
+    older = or_(contacts.c.open_cart_at.is_(None), contacts.c.open_cart_at < bindparam("then"))
+    bought_since = and_(contacts.c.last_order_at.is_not(None), contacts.c.last_order_at >= bindparam("then"))
     connection.execute(
         update(contacts)
-        .where(contacts.c.contact_id == contact_id, older, ~bought_since)
-        .values(open_cart_at=happened_at, open_cart_cents=value if _is_amount(value) else None)
+        .where(contacts.c.contact_id == bindparam("who"), older, ~bought_since)
+        .values(open_cart_at=bindparam("then"), open_cart_cents=bindparam("cents")),
+        [
+            {"who": one.contact_id, "then": one.at, "cents": value if _is_amount(value) else None}
+            for one in done
+            for value in [one.event.properties.get("value_cents")]
+        ],
     )
 
 
@@ -368,7 +376,6 @@ def _channel(event: Incoming) -> str:
 # Said by mail providers on behalf of nobody in particular, and true all the same.
 _MACHINE_WORDS = frozenset({ACCEPTED, BOUNCE, COMPLAINT, DEFERRED, DELIVERED, ORDER, SENT, UNSUBSCRIBE})
 _ACTS: Final[dict[str, Callable[[Connection, int, Incoming, datetime, datetime], None]]] = {
-    CART: _cart,
     UNSUBSCRIBE: _unsubscribe,
     COMPLAINT: _complain,
     BOUNCE: _bounce,

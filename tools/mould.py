@@ -300,6 +300,7 @@ def _demand_what_the_law_wants(text: str, placed: set[str], slots: Mapping[str, 
         )
 
 
+@lru_cache(maxsize=64)
 def leads_out(address: str) -> bool:
     """Whether an address may stand as the way out: https, or http on this machine only."""
     if _NO_ADDRESS.search(address):

@@ -150,7 +150,7 @@ def _outgoing(rendered: Rendered, brand: Brand, mail: StaffMail, at: datetime) -
         now=at,
         label=mail.kind,
     )
-    parts = in_parts(message, rendered, brand, PREVIEW_URL)
+    parts = in_parts(rendered, brand, PREVIEW_URL)
     return Outgoing(mail.mail_id, str(brand.sender_address), mail.address, as_bytes(message), parts)
 
 

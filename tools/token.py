@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 
 from memory.canonical import keyed_hash
 from memory.errors import InvalidInputError
@@ -38,7 +39,12 @@ def unseal(secret: str, kind: str, token: str) -> list[str | int]:
 
 def _mark(secret: str, kind: str, raw: bytes) -> bytes:
     # A key of its own: a token must never pass for another keyed hash of the workspace.
-    return hmac.digest(keyed_hash(secret, kind).encode(), raw, hashlib.sha256)[:20]
+    return hmac.digest(_key(secret, kind), raw, hashlib.sha256)[:20]
+
+
+@lru_cache(maxsize=64)
+def _key(secret: str, kind: str) -> bytes:
+    return keyed_hash(secret, kind).encode()
 
 
 def _encode(raw: bytes) -> str:

@@ -78,6 +78,8 @@ def _answer(place: Workplace, campaign_id: str, last: int) -> int:
         # Of two calls of one contact the later one counts: it names what they did last.
         callers = {one.contact_id: _Caller(one.at, one.bindings) for one in waiting}
         entered += _admit(place, campaign_id, callers, waiting)
+        if len(waiting) < _CHUNK:
+            return entered
 
 
 def _look_around(place: Workplace, guard: Guard) -> int:

@@ -11,13 +11,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from email_validator import validate_email
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memory.errors import InvalidInputError
 from tests.examples import NOW, brand
 from tests.plays import PLAYBOOKS, messages, play_of, step_of
-from tools.compose import POLICY, AddressError, as_bytes, compose, header_text
+from tools.compose import POLICY, AddressError, as_bytes, compose, header_text, mailing
 from tools.render import Rendered, example, render
 
 KEY = hashlib.sha256(b"campaign contact step 1").hexdigest()
@@ -95,6 +96,26 @@ def test_the_bytes_are_those_of_the_library(text: str, subject: str, to_name: st
     assert [one.addr_spec for one in found["To"].addresses] == [address]
 
 
+@given(
+    text=st.text(st.characters(exclude_categories=["Cs"]), max_size=200),
+    subject=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=120),
+    address=st.sampled_from(["anna@example.com", '"anna b"@example.com', "anna@bücher.example.com"]),
+    reply_to=st.sampled_from([None, "care@shop.example.com"]),
+)
+def test_a_mailing_is_the_bytes_of_each_message_composed(
+    text: str, subject: str, address: str, reply_to: str | None
+) -> None:
+    rendered, sender = Rendered("en", subject, "", f"<p>{text}</p>", text), brand(reply_to=reply_to)
+    values: dict[str, Any] = {"to_address": address, "message_key": KEY, "unsubscribe_url": WAY_OUT, "now": NOW}
+    try:
+        expected = as_bytes(compose(rendered, sender, **values))
+    except AddressError:
+        with pytest.raises(AddressError):
+            mailing(rendered, sender, **values)
+    else:
+        assert mailing(rendered, sender, **values) == expected
+
+
 @given(words=st.lists(st.text("aeséàо…", min_size=1, max_size=12), min_size=1, max_size=20))
 def test_a_long_subject_arrives_with_every_blank(words: list[str]) -> None:
     subject = " ".join(words)
@@ -137,6 +158,21 @@ def test_demonstrations_can_be_labelled() -> None:
     assert sent(label="simulated\r\nX: y")["X-Noria-Label"] == "simulated X: y"
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "a.b+c@example.com",
+        "Anna@EXAMPLE.com",
+        "POSTMASTER@example.com",
+        "o'neil@xn--bcher-kva.example",
+        f"{'a' * 65}@b.ch",
+    ],
+)
+def test_an_address_is_spelled_as_the_library_that_checks_it_spells_it(address: str) -> None:
+    expected = validate_email(address, check_deliverability=False, allow_smtputf8=False).ascii_email
+    assert sent(to_address=address)["To"].addresses[0].addr_spec == expected
+
+
 def test_an_international_domain_is_written_in_ascii() -> None:
     assert sent(to_address="anna@bücher.example.com")["To"].addresses[0].domain == "xn--bcher-kva.example.com"
 
@@ -151,6 +187,11 @@ def test_an_international_domain_is_written_in_ascii() -> None:
         "a b@example.com",
         "änna@example.com",
         "a@b@example.com",
+        "a..b@example.com",
+        f"a@{'bcdefghi.' * 28}com",
+        "a@-b.example.com",
+        "a@b..example.com",
+        "a@localhost.",
     ],
 )
 def test_an_address_that_cannot_be_written_to_is_an_error_without_the_address(address: str) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
-from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +40,7 @@ from tests.tools.scene import (
 )
 from tools.channels.channel import Outcome, Outgoing
 from tools.channels.smtp import SmtpChannel, SmtpServer
-from tools.compose import compose as compose_mail
+from tools.compose import mailing
 from tools.deliver import deliver, send
 from tools.gate import claim, give_up_stale
 from tools.records import LakeRecords
@@ -364,12 +363,12 @@ def test_what_the_server_says_ends_up_in_the_ledger(place: Workplace, clock: Man
 def test_a_message_whose_writing_breaks_down_takes_no_other_with_it(
     place: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def compose(rendered: Any, brand: Any, *, to_address: str, **rest: Any) -> EmailMessage:
+    def breaking(rendered: Any, brand: Any, *, to_address: str, **rest: Any) -> bytes:
         if to_address == address(1):
             raise ValueError(to_address)
-        return compose_mail(rendered, brand, to_address=to_address, **rest)
+        return mailing(rendered, brand, to_address=to_address, **rest)
 
-    monkeypatch.setattr("tools.deliver.compose", compose)
+    monkeypatch.setattr("tools.deliver.mailing", breaking)
     add_contacts(place.store, [1, 2])
     start(place, play(), [1, 2])
     tick(place)

@@ -11,6 +11,8 @@ import pytest
 from bs4 import BeautifulSoup, Comment
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from liquid import Environment, FalsyStrictUndefined
+from liquid.exceptions import UndefinedError
 
 from memory.errors import NoriaError
 from memory.play import Play
@@ -412,3 +414,27 @@ def test_a_slot_without_bindings_is_the_same_for_everybody() -> None:
     slot = parse_slot("Tea & cups")
     assert slot.text({"product": {"name": "x"}}) == slot.text({}) == "Tea & cups"
     assert slot.html({}) == "Tea &amp; cups"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "Hello {{ contact.first_name | default: 'you' }},  your {{ product.name }}",
+        "{% if contact.first_name %}{{ contact.first_name }}, {% endif %}<b> {{ product.name }} {{ product.name }}",
+        "{%- unless contact.first_name -%} Hello {% else %} {{- contact.first_name -}} ! {% endunless %} now",
+        "\ue000 {{ contact.first_name | default: '0' }} \ue0000\ue000",
+    ],
+)
+def test_a_slot_is_filled_as_its_template_fills_it_whatever_is_there(source: str) -> None:
+    slot = parse_slot(source)
+    plain = Environment(undefined=FalsyStrictUndefined).from_string(source)
+    first_names: list[dict[str, object]] = [{"first_name": "Ann & <b>"}, {"first_name": ""}, {"first_name": "0"}, {}]
+    for contact in first_names * 2:
+        for values in ({"contact": contact, "product": {"name": "\ue0001\ue000"}}, {"contact": contact, "product": {}}):
+            try:
+                expected = plain.render(**values)
+            except UndefinedError:
+                with pytest.raises(MissingValueError, match=r"product\.name"):
+                    slot.text(values)
+            else:
+                assert slot.text(values) == expected

@@ -154,17 +154,27 @@ class PostingChannel(ABC):
             lost |= error.left
             return not error.away and (not error.left or self._repeatable)
 
-        said: list[Outcome] | None = None
+        first: NoAnswerError | httpx.ConnectError | None = None
+
+        async def ask() -> list[Outcome] | None:
+            nonlocal first
+            if first is not None:
+                error, first = first, None
+                raise error
+            return self._understand(await self._post(client, group, until), group, lost)
+
         try:
-            async for attempt in AsyncRetrying(
-                retry=retry_if_exception(may_be_asked_again),
-                stop=stop_after_attempt(_ATTEMPTS) | stop_before_delay(until - time.monotonic()),
-                wait=_pause,
-                reraise=True,
-            ):
-                with attempt:
-                    response = await self._post(client, group, until)
-                    said = self._understand(response, group, lost)
+            # Nearly all are taken at once, and what retries costs as much as asking does: it starts from the failure.
+            try:
+                said = await ask()
+            except (NoAnswerError, httpx.ConnectError) as error:
+                first = error
+                said = await AsyncRetrying(
+                    retry=retry_if_exception(may_be_asked_again),
+                    stop=stop_after_attempt(_ATTEMPTS) | stop_before_delay(until - time.monotonic()),
+                    wait=_pause,
+                    reraise=True,
+                )(ask)
         except httpx.ConnectError:
             if not lost:
                 raise
