@@ -340,6 +340,7 @@ def test_a_withdrawal_counts_although_the_contacts_are_imported_later(store: Sto
 
 def test_whoever_another_tool_wrote_to_becomes_a_contact_without_consent(store: Store, load: Importer) -> None:
     report = load("email,campaign,sent_at\na@example.com,News,2025-02-25\n", kind="sends")
+    assert report.mailable is not None
     assert (report.written, report.mailable.contacts, report.mailable.with_consent) == ({"sends": 1}, 1, 0)
 
 
