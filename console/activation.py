@@ -105,12 +105,7 @@ def voided_by(opened: Workspace, pack: Pack) -> dict[str, list[str]]:
     with opened.store.read() as connection:
         waiting = proposals.list_proposals(connection, [*_WAITING, *_APPROVED])
         other = [one for one in waiting if one.proposal.play.policy_version != pack.version]
-        live = campaigns.list_campaigns(connection, ["live", "paused"])
-        held = [
-            one.campaign_id
-            for one in live
-            if campaigns.get_version(connection, one.campaign_id, one.version).policy_version != pack.version
-        ]
+        held = [one.campaign_id for one in campaigns.approved_under_another(connection, pack.version)]
     return {
         "approved": [one.proposal.proposal_id for one in other if one.status in _APPROVED],
         "waiting": [one.proposal.proposal_id for one in other if one.status not in _APPROVED],

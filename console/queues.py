@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from sqlalchemy import ColumnElement, Connection, case, func, select
 
 from console.wiring import Workspace
+from memory.campaigns import approved_under_another
 from memory.live_orders import on_the_way
 from memory.proposal import ProposalStatus
 from memory.quality import FRESH_DAYS
@@ -53,8 +54,9 @@ class Missing(BaseModel):
     remedy: str
 
 
-def queues(connection: Connection, *, now: datetime, machine_now: datetime) -> list[Queue]:
+def queues(connection: Connection, *, policy_version: str, now: datetime, machine_now: datetime) -> list[Queue]:
     """Everything that waits for a person or a worker; ``now`` is business time."""
+    other_policy = approved_under_another(connection, policy_version)
     unheard = decisions.c.consumed_at.is_(None)
     waiting = proposals.c.status.in_((ProposalStatus.OPEN, ProposalStatus.ASKED))
     due = (messages.c.state == "planned") & (messages.c.due_at <= now)
@@ -69,6 +71,13 @@ def queues(connection: Connection, *, now: datetime, machine_now: datetime) -> l
             proposals.c.created_at,
             proposals.c.status == ProposalStatus.QUEUED,
             None,
+        ),
+        Queue(
+            name="campaigns to approve again under the policy in force",
+            waits_for="person",
+            rows=len(other_policy),
+            oldest_at=None,
+            is_late=bool(other_policy),
         ),
         _queue(connection, "decisions", "worker", decisions.c.decided_at, unheard, now - hour),
         _queue(connection, "messages that are due", "worker", messages.c.due_at, due, now - day),

@@ -261,6 +261,16 @@ def get_version(connection: Connection, campaign_id: str, version: int) -> Campa
     return CampaignVersion(**row._asdict())
 
 
+def approved_under_another(connection: Connection, policy_version: str) -> list[Campaign]:
+    """Campaigns that are live or paused and whose messages wait, as people approved them under another policy."""
+    other = select(campaign_versions.c.campaign_id, campaign_versions.c.version).where(
+        campaign_versions.c.policy_version != policy_version
+    )
+    held = {tuple(row) for row in connection.execute(other)}
+    running = list_campaigns(connection, ["live", "paused"])
+    return [one for one in running if (one.campaign_id, one.version) in held]
+
+
 def versions(connection: Connection, campaign_id: str | None = None) -> list[CampaignVersion]:
     """Every version of one campaign, or of all, the oldest first."""
     query = select(campaign_versions).order_by(campaign_versions.c.campaign_id, campaign_versions.c.version)

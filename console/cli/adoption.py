@@ -9,7 +9,7 @@ import typer
 
 from console.cli.output import AsJson, answer, moment, plain, quote, say, table
 from console.cli.place import InWorkspace, as_role
-from console.cli.policies import agree, commands, show_backtest
+from console.cli.policies import agree, commands, show_backtest, show_in_force
 from console.wiring import open_workspace
 
 _BACKTEST_DAYS = 90
@@ -69,6 +69,6 @@ def adopt(
         done = write_and_activate(opened, found, actor)
 
     def show() -> None:
-        say(f"[bold]{quote(done.new)}[/bold] is in force. Workers take it up in their next round.")
+        show_in_force(done)
 
     answer({**plain(done), "candidate": plain(found), "backtest": plain(replayed)}, as_json=as_json, show=show)

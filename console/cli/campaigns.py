@@ -18,7 +18,7 @@ from console.cli.place import InWorkspace, operator
 from console.cli.proposals import print_proposal
 from console.cli.shares import campaign_shares
 from console.wiring import open_workspace
-from memory import ledger, proposals
+from memory import campaigns, ledger, proposals
 from memory.campaigns import Campaign
 from tools import campaign
 
@@ -45,6 +45,7 @@ def listing(context: typer.Context, workspace: InWorkspace = None, as_json: AsJs
 
     with open_workspace(workspace) as opened, opened.store.read() as connection:
         facts = read_facts(connection)
+        held = campaigns.approved_under_another(connection, opened.pack.version)
 
     def show() -> None:
         rows = [
@@ -65,9 +66,19 @@ def listing(context: typer.Context, workspace: InWorkspace = None, as_json: AsJs
         table("Campaigns", ["id", "name", "status", "entered", "held out", "messages", "newest look"], rows)
         balance = "add up to" if facts.reconciled else "do NOT add up to"
         say(f"The states {balance} the {number(facts.planned)} sends that were intended.")
+        for one in held:
+            say(
+                f"[yellow]waits[/yellow] {quote(one.campaign_id)} was approved under another policy: "
+                f"`noria campaigns edit {quote(one.campaign_id)} --renew` asks for it again, as it is."
+            )
 
     answer(
-        {"campaigns": plain(facts.campaigns), "planned": facts.planned, "reconciled": facts.reconciled},
+        {
+            "campaigns": plain(facts.campaigns),
+            "planned": facts.planned,
+            "reconciled": facts.reconciled,
+            "approved_under_another_policy": [one.campaign_id for one in held],
+        },
         as_json=as_json,
         show=show,
     )

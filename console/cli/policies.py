@@ -204,7 +204,7 @@ def activate(
         put_in_force(opened, pack, foreseen, actor)
 
     def show() -> None:
-        say(f"[bold]{quote(foreseen.new)}[/bold] is in force. Workers take it up in their next round.")
+        show_in_force(foreseen)
 
     answer(foreseen, as_json=as_json, show=show)
 
@@ -245,6 +245,13 @@ def try_pack(shelf: Shelf, name: str) -> tuple[list[Tried], list[str]]:
     # Nothing that a rule does not allow can be told of one that is off.
     sets = [one for one in said if pack.setting(one).enabled]
     return tried, own.unpaired(sets) if own else sets
+
+
+def show_in_force(done: Activation) -> None:
+    """Say that another policy is in force, and what its running campaigns wait for."""
+    say(f"[bold]{quote(done.new)}[/bold] is in force. Workers take it up in their next round.")
+    if done.voids["campaigns"]:
+        say("`noria campaigns edit ID --renew` asks people to approve a running campaign again, as it is.")
 
 
 def agree(foreseen: Activation, pack: str, *, yes: bool, as_json: bool) -> None:

@@ -17,7 +17,7 @@ from console.doctor.sender import check_sender
 from console.settings import SmtpSettings, is_loopback
 from console.sync import can_be_asked
 from console.wiring import Workspace
-from memory import codes, contacts, journal, reputation
+from memory import campaigns, codes, contacts, journal, reputation
 from memory.consents import count_current
 from memory.errors import NoriaError
 from memory.store import Store
@@ -153,6 +153,15 @@ def compare_clocks(store: Store, now: datetime) -> Iterator[Diagnosis]:
 def _pack(workspace: Workspace) -> Iterator[Diagnosis]:
     pack = workspace.pack
     yield well("policy pack", f"{pack.name}, version {pack.version}, {len(pack.rules)} rules.")
+    with workspace.store.read() as connection:
+        held = [one.campaign_id for one in campaigns.approved_under_another(connection, pack.version)]
+    if held:
+        yield warning(
+            "policy pack",
+            f"The messages of {', '.join(held)} wait: people approved {'it' if len(held) == 1 else 'them'} under "
+            "another policy.",
+            "Run `noria campaigns edit ID --renew` for each, and approve what it proposes; or stop the campaign.",
+        )
 
 
 def _playbooks(workspace: Workspace) -> Iterator[Diagnosis]:

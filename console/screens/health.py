@@ -31,7 +31,12 @@ def routes(frame: Frame) -> APIRouter:
                 "alerts": alerts.list_alerts(connection),
                 "troubles": read_troubles(connection),
                 "workers": heartbeat.every(connection),
-                "queues": queues(connection, now=opened.clock.now(), machine_now=frame.watch.now()),
+                "queues": queues(
+                    connection,
+                    policy_version=opened.pack.version,
+                    now=opened.clock.now(),
+                    machine_now=frame.watch.now(),
+                ),
                 "missing": never_arrives(opened, connection, opened.clock.now()),
                 "quarantined": connection.execute(select(func.count()).select_from(quarantine)).scalar_one(),
             }

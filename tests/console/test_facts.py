@@ -96,7 +96,7 @@ def test_how_domains_take_mail_is_counted_by_day(any_store: Store) -> None:
 def test_what_waits_is_told_with_the_first_of_it(any_store: Store) -> None:
     fill(any_store, {1: [-2 * WEEK, 2 * WEEK]}, state="planned")
     with any_store.read() as connection:
-        found = {one.name: one for one in queues(connection, now=START, machine_now=START)}
+        found = {one.name: one for one in queues(connection, policy_version="base@1", now=START, machine_now=START)}
     due = found["messages that are due"]
     assert (due.rows, due.oldest_at, due.is_late) == (1, START - 2 * WEEK, True)
     assert (found["alerts"].rows, found["alerts"].oldest_at, found["alerts"].is_late) == (0, None, False)
@@ -109,7 +109,10 @@ def test_events_wait_for_the_lake_until_it_has_them_and_stay_in_the_store_after_
     told = []
     for _ in range(2):
         with any_store.read() as connection:
-            found = {one.name: one for one in queues(connection, now=START + WEEK, machine_now=START)}
+            found = {
+                one.name: one
+                for one in queues(connection, policy_version="base@1", now=START + WEEK, machine_now=START)
+            }
             one = found["live events on their way to the lake"]
             told.append((one.rows, one.is_late, read_vitals(connection).events_waiting))
         drain(any_store, Lake(tmp_path / "lake"))

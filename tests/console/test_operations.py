@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select, update
+from typer.testing import CliRunner
 
+from console.cli import app
+from console.doctor.parts import examine
 from console.wiring import open_workspace
 from memory import campaigns
 from memory.errors import BackupError, ConflictError, InvalidInputError, NotFoundError
@@ -113,6 +116,33 @@ def test_contacts_called_in_get_their_mail_and_a_person_a_task(shop: Path, run: 
     with pytest.raises(ConflictError):
         run("alerts", "done", str(first["alert_id"]))
     assert run("journal", "verify")["intact"]
+
+
+@pytest.mark.slow
+def test_a_campaign_approved_under_another_policy_is_named_until_people_approved_it_again(shop: Path, run: Run) -> None:
+    def doctor() -> str:
+        with open_workspace(shop) as opened:
+            return " ".join(one.sentence for one in examine(opened) if one.state == "warning")
+
+    made = planned(shop, run)
+    run("proposals", "approve", made["proposal_id"], "--seen", made["digest"][:12])
+    run("work", "--once")
+    [campaign] = run("campaigns")["campaigns"]
+    assert run("campaigns")["approved_under_another_policy"] == []
+    assert campaign["campaign_id"] not in doctor()
+    own = "schema_version: 1\nname: own\nextends: base\nrules:\n  frequency: {parameters: {messages: 2}}\n"
+    (shop / "packs").mkdir(exist_ok=True)
+    (shop / "packs" / "own.yaml").write_text(own, encoding="utf-8")
+    told = CliRunner().invoke(app, ["policy", "activate", "own", "--yes", "--workspace", str(shop)])
+    assert "noria campaigns edit ID --renew" in told.stdout
+    assert run("campaigns")["approved_under_another_policy"] == [campaign["campaign_id"]]
+    assert campaign["campaign_id"] in doctor()
+    asked = run("campaigns", "edit", campaign["campaign_id"], "--renew")
+    [digest] = [one["digest"] for one in run("proposals", "list") if one["proposal_id"] == asked["proposal_id"]]
+    run("proposals", "approve", asked["proposal_id"], "--seen", digest[:12])
+    run("work", "--once")
+    assert run("campaigns")["approved_under_another_policy"] == []
+    assert campaign["campaign_id"] not in doctor()
 
 
 def test_a_campaign_past_its_review_date_waits_until_it_is_renewed(shop: Path, run: Run, called: str) -> None:
