@@ -24,6 +24,7 @@ from memory.schema import messages
 from memory.store import Store
 from tools.channels.webhook import Bounce, answer, bounce_of, cause, report
 from tools.intake import Incoming
+from tools.reply_text import own_words, read_words
 
 SOURCE: Final = "mail"
 _KEY: Final = re.compile(
@@ -55,6 +56,15 @@ def read_mail(mail: bytes, at: datetime) -> list[Incoming]:
     if str(message.get("Auto-Submitted", "no")).lower() != "no" or "X-Autoreply" in message:
         return [report(SOURCE, f"{name}:{AUTO_REPLY}", AUTO_REPLY, at, str(message.get("From", "")), key=name)]
     return [_answer(message, name, at)] if _answers(message, name) else []
+
+
+def asks_to_be_taken_off(mail: bytes) -> bool:
+    """Whether a person asks in plain words for no more mail, whatever message they answer, or none."""
+    message = message_from_bytes(mail)
+    if str(message.get("Auto-Submitted", "no")).lower() != "no":
+        return False
+    subject = str(message.get("Subject", ""))
+    return "opt_out" in {read_words(own_words(_words(message))).reading, read_words(subject).reading}
 
 
 def _answers(message: Message, key: str) -> bool:

@@ -23,12 +23,24 @@ from memory.clock import SystemClock
 from memory.errors import ConfigurationError
 from memory.store import Store
 from tools.imap import ImapFolder
-from tools.incoming_mail import of_ours, read_mail
+from tools.incoming_mail import asks_to_be_taken_off, of_ours, read_mail
 from tools.intake import Incoming, receive
 from tools.pop3 import Pop3Mailbox
 
 _BATCH: Final = 100
 _STEP: Final = "mailbox"
+_UNREADABLE: Final = {
+    "en": "A mail to the return address could not be read. Look into the mailbox: it may be a bounce, or a stop.",
+    "fr": "Un mail reçu à l'adresse de retour est illisible. Regarder la boîte : ce peut être un rejet ou un stop.",
+}
+_STOP: Final = "mailbox stop"
+# Anybody can write such a mail in another's name, so a person decides.
+_ASKS_TO_STOP: Final = {
+    "en": "A mail that answers none of ours asks for no more mail. Look into the mailbox, and import the address as a "
+    "suppression: a CSV file suppressions.csv with the column email.",
+    "fr": "Un mail qui ne répond à aucun des nôtres demande de ne plus rien recevoir. Regarder la boîte, et importer "
+    "l'adresse dans un fichier CSV suppressions.csv avec la colonne email.",
+}
 _LONGEST: Final = 1_000_000
 """Bytes of one mail that are fetched; reports and answers are shorter, attachments are not wanted."""
 _TIMEOUT_SECONDS: Final = 30
@@ -118,7 +130,7 @@ def take_pop3(store: Store, mailbox: Pop3Mailbox, password: str, at: datetime, r
                         taken.mails + mails.count(None),
                         taken.unreadable + mails.count(None),
                     )
-                    _call(store, at)
+                    _call(store, _STEP, _UNREADABLE, at)
                 if ended:
                     break
             known &= there.keys()
@@ -155,6 +167,7 @@ def _fetched(client: poplib.POP3, numbers: Sequence[int]) -> tuple[list[bytes | 
 
 def _take(store: Store, mails: Sequence[bytes], at: datetime, taken: Taken) -> None:
     events: list[Incoming] = []
+    stops = False
     for mail in mails:
         try:
             said = of_ours(store, read_mail(mail, at))
@@ -162,22 +175,21 @@ def _take(store: Store, mails: Sequence[bytes], at: datetime, taken: Taken) -> N
             taken.unreadable += 1
             continue
         taken.unknown += not said
+        stops |= not said and asks_to_be_taken_off(mail)
         events += said
     taken.mails += len(mails)
     taken.events += receive(store, events, at).accepted
     if taken.unreadable:
-        _call(store, at)
+        _call(store, _STEP, _UNREADABLE, at)
+    if stops:
+        _call(store, _STOP, _ASKS_TO_STOP, at)
 
 
-def _call(store: Store, at: datetime) -> None:
+def _call(store: Store, step: str, task: dict[str, str], at: datetime) -> None:
     """Ask somebody to look into the mailbox, unless they are asked already."""
-    task = {
-        "en": "A mail to the return address could not be read. Look into the mailbox: it may be a bounce, or a stop.",
-        "fr": "Un mail reçu à l'adresse de retour est illisible. Regarder la boîte : ce peut être un rejet ou un stop.",
-    }
     with store.write() as connection:
-        if not waits(connection, _STEP):
-            raise_alerts(connection, [Alert(step_key=_STEP, task=task, raised_at=at)])
+        if not waits(connection, step):
+            raise_alerts(connection, [Alert(step_key=step, task=task, raised_at=at)])
 
 
 def _body(fetched: dict[bytes, object]) -> bytes:

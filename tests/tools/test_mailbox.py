@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from imapclient import IMAPClient
 
+from memory.alerts import list_alerts
 from memory.errors import ConfigurationError
 from memory.store import Store
 from tests.tools.mail_server import free_port
@@ -83,6 +84,20 @@ def test_a_mail_is_taken_once_and_is_seen_from_then_on(store: Store, server: Ser
     assert (taken.mails, taken.events, taken.unknown) == (2, 0, 2)
     assert server.unseen() == 0
     assert take_imap(store, server.folder, PASSWORD, NOW).mails == 0
+
+
+def test_a_stop_that_answers_no_message_of_ours_calls_a_person_once(store: Store, server: Server) -> None:
+    server.put(b"From: ann@example.com\r\nSubject: Hello\r\n\r\nWhen do you open?\r\n")
+    take_imap(store, server.folder, PASSWORD, NOW)
+    with store.read() as connection:
+        assert list_alerts(connection) == []
+    for subject, words in (("Hello", "Please unsubscribe me."), ("unsubscribe", "")):
+        server.put(f"From: ann@example.com\r\nSubject: {subject}\r\n\r\n{words}\r\n".encode())
+        assert take_imap(store, server.folder, PASSWORD, NOW).unknown == 1
+    with store.read() as connection:
+        [alert] = list_alerts(connection)
+    assert "asks for no more mail" in alert.task["en"]
+    assert "ann@example.com" not in str(alert.task)
 
 
 def test_what_could_not_be_kept_stays_unseen(store: Store, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
