@@ -163,7 +163,7 @@ def test_an_edit_makes_a_version_that_the_guardian_has_seen_and_nobody_approved(
     edited = first_proposal(world)
     assert (edited.version, edited.play.holdout_share) == (2, 0.3)
     assert edited.digest != proposal.digest
-    assert edited.audience.holdout < proposal.audience.holdout
+    assert edited.audience.holdout > proposal.audience.holdout
     assert {finding.rule for finding in edited.findings} == {finding.rule for finding in proposal.findings}
     with world.store.read() as connection:
         stored = proposals.get(connection, proposal.proposal_id)
