@@ -34,6 +34,12 @@ DAY = timedelta(days=1)
 def world(fresh: Path) -> Iterator[World]:
     """A running thank-you after purchases, into which a hundred contacts came in ten days."""
     with open_world(fresh, names=["post_purchase"]) as opened:
+        # In sixty days nearly all of these customers order anyway, and nothing would be proposed.
+        thanks = opened.desk.playbooks["post_purchase"]
+        goal = thanks.goal.model_copy(update={"window_days": 10})
+        one = tuple(each for each in thanks.sequences if each.key == "after_5_days")
+        assert isinstance(opened.desk.playbooks, dict)
+        opened.desk.playbooks["post_purchase"] = thanks.model_copy(update={"goal": goal, "sequences": one})
         plan(opened.threads, BRIEF)
         say(opened, first_proposal(opened, "post_purchase"), "approve")
         opened.threads.apply_decisions()
