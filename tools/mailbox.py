@@ -171,11 +171,11 @@ def _take(store: Store, mails: Sequence[bytes], at: datetime, taken: Taken) -> N
     for mail in mails:
         try:
             said = of_ours(store, read_mail(mail, at))
+            stops |= not said and asks_to_be_taken_off(mail)
         except Exception:  # noqa: BLE001 - one mail, however it was made, must not keep all after it from being read
             taken.unreadable += 1
             continue
         taken.unknown += not said
-        stops |= not said and asks_to_be_taken_off(mail)
         events += said
     taken.mails += len(mails)
     taken.events += receive(store, events, at).accepted
