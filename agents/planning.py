@@ -41,6 +41,8 @@ _BUSY = (
 
 _CALLS_EACH = 6
 """Look-ups that sizing one playbook takes, at most."""
+_FEWEST_COUNTED = 20
+"""Contacts on whom a rate must have been counted before it keeps a play from people."""
 
 
 class Withheld(BaseModel):
@@ -175,11 +177,13 @@ def rank(state: PlanState, desk: Desk) -> PlanState:
 def _changes_nothing(sized: Opportunity, playbook: Playbook) -> str:
     """Why a play that would sell nothing, to the precision in which people read it, is not proposed; else empty.
 
-    One that only serves holds nobody out and promises no effect; where nobody ordered yet, a test may show one.
+    One that only serves holds nobody out and promises no effect; where nobody ordered yet, a test may show one, and so
+    it may where the rate was counted on a handful.
     """
     forecast = sized.forecast
     sells = playbook.goal.event == ORDER and playbook.holdout_share
-    if not sells or not forecast.has_rate or round(forecast.incremental_mean, 1) != 0:
+    is_known = forecast.has_rate and sized.base_contacts >= _FEWEST_COUNTED
+    if not sells or not is_known or round(forecast.incremental_mean, 1) != 0:
         return ""
     return (
         f"It is expected to change nothing: 0.0 additional orders in {forecast.window_days} days, on top "
