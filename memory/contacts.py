@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
-from sqlalchemy import Connection, Row, func, or_, select, update
+from sqlalchemy import Connection, Row, delete, func, or_, select, update
 
 from memory import cap, codes, preferences
 from memory.address import phone_hash, phone_number
@@ -175,6 +175,13 @@ def suppress(
     """Never write to this address again on this channel; False if that was so already."""
     row = {"channel": channel, "address_hash": address_hash, "reason": reason, "at": at, "source": source}
     return upsert(connection, suppressions, [row]) == 1
+
+
+def lift(connection: Connection, *, channel: str, address_hash: str, reason: str, since: datetime) -> bool:
+    """Write to an address again that was suppressed for this reason before ``since``; False if it was not."""
+    ours = (suppressions.c.channel == channel, suppressions.c.address_hash == address_hash)
+    earlier = (suppressions.c.reason == reason, suppressions.c.at < since)
+    return connection.execute(delete(suppressions).where(*ours, *earlier)).rowcount > 0
 
 
 def is_suppressed(connection: Connection, channel: str, address_hash: str) -> bool:

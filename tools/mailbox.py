@@ -36,10 +36,10 @@ _UNREADABLE: Final = {
 _STOP: Final = "mailbox stop"
 # Anybody can write such a mail in another's name, so a person decides.
 _ASKS_TO_STOP: Final = {
-    "en": "A mail that answers none of ours asks for no more mail. Look into the mailbox, and import the address as a "
-    "suppression: a CSV file suppressions.csv with the column email.",
-    "fr": "Un mail qui ne répond à aucun des nôtres demande de ne plus rien recevoir. Regarder la boîte, et importer "
-    "l'adresse dans un fichier CSV suppressions.csv avec la colonne email.",
+    "en": "A mail that answers none of ours asks for no more mail. Look into the mailbox, and take the address off: "
+    "noria contacts unsubscribe ADDRESS --reason WORDS.",
+    "fr": "Un mail qui ne répond à aucun des nôtres demande de ne plus rien recevoir. Regarder la boîte, et "
+    "désinscrire l'adresse : noria contacts unsubscribe ADRESSE --reason RAISON.",
 }
 _LONGEST: Final = 1_000_000
 """Bytes of one mail that are fetched; reports and answers are shorter, attachments are not wanted."""

@@ -17,7 +17,7 @@ from memory.schema import intake
 from memory.store import Store
 from memory.workspace import salt
 from tools.token import seal, unseal
-from tools.unsubscribe import WayOut
+from tools.unsubscribe import UNSUBSCRIBED, WayOut, suppressed_as
 
 _KIND = "noria confirm 1"
 
@@ -53,7 +53,8 @@ def confirm(
 ) -> None:
     """A consent to marketing: who, when, and which text, as the confirmation or the form before it names it.
 
-    Where neither names a text, the consent has no proof.
+    Where neither names a text, the consent has no proof. One with proof ends what an unsubscription before it began;
+    a complaint, a bounce or an erasure stays.
     """
     query = (
         select(intake.c.event_id, intake.c.at, intake.c.source, intake.c.properties)
@@ -65,14 +66,19 @@ def confirm(
     text = str(said.get("text") or (asked.properties.get("text") if asked else "") or "")
     left = f"address left in {asked.source or 'a form'} on {_when(asked.at)}, event {asked.event_id}; " if asked else ""
     proof = f"{left}confirmed on {_when(at)}, event {event_id}; text: {text}" if text else ""
+    channel = _channel(said)
     _record(connection, contact_id, said, "marketing", at, source, proof, text, confirmed=True)
+    mine = suppressed_as(connection, contact_id, channel)
+    is_back = bool(proof and mine) and people.lift(
+        connection, channel=channel, address_hash=mine, reason=UNSUBSCRIBED, since=at
+    )
     append(
         connection,
         at=at,
         actor="contact",
         action="contact.confirmed",
         subject=f"contact {contact_id}",
-        payload={"channel": _channel(said), "proof": bool(proof)},
+        payload={"channel": channel, "proof": bool(proof), "unsubscribed_before": is_back},
     )
 
 

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import Connection, select
 
 from memory import campaigns, consents, enrolments, ledger
 from memory import contacts as people
 from memory.address import phone_hash
+from memory.canonical import address_hash, keyed_hash
 from memory.enrolments import Enrolment
+from memory.errors import NotFoundError
 from memory.events import UNSUBSCRIBE
 from memory.journal import append
 from memory.reputation import Said, count_said
 from memory.schema import contacts, intake, messages
 from memory.sequence_check import channels_from
+from memory.steps import ConsentChannel
 from memory.store import Store, upsert
 from memory.workspace import salt
 from tools.token import seal, unseal
 
+UNSUBSCRIBED: Final = "unsubscribed"
+"""Reason for which an address is kept out that its owner wants to hear no more at."""
 _PURPOSE = "marketing"
 _KIND = "noria unsubscribe 1"
 
@@ -124,10 +130,56 @@ def leave(connection: Connection, way_out: WayOut, at: datetime) -> Unsubscribed
     return Unsubscribed(way_out, changed, exits, cancelled)
 
 
+@dataclass(frozen=True, slots=True)
+class TakenOff:
+    """What it did that a person was unsubscribed by hand."""
+
+    contact_id: int | None
+    """None where nobody on record has the address: it is kept out all the same."""
+    changed: bool
+    """False when they were out already."""
+    exits: int = 0
+    cancelled: int = 0
+
+
+def unsubscribe_by_hand(
+    connection: Connection, name: str, channel: ConsentChannel, *, actor: str, reason: str, at: datetime
+) -> TakenOff:
+    """Somebody said it in person: no more marketing on a channel to this address, id of a source, or contact id.
+
+    Raises NotFoundError for an id that nobody has, and for a number or advertising audience without a contact.
+    """
+    secret = salt(connection)
+    try:
+        contact = people.find(connection, name)
+    except NotFoundError:
+        if channel != "email" or "@" not in name:
+            raise
+        found, source = address_hash(secret, name), f"by hand, {actor}"
+        new = people.suppress(
+            connection, channel=channel, address_hash=found, reason=UNSUBSCRIBED, at=at, source=source
+        )
+        done = TakenOff(None, changed=new)
+    else:
+        if contact.erased_at is not None:
+            return TakenOff(contact.contact_id, changed=False)
+        done = TakenOff(contact.contact_id, *opt_out(connection, contact.contact_id, channel, f"by hand, {actor}", at))
+    if done.changed:
+        append(
+            connection,
+            at=at,
+            actor=actor,
+            action="contact.unsubscribed",
+            subject="workspace" if done.contact_id is None else f"contact {done.contact_id}",
+            payload={"channel": channel, "reason": keyed_hash(secret, reason), "cancelled": done.cancelled},
+        )
+    return done
+
+
 def opt_out(connection: Connection, contact_id: int, channel: str, source: str, at: datetime) -> tuple[bool, int, int]:
     """A contact wants no more on a channel: (whether that is news, exits, cancelled messages)."""
     consents.withdraw(connection, contact_id, channel, _PURPOSE, at, source)
-    changed = suppress_address(connection, contact_id, channel, "unsubscribed", at, source)
+    changed = suppress_address(connection, contact_id, channel, UNSUBSCRIBED, at, source)
     return changed, *stop_contact(connection, contact_id, channel, "consent_withdrawn", at)
 
 
@@ -135,12 +187,17 @@ def suppress_address(
     connection: Connection, contact_id: int, channel: str, reason: str, at: datetime, source: str
 ) -> bool:
     """Never write to a contact's address again on this channel; False if that was so already."""
-    person = people.get(connection, contact_id)
-    number = phone_hash(salt(connection), person.phone) if channel == "sms" else None
-    found = number or person.email_hash
-    return found is not None and people.suppress(
+    found = suppressed_as(connection, contact_id, channel)
+    return bool(found) and people.suppress(
         connection, channel=channel, address_hash=found, reason=reason, at=at, source=source
     )
+
+
+def suppressed_as(connection: Connection, contact_id: int, channel: str) -> str:
+    """The hash under which a contact's address on a channel is kept out; empty for one without an address."""
+    person = people.get(connection, contact_id)
+    number = phone_hash(salt(connection), person.phone) if channel == "sms" else None
+    return number or person.email_hash or ""
 
 
 def stop_contact(connection: Connection, contact_id: int, channel: str, reason: str, at: datetime) -> tuple[int, int]:

@@ -13,11 +13,14 @@ from console.cli.place import InWorkspace, operator
 from console.wiring import Workspace, open_workspace
 from memory import contacts as people
 from memory import forgotten
+from memory.steps import ConsentChannel
 
 if TYPE_CHECKING:
     from tools.erase import Erased
 
-commands = typer.Typer(help="Erase a contact, hand out what is known of one, or make two one.", no_args_is_help=True)
+commands = typer.Typer(
+    help="Unsubscribe or erase a contact, hand out what is known of one, or make two one.", no_args_is_help=True
+)
 
 Name = Annotated[str, typer.Argument(help="E-mail address, an id of your CRM, or a contact id.")]
 
@@ -115,6 +118,31 @@ def readmit(
         say("The next import takes them in as a new contact. Without a consent with proof they get nothing.")
 
     answer({"names": dropped}, as_json=as_json, show=show)
+
+
+@commands.command()
+def unsubscribe(
+    contact: Name,
+    reason: Annotated[str, typer.Option("--reason", "-r", help="How you know; its hash goes into the journal.")],
+    channel: Annotated[ConsentChannel, typer.Option(help="Where they want no more marketing.")] = "email",
+    workspace: InWorkspace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send no more marketing to somebody who said so in person; an address that is on no record is kept out too."""
+    from tools.unsubscribe import unsubscribe_by_hand
+
+    with open_workspace(workspace) as opened, opened.store.write() as connection:
+        done = unsubscribe_by_hand(connection, contact, channel, actor=operator(), reason=reason, at=opened.clock.now())
+
+    def show() -> None:
+        whom = "That address" if done.contact_id is None else f"Contact {done.contact_id}"
+        if not done.changed:
+            say(f"{whom} got nothing on this channel any more already.")
+            return
+        say(f"{whom} gets no more marketing by {channel}: {number(done.cancelled)} planned messages cancelled, "
+            f"{number(done.exits)} campaigns left.")  # fmt: skip
+
+    answer(done, as_json=as_json, show=show)
 
 
 def _find(opened: Workspace, name: str) -> int:

@@ -1,4 +1,4 @@
-"""A person's rights over what is known of them: handed out, erased, and two entries made one; by admins alone."""
+"""A person's rights: no more messages, all that is known handed out, erased, and two entries made one."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from starlette.responses import Response
 from console.cli.output import plain
 from console.dossier import dossier
 from console.merging import foresee_merge, merge_two
-from console.screens.door import Admin, RowNumber
+from console.screens.door import Admin, Operator, RowNumber
 from console.screens.frame import Frame, go
 from memory import contacts, erasure
 from memory.contacts import Contact
 from memory.errors import InvalidInputError, NoriaError, NotFoundError
 from memory.journal import append
+from memory.steps import ConsentChannel
 from tools.erase import ask_to_erase
+from tools.unsubscribe import unsubscribe_by_hand
 
 Text = Annotated[str, Form()]
 
@@ -48,6 +50,20 @@ def routes(frame: Frame) -> APIRouter:
             media_type="application/json",
             headers={"Content-Disposition": f'attachment; filename="{name}"'},
         )
+
+    @router.post("/contacts/{contact_id}/unsubscribe")
+    def unsubscribe(
+        user: Operator, contact_id: RowNumber, channel: Annotated[ConsentChannel, Form()], reason: Text = ""
+    ) -> Response:
+        if not reason.strip():
+            raise InvalidInputError(
+                "Nothing was done: it must be said how you know.", where="reason", remedy="Such as: asked by phone."
+            )
+        with opened.store.write() as connection:
+            unsubscribe_by_hand(
+                connection, str(contact_id), channel, actor=user.actor, reason=reason, at=opened.clock.now()
+            )
+        return go(f"/contacts/{contact_id}")
 
     @router.get("/contacts/{contact_id}/erase")
     def ask(request: Request, _user: Admin, contact_id: RowNumber) -> Response:

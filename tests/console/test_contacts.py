@@ -97,3 +97,12 @@ def test_two_entries_of_one_person_become_one(shop: Path, run: Run) -> None:
         engine.disconnect()
     with pytest.raises(ConflictError, match="one contact already"):
         run("contacts", "merge", MAIL, "C8")
+
+
+def test_whoever_rang_up_is_unsubscribed_and_nobody_of_that_name_is_an_error(shop: Path, run: Run) -> None:
+    done = run("contacts", "unsubscribe", MAIL, "--reason", "rang us up")
+    assert (done["changed"], run("contacts", "unsubscribe", "C7", "--reason", "again")["changed"]) == (True, False)
+    assert run("explain", MAIL)["suppressed"] == "unsubscribed"
+    assert run("contacts", "unsubscribe", "stranger@example.com", "--reason", "wrote to us")["contact_id"] is None
+    with pytest.raises(NotFoundError):
+        run("contacts", "unsubscribe", "nobody", "--reason", "rang us up")

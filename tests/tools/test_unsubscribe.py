@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,24 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from memory import consents, enrolments, workspace
+from memory import contacts as people
+from memory.canonical import address_hash
 from memory.clock import ManualClock
-from memory.errors import InvalidInputError
-from memory.schema import consent_current, intake, suppressions
+from memory.errors import InvalidInputError, NotFoundError
+from memory.schema import consent_current, intake, journal, suppressions
 from memory.store import Store
-from tests.tools.scene import DAY, NOW, add_contacts, counts, outbox, play, reasons, start, workplace
-from tools.unsubscribe import WayOut, link, sign, unsubscribe, verify
+from tests.tools.scene import DAY, NOW, add_contacts, address, counts, outbox, play, reasons, start, workplace
+from tools import opt_in
+from tools.unsubscribe import (
+    UNSUBSCRIBED,
+    WayOut,
+    link,
+    sign,
+    suppress_address,
+    unsubscribe,
+    unsubscribe_by_hand,
+    verify,
+)
 from tools.worker import tick
 
 OUT = WayOut(contact_id=1, channel="email", campaign_id="c1", message_key="k" * 64)
@@ -103,3 +116,62 @@ def test_every_mail_carries_a_link_that_takes_its_reader_out(store: Store, clock
         assert way_out.message_key == key
         assert message["To"] == f"contact{way_out.contact_id}@shop.example.com"
         assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+
+
+@pytest.mark.parametrize("name", [address(1), "1"])
+def test_whoever_says_so_in_person_gets_nothing_more_and_the_journal_keeps_no_word_of_it(
+    any_store: Store, clock: ManualClock, tmp_path: Path, name: str
+) -> None:
+    place = workplace(any_store, clock, tmp_path)
+    add_contacts(any_store, [1, 2])
+    start(place, play(sends=2), [1, 2])
+    tick(place)
+    with any_store.write() as connection:
+        rang_up = partial(unsubscribe_by_hand, connection, name, actor="cli:ann", reason="Jo rang up", at=clock.now())
+        done, again = rang_up("email"), rang_up("email")
+    assert (done.contact_id, done.changed, done.exits) == (1, True, 1)
+    assert (again.contact_id, again.changed) == (1, False)
+    clock.advance(4 * DAY)
+    tick(place)
+    assert counts(any_store)["sent"] == 3
+    with any_store.read() as connection:
+        assert consents.history(connection, 1)[-1].state == "withdrawn"
+        [entry] = connection.execute(select(journal).where(journal.c.action == "contact.unsubscribed")).all()
+    assert (entry.actor, entry.subject) == ("cli:ann", "contact 1")
+    assert "Jo" not in str(entry.payload)
+
+
+def test_an_address_that_nobody_has_is_kept_out_all_the_same_and_an_unknown_id_is_an_error(store: Store) -> None:
+    with store.write() as connection:
+        wrote = partial(unsubscribe_by_hand, connection, actor="cli:ann", reason="a letter", at=NOW)
+        done = wrote("New@Example.com", "email")
+        assert (done.contact_id, done.changed) == (None, True)
+        known_as = address_hash(workspace.salt(connection), "new@example.com")
+        assert people.is_suppressed(connection, "email", known_as)
+        with pytest.raises(NotFoundError):
+            wrote("C77", "email")
+        with pytest.raises(NotFoundError):
+            wrote("new@example.com", "sms")
+
+
+@pytest.mark.parametrize(
+    ("reason", "text", "days_later", "comes_back"),
+    [
+        (UNSUBSCRIBED, "Yes, write to me", 1, True),
+        # It was said before they left, and only arrives now.
+        (UNSUBSCRIBED, "Yes, write to me", -1, False),
+        # Nothing says to what they said yes.
+        (UNSUBSCRIBED, "", 1, False),
+        ("complaint", "Yes, write to me", 1, False),
+        ("hard_bounce", "Yes, write to me", 1, False),
+    ],
+)
+def test_only_their_own_later_confirmation_brings_back_who_unsubscribed_and_nobody_who_complained(
+    store: Store, reason: str, text: str, days_later: int, comes_back: bool
+) -> None:
+    add_contacts(store, [1])
+    with store.write() as connection:
+        suppress_address(connection, 1, "email", reason, NOW, "test")
+        opt_in.confirm(connection, 1, "e1", {"text": text}, "form", NOW + days_later * DAY)
+        left = people.suppressed(connection, people.get(connection, 1))
+    assert left == ({} if comes_back else {"email": reason})

@@ -46,6 +46,20 @@ def test_only_admins_hand_out_erase_and_merge(here: House) -> None:
     assert done(here, number(here, MAIL)) == []
 
 
+def test_an_operator_unsubscribes_whoever_rang_up_and_says_how_they_know(here: House) -> None:
+    contact_id = number(here, MAIL)
+    address = f"/console/contacts/{contact_id}"
+    viewer, operator = here.person("viewer"), here.person("operator", "olga")
+    assert "They want no more messages" not in viewer.get(address).text
+    assert viewer.post(f"{address}/unsubscribe", data={"channel": "email", "reason": "x"}).status_code == 403
+    assert operator.post(f"{address}/unsubscribe", data={"channel": "email", "reason": " "}).status_code == 400
+    assert operator.post(f"{address}/unsubscribe", data={"channel": "post", "reason": "x"}).status_code == 400
+    assert done(here, contact_id) == []
+    assert operator.post(f"{address}/unsubscribe", data={"channel": "email", "reason": "by phone"}).status_code == 303
+    assert done(here, contact_id) == [("contact.unsubscribed", "console:olga")]
+    assert "Suppressed" in text_of(operator.get(address).text)
+
+
 def test_all_that_is_known_is_handed_out_as_a_file_and_that_is_journalled(here: House) -> None:
     contact_id = number(here, MAIL)
     answer = here.person("admin", "eve").post(f"/console/contacts/{contact_id}/export")
