@@ -29,7 +29,7 @@ def measure(state: LookState, desk: Desk) -> LookState:
     """Take one planned look and store it, once; the same look again finds what was stored.
 
     The look counts what had happened at its planned moment, so it says the same however late it is taken. A campaign
-    that harms is paused, the last look finishes it, and nothing else is ever acted on here.
+    that harms is paused with all letters of its series, the last look finishes it, and nothing else is acted on here.
     """
     campaign_id, look = state["campaign_id"], state["look"]
     readout_id = readout_id_of(campaign_id, look)
@@ -219,20 +219,24 @@ def keep_readout(
 
 
 def _settle(connection: Connection, campaign: Campaign, found: ReadOut, look: int, now: datetime) -> None:
-    """What a read-out does to its campaign: harm pauses it, the last look finishes it."""
+    """What a read-out does: the last look finishes its campaign, harm pauses it and every letter of its series."""
     if look == found.looks_planned:
         campaigns.swap_status(
             connection, campaign.campaign_id, ["live", "paused"], "finished", at=now, actor=ACTOR, reason="last look"
         )
-    elif found.verdict == "harms":
-        reason = f"It harms: look {look} of {found.looks_planned}."
+    if found.verdict != "harms":
+        return
+    why = f"look {look} of {found.looks_planned}"
+    for letter in campaigns.letters_of(connection, campaign.series_key):
+        own = letter.campaign_id == campaign.campaign_id
+        reason = f"It harms: {why}." if own else f"A letter of its series harms: {why}."
         if campaigns.swap_status(
-            connection, campaign.campaign_id, ["live"], "paused", at=now, actor=ACTOR, reason=reason
+            connection, letter.campaign_id, ["live"], "paused", at=now, actor=ACTOR, reason=reason
         ):
-            raise_alerts(connection, [review_alert(campaign, f"look {look} says that it harms", now)])
-    if found.verdict == "harms":
-        proposal = proposals.get(connection, campaign.proposal_id).proposal
-        autonomy.breach(connection, proposal, f"Campaign {campaign.campaign_id} did harm.", at=now)
+            said = f"look {look} says that it harms" if own else f"look {look} says that a letter before it harms"
+            raise_alerts(connection, [review_alert(letter, said, now)])
+    proposal = proposals.get(connection, campaign.proposal_id).proposal
+    autonomy.breach(connection, proposal, f"Campaign {campaign.campaign_id} did harm.", at=now)
 
 
 def _moment_of(campaign: Campaign, look: int, now: datetime) -> datetime:

@@ -81,10 +81,13 @@ def days_between(desk: Desk, playbook: Playbook) -> int:
 def why_not_yet(connection: Connection, desk: Desk, playbook: Playbook) -> str:
     """Why no further letter of a playbook may be proposed beside those that run; empty where one may."""
     running = [one for one in campaigns.list_campaigns(connection, ["live", "paused"]) if one.playbook == playbook.id]
-    if not running:
-        return ""
     now = desk.clock.now()
     series = series_of(connection, playbook, now)
+    # A look that is taken late at an earlier letter speaks of the same people.
+    if series is not None and readouts.any_harms(connection, [one.campaign_id for one in series.letters]):
+        return f"A letter of its series does harm: none follows it before {series.closes_at:%d %B %Y}."
+    if not running:
+        return ""
     if series is None or any(one.series_key != series.key for one in running):
         # Whoever is held out of a running campaign must not get its mail from a second one.
         return RUNNING
@@ -92,8 +95,8 @@ def why_not_yet(connection: Connection, desk: Desk, playbook: Playbook) -> str:
     if any(one.status == "paused" for one in running):
         return "A letter of this playbook is paused."
     looks = readouts.of_campaign(connection, last.campaign_id)
-    if looks and looks[-1].verdict in {"harms", "invalid"}:
-        return "The last letter of this playbook does harm, or cannot be read."
+    if looks and looks[-1].verdict == "invalid":
+        return "The last letter of this playbook cannot be read: its arms do not have their planned sizes."
     if now >= series.closes_at:
         return f"Its series is {SERIES_DAYS} days old: the next one begins when its last letter has been read."
     if any(not _is_out(connection, one) for one in running):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
@@ -78,6 +79,12 @@ def of_campaign(connection: Connection, campaign_id: str) -> list[StoredReadOut]
     """The looks at a campaign so far, first look first."""
     query = select(readouts).where(readouts.c.campaign_id == campaign_id).order_by(readouts.c.look)
     return [_readout(row) for row in connection.execute(query)]
+
+
+def any_harms(connection: Connection, campaign_ids: Iterable[str]) -> bool:
+    """Whether the newest look at one of these campaigns says that it harms."""
+    looks = (of_campaign(connection, one) for one in campaign_ids)
+    return any(found and found[-1].verdict == "harms" for found in looks)
 
 
 def of_programme(connection: Connection) -> list[StoredReadOut]:

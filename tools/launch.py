@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from memory import autonomy, campaigns, enrolments, proposals, workspace
+from memory import autonomy, campaigns, enrolments, proposals, readouts, workspace
 from memory.campaigns import Campaign, CampaignVersion
 from memory.canonical import buckets
 from memory.errors import ConflictError, InvalidInputError, NotFoundError
@@ -199,7 +199,7 @@ def _objection(
 
 
 def _not_its_series(connection: Connection, play: Play) -> str:
-    """Why a follow-up letter would hold out others than the letters before it; empty for any other play."""
+    """Why a follow-up letter must not follow the letters before it, or holds out others; empty for any other play."""
     if not play.holdout_key:
         return ""
     letters = campaigns.letters_of(connection, play.holdout_key)
@@ -207,6 +207,8 @@ def _not_its_series(connection: Connection, play: Play) -> str:
         return "No letter before it left, so there is no series to follow."
     if any(one.holdout_share != play.holdout_share for one in letters):
         return f"Its series holds out {letters[0].holdout_share:.0%}, and it would hold out {play.holdout_share:.0%}."
+    if readouts.any_harms(connection, [one.campaign_id for one in letters]):
+        return "A letter of its series does harm."
     return ""
 
 

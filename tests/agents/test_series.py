@@ -16,10 +16,11 @@ from agents.edit import apply_changes
 from agents.measure import read_campaign
 from agents.planning import plan
 from agents.series import days_between, why_not_yet
-from memory import campaigns, proposals
+from memory import campaigns, proposals, readouts
 from memory.assignment import all_in_holdout
 from memory.errors import InvalidInputError
 from memory.proposal import Proposal, ProposalStatus
+from memory.readouts import StoredReadOut, Verdict, readout_id_of
 from memory.schema import campaigns as campaign_rows
 from memory.schema import enrolments, messages
 from tests.agents.world import BRIEF, World, first_proposal, open_world, say
@@ -119,6 +120,47 @@ def test_a_follow_up_whose_series_holds_out_another_share_is_voided_at_the_door(
     done = launch(workplace(win_back.store, win_back.clock, win_back.folder), proposal.proposal_id)
     assert done.status is ProposalStatus.VOIDED
     assert "Its series holds out 44%" in done.sentence
+
+
+def test_where_a_letter_does_harm_none_of_its_series_follows_or_goes_on(win_back: World) -> None:
+    first, proposal = second_letter(win_back)
+    look_that_says(win_back, first, "inconclusive", 3)
+    with win_back.store.read() as connection:
+        assert why_not_yet(connection, win_back.desk, win_back.desk.playbooks["win_back"]) == ""
+    second = approve_and_launch(win_back, proposal)
+    let_everything_leave(win_back, second)
+    win_back.clock.advance(timedelta(days=30))
+    plan(win_back.threads, BRIEF)
+    third = newest_proposal(win_back)
+    assert third.play.holdout_key == first
+    # Read late: by then another letter was the last one.
+    look_that_says(win_back, first, "harms", 4)
+    with win_back.store.write() as connection:
+        campaigns.swap_status(connection, first, ["live"], "finished", at=win_back.clock.now(), actor="noria")
+        campaigns.swap_status(connection, second, ["live"], "finished", at=win_back.clock.now(), actor="noria")
+    with win_back.store.read() as connection:
+        why = why_not_yet(connection, win_back.desk, win_back.desk.playbooks["win_back"])
+    assert why.startswith("A letter of its series does harm: none follows it before ")
+    say(win_back, third, "approve")
+    win_back.threads.apply_decisions()
+    done = launch(workplace(win_back.store, win_back.clock, win_back.folder), third.proposal_id)
+    assert (done.status, done.sentence) == (ProposalStatus.VOIDED, "A letter of its series does harm.")
+
+
+def look_that_says(world: World, campaign_id: str, verdict: Verdict, look: int) -> None:
+    now, body = world.clock.now(), read_campaign(world.desk, campaign_id).model_dump(mode="json")
+    found = StoredReadOut(
+        readout_id=readout_id_of(campaign_id, look), campaign_id=campaign_id, look=look, looks_planned=4,
+        verdict=verdict, body=body, planned_at=now, read_at=now,
+    )  # fmt: skip
+    with world.store.write() as connection:
+        readouts.keep(connection, found, facts={})
+
+
+def newest_proposal(world: World) -> Proposal:
+    with world.store.read() as connection:
+        found = [one.proposal for one in proposals.list_proposals(connection, [ProposalStatus.OPEN])]
+    return found[-1]
 
 
 @given(st.text(min_size=1, max_size=8), st.floats(0.05, 0.5), st.lists(st.sets(st.integers(1, 400)), max_size=5))
