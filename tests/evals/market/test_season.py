@@ -12,13 +12,16 @@ from evals.market.season import play_season, shop
 from evals.market.world import World
 from memory import ledger
 
-DAYS = 8
+DAYS = 9
+"""The last look at the first letters is over, and the day has come on which the next ones would be proposed."""
+CONTACTS = 4_000
+"""A tenth of fewer orders too seldom in a week for any verdict."""
 
 
-@pytest.mark.slow(seconds=30)
+@pytest.mark.slow(seconds=60)
 def test_where_letters_do_harm_the_product_says_so_and_loses_less_than_the_shops_own_plan(tmp_path: Path) -> None:
     world = World.draw("harmful", 1).model_copy(update={"effect_mean": 2.0, "effect_sd": 0.1})
-    with shop(tmp_path / "shop", world, 300) as (workspace, histories):
+    with shop(tmp_path / "shop", world, CONTACTS) as (workspace, histories):
         season = play_season(workspace, histories, world, DAYS)
         with workspace.store.read() as connection:
             balance = ledger.reconcile(connection)
@@ -29,3 +32,5 @@ def test_where_letters_do_harm_the_product_says_so_and_loses_less_than_the_shops
     assert np.array_equal(season.revenue_cents[untouched], silent.revenue_cents[untouched])
     assert weekly.revenue_cents.sum() < season.revenue_cents.sum() < silent.revenue_cents.sum()
     assert season.verdicts["harms"] >= 1
+    none_follows = [why for why in season.withheld.elements() if why.startswith("A letter of its series does harm")]
+    assert len(none_follows) == season.verdicts["harms"]
