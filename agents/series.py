@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, func, select
 
@@ -101,9 +102,11 @@ def why_not_yet(connection: Connection, desk: Desk, playbook: Playbook) -> str:
         return f"Its series is {SERIES_DAYS} days old: the next one begins when its last letter has been read."
     if any(not _is_out(connection, one) for one in running):
         return "Messages of its last letter are still to leave."
-    due_at = last.starts_at + timedelta(days=days_between(desk, playbook))
-    if starts_from(desk, days_ahead=1) < due_at:
-        return f"The next letter is due on {due_at:%d %B %Y}: {days_between(desk, playbook)} days lie between two."
+    # By the day, not the hour: a letter that left in the afternoon must not move those after it by a day each.
+    zone = ZoneInfo(desk.settings.fallback_zone)
+    due_on = last.starts_at.astimezone(zone).date() + timedelta(days=days_between(desk, playbook))
+    if starts_from(desk, days_ahead=1).astimezone(zone).date() < due_on:
+        return f"The next letter is due on {due_on:%d %B %Y}: {days_between(desk, playbook)} days lie between two."
     return ""
 
 
