@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
-import numpy as np
-from numpy.typing import NDArray
-
 from agents.desk import Desk
+from agents.drawn_times import Draw, tell_gain, value_times
 from agents.learning.counts import Frozen, MeasurementError
-from agents.learning.off_policy import Value, arm_means, contacts_to_show, doubly_robust, mixed, watched
-from agents.outcomes import campaign_outcomes
+from agents.learning.off_policy import Value
 from memory import campaigns, hour_draws
-from memory.hour_draws import HourDraw
-
-Floats = NDArray[np.float64]
-FEWEST_CONVERSIONS = 20
 
 
 class HourValue(Frozen):
@@ -50,74 +41,24 @@ def hours(desk: Desk, campaign_id: str) -> Hours:
     """
     with desk.store.read() as connection:
         campaign = campaigns.get(connection, campaign_id)
-        versions = campaigns.versions(connection, campaign.campaign_id)
-        draws: dict[int, HourDraw] = {}
+        draws: dict[int, Draw] = {}
         for contact_id, one in hour_draws.of_campaign(connection, campaign.campaign_id):
-            draws.setdefault(contact_id, one)
-    where = f"campaign {campaign.campaign_id}"
+            hours_open = range(one.from_hour, one.until_hour)
+            draws.setdefault(contact_id, Draw(one.hour, one.own_hour, one.probability, hours_open))
     if not draws:
         raise MeasurementError(
             "No hours were drawn at random in this campaign.",
-            where=where,
+            where=f"campaign {campaign.campaign_id}",
             remedy="Give its wait_window at: favourite_hour and explored: 0.2, and propose it again.",
         )
-    goal, now = versions[-1].play.goal, desk.clock.now()
-    keys = sorted({one.key for version in versions for one in version.play.sequences})
-    found = campaign_outcomes(desk.store, desk.lake, campaign.campaign_id, goal=goal, arms=keys, as_of=now)
-    window = timedelta(days=goal.window_days)
-    over = [one.contact_id for one in found.members if one.since + window <= now and one.contact_id in draws]
-    if len(over) < 2:
-        raise MeasurementError(
-            "No goal window of contacts for whom an hour was drawn is over.",
-            where=where,
-            remedy=f"Wait: a window takes {goal.window_days} days.",
-        )
-    drawn = [draws[one] for one in over]
-    first, last = min(one.from_hour for one in drawn), max(one.until_hour for one in drawn)
-    arms = np.asarray([one.hour - first for one in drawn], np.intp)
-    outcomes = np.asarray([float(one in found.reached_at) for one in over])
-    probabilities = np.asarray([_probabilities(one, first, last) for one in drawn])
-    scores = doubly_robust(arms, outcomes, probabilities, arm_means(arms, outcomes, last - first))
-    possible = probabilities > 0
-    evenly = possible / possible.sum(axis=1, keepdims=True)
-    own = np.zeros_like(evenly)
-    own[np.arange(len(drawn)), [one.own_hour - first for one in drawn]] = 1.0
-    gain = watched(mixed(scores, own - evenly))
-    explored = sum(one.hour != one.own_hour for one in drawn)
-    reached = sum(value for value, one in zip(outcomes.tolist(), drawn, strict=True) if one.hour != one.own_hour)
+    found = value_times(desk, campaign.campaign_id, draws, unit="an hour")
     return Hours(
         campaign_id=campaign.campaign_id,
-        contacts=len(drawn),
-        explored=explored,
+        contacts=found.contacts,
+        explored=found.explored,
         hours=tuple(
-            HourValue(hour=first + place, contacts=int((arms == place).sum()), value=watched(scores[here, place]))
-            for place in range(last - first)
-            if (here := possible[:, place]).sum() > 1
+            HourValue(hour=hour, contacts=contacts, value=value) for hour, (contacts, value) in found.each.items()
         ),
-        gain=gain,
-        sentence=_told(gain, enough=reached >= FEWEST_CONVERSIONS),
+        gain=found.gain,
+        sentence=tell_gain(found, unit="hour", evenly="an hour drawn evenly"),
     )
-
-
-def _probabilities(one: HourDraw, first: int, last: int) -> Floats:
-    """By hour from the first to before the last; each of the others was as likely as the next."""
-    others = one.until_hour - one.from_hour - 1
-    explored = 1 - one.probability if one.hour == one.own_hour else one.probability * others
-    found = np.zeros(last - first)
-    found[one.from_hour - first : one.until_hour - first] = explored / others if others else 0.0
-    found[one.own_hour - first] = 1 - explored
-    return found
-
-
-def _told(gain: Value, *, enough: bool) -> str:
-    points = f"{100 * gain.mean:+.2f} points ({100 * gain.low:+.2f} to {100 * gain.high:+.2f})"
-    if not enough:
-        least = f"at least {FEWEST_CONVERSIONS} who drew another hour must reach the goal"
-        return f"Not shown what the own hour brings: {points}, and {least}."
-    if gain.low > 0:
-        return f"The own hour brings {points} more contacts to the goal than an hour drawn evenly."
-    if gain.high < 0:
-        return f"The own hour does worse than an hour drawn evenly: {points}."
-    needed = contacts_to_show(gain)
-    missing = f"about {needed} contacts would be needed if it is as large as it looks" if needed else "it looks even"
-    return f"Not shown that the own hour matters: {points} on {gain.contacts} contacts; {missing}."

@@ -55,7 +55,7 @@ def redrawn(play: Play, idea: Idea) -> tuple[Play, list[Variation]]:
 def _variations(play: Play, idea: Idea) -> list[Variation]:
     [best] = [one for one in play.sequences if one.key in idea.sequences]
     hours = (play.schedule.send_from_hour, play.schedule.send_until_hour)
-    found = variations(best, hours=hours, known=play.sequences)[: idea.variations]
+    found = variations(best, hours=hours, weekdays=play.schedule.weekdays, known=play.sequences)[: idea.variations]
     if not found:
         raise ConflictError(f"There is no variation of {best.key} left to try.", where=f"campaign {idea.campaign_id}")
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -13,11 +13,11 @@ from memory.sequence_fit import shape, without
 from memory.steps import LONGEST, Copy, SendStep, Step, WaitStep, WaitWindowStep
 from memory.steps import Sequence as PlaySequence
 
-Lever = Literal["creative_angle", "cadence", "delay", "hour"]
+Lever = Literal["creative_angle", "cadence", "delay", "hour", "weekday"]
 _SOONEST: Final = timedelta(minutes=10)
 _LONGEST_KEY: Final = 63
-EXPLORED_HOURS: Final = 0.2
-"""Of those at their own hour so many get another one, as in the packaged newsletter."""
+EXPLORED: Final = 0.2
+"""Of those at their own hour, or on their own weekday, so many get another one, as in the packaged newsletter."""
 
 
 class Variation(BaseModel):
@@ -31,15 +31,17 @@ class Variation(BaseModel):
     """What is different."""
 
 
-def variations(one: PlaySequence, *, hours: tuple[int, int], known: Sequence[PlaySequence]) -> list[Variation]:
+def variations(
+    one: PlaySequence, *, hours: tuple[int, int], weekdays: Sequence[int], known: Sequence[PlaySequence]
+) -> list[Variation]:
     """What could be tried beside a sequence, the most telling first; none that does what a known one does already.
 
     The order is that of what public tests found to move most (Upworthy: words by 0.2 on log-odds; carts: the delay),
-    and ``hours`` is the send window. Keys and titles say what each changes; shares are those of the sequence.
+    and ``hours`` and ``weekdays`` are the send window. Keys and titles say what each changes; shares are those of the sequence.
     """
     shapes = [shape(other) for other in known]
     found: list[Variation] = []
-    for lever, name, sentence, steps in _tries(one, hours):
+    for lever, name, sentence, steps in _tries(one, hours, weekdays):
         key = f"{one.key[: _LONGEST_KEY - len(name) - 1]}_{name}"
         if any(other.key == key for other in known):
             continue
@@ -51,7 +53,9 @@ def variations(one: PlaySequence, *, hours: tuple[int, int], known: Sequence[Pla
     return found
 
 
-def _tries(one: PlaySequence, hours: tuple[int, int]) -> Iterator[tuple[Lever, str, str, Sequence[Step]]]:
+def _tries(
+    one: PlaySequence, hours: tuple[int, int], weekdays: Sequence[int]
+) -> Iterator[tuple[Lever, str, str, Sequence[Step]]]:
     """Lever, name, what is different, and the steps."""
     first = next((place for place, step in enumerate(one.steps) if isinstance(step, SendStep)), None)
     if first is None:
@@ -68,13 +72,21 @@ def _tries(one: PlaySequence, hours: tuple[int, int]) -> Iterator[tuple[Lever, s
     if most_sends(one) > 1:
         last = [step for step in one.steps if isinstance(step, SendStep)][-1]
         yield "cadence", "fewer", "without its last message", without(one, [last.key]).steps
-    if not any(isinstance(step, WaitWindowStep) for step in one.steps[:first]):
-        waits = WaitWindowStep(
-            key="own_hour", from_hour=hours[0], until_hour=hours[1], at="favourite_hour", explored=EXPLORED_HOURS
-        )
-        # Whatever led to the message leads to the wait before it, also from afar.
-        led = [_led(step, send.key, waits.key) for step in one.steps]
-        yield "hour", "own_hour", "at the contact's own hour", [*led[:first], waits, *led[first:]]
+    if any(isinstance(step, WaitWindowStep) for step in one.steps[:first]):
+        return
+    window: dict[str, Any] = {"from_hour": hours[0], "until_hour": hours[1], "weekdays": tuple(sorted(weekdays))}
+    own_hour = WaitWindowStep(key="own_hour", **window, at="favourite_hour", explored=EXPLORED)
+    yield "hour", "own_hour", "at the contact's own hour", _before(one, first, own_hour)
+    if len(window["weekdays"]) > 1:
+        own_day = WaitWindowStep(key="own_weekday", **window, day="favourite_weekday", explored_days=EXPLORED)
+        days = "on the contact's own weekday of those approved, so up to a week later"
+        yield "weekday", "own_weekday", days, _before(one, first, own_day)
+
+
+def _before(one: PlaySequence, place: int, waits: WaitWindowStep) -> list[Step]:
+    """The steps with a wait before one of them: whatever led to it leads to the wait, also from afar."""
+    led = [_led(step, one.steps[place].key, waits.key) for step in one.steps]
+    return [*led[:place], waits, *led[place:]]
 
 
 def _plain(send: SendStep) -> SendStep | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import accumulate
 
@@ -72,10 +72,30 @@ def draw_hour(
 
     Their own one, but for the share that is explored: for those one of the other ``hours``, each as likely.
     """
-    others = [hour for hour in hours if hour != own]
+    return _explore(salt, ("hour", campaign_id, contact_id, occurrence, step_key), own, hours, explored)
+
+
+def draw_weekday(
+    salt: str,
+    campaign_id: str,
+    contact_id: int,
+    occurrence: int,
+    step_key: str,
+    own: int,
+    weekdays: Sequence[int],
+    explored: float,
+) -> tuple[int, float]:
+    """The weekday on which a contact comes to a step, and the probability it was drawn by, as ``draw_hour``."""
+    return _explore(salt, ("weekday", campaign_id, contact_id, occurrence, step_key), own, weekdays, explored)
+
+
+def _explore(
+    salt: str, name: tuple[str | int, ...], own: int, possible: Sequence[int], explored: float
+) -> tuple[int, float]:
+    others = [one for one in possible if one != own]
     if not explored or not others:
         return own, 1.0
-    point = bucket(salt, "hour", campaign_id, contact_id, occurrence, step_key)
+    point = bucket(salt, *name)
     if point >= explored:
         return own, 1 - explored
     return others[min(int(point / explored * len(others)), len(others) - 1)], explored / len(others)

@@ -93,12 +93,13 @@ class _Teller:
             case WaitStep():
                 return words["wait"].format(time=self._lasts(step))
             case WaitWindowStep():
-                days = self._days(step.weekdays)
                 hours = words["hours_of_day"].format(start=step.from_hour, end=step.until_hour)
                 return words["wait_window"].format(
-                    days=words["days_of_week"].format(days=days) if days else "",
+                    days=self._window_days(step),
                     hours=words[step.at].format(hours=hours) if step.at else hours,
-                    explored=words["explored"].format(share=f"{100 * step.explored:g}") if step.explored else "",
+                    explored=self._share("explored", step.explored),
+                    explored_days=self._share("explored_days", step.explored_days)
+                    + (words["within_a_week"] if step.day else ""),
                 )
             case BranchStep():
                 return words["branch"].format(
@@ -180,6 +181,15 @@ class _Teller:
 
     def _lasts(self, step: WaitStep | WaitEventStep) -> str:
         return self.time(days=step.days, hours=step.hours, minutes=step.minutes)
+
+    def _window_days(self, step: WaitWindowStep) -> str:
+        days, words = self._days(step.weekdays), self.words
+        if step.day:
+            return words[step.day].format(days=words["some_days"].format(days=days) if days else "")
+        return words["days_of_week"].format(days=days) if days else ""
+
+    def _share(self, word: str, share: float) -> str:
+        return self.words[word].format(share=f"{100 * share:g}") if share else ""
 
     def _days(self, weekdays: Many[int]) -> str:
         """Days of the week, those in a row as “Tuesday to Thursday”; empty for all of them."""

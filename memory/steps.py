@@ -314,6 +314,10 @@ class WaitWindowStep(_Onward):
     """The feature that names the contact's own hour: within the window the hour nearest to it, any if it is unknown."""
     explored: float = Field(default=0.0, ge=0, le=0.5)
     """Share of those with an own hour who get another one of the window, drawn evenly, so that it is learnt from."""
+    day: Literal["favourite_weekday"] | None = None
+    """The feature that names the contact's own weekday: of ``weekdays`` that one or the next, any if it is unknown."""
+    explored_days: float = Field(default=0.0, ge=0, le=0.5)
+    """Share of those with an own weekday who get another one of ``weekdays``, drawn evenly."""
 
     @model_validator(mode="after")
     def _opens(self) -> WaitWindowStep:
@@ -323,6 +327,10 @@ class WaitWindowStep(_Onward):
             raise ValueError("name at least one day of the week")
         if self.explored and self.at is None:
             raise ValueError("only beside the contact's own hour (at) can other hours be explored")
+        if self.day and len(set(self.weekdays)) < 2:
+            raise ValueError("the contact's own weekday (day) takes several weekdays to choose from")
+        if self.explored_days and self.day is None:
+            raise ValueError("only beside the contact's own weekday (day) can other weekdays be explored")
         return self
 
 

@@ -9,10 +9,10 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from memory import alerts, campaigns, enrolments, hour_draws, ledger
+from memory import alerts, campaigns, enrolments, hour_draws, ledger, weekday_draws
 from memory import contacts as people
 from memory.alerts import Alert
-from memory.assignment import draw_hour
+from memory.assignment import draw_hour, draw_weekday
 from memory.campaigns import Campaign, CampaignVersion
 from memory.enrolments import Enrolment
 from memory.hour_draws import HourDraw
@@ -21,6 +21,7 @@ from memory.ledger import Message
 from memory.play import Play, RecordKind
 from memory.steps import AlertStep, SendStep, WaitWindowStep
 from memory.steps import Sequence as PlaySequence
+from memory.weekday_draws import WeekdayDraw
 from memory.workspace import salt
 from tools.campaign import end
 from tools.grounds import Grounds, Members, look_up_members
@@ -39,6 +40,7 @@ class _Moves:
     records: list[tuple[int, dict[RecordKind, str]]] = field(default_factory=list)
     planned: list[Message] = field(default_factory=list)
     hours: list[HourDraw] = field(default_factory=list)
+    weekdays: list[WeekdayDraw] = field(default_factory=list)
     attributes: list[tuple[int, str, str | int | bool]] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
 
@@ -122,8 +124,9 @@ def _move(connection: Connection, due: Sequence[Enrolment], members: Members, at
             at,
             holds=lambda condition, whose=one: grounds.holds(condition, whose),  # type: ignore[misc]  # bound per turn
             zone=grounds.zone(one.contact_id, play.schedule.fallback_zone),
-            own_hour=lambda name, whose=one: grounds.hour(name, whose),  # type: ignore[misc]  # bound per turn
+            own=lambda name, whose=one: grounds.own(name, whose),  # type: ignore[misc]  # bound per turn
             drawn_hour=partial(_drawn_hour, moves, secret, one, at),
+            drawn_day=partial(_drawn_day, moves, secret, one, at),
             schedule=play.schedule,
         )
         _note(moves, one, stand, play, at)
@@ -154,6 +157,28 @@ def _drawn_hour(
             )
         )
     return hour
+
+
+def _drawn_day(
+    moves: _Moves, secret: str, one: Enrolment, at: datetime, step: WaitWindowStep, own: int, days: tuple[int, ...]
+) -> int:
+    """The contact's own weekday or another one, written down with its probability where weekdays are explored."""
+    weekday, probability = draw_weekday(
+        secret, one.campaign_id, one.contact_id, one.occurrence, step.key, own, days, step.explored_days
+    )
+    if step.explored_days:
+        moves.weekdays.append(
+            WeekdayDraw(
+                enrolment_id=one.enrolment_id,
+                step_key=step.key,
+                weekday=weekday,
+                own_weekday=own,
+                probability=probability,
+                weekdays=days,
+                drawn_at=at,
+            )
+        )
+    return weekday
 
 
 def _untouched(version: CampaignVersion) -> Play | None:
@@ -193,6 +218,7 @@ def _write(connection: Connection, moves: _Moves, at: datetime, actor: str) -> N
         enrolments.rebind(connection, enrolment_id, records)
     enrolments.leave(connection, moves.exits, at)
     hour_draws.keep(connection, moves.hours)
+    weekday_draws.keep(connection, moves.weekdays)
     ledger.plan(connection, moves.planned, actor=actor, at=at)
     people.set_attributes(connection, moves.attributes, at)
     alerts.raise_alerts(connection, moves.alerts)

@@ -147,8 +147,8 @@ class Grounds:
         kept = {kind: record for kind, record in enrolment.bindings.items() if kind not in step.records}
         return kept | {kind: str(values[name]) for kind, name in step.records.items() if values.get(name) is not None}
 
-    def hour(self, name: str, enrolment: Enrolment) -> int | None:
-        """The hour of the contact's own day that a feature names; None where it is unknown."""
+    def own(self, name: str, enrolment: Enrolment) -> int | None:
+        """The hour or weekday of the contact's own time that a feature names; None where it is unknown."""
         found = self._members.records.get(enrolment.contact_id, {}).get(name)
         return None if found is None else int(found)
 
@@ -195,13 +195,13 @@ def _ahead(version: CampaignVersion, sequence_key: str, step_key: str | None) ->
 
 
 def _features(steps: Iterable[Step]) -> set[str]:
-    """The features that steps read anew: those that name records, and the contact's own hour."""
+    """The features that steps read anew: those that name records, and the contact's own hour and weekday."""
     found: set[str] = set()
     for step in steps:
         if isinstance(step, SendStep):
             found |= set(step.records.values())
-        elif isinstance(step, WaitWindowStep) and step.at:
-            found.add(step.at)
+        elif isinstance(step, WaitWindowStep):
+            found |= {name for name in (step.at, step.day) if name}
     return found
 
 

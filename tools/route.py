@@ -44,15 +44,16 @@ def walk(
     *,
     holds: Callable[[Condition], bool],
     zone: tzinfo,
-    own_hour: Callable[[str], int | None] = lambda _: None,
+    own: Callable[[str], int | None] = lambda _: None,
     drawn_hour: Callable[[WaitWindowStep, int, range], int] = lambda _step, own, _hours: own,
+    drawn_day: Callable[[WaitWindowStep, int, tuple[int, ...]], int] = lambda _step, own, _days: own,
     schedule: Schedule | None = None,
 ) -> Stand:
     """Go on from the step at which a contact stood (None: from the door) until one that takes time, or out.
 
-    ``holds`` decides branches, ``zone`` is the contact's own, ``own_hour`` their value of a feature that names an hour;
-    it is kept within the play's ``schedule``, and ``drawn_hour`` may take another of those hours. A step that is gone
-    ends the way.
+    ``holds`` decides branches, ``zone`` is the contact's own, ``own`` their value of a feature that names an hour or a
+    weekday; it is kept within the step's window and the play's ``schedule``, and ``drawn_hour`` and ``drawn_day`` may
+    take another hour or weekday of those. A step that is gone ends the way.
     """
     key = sequence.steps[0].key if after is None else next(iter(sequence.followers(after)), None)
     passed: list[UpdateStep | AlertStep] = []
@@ -67,8 +68,7 @@ def walk(
             case WaitStep() | WaitEventStep():
                 return Stand(step.key, at + step.duration, passed=tuple(passed))
             case WaitWindowStep():
-                hour = own_hour(step.at) if step.at else None
-                opens_at = _opening(step if hour is None else _narrowed(step, hour, schedule, drawn_hour), at, zone)
+                opens_at = _opening(_narrowed(step, own, schedule, drawn_hour, drawn_day), at, zone)
                 if opens_at > at:
                     return Stand(step.key, opens_at, passed=tuple(passed))
                 key = sequence.followers(step.key)[0]
@@ -105,14 +105,27 @@ def _opening(step: WaitWindowStep, at: datetime, zone: tzinfo) -> datetime:
 
 
 def _narrowed(
-    step: WaitWindowStep, hour: int, schedule: Schedule | None, drawn_hour: Callable[[WaitWindowStep, int, range], int]
+    step: WaitWindowStep,
+    own: Callable[[str], int | None],
+    schedule: Schedule | None,
+    drawn_hour: Callable[[WaitWindowStep, int, range], int],
+    drawn_day: Callable[[WaitWindowStep, int, tuple[int, ...]], int],
 ) -> WaitWindowStep:
-    """The window of one hour, the nearest to the contact's own unless another is drawn; else the whole window."""
+    """The contact's own hour and weekday within the window, the nearest to them, unless others are drawn.
+
+    What is not asked for or not known stays the whole window.
+    """
+    hour, day = (None if name is None else own(name) for name in (step.at, step.day))
     first, last, days = step.from_hour, step.until_hour, set(step.weekdays)
     if schedule is not None:
         first, last = max(first, schedule.send_from_hour), min(last, schedule.send_until_hour)
         days &= set(schedule.weekdays)
-    if first >= last or not days:
+    if first >= last or not days or (hour is None and day is None):
         return step
-    one = drawn_hour(step, min(max(hour, first), last - 1), range(first, last))
-    return step.model_copy(update={"from_hour": one, "until_hour": one + 1, "weekdays": tuple(sorted(days))})
+    if hour is not None:
+        first = drawn_hour(step, min(max(hour, first), last - 1), range(first, last))
+        last = first + 1
+    if day is not None:
+        nearest = min(days, key=lambda one: (one - day) % 7)
+        days = {drawn_day(step, nearest, tuple(sorted(days)))}
+    return step.model_copy(update={"from_hour": first, "until_hour": last, "weekdays": tuple(sorted(days))})

@@ -12,7 +12,7 @@ import typer
 from console.cli.edits import read_edit
 from console.cli.flows import campaign_flow
 from console.cli.history import campaign_history
-from console.cli.hours import campaign_hours
+from console.cli.hours import campaign_hours, campaign_weekdays
 from console.cli.output import AsJson, answer, moment, number, plain, quote, say, table
 from console.cli.place import InWorkspace, operator
 from console.cli.proposals import print_proposal
@@ -33,6 +33,7 @@ def add_commands(app: typer.Typer) -> None:
     commands.command("shares")(campaign_shares)
     commands.command("history")(campaign_history)
     commands.command("hours")(campaign_hours)
+    commands.command("weekdays")(campaign_weekdays)
     app.add_typer(commands, name="campaigns")
 
 

@@ -39,6 +39,21 @@ ENGAGEMENT: tuple[Feature, ...] = (
         ),
     ),
     define(
+        "favourite_weekday",
+        "number",
+        "",
+        Source.WEEKDAYS,
+        column("favourite_weekday"),
+        (
+            "favourite weekday",
+            "Weekday (0 is Monday) of most orders, clicks and visits, drawn towards everybody's habits.",
+        ),
+        (
+            "jour préféré de la semaine",
+            "Jour de la semaine (0 : lundi) le plus actif, ramené vers les habitudes de tous.",
+        ),
+    ),
+    define(
         "viewed_product_id",
         "text",
         "",

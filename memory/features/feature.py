@@ -54,6 +54,7 @@ class Source(Enum):
     REPLENISHMENT = "replenishment"
     NEXT = "next"
     HOURS = "hours"
+    WEEKDAYS = "weekdays"
     VIEWED = "viewed"
     FEATURES = "features"
     """Other features of the same contact."""

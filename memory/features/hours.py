@@ -1,14 +1,15 @@
-"""The favourite hour: when a contact is active in their own day, drawn towards everybody's habits.
+"""The favourite hour and weekday: when a contact is active in their own time, drawn towards everybody's habits.
 
 With n(h) actions of the contact and c(h) of everybody in local hour h, C of everybody in all: the hour of the highest
 n(h) + PRIOR_ACTIONS * c(h) / C, the earliest of equals. So with few actions the population speaks, with many the
 contact. Compared as integers, n(h) * C + PRIOR_ACTIONS * c(h). (Posterior mode under a Dirichlet prior worth
 PRIOR_ACTIONS actions.) Actions are orders, clicks and visits of the last 365 days. An order at midnight sharp, in UTC
-or in the fallback zone, is a date without a time of day, and tells no hour.
+or in the fallback zone, is a date without a time of day: it tells no hour, and of weekdays that of its date.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -19,7 +20,7 @@ import pyarrow as pa
 from memory.engine import Engine
 from memory.events import CLICK, VISITS
 from memory.features.categories import first
-from memory.features.feature import DAY_MICROS, HOUR_MICROS, Table
+from memory.features.feature import DAY_MICROS, HOUR_MICROS, Column, Table
 from memory.features.history import History
 
 PRIOR_ACTIONS = 10
@@ -29,42 +30,73 @@ _OFFSETS = pa.schema([("zone", pa.string()), ("day", pa.int64()), ("offset", pa.
 
 def favourite_hours(history: History) -> Table:
     """One row for every contact, as soon as anybody was active; write_offsets comes before it."""
+    return _favourites(
+        history,
+        "hour",
+        lambda local: (local.local_at % DAY_MICROS // HOUR_MICROS).cast("int64"),
+        timed=True,
+    )
+
+
+def favourite_weekdays(history: History) -> Table:
+    """One row for every contact, as soon as anybody was active, Monday as 0; write_offsets comes before it."""
+    # Day 0 of the epoch was a Thursday.
+    return _favourites(
+        history,
+        "weekday",
+        lambda local: ((local.dated.coalesce(local.local_at // DAY_MICROS) + 3) % 7).cast("int64"),
+        timed=False,
+    )
+
+
+def _favourites(history: History, unit: str, told: Callable[[Table], Column], *, timed: bool) -> Table:
+    """The unit of time in which each contact is most active; ``timed`` leaves out what has a date alone."""
     opens = history.period.ago(HISTORY_DAYS)
-    orders = history.orders.filter(history.orders.bought & (history.orders.at >= opens)).select("contact_id", "at")
-    orders = _timed(orders, history.engine.table("fallback_offsets"))
+    orders = _dated(
+        history.orders.filter(history.orders.bought & (history.orders.at >= opens)).select("contact_id", "at"),
+        history.engine.table("fallback_offsets"),
+    )
+    if timed:
+        orders = orders.filter(orders.dated.isnull())
     events = history.events.filter(history.events.kind.isin((CLICK, *VISITS)) & (history.events.at >= opens))
-    actions = ibis.union(orders, events.select("contact_id", "at"), distinct=False)
+    events = events.select("contact_id", "at", dated=ibis.null("int64"))
+    actions = ibis.union(orders, events, distinct=False)
     actions = actions.mutate(day=(actions.at // DAY_MICROS).cast("int64"))
     zoned = actions.inner_join(history.contacts, "contact_id").select(
-        actions.contact_id, actions.at, actions.day, zone=history.contacts.time_zone
+        actions.contact_id, actions.at, actions.day, actions.dated, zone=history.contacts.time_zone
     )
     offsets = history.engine.table("zone_offsets")
     local = zoned.inner_join(offsets, [zoned.zone == offsets.zone, zoned.day == offsets.day]).select(
-        zoned.contact_id, hour=((zoned.at + offsets.offset) % DAY_MICROS // HOUR_MICROS).cast("int64")
+        zoned.contact_id, zoned.dated, local_at=zoned.at + offsets.offset
     )
-    own = local.group_by("contact_id", "hour").aggregate(own=local.count())
-    own = history.write_out("active_hours", own)
-    everybody = own.group_by("hour").aggregate(all=own.own.sum())
+    local = local.select("contact_id", place=told(local))
+    own = local.group_by("contact_id", "place").aggregate(own=local.count())
+    own = history.write_out(f"active_{unit}s", own)
+    everybody = own.group_by("place").aggregate(all=own.own.sum())
     total = everybody["all"].sum().as_scalar()
-    usual = everybody.order_by(everybody["all"].desc(), everybody.hour).limit(1)
-    # Where a contact was never active only everybody's usual hour can win.
-    silent = history.contacts.cross_join(usual).select("contact_id", "hour", own=ibis.literal(0, "int64"))
+    usual = everybody.order_by(everybody["all"].desc(), everybody.place).limit(1)
+    # Where a contact was never active only what is usual can win.
+    silent = history.contacts.cross_join(usual).select("contact_id", "place", own=ibis.literal(0, "int64"))
     candidates = ibis.union(own, silent, distinct=False)
-    scored = candidates.inner_join(everybody, "hour").select(
+    scored = candidates.inner_join(everybody, "place").select(
         candidates.contact_id,
-        candidates.hour,
+        candidates.place,
         score=candidates.own * total + PRIOR_ACTIONS * everybody["all"],
     )
-    best = first(scored, [scored.score.desc(), scored.hour])
-    return best.select("contact_id", favourite_hour=best.hour)
+    best = first(scored, [scored.score.desc(), scored.place])
+    return best.select("contact_id", **{f"favourite_{unit}": best.place})
 
 
-def _timed(orders: Table, offsets: Table) -> Table:
-    """Orders that come with a time of day."""
+def _dated(orders: Table, offsets: Table) -> Table:
+    """Orders with the day of their date, where they come without a time of day; else that is missing."""
     orders = orders.mutate(day=(orders.at // DAY_MICROS).cast("int64"))
     joined = orders.left_join(offsets, orders.day == offsets.day)
-    local = (joined.at + joined.offset.fill_null(0)) % DAY_MICROS
-    return joined.filter((joined.at % DAY_MICROS != 0) & (local != 0)).select("contact_id", "at")
+    local = joined.at + joined.offset.fill_null(0)
+    dated = ibis.cases(
+        (joined.at % DAY_MICROS == 0, joined.at // DAY_MICROS),
+        (local % DAY_MICROS == 0, local // DAY_MICROS),
+    )
+    return joined.select("contact_id", "at", dated=dated.cast("int64"))
 
 
 def write_offsets(engine: Engine, as_of: int, fallback_zone: str) -> None:

@@ -13,5 +13,7 @@ REGISTRY: dict[str, Feature] = {
     feature.name: feature for feature in (*CONTACT, *ORDERS, *RFM, *CATEGORIES, *ENGAGEMENT)
 }
 
-COMPARING = frozenset({*(feature.name for feature in RFM), *NEXT, "lifecycle_stage", "favourite_hour"})
+COMPARING = frozenset(
+    {*(feature.name for feature in RFM), *NEXT, "lifecycle_stage", "favourite_hour", "favourite_weekday"}
+)
 """Features of a contact that depend on what others did."""

@@ -10,7 +10,7 @@ from memory.events import SIGNALS
 from memory.features.categories import category_days, favourites, next_category, replenishment, viewed
 from memory.features.feature import DAY_MICROS, Feature, Source, Table
 from memory.features.history import History
-from memory.features.hours import favourite_hours
+from memory.features.hours import favourite_hours, favourite_weekdays
 
 MINIMUM_INTERVALS = 2
 
@@ -40,6 +40,7 @@ class Sources:
             Source.NEXT: lambda: next_category(history, self._category_days()),
             Source.VIEWED: lambda: viewed(history),
             Source.HOURS: lambda: favourite_hours(history),
+            Source.WEEKDAYS: lambda: favourite_weekdays(history),
         }
         if source in aggregated:
             table = aggregated[source]()

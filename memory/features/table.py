@@ -56,7 +56,7 @@ def compute(
     with speaking_of(lake.folder):
         engine = lake.connect(contact_id)
         engine.remember(_MOMENT, moment)
-        if any(REGISTRY[name].source is Source.HOURS for name in wanted):
+        if any(REGISTRY[name].source in {Source.HOURS, Source.WEEKDAYS} for name in wanted):
             write_offsets(engine, moment, fallback_zone)
         for statement in _statements(tuple(wanted)):
             engine.con.execute(statement)

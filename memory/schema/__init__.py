@@ -19,6 +19,7 @@ from memory.schema.campaigns import (
     messages,
     sequences,
     steps,
+    weekday_draws,
 )
 from memory.schema.columns import EPOCH, Moment, RowId, from_micros, metadata, to_micros
 from memory.schema.intake import import_mappings, imports, intake, quarantine, replies, syncs
@@ -115,6 +116,7 @@ __all__ = [
     "syncs",
     "to_micros",
     "users",
+    "weekday_draws",
     "workers",
     "workspace",
 ]

@@ -185,6 +185,20 @@ hour_draws = Table(
     moment("drawn_at"),
 )
 
+weekday_draws = Table(
+    "weekday_draws",
+    metadata,
+    # On which weekday (0 is Monday) a step was to be reached, where weekdays are drawn at random to learn of them.
+    Column("enrolment_id", ForeignKey("enrolments.enrolment_id"), primary_key=True),
+    Column("step_key", String(64), primary_key=True),
+    Column("weekday", Integer, nullable=False),
+    Column("own_weekday", Integer, nullable=False),
+    Column("probability", Float, nullable=False),
+    # Those that could have been drawn.
+    Column("weekdays", JSON, nullable=False),
+    moment("drawn_at"),
+)
+
 messages = Table(
     "messages",
     metadata,

@@ -79,6 +79,25 @@ CONDITION: TypeAdapter[Condition] = TypeAdapter(Condition)
             "attendre l’heure préférée (9 h–12 h), heure locale",
         ),
         (
+            {
+                "kind": "wait_window",
+                "key": "a",
+                "from_hour": 9,
+                "until_hour": 12,
+                "weekdays": [0, 1, 2, 3, 4],
+                "day": "favourite_weekday",
+                "explored_days": 0.2,
+            },
+            (
+                "wait until the favourite weekday (Monday to Friday), 9:00–12:00 local time, on another of these days "
+                "for 20 % drawn at random; the message may leave up to a week later than without it"
+            ),
+            (
+                "attendre le jour préféré de la semaine (lundi à vendredi), 9 h–12 h, heure locale, un autre de ces "
+                "jours pour 20 % tirés au sort ; le message peut partir jusqu’à une semaine plus tard que sans cela"
+            ),
+        ),
+        (
             {"kind": "wait_window", "key": "a", "from_hour": 9, "until_hour": 12},
             "wait until 9:00–12:00 local time",
             "attendre 9 h–12 h, heure locale",

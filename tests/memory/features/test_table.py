@@ -305,6 +305,37 @@ def test_orders_that_come_as_dates_tell_no_hour(tmp_path: Path, zone: str, hour:
     assert [row["favourite_hour"] for row in both.values()] == [9, 9]
 
 
+def test_the_favourite_weekday_is_everybodys_until_the_own_habit_outweighs_it(tmp_path: Path) -> None:
+    def bought_on(who: int, weekday: int, times: int) -> list[Purchase]:
+        last = AS_OF - timedelta(days=(AS_OF.weekday() - weekday) % 7 or 7)
+        days = [last.replace(hour=12, minute=30) - timedelta(weeks=week) for week in range(times)]
+        return [purchase(f"{who}-{weekday}-{number}", who, at, ("tea", 500)) for number, at in enumerate(days)]
+
+    bought = [*bought_on(1, 3, 50), *bought_on(2, 6, 3), *bought_on(3, 6, 12)]
+    rows = _features(tmp_path, bought, 4).rows([1, 2, 3, 4], ["favourite_weekday"])
+    assert [row["favourite_weekday"] for row in rows.values()] == [3, 3, 6, 3]
+
+
+@pytest.mark.parametrize(
+    ("zone", "moment", "weekday"),
+    [
+        # A Sunday evening in New York is a Monday morning in Paris.
+        ("America/New_York", datetime(2024, 7, 8, 1, 30, tzinfo=UTC), 6),
+        ("Europe/Paris", datetime(2024, 7, 8, 1, 30, tzinfo=UTC), 0),
+        # An order that comes as a date happened on that date, wherever the contact lives.
+        ("America/New_York", datetime(2024, 7, 8, tzinfo=UTC), 0),
+        ("America/New_York", datetime(2024, 7, 7, 22, tzinfo=UTC), 0),
+    ],
+)
+def test_the_favourite_weekday_is_the_contacts_own_and_that_of_a_date(
+    tmp_path: Path, zone: str, moment: datetime, weekday: int
+) -> None:
+    bought = [purchase(f"1-{week}", 1, moment + timedelta(weeks=week), ("tea", 500)) for week in range(12)]
+    lake = _features(tmp_path, bought, people=[{"contact_id": 1, "time_zone": zone}]).lake
+    rows = compute(lake, AS_OF, names=["favourite_weekday"], fallback_zone="Europe/Paris").rows([1])
+    assert rows[1]["favourite_weekday"] == weekday
+
+
 def test_the_same_history_gives_the_same_table_however_it_is_stored(tmp_path: Path) -> None:
     bought = [
         purchase(
