@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from agents.live import WEIGHED, Live, LiveArm
 from memory.proposal import Evidence
+from memory.segments.grammar import parse
+from memory.segments.sentence import describe
 
 MOST_VARIATIONS: Final = 5
 """A round tries at most so many variations, over all campaigns."""
@@ -25,7 +27,7 @@ _LEADS = 0.8
 _FAR = 0.2
 _LEAST_SHARE = 0.05
 
-Kind = Literal["retire_campaign", "retire_sequence", "reallocate", "vary", "test"]
+Kind = Literal["retire_campaign", "retire_sequence", "narrow", "reallocate", "vary", "test"]
 
 
 class Idea(BaseModel):
@@ -47,6 +49,8 @@ class Idea(BaseModel):
     shares: dict[str, float] = Field(default_factory=dict)
     """What is to be planned with; for variations the part that is left beside them."""
     variations: int = 0
+    only: dict[str, Any] = Field(default_factory=dict)
+    """The condition, of the grammar of segments, for whose contacts alone it goes on."""
 
 
 def ideas(running: Sequence[Live]) -> list[Idea]:
@@ -59,11 +63,11 @@ def ideas(running: Sequence[Live]) -> list[Idea]:
     for live in running:
         if not live.settled:
             continue
-        idea = _end(live) or _take_out(live) or _plan_with(live) or _vary(live, left)
+        idea = _end(live) or _take_out(live) or _narrow(live) or _plan_with(live) or _vary(live, left)
         if idea is not None:
             left -= idea.variations
             found.append(idea)
-    order: Mapping[str, int] = {"retire_campaign": 0, "retire_sequence": 1, "reallocate": 2, "vary": 3}
+    order: Mapping[str, int] = {"retire_campaign": 0, "retire_sequence": 1, "narrow": 2, "reallocate": 3, "vary": 4}
     return sorted(found, key=lambda one: (order[one.kind], one.campaign_id))
 
 
@@ -99,6 +103,33 @@ def _take_out(live: Live) -> Idea | None:
         [*_looks(live), *([_weighing(live)] if live.allocation_ids else [])],
         sequences=keys,
         shares=_today(one for one in live.arms if one not in gone),
+    )
+
+
+def _narrow(live: Live) -> Idea | None:
+    """The play for those whom it helps, and no longer for the others, whom it harms."""
+    stop = live.stop
+    if stop is None or not live.lets_in:
+        return None
+    only = {"type": "compare", "field": stop.field, "operator": stop.operator, "value": stop.value}
+    told = describe(parse(only), "en")
+    gain, low, high = (f"{one:+.2%}" for one in (stop.over_all.mean, stop.over_all.low, stop.over_all.high))
+    valued = Evidence(
+        lookup_id=live.lookup_id,
+        sentence=f"By {live.targeted} contacts whose goal window is over, of whom {stop.share:.0%} meet the condition: "
+        f"{gain} [{low}, {high}] of contacts reach the goal beyond {stop.sequence} for all, and surely at least "
+        f"{stop.lower_bound:+.2%} beyond that and beyond silence.",
+        value=stop.over_all.mean,
+    )
+    return _idea(
+        live,
+        "narrow",
+        f"Go on with {live.name} for these only: {told}; with {stop.sequence}.",
+        "It helps them and harms the others, more surely than chance would have it in all its weekly looks.",
+        [valued, *_looks(live)],
+        sequences=(stop.sequence,),
+        shares={stop.sequence: 1.0},
+        only=only,
     )
 
 
@@ -182,6 +213,7 @@ def _idea(
     sequences: tuple[str, ...] = (),
     shares: dict[str, float] | None = None,
     variations: int = 0,
+    only: dict[str, Any] | None = None,
 ) -> Idea:
     return Idea(
         kind=kind,
@@ -194,6 +226,7 @@ def _idea(
         sequences=sequences,
         shares=shares or {},
         variations=variations,
+        only=only or {},
     )
 
 

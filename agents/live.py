@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Connection, func, select
 
 from agents.desk import Desk
 from agents.learning.allocation import EXPLORED
+from agents.learning.counts import MeasurementError
 from agents.learning.readout import ReadOut
+from agents.learning.targeting import ERROR
+from agents.target import Stop, target
 from memory import allocations, campaigns, lessons, readouts
 from memory.allocations import NOBODY, Allocation
 from memory.campaigns import Campaign
@@ -73,6 +78,10 @@ class Live(_Frozen):
     """Share of contacts more who reach the goal, with its interval."""
     lesson_ids: tuple[str, ...] = ()
     """What is remembered of its playbook."""
+    stop: Stop | None = None
+    """Whom alone it should go on for, where its own contacts surely show that."""
+    targeted: int = 0
+    """Contacts whose goal window was over when that was looked for; 0 where nothing could be."""
     ahead: int = 0
     """Contacts who will come in until it runs out, if they come as before."""
     settled: bool = True
@@ -82,6 +91,8 @@ class Live(_Frozen):
 def observe(desk: Desk, thread_id: str) -> list[Live]:
     """Look at every live and paused campaign that nobody touched, and write each down for evidence to cite."""
     now = desk.clock.now()
+    # Takes seconds, in which nobody else is kept from writing.
+    aimed = _aimed(desk, now)
     with desk.store.write() as connection:
         asked = _before_people(connection, now)
         found = []
@@ -90,7 +101,9 @@ def observe(desk: Desk, thread_id: str) -> list[Live]:
             if not version.is_untouched:
                 continue
             settled = campaign.campaign_id not in asked
-            seen = _look_at(connection, campaign, version.play, now).model_copy(update={"settled": settled})
+            seen = _look_at(connection, campaign, version.play, now).model_copy(
+                update={"settled": settled, **aimed.get(campaign.campaign_id, {})}
+            )
             lookup_id = lookups.keep(
                 connection,
                 thread_id=thread_id,
@@ -101,6 +114,33 @@ def observe(desk: Desk, thread_id: str) -> list[Live]:
             )
             found.append(seen.model_copy(update={"lookup_id": lookup_id}))
     return sorted(found, key=lambda one: one.campaign_id)
+
+
+def _aimed(desk: Desk, now: datetime) -> dict[str, dict[str, Any]]:
+    """For whom alone campaigns that still let contacts in should go on, as far as their own contacts surely show it.
+
+    The chance of an error is shared by all weeks for which a campaign lets contacts in, because each round looks anew.
+    One whose audience was changed since it began is left alone: its contacts do not tell of one audience.
+    """
+    with desk.store.read() as connection:
+        running = [
+            (one, campaigns.versions(connection, one.campaign_id))
+            for one in campaigns.list_campaigns(connection, ["live"])
+            if one.trigger_kind != "once"
+        ]
+    found: dict[str, dict[str, Any]] = {}
+    for campaign, versions in running:
+        if not all(one.is_untouched for one in versions):
+            continue
+        play = versions[-1].play
+        changed = any(one.play.audience != play.audience for one in versions)
+        if changed or now >= campaign.starts_at + timedelta(days=play.trigger.runs_days):
+            continue
+        weeks = math.ceil(play.trigger.runs_days / 7)
+        with suppress(MeasurementError):
+            told = target(desk, campaign.campaign_id, error=ERROR / weeks)
+            found[campaign.campaign_id] = {"stop": told.stop, "targeted": told.contacts}
+    return found
 
 
 def _look_at(connection: Connection, campaign: Campaign, play: Play, now: datetime) -> Live:

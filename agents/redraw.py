@@ -11,6 +11,8 @@ from agents.variations import Variation, variations
 from memory.errors import ConflictError
 from memory.play import Play
 from memory.proposal import ROUND, Authorship, Proposal
+from memory.segments.grammar import parse
+from memory.segments.sentence import describe
 from memory.steps import Sequence
 from tools.render import rehearse
 
@@ -49,7 +51,11 @@ def redrawn(play: Play, idea: Idea) -> tuple[Play, list[Variation]]:
         )
     elif idea.kind != "retire_campaign":
         kept = _with_shares(tuple(one for one in kept if one.key in idea.shares), idea.shares)
-    return Play.model_validate(play.model_copy(update={"sequences": kept}).model_dump()), tried
+    changes: dict[str, Any] = {"sequences": kept}
+    if idea.only:
+        audience = {"type": "all", "of": [play.audience, idea.only]}
+        changes |= {"audience": audience, "audience_sentence": describe(parse(audience), "en")}
+    return Play.model_validate(play.model_copy(update=changes).model_dump()), tried
 
 
 def _variations(play: Play, idea: Idea) -> list[Variation]:
@@ -98,6 +104,7 @@ def _told(desk: Desk, draft: Proposal, idea: Idea, tried: list[Variation]) -> Pr
 _HYPOTHESES = {
     "retire_campaign": "Without this campaign its contacts do at least as well, and nobody is disturbed for nothing.",
     "retire_sequence": "Whoever would have drawn it does better with what is left.",
+    "narrow": "Whom it helps is still helped, and whom it harms is left alone.",
     "reallocate": "More contacts reach the goal when these shares are what is planned with and returned to.",
     "vary": "One of the variations does better than what works today; the shares move to it if so.",
 }

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from datetime import timedelta
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agents.desk import Desk
 from agents.learning.counts import Frozen, MeasurementError
+from agents.learning.off_policy import Value
 from agents.learning.readout import HOLDOUT
-from agents.learning.targeting import Rung, Split, Step, Trial, climb
+from agents.learning.targeting import ERROR, NOBODY_PLACE, Ladder, Rung, Split, Step, Trial, climb, one_sided
 from agents.outcomes import Member, campaign_outcomes
 from memory import allocations, campaigns
 from memory.allocations import NOBODY, Periods
-from memory.features.table import Features
 
 FEATURES: Final = (
     "recency_days",
@@ -33,7 +34,26 @@ FEATURES: Final = (
 FEWEST: Final = 200
 """Of fewer contacts whose window is over nothing is said."""
 _LOGGED = ("orders_365d", "spend_365d_cents", "average_order_cents", "clicks_90d", "visits_90d", "sends_30d")
+_WEEK = timedelta(days=7)
 Floats = NDArray[np.float64]
+
+
+class Stop(Frozen):
+    """A condition outside of which the campaign surely does less than nothing would."""
+
+    field: str
+    operator: Literal[">", "<="]
+    value: int
+    sequence: str
+    """What is best for those who meet it."""
+    share: float
+    """Contacts who meet it."""
+    gain: Value
+    """Over the last step that holds: nobody, or the best sequence for all."""
+    over_all: Value
+    """Over the best sequence for all."""
+    lower_bound: float
+    """One-sided, of the lesser of the two."""
 
 
 class Target(Frozen):
@@ -47,13 +67,16 @@ class Target(Frozen):
     reached: Step
     rule: str
     """What the highest step that holds gives to whom."""
+    stop: Stop | None = None
+    """Whom alone the campaign should go on for, where that surely does better than silence and than all."""
 
 
-def target(desk: Desk, campaign_id: str) -> Target:
+def target(desk: Desk, campaign_id: str, *, error: float = ERROR) -> Target:
     """Value nobody, the best sequence for all, rules on one feature and a model, on contacts that each has not seen.
 
-    Everybody counts whose goal window is over. Nothing is changed by it: a person decides whether to propose the
-    campaign for another audience. Raises NotFoundError, and MeasurementError where nobody is left alone or too few
+    Everybody counts whose goal window is over, with what was known of them at the beginning of the week after the start
+    in which they entered. ``error`` is the chance that a step holds by luck. Nothing is changed by it: what follows is
+    proposed by the weekly round. Raises NotFoundError, and MeasurementError where nobody is left alone or too few
     are in.
     """
     with desk.store.read() as connection:
@@ -85,14 +108,14 @@ def target(desk: Desk, campaign_id: str) -> Target:
             where=f"campaign {campaign.campaign_id}",
             remedy="Wait until more are through.",
         )
-    known = desk.features.at(desk.lake, campaign.starts_at, set(FEATURES))
+    known = _known(desk, members, campaign.starts_at)
     trial = Trial(
-        features=_table(known, [one.contact_id for one in members]),
+        features=_filled(known),
         arms=np.asarray([keys.index(one.arm) + 1 if one.arm in keys else 0 for one in members], np.intp),
         probabilities=_probabilities(members, keys, drawn_by, campaign.holdout_share),
         outcomes=np.asarray([float(one.contact_id in outcomes.reached_at) for one in members]),
     )
-    ladder = climb(trial, seed=int(campaign.campaign_id[1:8], 16))
+    ladder = climb(trial, stop_on=_countable(known), error=error, seed=int(campaign.campaign_id[1:8], 16))
     arms = ("nobody", *keys)
     return Target(
         campaign_id=campaign.campaign_id,
@@ -101,7 +124,36 @@ def target(desk: Desk, campaign_id: str) -> Target:
         rungs=ladder.rungs,
         reached=ladder.reached,
         rule=_in_words(ladder.arms[ladder.reached], ladder.reached, arms, trial),
+        stop=_stop(ladder, arms, trial, error),
     )
+
+
+def _stop(ladder: Ladder, arms: Sequence[str], trial: Trial, error: float) -> Stop | None:
+    """What the rule that holds leaves out, if that surely beats the best sequence for all, too."""
+    rung = next(one for one in ladder.rungs if one.step == "simple_rule")
+    if ladder.stopped is None or rung.gain is None or rung.lower_bound is None:
+        return None
+    split, over_all = ladder.stopped
+    lower = min(rung.lower_bound, over_all.mean - one_sided(1, error) * over_all.standard_error)
+    if lower <= 0:
+        return None
+    inside = split(trial.features) != NOBODY_PLACE
+    return Stop(
+        field=FEATURES[split.column],
+        operator=">" if split.above else "<=",
+        value=_cut(split),
+        sequence=arms[split.above or split.below],
+        share=float(inside.mean()),
+        gain=rung.gain,
+        over_all=over_all,
+        lower_bound=lower,
+    )
+
+
+def _cut(split: Split) -> int:
+    """The whole number that parts whole numbers as the threshold does."""
+    name = FEATURES[split.column]
+    return math.floor((np.expm1(split.threshold) if name in _LOGGED else split.threshold) + 1e-6)
 
 
 def _probabilities(members: Sequence[Member], keys: Sequence[str], drawn_by: Periods, holdout_share: float) -> Floats:
@@ -117,30 +169,44 @@ def _probabilities(members: Sequence[Member], keys: Sequence[str], drawn_by: Per
     return found
 
 
-def _table(known: Features, ids: Sequence[int]) -> Floats:
-    """Contact by feature; sums and counts that are not on record are 0, anything else is taken to be the average."""
-    rows = known.rows(ids, FEATURES)
-    table = np.full((len(ids), len(FEATURES)), np.nan)
-    for place, contact_id in enumerate(ids):
-        row = rows.get(contact_id, {})
-        for column, name in enumerate(FEATURES):
-            value = row.get(name)
-            if isinstance(value, int | float):
-                table[place, column] = np.log1p(max(float(value), 0.0)) if name in _LOGGED else float(value)
+def _known(desk: Desk, members: Sequence[Member], starts_at: datetime) -> Floats:
+    """Contact by feature as their week of entry began; what is not on record is missing."""
+    weeks = np.asarray([max((one.since - starts_at) // _WEEK, 0) for one in members])
+    table = np.full((len(members), len(FEATURES)), np.nan)
+    for week in np.unique(weeks).tolist():
+        places = np.flatnonzero(weeks == week).tolist()
+        known = desk.features.at(desk.lake, starts_at + week * _WEEK, set(FEATURES))
+        rows = known.rows([members[place].contact_id for place in places], FEATURES)
+        for place in places:
+            row = rows.get(members[place].contact_id, {})
+            for column, name in enumerate(FEATURES):
+                value = row.get(name)
+                if isinstance(value, int | float):
+                    table[place, column] = float(value)
+    return table
+
+
+def _filled(known: Floats) -> Floats:
+    """Sums and counts by their logarithm, 0 where nothing is on record; of anything else the average is taken."""
+    table = known.copy()
     counted = [FEATURES.index(name) for name in _LOGGED]
-    table[:, counted] = np.nan_to_num(table[:, counted])
+    table[:, counted] = np.log1p(np.maximum(np.nan_to_num(table[:, counted]), 0.0))
     seen = ~np.isnan(table)
     means = np.where(seen.any(axis=0), np.nansum(table, axis=0) / np.maximum(seen.sum(axis=0), 1), 0.0)
     return np.where(seen, table, means)
+
+
+def _countable(known: Floats) -> list[int]:
+    """Columns of which a condition means the same to whoever decides who comes in: whole numbers, none missing."""
+    whole = (known == np.round(known)).all(axis=0) & (known >= 0).all(axis=0)
+    return np.flatnonzero(whole).tolist()
 
 
 def _in_words(policy: object, reached: Step, arms: Sequence[str], trial: Trial) -> str:
     if reached == "nobody":
         return "Nothing surely does better than silence."
     if isinstance(policy, Split):
-        name = FEATURES[policy.column]
-        cut = float(np.expm1(policy.threshold)) if name in _LOGGED else policy.threshold
-        return f"{name} above {cut:.0f}: {arms[policy.above]}; else {arms[policy.below]}."
+        return f"{FEATURES[policy.column]} above {_cut(policy)}: {arms[policy.above]}; else {arms[policy.below]}."
     assert callable(policy)
     drawn = np.bincount(policy(trial.features), minlength=len(arms)) / len(trial.arms)
     if reached == "best_arm":

@@ -37,7 +37,8 @@ def variations(
     """What could be tried beside a sequence, the most telling first; none that does what a known one does already.
 
     The order is that of what public tests found to move most (Upworthy: words by 0.2 on log-odds; carts: the delay),
-    and ``hours`` and ``weekdays`` are the send window. Keys and titles say what each changes; shares are those of the sequence.
+    and ``hours`` and ``weekdays`` are the send window. Keys and titles say what each changes; shares are those of the
+    sequence.
     """
     shapes = [shape(other) for other in known]
     found: list[Variation] = []

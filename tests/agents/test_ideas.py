@@ -9,11 +9,11 @@ import pytest
 from agents.ideas import FEWEST_PER_ARM, MOST_VARIATIONS, Idea, ideas
 from agents.live import WEIGHED, Live, LiveArm
 from agents.redraw import redrawn
-from agents.variations import variations
+from agents.variations import EXPLORED, variations
 from memory.errors import ConflictError
 from memory.play import Play
 from memory.sequence_check import defects, most_sends
-from memory.steps import Sequence
+from memory.steps import Sequence, WaitWindowStep
 from memory.trigger import EventTrigger
 from tests import examples
 from tests.agents.trial import playbooks
@@ -118,7 +118,7 @@ def play(sequence: Sequence) -> Play:
 @pytest.mark.parametrize("name", ["abandoned_cart", "welcome", "win_back", "replenishment", "post_purchase"])
 def test_every_variation_of_a_packaged_sequence_is_sound_and_unlike_what_is_there(name: str) -> None:
     for one in playbooks()[name].sequences:
-        found = variations(one, hours=(9, 19), known=playbooks()[name].sequences)
+        found = variations(one, hours=(9, 19), weekdays=range(5), known=playbooks()[name].sequences)
         keys = [each.sequence.key for each in found]
         assert found, one.key
         assert len(set(keys)) == len(keys)
@@ -126,7 +126,7 @@ def test_every_variation_of_a_packaged_sequence_is_sound_and_unlike_what_is_ther
         assert [each for each in found if defects(each.sequence)] == []
         assert all(most_sends(each.sequence) <= most_sends(one) for each in found)
         again = [*playbooks()[name].sequences, *(each.sequence for each in found)]
-        assert not variations(one, hours=(9, 19), known=again)
+        assert not variations(one, hours=(9, 19), weekdays=range(5), known=again)
 
 
 def idea(kind: Any, **changes: Any) -> Idea:
@@ -150,9 +150,18 @@ def test_a_sequence_that_has_been_varied_in_every_way_is_not_varied_again() -> N
     before = play(playbooks()["abandoned_cart"].sequences[0])
     key = before.sequences[0].key
     for _ in range(4):
-        found = variations(before.sequences[0], hours=(9, 19), known=before.sequences)
+        found = variations(before.sequences[0], hours=(9, 19), weekdays=range(5), known=before.sequences)
         if not found:
             break
         before = before.model_copy(update={"sequences": (*before.sequences, *(one.sequence for one in found))})
     with pytest.raises(ConflictError, match="no variation"):
         redrawn(before, idea("vary", sequences=(key,), shares={key: 1.0}, variations=3))
+
+
+def test_the_own_weekday_is_tried_among_those_approved_and_nowhere_else() -> None:
+    one = playbooks()["win_back"].sequences[0]
+    found = {each.lever: each for each in variations(one, hours=(9, 19), weekdays=(1, 3), known=[one])}
+    [wait] = [step for step in found["weekday"].sequence.steps if isinstance(step, WaitWindowStep)]
+    assert (wait.day, wait.weekdays, wait.explored_days) == ("favourite_weekday", (1, 3), EXPLORED)
+    assert "up to a week later" in found["weekday"].sentence
+    assert "weekday" not in {each.lever for each in variations(one, hours=(9, 19), weekdays=(1,), known=[one])}

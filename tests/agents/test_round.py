@@ -12,7 +12,7 @@ import pytest
 from agents.learning.priors import Prior
 from agents.learning.readout import HOLDOUT, Arm, MeasurementPlan
 from agents.learning.readout import measure as compare
-from agents.live import QUIET_DAYS
+from agents.live import QUIET_DAYS, observe
 from agents.planning import plan
 from agents.round import EVERY, Round, _alone, last_round, run_due_round, run_round
 from memory import campaigns, enrolments, proposals, readouts
@@ -21,9 +21,11 @@ from memory.errors import ConflictError
 from memory.journal import verify
 from memory.proposal import ROUND, ProposalStatus
 from memory.readouts import StoredReadOut, readout_id_of
+from memory.snapshot import refresh
+from tests.agents.trial import buy
 from tests.agents.world import BRIEF, World, first_proposal, journalled, open_world, say, status_of
 from tests.policies.worlds import own_pack
-from tests.tools.scene import workplace, write_enrolments
+from tests.tools.scene import add_contacts, workplace, write_enrolments
 from tools.worker import tick
 from tools.workplace import Workplace
 
@@ -191,3 +193,72 @@ def test_while_a_worker_is_at_a_round_no_other_begins_or_goes_on_with_one(world:
         with pytest.raises(ConflictError, match="going on"):
             run_round(world.threads)
     assert run_due_round(world.threads) is not None
+
+
+def parted(world: World, *, frequent: int, seldom: int) -> None:
+    """Two thousand contacts came in, half of whom had ordered before; a fifth of those held out order again.
+
+    Of those who are written to so manieth do, among who had ordered before and among the others; 0 is nobody.
+    """
+    people = range(10_001, 12_001)
+    add_contacts(world.store, people)
+    refresh(world.store, world.desk.lake)
+    with world.store.write() as connection:
+        one = campaigns.list_campaigns(connection)[0]
+        [sequence] = campaigns.get_version(connection, one.campaign_id, one.version).play.sequences
+        held_out = set(people[:: round(1 / one.holdout_share)])
+        rows = [
+            Enrolment(
+                campaign_id=one.campaign_id, contact_id=contact, version=1, in_holdout=contact in held_out,
+                sequence_key=sequence.key, probability=1.0, step_key=None, due_at=None, entered_at=one.starts_at,
+            )
+            for contact in people
+        ]  # fmt: skip
+        write_enrolments(connection, rows)
+    written = [contact for contact in people if contact not in held_out]
+    before = [contact for contact in people if contact % 4 < 2]
+    for weeks in (5, 9, 13):
+        buy(world.desk, before, one.starts_at - timedelta(weeks=weeks), name=f"before{weeks}")
+    again = [*sorted(held_out)[::5]]
+    for step, group in ((frequent, set(before)), (seldom, set(people) - set(before))):
+        again += [contact for contact in written if contact in group][::step] if step else []
+    buy(world.desk, again, one.starts_at + DAY, name="again")
+    world.clock.advance(2 * DAY)
+
+
+def test_what_harms_some_goes_on_for_those_whom_it_helps_once_people_say_yes(world: World, place: Workplace) -> None:
+    parted(world, frequent=2, seldom=0)
+    found = run_round(world.threads)
+    assert [one.idea.kind for one in found.outcomes if one.idea.kind != "test"] == ["narrow"]
+    with world.store.read() as connection:
+        before = campaigns.get(connection, campaign_id(world))
+        first = campaigns.get_version(connection, before.campaign_id, 1).play
+        proposal = proposals.get(connection, the_proposal(found)).proposal
+    assert before.version == 1
+    assert (proposal.kind, proposal.play.replaces.in_flight if proposal.play.replaces else "") == (
+        "change_campaign",
+        "stay",
+    )
+    assert proposal.play.audience["of"][0] == first.audience
+    assert proposal.play.audience["of"][1]["operator"] == ">"
+    assert proposal.play.holdout_share == first.holdout_share
+    assert "By 2000 contacts" in proposal.evidence[0].sentence
+    for one in ("cli:marie", "cli:paul"):
+        say(world, proposal, "approve", actor=one)
+    world.threads.apply_decisions()
+    tick(place)
+    with world.store.read() as connection:
+        after = campaigns.get(connection, before.campaign_id)
+        version = campaigns.get_version(connection, after.campaign_id, after.version)
+    assert (after.version, after.holdout_share) == (2, before.holdout_share)
+    assert version.play.audience == proposal.play.audience
+    # The contacts of two audiences tell of neither, so nothing is narrowed twice.
+    assert observe(world.desk, "again")[0].targeted == 0
+
+
+def test_where_all_do_alike_nobody_is_left_out(world: World) -> None:
+    parted(world, frequent=5, seldom=5)
+    found = run_round(world.threads)
+    assert "narrow" not in {one.idea.kind for one in found.outcomes}
+    [seen] = observe(world.desk, "again")
+    assert (seen.stop, seen.targeted) == (None, 2000)

@@ -77,6 +77,20 @@ def test_where_nothing_works_it_says_so(desk: Desk, clock: ManualClock) -> None:
     assert (found.reached, found.rule) == ("nobody", "Nothing surely does better than silence.")
 
 
+def test_whom_it_harms_is_told_apart_from_whom_it_helps(desk: Desk, clock: ManualClock) -> None:
+    # A fifth of those held out buys anyway: half of the frequent buyers who are written to, none of the others.
+    found = target(desk, run(desk, clock, [*HOLDOUT[::5], *[one for one in TREATED if one <= 400][::2]]))
+    assert found.stop is not None
+    assert (found.stop.operator, found.stop.share) == (">", pytest.approx(0.5))
+    assert found.stop.field in {"orders_365d", "spend_365d_cents"}
+    assert found.stop.lower_bound > 0
+
+
+def test_where_all_are_helped_or_nobody_is_there_is_nobody_to_leave_out(desk: Desk, clock: ManualClock) -> None:
+    found = target(desk, run(desk, clock, buyers(often_two=3, often_one=3, seldom_two=3, seldom_one=3)))
+    assert (found.reached, found.stop) == ("best_arm", None)
+
+
 def test_nothing_is_said_of_a_few_or_without_a_holdout(desk: Desk, clock: ManualClock) -> None:
     few = launch(desk.store, treated=range(1, 100), holdout=range(100, 150), play=play())
     clock.advance(6 * DAY)

@@ -15,6 +15,7 @@ from memory.assignment import (
     draw_hour,
     draw_sequence,
     draw_sequences,
+    draw_weekday,
     in_holdout,
     in_programme_holdout,
 )
@@ -63,3 +64,23 @@ def test_as_many_are_drawn_another_hour_as_are_to_be_explored_and_each_as_often(
     assert counts[12] / len(IDS) == pytest.approx(0.7, abs=0.04)
     others = np.delete(counts[9:], 3)
     assert others.min() > 0.6 * others.mean()
+
+
+@given(own=st.integers(0, 6), others=st.sets(st.integers(0, 6), max_size=6), explored=st.floats(0, 0.5))
+def test_a_drawn_weekday_is_one_of_those_approved_and_comes_with_its_probability(
+    own: int, others: set[int], explored: float
+) -> None:
+    approved = tuple(sorted({own, *others}))
+    for contact in range(30):
+        weekday, probability = draw_weekday("salt", "c1", contact, 1, "step", own, approved, explored)
+        assert weekday in approved
+        alone = not explored or len(approved) == 1
+        expected = 1.0 if alone else 1 - explored if weekday == own else explored / (len(approved) - 1)
+        assert probability == expected
+
+
+def test_the_weekday_of_a_contact_says_nothing_of_their_hour() -> None:
+    hours = [draw_hour("salt", "c1", one, 1, "step", 12, range(9, 19), 0.5)[0] == 12 for one in IDS.tolist()]
+    days = [draw_weekday("salt", "c1", one, 1, "step", 2, range(5), 0.5)[0] == 2 for one in IDS.tolist()]
+    both = sum(hour and day for hour, day in zip(hours, days, strict=True)) / len(hours)
+    assert both == pytest.approx(0.25, abs=0.03)

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from memory import hour_draws
+from memory import hour_draws, weekday_draws
 from memory.clock import ManualClock
 from memory.finding import Verdict
 from memory.lake import LakeTable
@@ -207,6 +207,55 @@ def test_some_get_it_at_another_hour_and_each_hour_is_written_down_with_its_prob
     assert {(one.from_hour, one.until_hour) for one in drawn.values()} == {(9, 19)}
     by_probability = {one.hour == one.own_hour: one.probability for one in drawn.values()}
     assert by_probability == {True: 0.5, False: pytest.approx(0.5 / 9)}
+
+
+def on_their_own_weekday(explored: float, weekdays: Iterable[int]) -> tuple[Sequence, ...]:
+    days = {"weekdays": tuple(weekdays), "day": "favourite_weekday", "explored_days": explored, "explored": 0.0}
+    return tuple(
+        one.model_copy(
+            update={
+                "steps": tuple(
+                    step.model_copy(update=days) if isinstance(step, WaitWindowStep) else step for step in one.steps
+                )
+            }
+        )
+        for one in PLAYBOOKS["newsletter"].sequences
+    )
+
+
+def on_weekday(contact: int, weekday: int) -> list[Row]:
+    """Visits of a contact on one weekday, for some months."""
+    last = NOW - timedelta(days=(NOW.weekday() - weekday) % 7 or 7)
+    return [{"kind": "visit", "contact_id": contact, "at": last - timedelta(weeks=week)} for week in range(30)]
+
+
+@pytest.mark.parametrize(("favourite", "leaves"), [(2, 2), (4, 4), (5, 0), (0, 0)], ids=["we", "fr", "closed", "mo"])
+def test_each_contact_gets_it_on_their_own_weekday_of_those_approved(shop: Shop, favourite: int, leaves: int) -> None:
+    write(shop, past(), on_weekday(LOYAL, favourite))
+    weekdays = Schedule(starts_at=NOW, weekdays=(0, 1, 2, 4), fallback_zone="Europe/Paris")
+    sequences = on_their_own_weekday(0.0, range(6))
+    shop.run("newsletter", only="own_hour", contacts=[LOYAL], sequences=sequences, schedule=weekdays)
+    shop.passes(8 * DAY, every=HOUR)
+    [mail] = shop.mails(LOYAL)
+    assert mail.at.astimezone(PARIS).weekday() == leaves
+    assert timedelta() <= mail.at - NOW <= 7 * DAY
+
+
+def test_some_get_it_on_another_weekday_and_each_is_written_down_with_its_probability(shop: Shop) -> None:
+    write(shop, past(), [visit for one in OTHERS for visit in on_weekday(one, 3)])
+    sequences = on_their_own_weekday(0.5, (1, 2, 3))
+    shop.run("newsletter", only="own_hour", contacts=list(OTHERS), sequences=sequences)
+    shop.passes(8 * DAY, every=HOUR)
+    with shop.place.store.read() as connection:
+        drawn = dict(weekday_draws.of_campaign(connection, shop.campaign_id))
+        assert hour_draws.of_campaign(connection, shop.campaign_id) == []
+    assert set(drawn) == set(OTHERS)
+    assert {one.contact: one.at.astimezone(PARIS).weekday() for one in shop.mails()} == {
+        contact: one.weekday for contact, one in drawn.items()
+    }
+    assert {one.weekdays for one in drawn.values()} == {(1, 2, 3)}
+    assert {one.own_weekday for one in drawn.values()} == {3}
+    assert {one.weekday == 3: one.probability for one in drawn.values()} == {True: 0.5, False: 0.25}
 
 
 def test_the_packaged_issue_explores_a_fifth() -> None:

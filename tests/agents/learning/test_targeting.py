@@ -108,3 +108,28 @@ def test_ridge_agrees_with_least_squares_where_there_is_much_data_and_little_noi
 
 def test_a_capacity_goes_to_the_highest_scores() -> None:
     assert top(np.asarray([1.0, 3.0, 2.0, 3.0]), 0.5).tolist() == [False, True, False, True]
+
+
+def test_what_helps_some_and_harms_the_others_is_kept_for_those_whom_it_helps() -> None:
+    features = known(6000)
+    helped = features[:, 1] > 0
+    rates = np.column_stack([np.full(6000, 0.20), np.where(helped, 0.32, 0.12)])
+    ladder = climb(trial(rates, features), stop_on=(0, 1))
+    assert ladder.stopped is not None
+    split, over_all = ladder.stopped
+    assert (split.column, split.above, split.below) == (1, 1, 0)
+    assert over_all.low < 0.04 < over_all.high
+    # A column that says nothing may still do better than silence, but not than writing to all.
+    elsewhere = climb(trial(rates, features), stop_on=(0,)).stopped
+    assert elsewhere is None or elsewhere[1].low < 0
+    assert climb(trial(rates, features)).stopped is None
+
+
+def test_where_all_are_helped_alike_or_nobody_is_nothing_is_stopped() -> None:
+    found = []
+    for seed in range(20):
+        features = known(1500, seed=seed)
+        for rate in (0.10, 0.20):
+            rates = np.tile([0.10, rate], (1500, 1))
+            found.append(climb(trial(rates, features, seed), stop_on=(0, 1, 2), error=0.05 / 4).stopped)
+    assert found.count(None) >= 39
