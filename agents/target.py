@@ -33,8 +33,10 @@ FEATURES: Final = (
 """What is known of a contact as the campaign begins; sums and counts enter by their logarithm."""
 FEWEST: Final = 200
 """Of fewer contacts whose window is over nothing is said."""
+FEWEST_REACHED: Final = 20
+"""Nobody is left out by what fewer did who were left alone, or who were written to."""
 _LOGGED = ("orders_365d", "spend_365d_cents", "average_order_cents", "clicks_90d", "visits_90d", "sends_30d")
-_WEEK = timedelta(days=7)
+_SEEN_EVERY: Final = timedelta(days=28)
 Floats = NDArray[np.float64]
 
 
@@ -74,10 +76,10 @@ class Target(Frozen):
 def target(desk: Desk, campaign_id: str, *, error: float = ERROR) -> Target:
     """Value nobody, the best sequence for all, rules on one feature and a model, on contacts that each has not seen.
 
-    Everybody counts whose goal window is over, with what was known of them at the beginning of the week after the start
-    in which they entered. ``error`` is the chance that a step holds by luck. Nothing is changed by it: what follows is
-    proposed by the weekly round. Raises NotFoundError, and MeasurementError where nobody is left alone or too few
-    are in.
+    Everybody counts whose goal window is over, with what was known of them at the start, or at the last of every fourth
+    week after it, before they entered. ``error`` is the chance that a step holds by luck. Nothing is changed by it:
+    what follows is proposed by the weekly round. Raises NotFoundError, and MeasurementError where nobody is left alone
+    or too few are in.
     """
     with desk.store.read() as connection:
         campaign = campaigns.get(connection, campaign_id)
@@ -133,6 +135,9 @@ def _stop(ladder: Ladder, arms: Sequence[str], trial: Trial, error: float) -> St
     rung = next(one for one in ladder.rungs if one.step == "simple_rule")
     if ladder.stopped is None or rung.gain is None or rung.lower_bound is None:
         return None
+    silent = trial.arms == NOBODY_PLACE
+    if min(trial.outcomes[silent].sum(), trial.outcomes[~silent].sum()) < FEWEST_REACHED:
+        return None
     split, over_all = ladder.stopped
     lower = min(rung.lower_bound, over_all.mean - one_sided(1, error) * over_all.standard_error)
     if lower <= 0:
@@ -170,12 +175,12 @@ def _probabilities(members: Sequence[Member], keys: Sequence[str], drawn_by: Per
 
 
 def _known(desk: Desk, members: Sequence[Member], starts_at: datetime) -> Floats:
-    """Contact by feature as their week of entry began; what is not on record is missing."""
-    weeks = np.asarray([max((one.since - starts_at) // _WEEK, 0) for one in members])
+    """Contact by feature as it stood in the four weeks before they entered; what is not on record is missing."""
+    turns = np.asarray([max((one.since - starts_at) // _SEEN_EVERY, 0) for one in members])
     table = np.full((len(members), len(FEATURES)), np.nan)
-    for week in np.unique(weeks).tolist():
-        places = np.flatnonzero(weeks == week).tolist()
-        known = desk.features.at(desk.lake, starts_at + week * _WEEK, set(FEATURES))
+    for turn in np.unique(turns).tolist():
+        places = np.flatnonzero(turns == turn).tolist()
+        known = desk.features.at(desk.lake, starts_at + turn * _SEEN_EVERY, set(FEATURES))
         rows = known.rows([members[place].contact_id for place in places], FEATURES)
         for place in places:
             row = rows.get(members[place].contact_id, {})
