@@ -232,7 +232,9 @@ def on_weekday(contact: int, weekday: int) -> list[Row]:
 @pytest.mark.parametrize(("favourite", "leaves"), [(2, 2), (4, 4), (5, 0), (0, 0)], ids=["we", "fr", "closed", "mo"])
 def test_each_contact_gets_it_on_their_own_weekday_of_those_approved(shop: Shop, favourite: int, leaves: int) -> None:
     write(shop, past(), on_weekday(LOYAL, favourite))
-    weekdays = Schedule(starts_at=NOW, weekdays=(0, 1, 2, 4), fallback_zone="Europe/Paris")
+    weekdays = Schedule(
+        starts_at=NOW, send_from_hour=9, send_until_hour=19, weekdays=(0, 1, 2, 4), fallback_zone="Europe/Paris"
+    )
     sequences = on_their_own_weekday(0.0, range(6))
     shop.run("newsletter", only="own_hour", contacts=[LOYAL], sequences=sequences, schedule=weekdays)
     shop.passes(8 * DAY, every=HOUR)
