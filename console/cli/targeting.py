@@ -51,6 +51,10 @@ def targeting(
         headings = ["step", "reach the goal, %", "without a model, %", "points more", "at least", "holds"]
         table(f"For whom it works, by {number(found.contacts)} contacts", headings, rows)
         say(f"[bold]{quote(found.rule)}[/bold]")
+        if (stop := found.stop) is not None:
+            condition = f"{stop.field} {stop.operator} {stop.value}"
+            sequence = quote(stop.sequence)
+            say(f"It surely harms the others: only {quote(condition)} with {sequence}, {stop.share:.0%} of all.")
 
     answer(found, as_json=as_json, show=show)
 
