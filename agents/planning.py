@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
@@ -30,15 +30,14 @@ from memory.proposal import Brief, ProposalStatus
 if TYPE_CHECKING:
     from agents.resume import Threads, Waiting
 
-_BUSY = (
+BUSY: Final = (
     ProposalStatus.QUEUED,
     ProposalStatus.OPEN,
     ProposalStatus.ASKED,
     ProposalStatus.APPROVED,
     ProposalStatus.LAUNCHING,
 )
-
-
+"""Nothing more is proposed of a playbook of which a proposal stands here."""
 _CALLS_EACH = 6
 """Look-ups that sizing one playbook takes, at most."""
 _FEWEST_COUNTED = 20
@@ -143,16 +142,16 @@ def why_withheld(desk: Desk, threads: Threads, thread_id: str, playbook: str) ->
 
 
 def rank(state: PlanState, desk: Desk) -> PlanState:
-    """Size every playbook and order them by expected additional value per message."""
+    """Size every playbook, or those that were asked for, and order them by expected additional value per message."""
     thread_id = state["thread_id"]
     with desk.store.read() as connection:
         brief = proposals.read_brief(connection, state["brief_id"])
-        busy = {one.proposal.play.playbook for one in proposals.list_proposals(connection, _BUSY)}
+        busy = {one.proposal.play.playbook for one in proposals.list_proposals(connection, BUSY)}
         early = {name: why_not_yet(connection, desk, one) for name, one in desk.playbooks.items()}
     lookups = lookups_for(desk, thread_id, least_calls=_CALLS_EACH * len(desk.playbooks))
     found: list[Opportunity] = []
     withheld: list[Withheld] = []
-    for name in sorted(desk.playbooks):
+    for name in sorted(state.get("playbooks") or desk.playbooks):
         if sentence := RUNNING if name in busy else early[name]:
             withheld.append(Withheld(playbook=name, sentence=sentence))
             continue

@@ -37,10 +37,12 @@ class ProposalState(TypedDict, total=False):
 
 
 class PlanState(TypedDict, total=False):
-    """One planning round over all playbooks."""
+    """One planning round over all playbooks, or some."""
 
     thread_id: str
     brief_id: str
+    playbooks: list[str]
+    """Those to be planned for; all without it."""
     questions_id: str
     """The questions that the clarity gate asks, stored before it asks them."""
     answers: dict[str, str]

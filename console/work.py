@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from agents.allocate import allocate
 from agents.autonomy import look_after
+from agents.follow_up import propose_next_letters
 from agents.learning_graph import run_due_looks
 from agents.letters import propose_letter
 from agents.read_replies import read_replies
@@ -70,6 +71,8 @@ class Cycle(BaseModel):
     """The submitted letter that was taken through the graph."""
     planned: str = ""
     """The submitted brief that was planned for."""
+    followed: tuple[str, ...] = ()
+    """Proposals of the next letters of series."""
     switch: Switch
     """While it is stopped, nothing leaves, however much is due."""
 
@@ -98,6 +101,7 @@ def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> C
     readouts: list[str] = []
     allocations: list[str] = []
     paused: list[str] = []
+    followed: list[str] = []
     letter, planned, thread_id, switch = "", "", "", Switch()
     with guard("decisions"):
         decided = threads.apply_decisions()
@@ -134,6 +138,9 @@ def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> C
         # After the looks and the shares: it goes by both.
         done_round = run_due_round(threads)
         thread_id = "" if done_round is None else done_round.thread_id
+    with guard("series"):
+        # After the looks: what harms is followed by nothing.
+        followed = propose_next_letters(threads)
     with guard("worth"):
         report_weekly(workspace.desk)
     # Last: what is due to be sent never waits for a model.
@@ -159,6 +166,7 @@ def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> C
         letter=letter,
         round=thread_id,
         planned=planned,
+        followed=tuple(followed),
         switch=switch,
     )
 
@@ -213,6 +221,7 @@ def _happened(cycle: Cycle) -> dict[str, Any]:
         **{name: len(getattr(cycle, name)) for name in ("decided", "expired", "reminded", "opened", "readouts")},
         "shares_decided": len(cycle.allocations),
         "paused": len(cycle.paused),
+        "followed": len(cycle.followed),
         "read_in": sum(one.read for one in cycle.pulled),
         "round": cycle.round,
         "letter": cycle.letter,

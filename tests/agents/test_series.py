@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from sqlalchemy import select, update
 
 from agents.edit import apply_changes
+from agents.follow_up import propose_next_letters
+from agents.live import QUIET_DAYS
 from agents.measure import read_campaign
 from agents.planning import plan
 from agents.series import days_between, why_not_yet
@@ -145,6 +147,49 @@ def test_where_a_letter_does_harm_none_of_its_series_follows_or_goes_on(win_back
     win_back.threads.apply_decisions()
     done = launch(workplace(win_back.store, win_back.clock, win_back.folder), third.proposal_id)
     assert (done.status, done.sentence) == (ProposalStatus.VOIDED, "A letter of its series does harm.")
+
+
+def test_the_worker_proposes_the_next_letter_for_the_same_weekday_once_and_not_before_its_time(win_back: World) -> None:
+    """The first letter leaves late in the day; a playbook that names no rhythm is left to people."""
+    plan(win_back.threads, BRIEF)
+    win_back.clock.advance(timedelta(days=1, hours=5))
+    first = approve_and_launch(win_back, first_proposal(win_back))
+    let_everything_leave(win_back, first)
+    with win_back.store.read() as connection:
+        starts_at = campaigns.get(connection, first).starts_at
+    win_back.clock.advance_to(starts_at + timedelta(days=12, hours=-8))
+    rhythm(win_back, 14)
+    assert propose_next_letters(win_back.threads) == []
+    win_back.clock.advance(timedelta(days=1))
+    rhythm(win_back, None)
+    assert propose_next_letters(win_back.threads) == []
+    rhythm(win_back, 14)
+    [proposal_id] = propose_next_letters(win_back.threads)
+    assert propose_next_letters(win_back.threads) == []
+    with win_back.store.read() as connection:
+        follow_up = proposals.get(connection, proposal_id).proposal
+    assert follow_up.play.holdout_key == first
+    assert (follow_up.play.schedule.starts_at.date() - starts_at.date()).days == 14
+
+
+def test_people_who_turned_the_next_letter_down_are_not_asked_again_on_the_next_day(win_back: World) -> None:
+    first, proposal = second_letter(win_back)
+    rhythm(win_back, 14)
+    say(win_back, proposal, "reject", reason="Not now.")
+    win_back.threads.apply_decisions()
+    win_back.clock.advance(timedelta(days=1))
+    with win_back.store.read() as connection:
+        assert why_not_yet(connection, win_back.desk, win_back.desk.playbooks["win_back"]) == ""
+    assert propose_next_letters(win_back.threads) == []
+    win_back.clock.advance(timedelta(days=QUIET_DAYS))
+    [proposal_id] = propose_next_letters(win_back.threads)
+    with win_back.store.read() as connection:
+        assert proposals.get(connection, proposal_id).proposal.play.holdout_key == first
+
+
+def rhythm(world: World, days: int | None) -> None:
+    assert isinstance(world.desk.playbooks, dict)
+    world.desk.playbooks["win_back"] = world.desk.playbooks["win_back"].model_copy(update={"days_between": days})
 
 
 def look_that_says(world: World, campaign_id: str, verdict: Verdict, look: int) -> None:
