@@ -114,6 +114,16 @@ def standing(connection: Connection, contact_ids: Collection[int]) -> dict[int, 
     return itself | {row.contact_id: became[row.merged_into] for row in rows if row.merged_into is not None}
 
 
+def merged_into(connection: Connection, contact_ids: Collection[int]) -> dict[int, int]:
+    """Who was merged into some contacts, each with the one they became."""
+    query = select(contacts.c.contact_id, contacts.c.merged_into).where(
+        # Whoever was merged has given the address away, and only addresses have an index.
+        contacts.c.email.is_(None),
+        contacts.c.merged_into.in_(contact_ids),
+    )
+    return {row.contact_id: row.merged_into for row in connection.execute(query)}
+
+
 def known_as(connection: Connection, source: str, aliases: Sequence[str]) -> dict[str, Contact]:
     """Contacts by the ids under which a source knows them, following merges; unknown and erased ones are left out."""
     found: dict[str, Contact] = {}
