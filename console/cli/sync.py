@@ -102,6 +102,8 @@ def _show_previews(previews: dict[str, list[Preview]]) -> None:
             of = f" of {number(one.total)}" if one.total else ""
             new = f", {number(one.new)} of them new" if one.kind == "contacts" else ""
             say(f"[bold]{system} {one.thing}[/bold]: looked at {number(one.read)}{of}{new}.")
+            gone = f", {number(one.deleted)} taken out" if one.deleted else ""
+            say(f"  {number(one.written)} would be written, {number(one.unchanged)} are on record already{gone}.")
             rows = [[each.id, each.field, each.before or "–", each.after] for each in one.changes]
             if rows:
                 table("The first that would change", ["id", "field", "before", "after"], rows)
@@ -109,6 +111,8 @@ def _show_previews(previews: dict[str, list[Preview]]) -> None:
                 say(f"  {number(reason.rows)} would be set aside: {quote(reason.reason)}")
             if one.unread:
                 say(f"  [dim]Not read: {quote(', '.join(one.unread))}. Map them in connectors/{system}.yaml.[/dim]")
+    if any(one.more for things in previews.values() for one in things):
+        say("[dim]The next page of each was looked at. Whoever comes on a later page counts as unknown here.[/dim]")
     say("Nothing was written.")
 
 

@@ -16,7 +16,8 @@ from tools.crm.connector import ConnectorError
 from tools.crm.connectors import mapping_of
 from tools.crm.csv.connector import CsvFolder
 from tools.crm.csv.options import CsvOptions
-from tools.crm.sync import Intake, Pulled, pull
+from tools.crm.intake import Intake
+from tools.crm.sync import Pulled, pull
 
 PEOPLE = "Customer ID;Prénom;E-mail\n" + "".join(f"{n};First{n};person{n}@shop.example.com\n" for n in range(1, 6))
 ORDERS = "order_id,email,date,total\nA1,person1@shop.example.com,25/02/2025,12.50\nA2,nobody,25/02/2025,1\n"
