@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from console.click_redirect import ClickRules, click_redirect
@@ -68,7 +69,7 @@ def public_app(
     """
     page, together = pages_of(brand), GroupCommit(store, clock)
     # Plain routes: what FastAPI does for each request costs more than keeping an event.
-    doors = [
+    doors: list[BaseRoute] = [
         event_door(together, events_key),
         provider_door(together, webhooks or {}, public_url),
         segment_door(store, clock, together, segment_key),

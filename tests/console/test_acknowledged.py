@@ -47,8 +47,14 @@ def killed_after(url: str) -> Iterator[tuple[str, Event]]:
     server = context.Process(target=serve, args=(url, there), daemon=True)
     server.start()
     enough = Event()
+
+    def kill() -> None:
+        enough.wait()
+        server.kill()
+        server.join()
+
     with ThreadPoolExecutor(1) as watch:
-        killing = watch.submit(lambda: (enough.wait(), server.kill(), server.join()))
+        killing = watch.submit(kill)
         try:
             yield f"http://127.0.0.1:{here.recv()}/v1/events", enough
         finally:

@@ -52,23 +52,25 @@ class Preview(BaseModel):
 
     thing: str
     kind: str
-    read: int
-    total: int | None
-    more: bool
-    """Whether further pages follow, which were not looked at."""
-    written: int
-    unchanged: int
-    set_aside: int
-    deleted: int
+    read: int = 0
+    total: int | None = None
+    more: bool = False
+    """Whether further pages may follow, which were not looked at."""
+    written: int = 0
+    unchanged: int = 0
+    set_aside: int = 0
+    deleted: int = 0
     """What reading this page would do, in the words of a pull."""
-    new: int
+    new: int = 0
     """Records that are not known yet, among contacts."""
-    changes: tuple[Change, ...]
+    changes: tuple[Change, ...] = ()
     """Of the first records that would change."""
-    reasons: tuple[Reason, ...]
+    reasons: tuple[Reason, ...] = ()
     """Why some would be set aside."""
-    unread: tuple[str, ...]
+    unread: tuple[str, ...] = ()
     """Properties that the system has and nothing reads; custom ones first."""
+    trouble: str = ""
+    """Why nothing of it can be read; empty where it can."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,8 @@ class _Seen:
 
 def preview(place: Intake, connector: Connector, mapping: Mapping[str, Rules]) -> list[Preview]:
     """The next page of each thing as it would come in: it is taken in, and undone. Raises ConnectorError."""
-    system, things = connector.system, dict(rows_of(connector, mapping))
+    system = connector.system
+    things, unfit = rows_of(connector, mapping)
     with place.store.read() as connection:
         cursors = {one.thing: one.cursor for one in standings(connection, system.name)}
     pages = {thing: connector.read(thing, cursors.get(thing, ""), rows.wanted) for thing, rows in things.items()}
@@ -95,7 +98,8 @@ def preview(place: Intake, connector: Connector, mapping: Mapping[str, Rules]) -
     with rehearse(place.store, place.lake) as (store, lake):
         trial = replace(place, store=store, lake=lake)
         # In the order of a pull: who comes in first is known to what comes after.
-        return [_try(trial, system, thing, rows, pages[thing], offered[thing]) for thing, rows in things.items()]
+        seen = [_try(trial, system, thing, rows, pages[thing], offered[thing]) for thing, rows in things.items()]
+    return [*seen, *(Preview(thing=thing, kind=system.things[thing], trouble=said) for thing, said in unfit.items())]
 
 
 def _try(trial: Intake, system: System, thing: str, rows: Rows, page: Page, offered: Sequence[Property]) -> Preview:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Connection
 
-from memory.errors import ConflictError, NoriaError
+from memory.errors import ConflictError, InvalidInputError, NoriaError
 from memory.importing.report import ImportReport, Progress, Reason, no_progress
 from memory.journal import append
 from memory.snapshot import refresh
@@ -61,7 +61,9 @@ def pull(
     ``again`` reads all there is from the beginning. What goes wrong with one thing is reported and stops no other.
     """
     found: list[Pulled] = []
-    things, beside = dict(rows_of(connector, mapping)), connector.system.beside
+    things, unfit = rows_of(connector, mapping)
+    found += [_note(place, connector.system.name, thing, said) for thing, said in unfit.items()]
+    beside = connector.system.beside
     for thing in things:
         if beside.get(thing) not in things:
             together = {one: rows for one, rows in things.items() if thing in {one, beside.get(one)}}
@@ -71,13 +73,35 @@ def pull(
     return found
 
 
-def rows_of(connector: Connector, mapping: Mapping[str, Rules]) -> Iterator[tuple[str, Rows]]:
-    """Every thing that is read, with how its records become rows: by the mapping, else by the names of its columns."""
+def rows_of(connector: Connector, mapping: Mapping[str, Rules]) -> tuple[dict[str, Rows], dict[str, str]]:
+    """How the records of each thing become rows, by the mapping, else by the names of its columns.
+
+    Beside them, what is wrong with the things whose columns say too little.
+    """
+    found: dict[str, Rows] = {}
+    unfit: dict[str, str] = {}
     for thing in connector.system.things:
         rules = mapping.get(thing, {})
-        own = None if rules else connector.read_as(thing)
+        try:
+            own = None if rules else connector.read_as(thing)
+        except InvalidInputError as error:
+            unfit[thing] = str(error)
+            continue
         if rules or own is not None:
-            yield thing, Rows(connector.system, thing, rules, own)
+            found[thing] = Rows(connector.system, thing, rules, own)
+    return found, unfit
+
+
+def _note(place: Intake, system: str, thing: str, said: str) -> Pulled:
+    """Keep what is wrong with a thing that was not begun."""
+    holder, now = uuid.uuid4().hex, place.lease_clock.now()
+    with place.store.write() as connection:
+        standing = take(connection, system, thing, holder=holder, now=now, until=now + _HELD)
+        if standing is None:
+            return Pulled(system=system, thing=thing, elsewhere=True)
+        trouble = standing.model_copy(update={"trouble": said, "failed_at": place.clock.now()})
+        keep(connection, trouble, holder=holder, until=None)
+    return Pulled(system=system, thing=thing, trouble=said)
 
 
 class _Pull:
