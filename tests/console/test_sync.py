@@ -92,7 +92,7 @@ def test_what_a_system_does_not_have_is_an_error_before_anything_is_asked(
 
 
 def test_a_folder_is_asked_for_in_plain_words_and_what_comes_next_is_said(tmp_path: Path) -> None:
-    folder, exports = write(tmp_path / "shop", 'name = "Shop"\n'), tmp_path / "exports"
+    folder, exports = write(tmp_path, 'name = "Shop"\n'), tmp_path / "exports"
     exports.mkdir()
     (exports / "contacts.csv").write_text("email\nanna@shop.example.com\nno address\n", encoding="utf-8")
     done = CliRunner().invoke(app, ["connect", "csv", "-w", str(folder)], input=f"{exports}\n")
