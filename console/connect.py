@@ -32,17 +32,19 @@ def connect_system(
     name: str,
     given: Mapping[str, str],
     *,
-    ask: Callable[[str], str],
+    ask: Callable[[str, str], str],
     ask_secret: Callable[[str, str], str],
 ) -> Connected:
     """Connect one system; secrets that are set already are not asked for.
 
-    Raises ConfigurationError for what it does not have, and ConnectorError where the system does not let us in; then
-    nothing was written.
+    ``ask`` gets the name of an option or secret, and what it is. Raises ConfigurationError for what the system does not
+    have, and ConnectorError where it does not let us in; then nothing was written.
     """
     system = SYSTEMS.get(name)
     if system is None:
-        raise ConfigurationError(f"There is no system {name}.", remedy=f"There are: {', '.join(SYSTEMS)}.")
+        raise ConfigurationError(
+            f"There is no system {name}.", where="noria connect", remedy=f"There are: {', '.join(SYSTEMS)}."
+        )
     now = opened.settings.sync.systems.get(name)
     options = _options(system, now, given, ask)
     new: dict[str, str] = {}
@@ -70,12 +72,18 @@ def connect_system(
 
 
 def _options(
-    system: System, now: SystemOptions | None, given: Mapping[str, str], ask: Callable[[str], str]
+    system: System, now: SystemOptions | None, given: Mapping[str, str], ask: Callable[[str, str], str]
 ) -> SystemOptions:
+    for name in given.keys() - system.options.model_fields.keys():
+        raise ConfigurationError(
+            f"{system.title} has no {name}.",
+            where=f"noria connect {system.name}, --set",
+            remedy=f"It takes {', '.join(system.options.model_fields) or 'no options'}. Nothing was written.",
+        )
     values: dict[str, Any] = {**(now.model_dump(exclude_defaults=True) if now else {}), **given}
     for name, field in system.options.model_fields.items():
         if field.is_required() and name not in values:
-            values[name] = ask(name)
+            values[name] = ask(name, field.description or "").strip()
     try:
         return system.options.model_validate(values)
     except ValidationError as error:
@@ -83,8 +91,8 @@ def _options(
         said = fault["msg"].removeprefix("Value error, ")
         raise ConfigurationError(
             f"{'.'.join(str(part) for part in fault['loc']) or 'setting'}: {said}.",
-            where=f"[sync.{system.name}]",
-            remedy=f"{system.page} says what it takes.",
+            where=f"noria connect {system.name}, the options of [sync.{system.name}]",
+            remedy=f"Give it again: --set NAME=VALUE. {system.page} says what it takes. Nothing was written.",
         ) from error
 
 

@@ -6,13 +6,11 @@ import base64
 import binascii
 import hashlib
 import hmac
-import json
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Request
 from pydantic import (
     AwareDatetime,
     BaseModel,
@@ -23,7 +21,10 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic_core import from_json
+from starlette.requests import Request
 from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from console.body import read_body
 from console.group_commit import GroupCommit
@@ -144,12 +145,10 @@ def sign(key: str, body: bytes, at: datetime) -> str:
     return f"t={seconds},v1={_mark(key, seconds, body)}"
 
 
-def event_door(together: GroupCommit, key: SecretStr | None, real_time: Clock | None = None) -> APIRouter:
+def event_door(together: GroupCommit, key: SecretStr | None, real_time: Clock | None = None) -> Route:
     """`POST /v1/events`; without a key it stays shut. ``real_time`` judges the age of signatures."""
-    router = APIRouter()
     now = real_time or SystemClock()
 
-    @router.post("/v1/events")
     async def take(request: Request) -> JSONResponse:
         """One event, or several as {"events": […]}; signed in our own way, or as Standard Webhooks says."""
         if key is None:
@@ -164,6 +163,8 @@ def event_door(together: GroupCommit, key: SecretStr | None, real_time: Clock | 
             events, several = _read(body)
         except ValidationError as error:
             return refuse(422, "invalid_input", explained(error), "Correct the event and send it again.")
+        except ValueError:
+            return refuse(422, "invalid_input", "The body is no JSON object.", "Send one event, or {“events”: […]}.")
         try:
             receipt = await together.receive([one.incoming() for one in events])
         except StoreError:
@@ -174,18 +175,17 @@ def event_door(together: GroupCommit, key: SecretStr | None, real_time: Clock | 
             return JSONResponse({"accepted": receipt.accepted, "duplicates": receipt.duplicates}, status_code=202)
         return JSONResponse({"status": "duplicate" if receipt.duplicates else "accepted"}, status_code=202)
 
-    return router
+    return Route("/v1/events", take, methods=["POST"])
 
 
 def _read(body: bytes) -> tuple[tuple[ShopEvent, ...], bool]:
-    """The events of a body, and whether they came as several."""
-    try:
-        several = "events" in json.loads(body)
-    except (ValueError, TypeError, RecursionError):
-        several = False
-    return (
-        (Batch.model_validate_json(body).events, True) if several else ((ShopEvent.model_validate_json(body),), False)
-    )
+    """The events of a body, and whether they came as several. Raises ValueError for what is none."""
+    said = from_json(body)
+    if not isinstance(said, dict):
+        raise ValueError("no object")  # noqa: TRY004 - as the other faults of a body
+    if "events" in said:
+        return Batch.model_validate(said).events, True
+    return (ShopEvent.model_validate(said),), False
 
 
 def _problem(key: str, headers: Mapping[str, str], body: bytes, now: datetime) -> str:

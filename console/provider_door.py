@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Final
 
-from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from console.body import read_body
 from console.group_commit import GroupCommit
 from memory.clock import Clock, SystemClock
 from memory.errors import StoreError
 from tools.channels.webhook import Call, Webhook
+from tools.intake import Incoming
 
 LONGEST: Final = 5_000_000
 """Bytes of one call; providers send many events at a time."""
@@ -21,16 +24,15 @@ LONGEST: Final = 5_000_000
 
 def provider_door(
     together: GroupCommit, webhooks: Mapping[str, Webhook], public_url: str = "", real_time: Clock | None = None
-) -> APIRouter:
+) -> Route:
     """`POST /v1/providers/NAME` for each of ``webhooks``. ``real_time`` judges the age of signatures.
 
     ``public_url`` is the address as providers know it: a proxy in front of this process may show another.
     """
-    router = APIRouter()
     now = real_time or SystemClock()
 
-    @router.post("/v1/providers/{name}")
-    async def take(name: str, request: Request) -> Response:
+    async def take(request: Request) -> Response:
+        name = request.path_params["name"]
         webhook = webhooks.get(name)
         if webhook is None:
             return _refuse(404, "closed", "Nothing is taken from a provider of that name.", "Set its webhook secret.")
@@ -38,13 +40,12 @@ def provider_door(
         if body is None:
             return _refuse(413, "too_large", f"The body has more than {LONGEST} bytes.", "Send fewer events at a time.")
         call = Call({key.lower(): value for key, value in request.headers.items()}, body, _called(request, public_url))
-        problem = await run_in_threadpool(webhook.problem, call, now.now())
-        if problem:
-            return _refuse(401, "signature", problem, f"See docs/connectors/{name}.md.")
         try:
-            events = await run_in_threadpool(webhook.read, call, now.now())
+            problem, events = await run_in_threadpool(_read, webhook, call, now.now())
         except (ValueError, KeyError, TypeError, AttributeError):
             return _refuse(422, "invalid_input", "It cannot be read.", f"See docs/connectors/{name}.md.")
+        if problem:
+            return _refuse(401, "signature", problem, f"See docs/connectors/{name}.md.")
         try:
             await together.receive(events)
         except StoreError:
@@ -54,7 +55,13 @@ def provider_door(
         # Some providers repeat whatever is not answered by exactly this.
         return Response(status_code=200)
 
-    return router
+    return Route("/v1/providers/{name}", take, methods=["POST"])
+
+
+def _read(webhook: Webhook, call: Call, at: datetime) -> tuple[str, list[Incoming]]:
+    """Why a call is not the provider's, and if it is, what it reports."""
+    problem = webhook.problem(call, at)
+    return problem, [] if problem else webhook.read(call, at)
 
 
 def _called(request: Request, public_url: str) -> str:

@@ -12,10 +12,11 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
-from fastapi import APIRouter, Request
 from pydantic import SecretStr, ValidationError
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
 from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from console.body import read_body
 from console.event_door import ShopEvent, explained, refuse
@@ -33,12 +34,11 @@ MOST: Final = 1_000
 SOURCE: Final = "segment"
 
 
-def segment_door(store: Store, clock: Clock, together: GroupCommit, key: SecretStr | None) -> APIRouter:
+def segment_door(store: Store, clock: Clock, together: GroupCommit, key: SecretStr | None) -> Route:
     """`POST /v1/track`, `identify`, `alias`, `page`, `screen`, `batch` and `import`; without a key they stay shut."""
-    router = APIRouter()
 
-    @router.post("/v1/{method}")
-    async def take(method: str, request: Request) -> JSONResponse:
+    async def take(request: Request) -> JSONResponse:
+        method = request.path_params["method"]
         if key is None or method not in _METHODS:
             return refuse(404, "closed", "Nothing is taken here.", "Set NORIA_SEGMENT_KEY for `noria serve`.")
         if not _may(request.headers.get("authorization", ""), key.get_secret_value()):
@@ -59,7 +59,7 @@ def segment_door(store: Store, clock: Clock, together: GroupCommit, key: SecretS
         wrong = bool(answer["refused"]) and method not in _BATCHES
         return JSONResponse({"success": not wrong, **answer}, status_code=400 if wrong else 200)
 
-    return router
+    return Route("/v1/{method}", take, methods=["POST"])
 
 
 _NAME: Final = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")

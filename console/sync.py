@@ -12,8 +12,9 @@ from memory.errors import NoriaError
 from memory.importing.report import ImportSettings, Progress
 from tools.crm.connector import Connector
 from tools.crm.connectors import mapping_of
+from tools.crm.intake import Intake
 from tools.crm.preview import Preview, preview
-from tools.crm.sync import Intake, Pulled, due, pull
+from tools.crm.sync import Pulled, due, pull
 from tools.failure import Guard
 
 

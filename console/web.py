@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from pydantic import SecretStr
-from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from console.click_redirect import ClickRules, click_redirect
 from console.contact_pages import contact_pages, pages_of
@@ -31,15 +33,22 @@ _HEADERS = {
 }
 
 
-class SecurityHeaders(BaseHTTPMiddleware):
+class SecurityHeaders:
     """Nothing is loaded from elsewhere, nothing is framed, no address leaks by the referrer."""
 
-    async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
-        response = await call_next(request)
-        # The console, mounted beside these pages, has set its own.
-        for name, value in _HEADERS.items():
-            response.headers.setdefault(name, value)
-        return response
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def secured(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                # The console, mounted beside these pages, has set its own.
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, secured)
 
 
 def public_app(
@@ -58,15 +67,18 @@ def public_app(
     It sends nothing and calls no model. Without ``events_key`` the door for events stays shut, without ``segment_key``
     that for the Segment protocol, as does that of each provider that ``webhooks`` does not name.
     """
-    app = FastAPI(title="Noria", docs_url=None, redoc_url=None, openapi_url=None)
+    page, together = pages_of(brand), GroupCommit(store, clock)
+    # Plain routes: what FastAPI does for each request costs more than keeping an event.
+    doors: list[BaseRoute] = [
+        event_door(together, events_key),
+        provider_door(together, webhooks or {}, public_url),
+        segment_door(store, clock, together, segment_key),
+    ]
+    app = FastAPI(title="Noria", docs_url=None, redoc_url=None, openapi_url=None, routes=doors)
     app.add_middleware(SecurityHeaders)
     css = (Path(__file__).parent / "static" / "public.css").read_text(encoding="utf-8")
-    page, together = pages_of(brand), GroupCommit(store, clock)
     app.include_router(contact_pages(store, clock, brand, page))
     app.include_router(click_redirect(store, clock, clicks or ClickRules(), page))
-    app.include_router(event_door(together, events_key))
-    app.include_router(provider_door(together, webhooks or {}, public_url))
-    app.include_router(segment_door(store, clock, together, segment_key))
 
     @app.get("/health")
     def health() -> dict[str, str]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 from sqlalchemy import Connection, and_, func, select
@@ -58,6 +58,27 @@ def history(connection: Connection, contact_id: int) -> list[Consent]:
         Consent.model_validate({name: getattr(row, name) for name in Consent.model_fields})
         for row in connection.execute(query)
     ]
+
+
+class InForce(NamedTuple):
+    """What a contact allows now on a channel for a purpose."""
+
+    state: str
+    at: datetime
+    has_proof: bool
+    confirmed: bool
+
+
+def in_force(connection: Connection, contact_ids: Collection[int], channel: str, purpose: str) -> dict[int, InForce]:
+    """What some contacts allow now; those who never said anything are left out."""
+    query = select(consent_current).where(
+        consent_current.c.contact_id.in_(contact_ids),
+        consent_current.c.channel == channel,
+        consent_current.c.purpose == purpose,
+    )
+    return {
+        row.contact_id: InForce(row.state, row.at, row.has_proof, row.confirmed) for row in connection.execute(query)
+    }
 
 
 def count_current(connection: Connection, channel: str, purpose: str) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -73,22 +73,55 @@ def get(connection: Connection, contact_id: int) -> Contact:
 def find(connection: Connection, name: str, *, own_id: bool = True) -> Contact:
     """The contact with this e-mail address, id in some source, or (``own_id``) contact id. Raises NotFoundError."""
     wanted = name.strip()
-    by_email = connection.execute(select(contacts.c.contact_id).where(contacts.c.email == wanted.lower())).scalar()
-    if by_email is not None:
-        return get(connection, by_email)
-    by_alias = connection.execute(
-        select(contact_aliases.c.contact_id)
-        .where(contact_aliases.c.alias == wanted)
-        .order_by(contact_aliases.c.source)
-        .limit(1)
-    ).scalar()
-    if by_alias is not None:
-        return get(connection, by_alias)
+    known = ids_of(connection, [wanted])
+    if known:
+        return get(connection, known[wanted])
     if own_id and wanted.isdecimal() and len(wanted) < 19:
         return get(connection, int(wanted))
     raise NotFoundError(
         "No contact has that address or id.", where="contact", remedy="Use an e-mail address or an id of your CRM."
     )
+
+
+def ids_of(connection: Connection, names: Iterable[str]) -> dict[str, int]:
+    """The contact ids to which e-mail addresses and ids in sources lead, an address first; unknown names are left out.
+
+    The contact may have been merged or erased since: ``standing`` says so.
+    """
+    wanted = {name: name.strip() for name in names}
+    by_email = select(contacts.c.email, contacts.c.contact_id).where(
+        contacts.c.email.in_({one.lower() for one in wanted.values()})
+    )
+    emails = {row.email: row.contact_id for row in connection.execute(by_email)}
+    rest = {one for one in wanted.values() if one.lower() not in emails}
+    aliases: dict[str, int] = {}
+    if rest:
+        by_alias = select(contact_aliases).where(contact_aliases.c.alias.in_(rest)).order_by(contact_aliases.c.source)
+        for row in connection.execute(by_alias):
+            aliases.setdefault(row.alias, row.contact_id)
+    found = {name: emails.get(one.lower(), aliases.get(one)) for name, one in wanted.items()}
+    return {name: contact_id for name, contact_id in found.items() if contact_id is not None}
+
+
+def standing(connection: Connection, contact_ids: Collection[int]) -> dict[int, int | None]:
+    """Whom each id stands for now, following merges: None where they were erased; ids of nobody are left out."""
+    if not contact_ids:
+        return {}
+    query = select(contacts.c.contact_id, contacts.c.merged_into, contacts.c.erased_at)
+    rows = connection.execute(query.where(contacts.c.contact_id.in_(contact_ids))).all()
+    became = standing(connection, {row.merged_into for row in rows if row.merged_into is not None})
+    itself = {row.contact_id: None if row.erased_at else row.contact_id for row in rows}
+    return itself | {row.contact_id: became[row.merged_into] for row in rows if row.merged_into is not None}
+
+
+def merged_into(connection: Connection, contact_ids: Collection[int]) -> dict[int, int]:
+    """Who was merged into some contacts, each with the one they became."""
+    query = select(contacts.c.contact_id, contacts.c.merged_into).where(
+        # Whoever was merged has given the address away, and only addresses have an index.
+        contacts.c.email.is_(None),
+        contacts.c.merged_into.in_(contact_ids),
+    )
+    return {row.contact_id: row.merged_into for row in connection.execute(query)}
 
 
 def known_as(connection: Connection, source: str, aliases: Sequence[str]) -> dict[str, Contact]:

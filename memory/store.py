@@ -43,6 +43,13 @@ class Store:
         with self._transaction(writes=False) as connection:
             yield connection
 
+    @contextmanager
+    def undone(self) -> Iterator[Store]:
+        """This store for transactions that are all undone in the end; nobody else writes meanwhile."""
+        with self.write() as connection:
+            yield _Undone(self, connection)
+            connection.rollback()
+
     def migrate(self) -> None:
         """Bring the schema to this release; raises NewerStoreError if a later release wrote the store."""
         if self.is_migrated:
@@ -117,6 +124,18 @@ class Store:
                 remedy="Check that the place exists, is writable and has free space; `noria doctor` tests it. "
                 "Nothing of this step was saved.",
             ) from error
+
+
+class _Undone(Store):
+    """A store whose transactions are parts of one that is never committed."""
+
+    def __init__(self, store: Store, connection: Connection) -> None:
+        self.url, self.engine, self._connection = store.url, store.engine, connection
+
+    @contextmanager
+    def _transaction(self, *, writes: bool) -> Iterator[Connection]:
+        with self._connection.begin_nested():
+            yield self._connection
 
 
 def upsert(

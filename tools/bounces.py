@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, select
 
+from memory import contacts as people
 from memory.events import BOUNCE, CLICK, DELIVERED, REPLY
-from memory.schema import contacts, intake, messages
+from memory.schema import intake, messages
 
 IN_A_ROW: Final = 5
 """So many messages in a row that came back softly, without one that arrived (house setting)."""
@@ -21,8 +22,7 @@ def keeps_bouncing(connection: Connection, contact_id: int, channel: str) -> boo
     A bounce that names no message is of the last one before it. A delivery, a click or a reply tells of an address that
     works; a message of which nothing is known does too, since it was not said to have come back.
     """
-    mine = or_(contacts.c.contact_id == contact_id, contacts.c.merged_into == contact_id)
-    names = connection.execute(select(contacts.c.contact_id).where(mine)).scalars().all()
+    names = [contact_id, *people.merged_into(connection, [contact_id])]
     last = connection.execute(
         select(messages.c.message_key, messages.c.sent_at)
         .where(messages.c.contact_id.in_(names), messages.c.channel == channel, messages.c.sent_at.is_not(None))

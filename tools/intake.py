@@ -13,9 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
 
 from memory import cap, unknown
-from memory import contacts as people
 from memory.address import channel_named
-from memory.errors import NotFoundError
 from memory.events import (
     ACCEPTED,
     BOUNCE,
@@ -35,6 +33,7 @@ from memory.steps import REACHING
 from memory.store import Store, upsert
 from tools import opt_in, replies
 from tools.bounces import keeps_bouncing
+from tools.identity import by_number, whose
 from tools.reaction import Deed, react
 from tools.replies import Answer, Answered
 from tools.unsubscribe import opt_out, stop_contact, suppress_address
@@ -106,8 +105,7 @@ def receive(store: Store, events: Sequence[Incoming], at: datetime) -> Receipt:
     duplicates = strangers = 0
     for start in range(0, len(events), _CHUNK):
         chunk = events[start : start + _CHUNK]
-        by_number = _by_number(store, chunk)
-        new = _take(store, chunk, at, by_number)
+        new = _take(store, chunk, at, by_number(store, chunk))
         duplicates += len(chunk) - len(new)
         ids.update(event.event_id for _, event in new)
         strangers += sum(1 for contact_id, _ in new if contact_id is None)
@@ -119,35 +117,21 @@ class _TakenMeanwhileError(Exception):
 
 
 def _take(
-    store: Store, events: Sequence[Incoming], at: datetime, by_number: Mapping[str, int]
+    store: Store, events: Sequence[Incoming], at: datetime, numbers: Mapping[str, int]
 ) -> list[tuple[int | None, Incoming]]:
     """Keep and act in one transaction, which is begun anew where another process was faster with the same event."""
     while True:
         try:
             with store.write() as connection:
-                new = _keep(connection, events, at, by_number)
+                new = _keep(connection, events, at, numbers)
                 _act(connection, new, at)
         except _TakenMeanwhileError:
             continue
         return new
 
 
-def _by_number(store: Store, events: Sequence[Incoming]) -> dict[str, int]:
-    """Contacts by telephone number, for events that tell no message of ours.
-
-    Numbers stand as people wrote them, so each is sought among all contacts: never while the store is locked.
-    """
-    numbers = [event for event in events if isinstance(event.contact, str) and event.contact.startswith("+")]
-    if not numbers:
-        return {}
-    with store.read() as connection:
-        wanted = {str(event.contact) for event in numbers if _written_to(connection, event) is None}
-        found = {number: people.with_phone(connection, number) for number in sorted(wanted)}
-    return {number: one.contact_id for number, one in found.items() if one is not None}
-
-
 def _keep(
-    connection: Connection, events: Sequence[Incoming], at: datetime, by_number: Mapping[str, int]
+    connection: Connection, events: Sequence[Incoming], at: datetime, numbers: Mapping[str, int]
 ) -> list[tuple[int | None, Incoming]]:
     ids = [name for event in events for name in (event.event_id, event.beside) if name]
     known = set(connection.execute(select(intake.c.event_id).where(intake.c.event_id.in_(ids))).scalars())
@@ -155,8 +139,8 @@ def _keep(
     for event in events:
         if known.isdisjoint((event.event_id, event.beside)):
             first.setdefault(event.event_id, event)
-    by_id = _current(connection, [event.contact for event in first.values() if isinstance(event.contact, int)])
-    new = [(_contact(connection, event, by_id, by_number), event) for event in first.values()]
+    fresh = list(first.values())
+    new = list(zip(whose(connection, fresh, numbers), fresh, strict=True))
     rows = [
         {
             "event_id": event.event_id,
@@ -173,42 +157,6 @@ def _keep(
     if upsert(connection, intake, rows, keys=["event_id"]) < len(rows):
         raise _TakenMeanwhileError
     return new
-
-
-def _current(connection: Connection, contact_ids: Sequence[int]) -> dict[int, int]:
-    """The contact that each id stands for now, for those that were never merged and not erased."""
-    query = select(contacts.c.contact_id).where(
-        contacts.c.contact_id.in_(contact_ids), contacts.c.merged_into.is_(None), contacts.c.erased_at.is_(None)
-    )
-    return {contact_id: contact_id for contact_id in connection.execute(query).scalars()}
-
-
-def _contact(
-    connection: Connection, event: Incoming, current: Mapping[int, int], by_number: Mapping[str, int]
-) -> int | None:
-    name = event.contact
-    if isinstance(name, int) and name in current:
-        return current[name]
-    try:
-        # A shop's own number is not Noria's: a stranger must never pass for the contact who has it here.
-        found = people.get(connection, name) if isinstance(name, int) else people.find(connection, name, own_id=False)
-    except NotFoundError:
-        contact_id = _written_to(connection, event)
-        if contact_id is None:
-            contact_id = by_number.get(str(name))
-        if contact_id is None:
-            return None
-        found = people.get(connection, contact_id)
-    # Whoever was erased is a stranger.
-    return None if found.erased_at else found.contact_id
-
-
-def _written_to(connection: Connection, event: Incoming) -> int | None:
-    """Whoever the message was for that the event is about: several may share a number, but not a message."""
-    key = event.properties.get("message_key")
-    if not isinstance(key, str):
-        return None
-    return connection.execute(select(messages.c.contact_id).where(messages.c.message_key == key)).scalar()
 
 
 def _act(connection: Connection, new: Sequence[tuple[int | None, Incoming]], at: datetime) -> None:

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from memory import arrivals, campaigns, enrolments, ledger
+from memory import contacts as people
 from memory.arrivals import Arrival
 from memory.enrolments import Enrolment
 from memory.events import ORDER
 from memory.play import Goal
-from memory.schema import contacts, messages
+from memory.schema import messages
 from memory.steps import WaitEventStep, WaitStep
 from memory.trigger import EventTrigger
 
@@ -49,9 +50,8 @@ def is_goal(goal: Goal, deed: Deed) -> bool:
 
 def _move_those_inside(connection: Connection, deeds: Sequence[Deed], at: datetime) -> None:
     """Whoever did what a campaign wanted leaves it, its pending messages cancelled; a wait for it is over."""
-    who = sorted({deed.contact_id for deed in deeds})
-    merged = select(contacts.c.contact_id, contacts.c.merged_into).where(contacts.c.merged_into.in_(who))
-    now = {one: one for one in who} | {row.contact_id: row.merged_into for row in connection.execute(merged)}
+    who = {deed.contact_id for deed in deeds}
+    now = {one: one for one in who} | people.merged_into(connection, who)
     bodies: dict[tuple[str, int], dict[str, Any]] = {}
     reached: list[int] = []
     woken: list[int] = []

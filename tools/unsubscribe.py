@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from memory import campaigns, consents, enrolments, ledger
 from memory import contacts as people
@@ -17,7 +17,7 @@ from memory.errors import NotFoundError
 from memory.events import UNSUBSCRIBE
 from memory.journal import append
 from memory.reputation import Said, count_said
-from memory.schema import contacts, intake, messages
+from memory.schema import intake, messages
 from memory.sequence_check import channels_from
 from memory.steps import ConsentChannel
 from memory.store import Store, upsert
@@ -205,8 +205,7 @@ def stop_contact(connection: Connection, contact_id: int, channel: str, reason: 
 
     Whoever may still be reached by another channel goes on without this one.
     """
-    everyone = select(contacts.c.contact_id).where(contacts.c.merged_into == contact_id)
-    names = [contact_id, *connection.execute(everyone).scalars()]
+    names = [contact_id, *people.merged_into(connection, [contact_id])]
     cancelled = ledger.cancel(
         connection,
         messages.c.contact_id.in_(names) & (messages.c.channel == channel) & (messages.c.purpose == _PURPOSE),

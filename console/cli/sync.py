@@ -69,13 +69,15 @@ def connect(
             opened,
             vendor,
             given,
-            ask=lambda name: str(typer.prompt(name, err=True)),
-            ask_secret=lambda name, what: str(typer.prompt(f"{name}, {what}", hide_input=True, err=True)),
+            ask=lambda name, what: str(typer.prompt(_asking(name, what), err=True)),
+            ask_secret=lambda name, what: str(typer.prompt(_asking(name, what), hide_input=True, err=True)),
         )
 
     def show() -> None:
-        say(f"{quote(done.sentence)} Written to {', '.join(done.files) or 'nothing: it was there already'}.")
-        say("`noria sync --dry-run` shows what would come in; `noria work` reads it from now on.")
+        written = f"Written to {' and '.join(done.files)}." if done.files else "It was connected already."
+        say(f"{quote(done.sentence)} {written}")
+        say(f"Next: `noria sync {vendor} --dry-run` shows what would come in, `noria sync {vendor}` reads it now, and")
+        say("`noria work` reads it from now on whenever something has changed.")
 
     answer(plain(done), as_json=as_json, show=show)
 
@@ -102,14 +104,29 @@ def _show_previews(previews: dict[str, list[Preview]]) -> None:
             of = f" of {number(one.total)}" if one.total else ""
             new = f", {number(one.new)} of them new" if one.kind == "contacts" else ""
             say(f"[bold]{system} {one.thing}[/bold]: looked at {number(one.read)}{of}{new}.")
+            if one.trouble:
+                say(f"  [red]It cannot be read[/red]: {quote(one.trouble)}")
+                continue
+            gone = f", {number(one.deleted)} taken out" if one.deleted else ""
+            say(f"  {number(one.written)} would be written, {number(one.unchanged)} are on record already{gone}.")
             rows = [[each.id, each.field, each.before or "–", each.after] for each in one.changes]
             if rows:
                 table("The first that would change", ["id", "field", "before", "after"], rows)
             for reason in one.reasons:
-                say(f"  {number(reason.rows)} would be set aside: {quote(reason.reason)}")
+                where = f" in {reason.column}" if reason.column else ""
+                say(f"  {number(reason.rows)} would be set aside{quote(where)}: {quote(reason.reason)}")
             if one.unread:
                 say(f"  [dim]Not read: {quote(', '.join(one.unread))}. Map them in connectors/{system}.yaml.[/dim]")
+    if any(one.more for things in previews.values() for one in things):
+        say(
+            "[dim]Only the next page of each was looked at; whoever stands on a later one counts as unknown here.[/dim]"
+        )
     say("Nothing was written.")
+
+
+def _asking(name: str, what: str) -> str:
+    """A question in plain words, with the name under which the answer is kept."""
+    return f"{what.rstrip('.')} ({name})" if what else name
 
 
 def _assignment(text: str) -> tuple[str, str]:

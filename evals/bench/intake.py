@@ -41,7 +41,6 @@ from memory.store import Store
 TARGET: Final = 1_000
 """Events a second, each on record before it is answered."""
 _CONTACTS: Final = 10_000
-_CONNECTIONS: Final = 16
 _SECRET: Final = "k" * 40
 _STARTS_WITHIN: Final = 60.0
 
@@ -76,7 +75,7 @@ class Rate:
     p99_ms: float
 
 
-def measure(door: Door, url: str, engine: str, seconds: float) -> Rate:
+def measure(door: Door, url: str, engine: str, seconds: float, connections: int) -> Rate:
     """Fill one door of a fresh store for some seconds. Raises NoriaError if an answered event is not on record."""
     store = Store(url)
     store.migrate()
@@ -85,8 +84,8 @@ def measure(door: Door, url: str, engine: str, seconds: float) -> Rate:
         rows = [{"email": f"c{one}@shop.example.com", "created_at": now, "updated_at": now} for one in range(_CONTACTS)]
         connection.execute(insert(contacts), rows)
     with _serving(url) as (port, bare_port):
-        bare, _ = asyncio.run(_fill(door, bare_port, seconds / 2))
-        answered, waits = asyncio.run(_fill(door, port, seconds))
+        bare, _ = asyncio.run(_fill(door, bare_port, seconds / 2, connections))
+        answered, waits = asyncio.run(_fill(door, port, seconds, connections))
     with store.read() as connection:
         kept = connection.execute(select(func.count()).select_from(intake)).scalar_one()
     store.close()
@@ -114,7 +113,7 @@ class _Answered:
         return self.events / self.seconds
 
 
-async def _fill(door: Door, port: int, seconds: float) -> tuple[_Answered, list[float]]:
+async def _fill(door: Door, port: int, seconds: float, connections: int) -> tuple[_Answered, list[float]]:
     """Send on several connections until the time is over; only what was answered well counts."""
     done, waits, number = _Answered(), list[float](), iter(range(10**9))
     began = time.perf_counter()
@@ -132,7 +131,7 @@ async def _fill(door: Door, port: int, seconds: float) -> tuple[_Answered, list[
             done.events += door.events
 
     async with aiohttp.ClientSession() as client:
-        await asyncio.gather(*(send(client) for _ in range(_CONNECTIONS)))
+        await asyncio.gather(*(send(client) for _ in range(connections)))
     done.seconds = time.perf_counter() - began
     return done, waits
 
@@ -223,6 +222,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print what was measured; whether it meets the target is for the reader, since machines differ."""
     parser = argparse.ArgumentParser(description="Measure the doors for events against a server that keeps nothing.")
     parser.add_argument("--seconds", type=float, default=10.0, help="how long each door is filled")
+    parser.add_argument("--connections", type=int, default=16, help="how many send at a time")
     parser.add_argument("--postgres", action="store_true", help="on PostgreSQL too")
     parser.add_argument("--json", action="store_true", help="print JSON")
     asked = parser.parse_args(arguments)
@@ -230,12 +230,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for number, door in enumerate(DOORS):
-            found.append(measure(door, f"sqlite:///{folder / f'store{number}.db'}", "sqlite", asked.seconds))
+            url = f"sqlite:///{folder / f'store{number}.db'}"
+            found.append(measure(door, url, "sqlite", asked.seconds, asked.connections))
         if asked.postgres:
             with shop.postgres(folder) as server:
                 for number, door in enumerate(DOORS):
                     url = shop.new_database(server, f"intake{number}")
-                    found.append(measure(door, url, "postgresql", asked.seconds))
+                    found.append(measure(door, url, "postgresql", asked.seconds, asked.connections))
     if asked.json:
         print(json.dumps([asdict(one) for one in found]))
         return 0

@@ -34,8 +34,9 @@ from memory.store import Store
 from tools.crm.connectors import mapping_of
 from tools.crm.hubspot.connector import HubSpot
 from tools.crm.hubspot.options import HubSpotOptions
+from tools.crm.intake import Intake
 from tools.crm.mapping import properties_in
-from tools.crm.sync import Intake, pull
+from tools.crm.sync import pull
 
 TARGET: Final = 0.8
 """Share of the bare loop's speed that reading should reach."""

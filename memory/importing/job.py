@@ -60,6 +60,8 @@ class Job:
         self.skipped: dict[str, int] = {}
         self.rows_read = 0
         self.notes: list[str] = []
+        self.left_out: set[int] = set()
+        """Lines that are not taken in."""
         self._refused: list[tuple[int, str, str]] = []
 
     def stage(self, total: int) -> None:
@@ -75,6 +77,7 @@ class Job:
                 self.sql.execute("INSERT INTO rows SELECT * FROM block")
                 self.sql.unregister("block")
                 self.bad.extend(parsed.bad)
+                self.left_out.update(row.line for row in parsed.bad)
                 self.rows_read += parsed.seen
                 self.progress("reading", self.rows_read, total)
         self.notes.extend(reader.softening.notes())
@@ -94,10 +97,14 @@ class Job:
     def skip(self, lines: str, reason: str) -> int:
         """Take rows out that are well formed and yet bring nothing."""
         found = [row[0] for row in self.sql.execute(lines).fetchall()]
-        if found:
-            self._take_out(found)
-            self.skipped[reason] = self.skipped.get(reason, 0) + len(found)
+        self.skip_lines(found, reason)
         return len(found)
+
+    def skip_lines(self, lines: Sequence[int], reason: str) -> None:
+        """The same for lines that are known."""
+        if lines:
+            self._take_out(lines)
+            self.skipped[reason] = self.skipped.get(reason, 0) + len(lines)
 
     def refuse_second_meanings(self, key: Sequence[str]) -> None:
         """Refuse rows whose id stood earlier in the file with other content; the same row twice is one row."""
@@ -217,6 +224,7 @@ class Job:
         return columns[0].column if columns else ""
 
     def _take_out(self, lines: Sequence[int]) -> None:
+        self.left_out.update(lines)
         self.sql.register("taken", pa.table({"line": pa.array(lines, pa.int64())}))
         self.sql.execute("DELETE FROM rows WHERE line IN (SELECT line FROM taken)")
         self.sql.unregister("taken")

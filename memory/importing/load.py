@@ -85,6 +85,7 @@ def import_file(
     progress: Progress | None = None,
     actor: str = "import",
     from_system: bool = False,
+    rehearsed: bool = False,
 ) -> ImportReport:
     """Load one CSV export and say what was left out and why; the same file twice changes nothing.
 
@@ -92,7 +93,8 @@ def import_file(
     under a mapping of its own: that is not remembered, and a part without one good row is no reason to stop.
 
     Contacts are written first, then the lake, then the receipt: whatever a crash interrupts, running it again
-    completes, since every row has a key. History never starts a campaign. Raises InvalidInputError for a file that
+    completes, since every row has a key. History never starts a campaign. ``rehearsed`` leaves out what is worked out
+    anew for all contacts afterwards. Raises InvalidInputError for a file that
     cannot be used at all; then nothing was written.
     """
     told = progress or no_progress
@@ -136,7 +138,7 @@ def import_file(
         raise _hopeless(export, settled, job.bad)
     outcome = _LOADERS[settled.kind](job)
     job.fill_raw()
-    if settled.kind in _HEATS:
+    if settled.kind in _HEATS and not rehearsed:
         told("refreshing contacts", 0, 0)
         refresh_hot_facts(store, lake, at=job.now)
     return _keep_receipt(job, outcome, import_id, remember=None if from_system else mapping, actor=actor)
@@ -276,6 +278,7 @@ def _keep_receipt(job: Job, outcome: Outcome, import_id: str, *, remember: Mappi
         reasons=reasons_of(bad),
         notes=tuple(notes),
         mailable=may,
+        left_out=frozenset(job.left_out),
     )
 
 

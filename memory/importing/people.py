@@ -58,8 +58,7 @@ def load_contacts(job: Job) -> Outcome:
         )
         granted = _consents(connection, job, [(people.canonical(one), row) for one, row in placed])
     job.refuse_lines(refused)
-    if erased:
-        job.skipped[ERASED] = len(erased)
+    job.skip_lines(erased, ERASED)
     outcome.add("contacts", created + changed)
     outcome.add("consents", granted)
     outcome.rows_written = created + changed or min(granted, len(placed))

@@ -119,6 +119,8 @@ class ImportReport(BaseModel):
     reasons: tuple[Reason, ...] = ()
     notes: tuple[str, ...] = ()
     mailable: Mailable | None = None
+    left_out: frozenset[int] = Field(default=frozenset(), exclude=True, repr=False)
+    """The lines that were not taken in, for whatever reason."""
 
 
 def reasons_of(bad: list[BadRow]) -> tuple[Reason, ...]:

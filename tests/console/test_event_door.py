@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 import uvicorn
-from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import insert, select
+from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from console.event_door import LONGEST, event_door, sign
@@ -153,8 +153,8 @@ def test_another_key_another_body_or_another_moment_is_refused(client: TestClien
 
 @pytest.mark.parametrize(("minutes", "status"), [(-6, 401), (-4, 202), (4, 202), (6, 401)])
 def test_an_old_request_cannot_be_played_again(store: Store, minutes: int, status: int) -> None:
-    app, real = FastAPI(), ManualClock(NOW + 900 * DAY)
-    app.include_router(event_door(GroupCommit(store, ManualClock(NOW)), SecretStr(KEY), real_time=real))
+    real = ManualClock(NOW + 900 * DAY)
+    app = Starlette(routes=[event_door(GroupCommit(store, ManualClock(NOW)), SecretStr(KEY), real_time=real)])
     body = json.dumps(EVENT).encode()
     signed = sign(KEY, body, real.now() + timedelta(minutes=minutes))
     assert TestClient(app).post("/v1/events", content=body, headers={"noria-signature": signed}).status_code == status
@@ -193,7 +193,9 @@ def test_what_is_wrong_with_an_event_is_said_by_its_place(store: Store, changes:
     assert kept(store) == []
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff\xfe", b'{"properties": {"x": NaN}}', b"null"])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"\xff\xfe", b'{"properties": {"x": NaN}}', b"null", b"[" * 9000, b'{"events": [{}, 3]}']
+)
 def test_a_body_that_is_no_event_is_refused(store: Store, body: bytes) -> None:
     client = TestClient(public_app(store, ManualClock(NOW), examples.brand(), events_key=SecretStr(KEY)))
     assert send(client, body).status_code == 422

@@ -77,7 +77,11 @@ def test_a_key_that_is_refused_is_written_nowhere(tmp_path: Path, server: HubSpo
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [(["connect", "fax"], "no system fax"), (["connect", "hubspot", "--set", "region=eu"], "HubSpot has no region")],
+    [
+        (["connect", "fax"], "no system fax"),
+        (["connect", "hubspot", "--set", "region=eu"], "HubSpot has no region"),
+        (["connect", "csv", "--set", "directory=/srv"], "CSV folder has no directory"),
+    ],
 )
 def test_what_a_system_does_not_have_is_an_error_before_anything_is_asked(
     tmp_path: Path, server: HubSpotServer, words: list[str], said: str
@@ -85,6 +89,20 @@ def test_what_a_system_does_not_have_is_an_error_before_anything_is_asked(
     with pytest.raises(ConfigurationError, match=said):
         run(write(tmp_path, 'name = "Shop"\n'), *words)
     assert not server.requests
+
+
+def test_a_folder_is_asked_for_in_plain_words_and_what_comes_next_is_said(tmp_path: Path) -> None:
+    folder, exports = write(tmp_path, 'name = "Shop"\n'), tmp_path / "exports"
+    exports.mkdir()
+    (exports / "contacts.csv").write_text("email\nanna@shop.example.com\nno address\n", encoding="utf-8")
+    done = CliRunner().invoke(app, ["connect", "csv", "-w", str(folder)], input=f"{exports}\n")
+    assert "Where the exports lie, a whole path like /srv/exports" in done.stderr
+    assert "it holds contacts.csv. Written to noria.toml." in " ".join(done.stdout.split())
+    assert "noria sync csv --dry-run" in done.stdout
+    shown = " ".join(CliRunner().invoke(app, ["sync", "--dry-run", "-w", str(folder)]).output.split())
+    assert "1 would be written, 0 are on record already" in shown
+    assert "1 would be set aside in email: this is not an e-mail address" in shown
+    assert "later one" not in shown
 
 
 def test_a_dry_run_shows_before_and_after_and_writes_nothing(

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Protocol
 
+from pydantic import ConfigDict
+
 from memory.errors import NoriaError
 from memory.importing.mapping import Mapping as ReadAs
 from memory.importing.report import Kind
@@ -30,7 +32,9 @@ class WithheldError(ConnectorError):
 
 
 class SystemOptions(VendorOptions):
-    """What a team sets for a system."""
+    """What a team sets for a system. What is said of an option here is what `noria connect` asks."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     @property
     def needs(self) -> Sequence[str]:

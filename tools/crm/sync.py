@@ -2,63 +2,27 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from memory.clock import Clock, SystemClock
-from memory.contacts import Contact, find, known_as
-from memory.errors import ConflictError, NoriaError, NotFoundError
-from memory.importing.load import import_file
-from memory.importing.mapping import Mapping as ReadAs
-from memory.importing.report import ImportReport, ImportSettings, Progress, Reason, no_progress
+from memory.errors import ConflictError, InvalidInputError, NoriaError
+from memory.importing.report import ImportReport, Progress, Reason, no_progress
 from memory.journal import append
-from memory.lake import Lake
-from memory.schema import contact_aliases
 from memory.snapshot import refresh
 from memory.store import Store
-from memory.syncs import Standing, forget_deals, keep, standings, take
-from tools.crm.connector import Connector, ConnectorError, Page, Record, written
+from memory.syncs import Standing, keep, standings, take
+from tools.crm.connector import Connector, ConnectorError, Page, Record
+from tools.crm.intake import Intake, bring_in, file_of, known_of, last_of, take_out
 from tools.crm.mapping import Rules
 from tools.crm.rows import Rows
 
-CHUNK: Final = 20_000
-"""Records taken in at a time: so many are read again when a process dies."""
 _HELD: Final = timedelta(minutes=10)
-_SKEW: Final = timedelta(hours=1)
-_DELETED: Final = ReadAs.model_validate(
-    {
-        "kind": "consents",
-        "columns": [
-            {"column": name, "field": name, "day_first": False} for name in ("contact", "channel", "state", "at")
-        ],
-        "constants": {"source": "deleted in the CRM"},
-    }
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Intake:
-    """Where what is read goes."""
-
-    store: Store
-    lake: Lake
-    clock: Clock
-    """Business time."""
-    settings: ImportSettings
-    actor: str = "worker"
-    chunk: int = CHUNK
-    lease_clock: Clock = field(default_factory=SystemClock)
-    """Real time, whatever the business clock says."""
 
 
 class Pulled(BaseModel):
@@ -97,7 +61,9 @@ def pull(
     ``again`` reads all there is from the beginning. What goes wrong with one thing is reported and stops no other.
     """
     found: list[Pulled] = []
-    things, beside = dict(rows_of(connector, mapping)), connector.system.beside
+    things, unfit = rows_of(connector, mapping)
+    found += [_note(place, connector.system.name, thing, said) for thing, said in unfit.items()]
+    beside = connector.system.beside
     for thing in things:
         if beside.get(thing) not in things:
             together = {one: rows for one, rows in things.items() if thing in {one, beside.get(one)}}
@@ -107,13 +73,35 @@ def pull(
     return found
 
 
-def rows_of(connector: Connector, mapping: Mapping[str, Rules]) -> Iterator[tuple[str, Rows]]:
-    """Every thing that is read, with how its records become rows: by the mapping, else by the names of its columns."""
+def rows_of(connector: Connector, mapping: Mapping[str, Rules]) -> tuple[dict[str, Rows], dict[str, str]]:
+    """How the records of each thing become rows, by the mapping, else by the names of its columns.
+
+    Beside them, what is wrong with the things whose columns say too little.
+    """
+    found: dict[str, Rows] = {}
+    unfit: dict[str, str] = {}
     for thing in connector.system.things:
         rules = mapping.get(thing, {})
-        own = None if rules else connector.read_as(thing)
+        try:
+            own = None if rules else connector.read_as(thing)
+        except InvalidInputError as error:
+            unfit[thing] = str(error)
+            continue
         if rules or own is not None:
-            yield thing, Rows(connector.system, thing, rules, own)
+            found[thing] = Rows(connector.system, thing, rules, own)
+    return found, unfit
+
+
+def _note(place: Intake, system: str, thing: str, said: str) -> Pulled:
+    """Keep what is wrong with a thing that was not begun."""
+    holder, now = uuid.uuid4().hex, place.lease_clock.now()
+    with place.store.write() as connection:
+        standing = take(connection, system, thing, holder=holder, now=now, until=now + _HELD)
+        if standing is None:
+            return Pulled(system=system, thing=thing, elsewhere=True)
+        trouble = standing.model_copy(update={"trouble": said, "failed_at": place.clock.now()})
+        keep(connection, trouble, holder=holder, until=None)
+    return Pulled(system=system, thing=thing, trouble=said)
 
 
 class _Pull:
@@ -125,7 +113,6 @@ class _Pull:
         self._place, self._connector, self._thing, self._progress = place, connector, thing, progress
         self._name, self._rows = connector.system.name, rows
         self._holder = uuid.uuid4().hex
-        self._settings = place.settings.model_copy(update={"source": self._name, "clock_skew": _SKEW})
         self._brought = {one: Pulled(system=self._name, thing=one) for one in rows}
 
     def run(self, until: float, *, again: bool) -> list[Pulled]:
@@ -236,17 +223,11 @@ class _Pull:
     def _take_in(self, thing: str, records: Sequence[Record]) -> None:
         """Take records in, and out what was deleted; the same ones twice change nothing."""
         gone = [one for one in records if one.deleted_at is not None]
-        # A record that came twice is one, as it came last; rows of one order share its id, and stay apart.
-        last: dict[tuple[str, str | int], Record] = {}
-        for number, one in enumerate(records):
-            if one.deleted_at is None:
-                key = one.id, self._rows[thing].place_of(one, number)
-                before = last.get(key)
-                last[key] = one._replace(values={**before.values, **one.values}) if before else one
+        last = last_of(self._rows[thing], records)
         brought = self._brought[thing]
         update = {"read": brought.read + len(records)}
         if last:
-            report = self._import(thing, list(last.values()))
+            report = self._import(thing, last)
             update |= {
                 "written": brought.written + report.rows_written,
                 "unchanged": brought.unchanged + report.rows_unchanged,
@@ -254,57 +235,15 @@ class _Pull:
             }
             brought = brought.model_copy(update={"reasons": (*brought.reasons, *report.reasons), "notes": report.notes})
         if gone:
-            update["deleted"] = brought.deleted + self._take_out(thing, gone)
+            update["deleted"] = brought.deleted + take_out(self._place, self._connector.system, thing, gone)
         self._brought[thing] = brought.model_copy(update=update)
 
     def _import(self, thing: str, records: Sequence[Record]) -> ImportReport:
-        place, rows, known = self._place, self._rows[thing], {}
-        if rows.asks_the_record:
-            with place.store.read() as connection:
-                known = known_of(connection, self._name, rows, records)
-        with tempfile.TemporaryDirectory(prefix="noria-sync-") as folder:
-            path = Path(folder) / f"{self._name} {thing}.csv"
-            rows.write(path, records, known)
-            return self._load(path, rows.mapping)
-
-    def _load(self, path: Path, mapping: ReadAs) -> ImportReport:
-        place = self._place
-        return import_file(
-            place.store,
-            place.lake,
-            path,
-            mapping=mapping,
-            settings=self._settings,
-            clock=place.clock,
-            actor=place.actor,
-            from_system=True,
-        )
-
-    def _take_out(self, thing: str, gone: Sequence[Record]) -> int:
-        """Nobody who was deleted is written to any more; deals are taken off the record."""
-        kind = self._connector.system.things[thing]
-        if kind == "deals":
-            with self._place.store.write() as connection:
-                return forget_deals(connection, self._name, [one.id for one in gone])
-        if kind != "contacts":
-            return 0
-        now = self._place.clock.now()
-        with self._place.store.read() as connection:
-            query = select(contact_aliases.c.alias).where(contact_aliases.c.source == self._name)
-            here = set(connection.execute(query).scalars())
-        lines = [
-            f"{one.id},{channel},withdrawn,{written(min(one.deleted_at or now, now))}\n"
-            for one in gone
-            if one.id in here
-            for channel in ("email", "sms")
-        ]
-        if not lines:
-            return 0
-        with tempfile.TemporaryDirectory(prefix="noria-sync-") as folder:
-            path = Path(folder) / f"{self._name} deleted.csv"
-            path.write_text("contact,channel,state,at\n" + "".join(lines), encoding="utf-8")
-            report = self._load(path, _DELETED)
-        return report.rows_written
+        place, rows = self._place, self._rows[thing]
+        with place.store.read() as connection:
+            known = known_of(connection, self._name, rows, records) if rows.asks_the_record else {}
+        with file_of(rows, records, known, f"{self._name} {thing}") as path:
+            return bring_in(place, self._name, path, rows.mapping)
 
     def _journal(self, connection: Connection, brought: Pulled) -> None:
         if not (brought.written or brought.deleted or brought.set_aside):
@@ -317,17 +256,6 @@ class _Pull:
             subject=f"{self._name} {brought.thing}",
             payload=brought.model_dump(include={"read", "written", "unchanged", "set_aside", "deleted"}),
         )
-
-
-def known_of(connection: Connection, source: str, rows: Rows, records: Sequence[Record]) -> dict[str, Contact]:
-    """Contacts of the record by ``Rows.name_of``, found by the id of the system, else by the address."""
-    names = {rows.name_of(one): rows.address_of(one) for one in records}
-    found = known_as(connection, source, list(names))
-    for name, address in names.items():
-        if name not in found and address:
-            with suppress(NotFoundError):
-                found[name] = find(connection, address, own_id=False)
-    return found
 
 
 def due(store: Store, system: str, now: datetime, every: timedelta) -> bool:

@@ -15,7 +15,8 @@ from memory.schema import contact_aliases, contacts
 from memory.store import Store
 from tests.tools.crm.server import Server
 from tools.crm.connectors import mapping_of
-from tools.crm.sync import Intake, Pulled, pull
+from tools.crm.intake import Intake
+from tools.crm.sync import Pulled, pull
 
 
 def intake(store: Store, folder: Path, clock: ManualClock, **more: Any) -> Intake:

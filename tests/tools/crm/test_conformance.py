@@ -25,8 +25,9 @@ from tests.tools.crm.server import KEY, Server
 from tests.tools.crm.shopify_server import ShopifyServer
 from tests.tools.crm.tryton_server import TrytonServer
 from tools.crm.connectors import SYSTEMS, open_channel_to
+from tools.crm.intake import Intake
 from tools.crm.shopify.questions import PAGE_SIZES
-from tools.crm.sync import Intake, Pulled
+from tools.crm.sync import Pulled
 
 PAGE = 4
 SERVERS: dict[str, Callable[[], Server]] = {

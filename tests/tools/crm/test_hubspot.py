@@ -18,7 +18,7 @@ from memory.store import Store
 from tests.tools.crm.hubspot_server import HubSpotServer
 from tests.tools.crm.scene import intake, people, read
 from tests.tools.crm.server import KEY
-from tools.crm.sync import Intake
+from tools.crm.intake import Intake
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def test_whatever_breaks_in_one_thing_is_told_and_the_others_are_read(
         return import_file(*_, **more)  # type: ignore[arg-type]  # what it was called with
 
     with monkeypatch.context() as patched:
-        patched.setattr("tools.crm.sync.import_file", breaks)
+        patched.setattr("tools.crm.intake.import_file", breaks)
         done = read(place, server, tmp_path)
     assert "DataError" in done["contacts"].trouble
     assert "person1" not in done["contacts"].trouble

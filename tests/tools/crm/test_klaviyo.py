@@ -22,9 +22,9 @@ from tests.tools.crm.scene import intake, read
 from tests.tools.crm.server import Request
 from tools.channels.channel import Failed, Outcome, Outgoing, Sent, Unknown
 from tools.crm.connector import ConnectorError
+from tools.crm.intake import Intake
 from tools.crm.klaviyo.channel import KlaviyoChannel
 from tools.crm.klaviyo.options import KlaviyoOptions
-from tools.crm.sync import Intake
 
 MAPPING = "lists:\n  email: email\n  attributes.newsletter: list.NEWS\n  attributes.vip: list.VIPS\n"
 

@@ -17,9 +17,9 @@ from tests.tools.crm.scene import intake, people, read
 from tests.tools.crm.server import KEY
 from tools.channels.channel import Failed, Outcome, Outgoing, Sent, Unknown
 from tools.crm.connector import ConnectorError
+from tools.crm.intake import Intake
 from tools.crm.salesforce.channel import SalesforceChannel
 from tools.crm.salesforce.options import SalesforceOptions
-from tools.crm.sync import Intake
 
 
 @pytest.fixture

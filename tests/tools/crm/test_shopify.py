@@ -16,7 +16,7 @@ from tests.memory.importing.loading import rows_of
 from tests.tools.crm.scene import intake, people, read
 from tests.tools.crm.shopify_server import ShopifyServer
 from tools.crm.connector import ConnectorError
-from tools.crm.sync import Intake
+from tools.crm.intake import Intake
 
 
 @pytest.fixture

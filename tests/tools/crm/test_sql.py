@@ -18,9 +18,10 @@ from tests.tools.crm.database import LONG_AGO, MAPPING, Database
 from tests.tools.crm.scene import intake, people
 from tools.crm.connector import ConnectorError
 from tools.crm.connectors import mapping_of
+from tools.crm.intake import Intake
 from tools.crm.sql.connector import Sql
 from tools.crm.sql.options import SqlOptions, SqlTable
-from tools.crm.sync import Intake, Pulled, pull
+from tools.crm.sync import Pulled, pull
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

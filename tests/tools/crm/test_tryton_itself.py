@@ -25,7 +25,8 @@ from tests.tools.crm.tryton_itself import DATABASE, PASSWORD, fill, running
 from tests.tools.scene import NOW, add_contacts, counts, play, start, workplace
 from tools.crm.connector import ConnectorError
 from tools.crm.connectors import mapping_of
-from tools.crm.sync import Intake, Pulled, pull
+from tools.crm.intake import Intake
+from tools.crm.sync import Pulled, pull
 from tools.crm.tryton.channel import TrytonChannel
 from tools.crm.tryton.connector import Tryton
 from tools.crm.tryton.options import TrytonOptions

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,8 +48,11 @@ class CsvFolder:
             found = [*zip(block.lines, block.rows, strict=True), *block.ragged]
             left, at = found[max(begin - at, 0) :], at + len(found)
             if left:
-                self._reading[thing] = (at, blocks)
                 records = [Record(str(line), export.as_raw(cells)) for line, cells in left]
+                following = next(blocks, None)
+                if following is None:
+                    return Page(records, cursor_at(digest=export.digest, done=True), more=False)
+                self._reading[thing] = (at, chain([following], blocks))
                 return Page(records, cursor_at(digest=export.digest, row=at), more=True)
         return Page([], cursor_at(digest=export.digest, done=True), more=False)
 
@@ -65,20 +69,37 @@ class CsvFolder:
         return settled
 
     def check(self) -> str:
+        self._look()
         found = [f"{thing}.csv" for thing in SYSTEM.things if self.read_as(thing) is not None]
+        others = sorted({path.name for path in self._folder.glob("*.[cC][sS][vV]")} - set(found))
         if not found:
+            holds = f"It holds {', '.join(others[:5])}." if others else "It holds no CSV file."
             raise ConnectorError(
-                "There is no file in the folder that is called like a thing.",
+                f"No file of the folder has a name that says what it holds. {holds}",
                 where=str(self._folder),
-                remedy=f"Put {', '.join(f'{one}.csv' for one in list(SYSTEM.things)[:3])} … there.",
+                remedy=f"Name each file after what it holds: {', '.join(f'{one}.csv' for one in SYSTEM.things)}. "
+                "Then connect it again.",
             )
-        return f"The folder can be read; it holds {', '.join(found)}."
+        left = f" Not read, for its name says nothing: {', '.join(others[:5])}." if others else ""
+        return f"The folder can be read; it holds {', '.join(found)}.{left}"
 
     def close(self) -> None:
         self._open.clear()
         self._reading.clear()
 
+    def _look(self) -> None:
+        """Raises ConnectorError for a folder that is not there: its files are not gone for that."""
+        if not self._folder.is_dir():
+            there = "is a file, not a folder" if self._folder.exists() else "is not there, or must not be looked into"
+            raise ConnectorError(
+                f"The folder {there}.",
+                where=str(self._folder),
+                remedy="Make the folder and let the user of Noria read it, or name another: --set folder=/srv/exports, "
+                "and once it is connected, folder in [sync.csv] of noria.toml.",
+            )
+
     def _export(self, thing: str) -> Export | None:
+        self._look()
         path = self._folder / f"{thing}.csv"
         if thing not in self._open and path.is_file():
             self._open[thing] = open_export(path)

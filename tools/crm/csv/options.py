@@ -17,13 +17,13 @@ class CsvOptions(SystemOptions):
     title: ClassVar[str] = "CSV folder"
 
     folder: str
-    """Its whole path; the files are called contacts.csv, orders.csv and so on."""
+    """Where the exports lie, a whole path like /srv/exports; files are named after what they hold: contacts.csv."""
 
     @field_validator("folder")
     @classmethod
     def _is_whole(cls, value: str) -> str:
         if not Path(value).is_absolute():
-            raise ValueError("write the whole path of the folder, from the root")
+            raise ValueError(f"write the whole path of the folder, for example {Path(value).expanduser().absolute()}")
         return value
 
 

@@ -20,7 +20,9 @@ class TrytonOptions(SystemOptions):
     url: str
     """Where the server is: https://tryton.example.com."""
     database: str = Field(pattern=r"^[\w-]+$")
+    """The name of the database."""
     user: str = Field(min_length=1, pattern=r"^[^:]+$")
+    """The login name of a user of Noria's own."""
 
     @field_validator("url")
     @classmethod
