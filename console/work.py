@@ -118,13 +118,14 @@ def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> C
     with guard("mailbox"):
         if workspace.mailbox_is_due():
             workspace.take_mail()
+    with guard("looks"):
+        # Before anything leaves: what harms sends nothing more, and nothing is launched that would follow it.
+        readouts = run_due_looks(workspace.desk)
     with guard("workplace"):
         done = tick(workspace.workplace, guard)
     with guard("staff mail"):
         notify(workspace.workplace)
         write_to_staff(workspace.workplace, lambda: workspace.brand, workspace.settings.console_address)
-    with guard("looks"):
-        readouts = run_due_looks(workspace.desk)
     with guard("shares"):
         # After the looks: what harms is paused by then.
         allocations = allocate(workspace.desk, guard)
