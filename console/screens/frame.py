@@ -17,6 +17,7 @@ from fastapi.templating import Jinja2Templates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import RedirectResponse
 
+from console.effects import per_thousand
 from console.page_texts import LANGUAGES, language_of
 from console.retelling import Retelling
 from console.translation import translator
@@ -130,6 +131,7 @@ def _words(language: str, currency: str, zone: str) -> dict[str, Callable[..., s
         "day": day,
         "money": money,
         "number": number,
+        "per_thousand": per_thousand,
         "percent": percent,
         "since": since,
     }

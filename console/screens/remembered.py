@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from sqlalchemy import Connection, Text, cast, select
 from starlette.responses import Response
 
+from console.effects import lesson_per_thousand, rate_without
 from console.screens.door import Viewer
 from console.screens.frame import Frame
 from memory import campaigns, journal, lessons, readouts
@@ -67,7 +68,9 @@ def routes(frame: Frame) -> APIRouter:
             found = lessons.get(connection, lesson_id)
             story = list(journal.entries(connection, subject=lesson_id, limit=100))
             used = _used(connection, lesson_id)
-        return frame.page(request, "lesson.html", one=found, story=story, used=used, standing=standing)
+        added, without = lesson_per_thousand(found), rate_without(found)
+        shown = {"one": found, "added": added, "without": without, "story": story, "used": used}
+        return frame.page(request, "lesson.html", standing=standing, **shown)
 
     return router
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pyotp
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -306,10 +307,14 @@ def test_somebody_comes_in_by_the_link_and_signs_in(desk: Desk) -> None:
     page.goto(f"welcome/{token}")
     page.locator("[name=password]").fill("four words that differ")
     page.locator("[name=again]").fill("four words that differ")
+    picture = page.get_by_role("img", name="code QR").screenshot()
+    page.locator("[name=code]").fill("000000")
     page.get_by_role("button").click()
-    page.wait_for_url("**/login")
-    page.locator("[name=name]").fill("marie")
-    page.locator("[name=password]").fill("four words that differ")
+    expect(page.get_by_role("alert")).to_be_visible()
+    assert page.get_by_role("img", name="code QR").screenshot() == picture
+    code = pyotp.TOTP(page.locator("[name=secret]").input_value()).now()
+    for name, given in {"password": "four words that differ", "again": "four words that differ", "code": code}.items():
+        page.locator(f"[name={name}]").fill(given)
     page.get_by_role("button").click()
     expect(page.get_by_role("link", name="marie")).to_be_visible()
     expect(page.get_by_role("heading", name="À décider")).to_be_visible()
