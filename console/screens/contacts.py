@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from console.explain import explain
+from console.explain import Depth, explain
 from console.screens.door import RowNumber, Viewer
 from console.screens.frame import Frame
 from memory import contacts
@@ -29,8 +29,8 @@ def routes(frame: Frame) -> APIRouter:
         return page(request, _explained(wanted), name=name)
 
     @router.get("/contacts/{contact_id}")
-    def show(request: Request, _user: Viewer, contact_id: RowNumber, compared: bool = False) -> Response:
-        return page(request, _explained(contact_id, compared=compared), compared=compared)
+    def show(request: Request, _user: Viewer, contact_id: RowNumber, depth: Depth = "campaigns") -> Response:
+        return page(request, _explained(contact_id, depth), depth=depth)
 
     def page(
         request: Request,
@@ -39,13 +39,13 @@ def routes(frame: Frame) -> APIRouter:
         *,
         name: str = "",
         unknown: bool = False,
-        compared: bool = False,
+        depth: Depth = "campaigns",
     ) -> Response:
-        shown = {"found": found, "name": name, "unknown": unknown, "compared": compared, "features": REGISTRY}
+        shown = {"found": found, "name": name, "unknown": unknown, "depth": depth, "features": REGISTRY}
         return frame.page(request, "contacts.html", status, **shown)
 
-    def _explained(contact_id: int, *, compared: bool = False) -> object:
+    def _explained(contact_id: int, depth: Depth = "campaigns") -> object:
         with frame.lock:
-            return explain(frame.opened, contact_id, comparing=compared)
+            return explain(frame.opened, contact_id, depth=depth)
 
     return router
