@@ -5,12 +5,13 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from console.explain import Depth, explain
+from console.explain import Depth, Explanation, explain
 from console.screens.door import RowNumber, Viewer
 from console.screens.frame import Frame
-from memory import contacts
+from memory import campaigns, contacts
 from memory.errors import NotFoundError
 from memory.features.registry import REGISTRY
+from memory.play import Play
 
 
 def routes(frame: Frame) -> APIRouter:
@@ -34,7 +35,7 @@ def routes(frame: Frame) -> APIRouter:
 
     def page(
         request: Request,
-        found: object,
+        found: Explanation | None,
         status: int = 200,
         *,
         name: str = "",
@@ -42,9 +43,14 @@ def routes(frame: Frame) -> APIRouter:
         depth: Depth = "campaigns",
     ) -> Response:
         shown = {"found": found, "name": name, "unknown": unknown, "depth": depth, "features": REGISTRY}
-        return frame.page(request, "contacts.html", status, **shown)
+        plays: list[Play] = []
+        if found is not None and frame.language(request) != "en":
+            with frame.opened.store.read() as connection:
+                live = [campaigns.get(connection, one.campaign_id) for one in found.campaigns]
+                plays = [campaigns.get_version(connection, one.campaign_id, one.version).play for one in live]
+        return frame.page(request, "contacts.html", status, plays=plays, **shown)
 
-    def _explained(contact_id: int, depth: Depth = "campaigns") -> object:
+    def _explained(contact_id: int, depth: Depth = "campaigns") -> Explanation:
         with frame.lock:
             return explain(frame.opened, contact_id, depth=depth)
 

@@ -68,9 +68,11 @@ def routes(frame: Frame) -> APIRouter:
             found = lessons.get(connection, lesson_id)
             story = list(journal.entries(connection, subject=lesson_id, limit=100))
             used = _used(connection, lesson_id)
+            taught = campaigns.get(connection, found.campaign_id) if found.campaign_id else None
+            plays = [campaigns.get_version(connection, taught.campaign_id, taught.version).play] if taught else []
         added, without = lesson_per_thousand(found), rate_without(found)
         shown = {"one": found, "added": added, "without": without, "story": story, "used": used}
-        return frame.page(request, "lesson.html", standing=standing, **shown)
+        return frame.page(request, "lesson.html", plays=plays, standing=standing, **shown)
 
     return router
 
