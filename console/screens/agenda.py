@@ -10,7 +10,7 @@ from babel.dates import format_date
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from console.agenda import DAYS, agenda, running
+from console.agenda import DAYS, Entry, Running, agenda, running
 from console.screens.door import Viewer
 from console.screens.frame import Frame
 
@@ -35,7 +35,7 @@ def routes(frame: Frame) -> APIRouter:
         first = min(max(since or today, date(1970, 1, 2)), date(2500, 1, 1))
         with opened.store.read() as connection:
             days, by_themselves = agenda(connection, first, zone), running(connection)
-        lines = [*by_themselves, *(one for of_day in days.values() for one in of_day)]
+        lines: list[Entry | Running] = [*by_themselves, *(one for of_day in days.values() for one in of_day)]
         return frame.page(
             request,
             "calendar.html",

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel.dates import format_datetime, format_timedelta
 from babel.numbers import format_currency, format_decimal, format_percent
@@ -64,10 +64,9 @@ class Frame:
         )
         self._templates = Jinja2Templates(env=environment)
 
-    def page(
-        self, request: Request, template: str, status: int = 200, *, plays: Iterable[Play] = (), **shown: Any
-    ) -> HTMLResponse:
+    def page(self, request: Request, template: str, status: int = 200, **shown: Any) -> HTMLResponse:
         """A page in the reader's language; ``plays`` are those whose audience it speaks of."""
+        plays: Iterable[Play] = shown.pop("plays", ())
         user: User | None = request.state.user
         language = self.language(request)
         with self.opened.store.read() as connection:
@@ -107,7 +106,15 @@ def go(path: str) -> RedirectResponse:
     return RedirectResponse(ROOT + path, status_code=303)
 
 
-def words(language: str, currency: str, zone: str) -> dict[str, Callable[..., str]]:
+def _zone(name: str) -> ZoneInfo | None:
+    """None for what a system gave as a zone and is none."""
+    try:
+        return ZoneInfo(name)
+    except (OSError, ValueError, ZoneInfoNotFoundError):
+        return None
+
+
+def words(language: str, currency: str, zone: str) -> dict[str, Callable[..., Any]]:
     """How words, amounts and moments are written in a language; moments in the zone of the workspace."""
     locale = _LOCALES[language]
 
@@ -119,7 +126,7 @@ def words(language: str, currency: str, zone: str) -> dict[str, Callable[..., st
             return "–"
         here = at.astimezone(ZoneInfo(zone))
         text = f"{format_datetime(at, 'd MMM y HH:mm', ZoneInfo(zone), locale)} {here:%Z}"
-        there = at.astimezone(ZoneInfo(theirs)) if theirs in available_timezones() else here
+        there = at.astimezone(_zone(theirs) or here.tzinfo)
         if there.utcoffset() != here.utcoffset():
             pattern = "HH:mm" if there.date() == here.date() else "d MMM HH:mm"
             text += " " + say(

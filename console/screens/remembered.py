@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import datetime
+from typing import Any
 
 from fastapi import APIRouter, Request
 from sqlalchemy import Connection, Text, cast, select
@@ -71,7 +72,7 @@ def routes(frame: Frame) -> APIRouter:
             taught = campaigns.get(connection, found.campaign_id) if found.campaign_id else None
             plays = [campaigns.get_version(connection, taught.campaign_id, taught.version).play] if taught else []
         added, without = lesson_per_thousand(found), rate_without(found)
-        shown = {"one": found, "added": added, "without": without, "story": story, "used": used}
+        shown: dict[str, Any] = {"one": found, "added": added, "without": without, "story": story, "used": used}
         return frame.page(request, "lesson.html", plays=plays, standing=standing, **shown)
 
     return router

@@ -30,7 +30,8 @@ NOT_SHOWN = {"agents/allocate.py": ("noria campaigns shares",)}
 FIGURE = "7"
 MANY_ORDERS = {"type": "compare", "field": "orders_count", "operator": ">", "value": 3}
 NAMES = {"The 7 of 7", "Template 7", "no 7", "no {{ 7 }}", "7 of 7", "An order of theirs is worth 7 7 (7).",
-         "7, from 7.", "Mail of 7 to 7 is 7 since 7: 7.", "Mail of 7 to 7 is 7 since 7: 7. Nothing will be launched."}  # fmt: skip
+         "7, from 7.", "Mail of 7 to 7 is 7 since 7: 7.",
+         "Mail of 7 to 7 is 7 since 7: 7. Nothing will be launched."}  # fmt: skip
 """Where a closed list of words stands for the figure, each of which is known by itself, or names alone."""
 
 

@@ -62,7 +62,8 @@ def test_markup_keeps_its_place_in_a_sentence_and_the_words_are_escaped() -> Non
 def test_a_moment_names_its_zone_and_that_of_a_contact_and_holds_utc() -> None:
     moment, at = words("fr", "EUR", "Europe/Paris")["moment"], datetime(2026, 1, 5, 23, 30, tzinfo=UTC)
     assert str(moment(at, "Europe/Berlin")) == (
-        '<time datetime="2026-01-05T23:30:00Z" title="Europe/Paris; 5 janv. 2026 23:30 UTC">6 janv. 2026 00:30 CET</time>'
+        '<time datetime="2026-01-05T23:30:00Z" title="Europe/Paris; 5 janv. 2026 23:30 UTC">'
+        "6 janv. 2026 00:30 CET</time>"
     )
     assert "6 janv. 2026 00:30 CET (5 janv. 18:30 EST chez le contact)" in moment(at, "America/New_York")
     assert "6 janv. 2026 00:30 CET (08:30 JST chez le contact)" in moment(at, "Asia/Tokyo")
