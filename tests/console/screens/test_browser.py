@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from console.sign_in import invite
 from console.wiring import Workspace
 from memory import proposals
+from memory.campaigns import campaign_id_of
 from memory.clock import SystemClock
 from memory.proposal import Approvals, Decision, Proposal
 from memory.proposals import StoredProposal
@@ -235,6 +236,28 @@ def test_two_people_are_two_people(desk: Desk) -> None:
         expect(page.get_by_text(then)).to_be_visible()
     work(desk)
     assert win_back(desk.house.opened).status == "launched"
+
+
+def test_a_campaign_fits_a_telephone(desk: Desk) -> None:
+    page = desk.browser_of(
+        "approver",
+        viewport={"width": 360, "height": 800},
+        color_scheme="dark",
+        locale="fr-FR",
+        timezone_id="Asia/Tokyo",
+    )
+    proposal = open_win_back(desk, page)
+    page.get_by_role("button", name="Approuver la version 1").click()
+    page.wait_for_load_state()
+    work(desk)
+    page.goto(f"campaigns/{campaign_id_of(proposal.proposal_id)}")
+    for opened in page.locator("details > summary").all():
+        opened.click()
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    moments = page.locator("time[datetime$='Z']")
+    assert moments.count()
+    assert "UTC" in (moments.first.get_attribute("title") or "")
 
 
 def test_a_bad_edit_says_why_and_keeps_what_was_typed(desk: Desk) -> None:
