@@ -244,7 +244,6 @@ def test_a_campaign_fits_a_telephone(desk: Desk) -> None:
         viewport={"width": 360, "height": 800},
         color_scheme="dark",
         locale="fr-FR",
-        timezone_id="Asia/Tokyo",
     )
     proposal = open_win_back(desk, page)
     page.get_by_role("button", name="Approuver la version 1").click()
