@@ -12,6 +12,7 @@ from sqlalchemy import BigInteger, Connection, func, select, type_coerce
 
 from memory import campaigns, letters, proposals
 from memory.campaigns import Campaign
+from memory.play import Play
 from memory.proposal import ProposalStatus
 from memory.schema import enrolments, from_micros, messages
 
@@ -38,8 +39,8 @@ class Entry:
     name: str
     path: str
     """Of the page about it."""
-    whom: str = ""
-    """The audience, as a sentence."""
+    play: Play | None = None
+    """Whose audience it is for."""
     count: int | None = None
     """Messages planned, or contacts who would get it."""
     channel: str = ""
@@ -51,7 +52,7 @@ class Running:
     """A campaign that lets contacts in as they come."""
 
     campaign: Campaign
-    whom: str
+    play: Play
     a_day: int | None
 
 
@@ -79,8 +80,7 @@ def agenda(connection: Connection, first: date, zone: str) -> dict[date, list[En
         day = proposal.play.schedule.starts_at.astimezone(ZoneInfo(zone)).date()
         if day in found and proposal.kind == "launch_campaign":
             path = f"/proposals/{proposal.proposal_id}"
-            whom = proposal.play.audience_sentence
-            found[day].append(Entry("proposed", proposal.title, path, whom, proposal.audience.treated))
+            found[day].append(Entry("proposed", proposal.title, path, proposal.play, proposal.audience.treated))
     for letter in letters.newest(connection, limit=_MOST):
         starts_at = letter.letter.starts_at
         day = starts_at.astimezone(ZoneInfo(zone)).date() if starts_at else date.min
@@ -95,7 +95,7 @@ def running(connection: Connection) -> list[Running]:
     for one in campaigns.list_campaigns(connection, ["live", "paused"]):
         if one.trigger_kind != "once":
             play = campaigns.get_version(connection, one.campaign_id, one.version).play
-            found.append(Running(one, play.audience_sentence, play.limits.contacts_per_day))
+            found.append(Running(one, play, play.limits.contacts_per_day))
     return found
 
 
@@ -123,5 +123,5 @@ def _entry(
 ) -> Entry:
     play = campaigns.get_version(connection, campaign.campaign_id, campaign.version).play
     path = f"/campaigns/{campaign.campaign_id}"
-    whom = play.audience_sentence if what in ("messages", "start") else ""
-    return Entry(what, campaign.name, path, whom, count, channel, campaign.status == "paused")
+    of_whom = play if what in ("messages", "start") else None
+    return Entry(what, campaign.name, path, of_whom, count, channel, campaign.status == "paused")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 from sqlalchemy import Connection, select
@@ -17,6 +18,7 @@ from memory.contacts import Contact
 from memory.features.feature import FeatureValue
 from memory.features.registry import COMPARING, REGISTRY
 from memory.features.table import Features, compute
+from memory.play import Play
 from memory.preferences import Preferences
 from memory.schema import messages, suppressions
 from memory.segments.evaluate import EventFact, matches
@@ -68,15 +70,19 @@ class Explanation(BaseModel):
     preferences: Preferences
     consents: tuple[Consent, ...]
     features: tuple[FeatureLine, ...]
-    """Without a value where the lake does not know them yet."""
+    """Without a value where the lake does not know them yet; none at the depth of campaigns."""
     messages_in_window: int
     cap: str
     campaigns: tuple[CampaignLine, ...]
     messages: tuple[MessageLine, ...]
 
 
-def explain(workspace: Workspace, contact_id: int, *, comparing: bool = False) -> Explanation:
-    """Explain one contact; ``comparing`` also by what takes a look at everybody.
+Depth = Literal["campaigns", "alone", "comparing"]
+"""How much of a contact's features is looked up: what tells of campaigns, all of one's own, those too that compare."""
+
+
+def explain(workspace: Workspace, contact_id: int, *, depth: Depth = "alone") -> Explanation:
+    """Explain one contact.
 
     Raises NotFoundError.
     """
@@ -85,7 +91,6 @@ def explain(workspace: Workspace, contact_id: int, *, comparing: bool = False) -
     with workspace.store.read() as connection:
         contact = contacts.get(connection, contact_id)
         contact_id = contact.contact_id
-        alone = compute(workspace.lake, now, contact_id=contact_id)
         suppressed = connection.execute(
             select(suppressions.c.reason).where(
                 suppressions.c.channel == "email", suppressions.c.address_hash == (contact.email_hash or "")
@@ -98,20 +103,25 @@ def explain(workspace: Workspace, contact_id: int, *, comparing: bool = False) -
         ).all()
         chosen = preferences.of_contact(connection, contact_id)
         history = consents.history(connection, contact_id)
-        row = alone.rows([contact_id]).get(contact_id, {})
-        known = _Known(contact_id, alone, dict(row))
-        standings = [_standing(connection, one, known) for one in live]
-    if comparing:
-        row |= compute(workspace.lake, now, names=COMPARING).rows([contact_id], sorted(COMPARING)).get(contact_id, {})
+        plays = [campaigns.get_version(connection, one.campaign_id, one.version).play for one in live]
+        names = None if depth != "campaigns" else {name for one in plays for name in fields(parse(one.audience))}
+        alone = compute(workspace.lake, now, names=names and names - COMPARING, contact_id=contact_id)
+        row = alone.rows([contact_id]).get(contact_id)
+        known = _Known(contact_id, alone, row, among_all=depth == "comparing")
+        standings = [_standing(connection, one, play, known) for one, play in zip(live, plays, strict=True)]
+    if depth == "comparing":
+        row = (row or {}) | compute(workspace.lake, now, names=COMPARING).rows([contact_id], sorted(COMPARING)).get(
+            contact_id, {}
+        )
     return Explanation(
         contact=contact,
         suppressed=suppressed or "",
         preferences=chosen,
         consents=tuple(history),
         features=tuple(
-            FeatureLine(name=one.name, sentence=one.sentence["en"], value=row.get(one.name))
+            FeatureLine(name=one.name, sentence=one.sentence["en"], value=(row or {}).get(one.name))
             for one in REGISTRY.values()
-            if comparing or one.name not in COMPARING
+            if depth == "comparing" or (depth == "alone" and one.name not in COMPARING)
         ),
         messages_in_window=cap.Cap(limit.messages, limit.window_days).used(slots, now),
         cap=f"{limit.messages} in {limit.window_days} days",
@@ -136,28 +146,35 @@ class _Known:
 
     contact_id: int
     alone: Features
-    row: dict[str, FeatureValue]
+    row: Mapping[str, FeatureValue] | None
+    """None where the lake does not know them yet."""
+    among_all: bool
+    """Whether there is time to look at everybody."""
 
     @cached_property
     def events(self) -> list[EventFact]:
         return self.alone.events([self.contact_id]).get(self.contact_id, [])
 
-    def is_in(self, segment: Expression) -> bool:
-        """Whether they are in a segment; one that compares contacts needs everybody."""
+    def is_in(self, segment: Expression) -> bool | None:
+        """Whether they are in a segment; None for one that compares contacts where nobody looks at everybody."""
         names = set(fields(segment))
         if names & COMPARING:
+            if not self.among_all:
+                return None
             return self.contact_id in compute(self.alone.lake, self.alone.as_of, names=names).select(segment)
         events = self.events if any(isinstance(part, Events) for part in parts(segment)) else []
-        return bool(self.row) and matches(segment, self.row, events, self.alone.as_of)
+        return self.row is not None and matches(segment, self.row, events, self.alone.as_of)
 
 
-def _standing(connection: Connection, campaign: campaigns.Campaign, known: _Known) -> CampaignLine:
-    play = campaigns.get_version(connection, campaign.campaign_id, campaign.version).play
+def _standing(connection: Connection, campaign: campaigns.Campaign, play: Play, known: _Known) -> CampaignLine:
     entered = enrolments.last_entries(connection, campaign.campaign_id, [known.contact_id]).get(known.contact_id)
     if entered is None:
         standing = "out"
-        if known.is_in(parse(play.audience)):
+        belongs = known.is_in(parse(play.audience))
+        if belongs:
             reason = "In the segment now, but a rule took them out at the launch, or they came into it later."
+        elif belongs is None:
+            reason = "Whether they are in its segment takes a look at everybody."
         else:
             reason = f"Not in the segment: {play.audience_sentence}"
     elif entered.in_holdout:

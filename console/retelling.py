@@ -13,6 +13,9 @@ from markupsafe import Markup, escape
 
 from agents.playbook import Playbook
 from console.translation import catalogue
+from memory.play import Play
+from memory.segments.grammar import parse
+from memory.segments.sentence import describe
 from policies.pack import Pack
 
 _NAMED: Final = re.compile(r"\{\{? ?(\w+) ?\}?\}")
@@ -33,8 +36,12 @@ _DEPTH: Final = 3
 class Retelling:
     """Tells sentences of one workspace in one language."""
 
-    def __init__(self, language: str, pack: Pack, playbooks: Iterable[Playbook]) -> None:
+    def __init__(
+        self, language: str, pack: Pack, playbooks: Iterable[Playbook], plays: Iterable[Play] = (), currency: str = ""
+    ) -> None:
+        """``plays`` are those whose audience is spoken of."""
         self._language, self._pack, self._playbooks = language, pack, playbooks
+        self._plays, self._currency = plays, currency
 
     @cached_property
     def _pairs(self) -> Mapping[str, str]:
@@ -48,6 +55,8 @@ class Retelling:
                 pairs[words["en"]] = words.get(language, "")
             # Within a sentence the name has no capital.
             pairs[playbook.name["en"].lower()] = _uncapitalised(playbook.name.get(language, ""))
+        for play in self._plays:
+            pairs[play.audience_sentence] = describe(parse(play.audience), language, currency=self._currency)
         return {english: said for english, said in pairs.items() if english and said}
 
     @cached_property

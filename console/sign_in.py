@@ -73,13 +73,18 @@ def sign_in(store: Store, name: str, password: str, code: str, *, address: str, 
     with store.read() as connection:
         user = next((one for one in users.everyone(connection) if one.name == name), None)
     known = is_password(password, user.password_hash if user else None)
-    token = draw_token()
     with store.write() as connection:
         if user is not None and known and _second_factor_holds(connection, user, code, at):
-            sessions.open_session(connection, name, hash_token(token), at=at, until=at + SESSION)
-            return token
+            return open_session(connection, user, at)
         sessions.note_failure(connection, list(keys.values()), at, since=at - _WINDOW)
     raise NotAllowedError("Name, password or code is wrong.", where="console", remedy="Try again.")
+
+
+def open_session(connection: Connection, user: User, at: datetime) -> str:
+    """The token of a new session of somebody who has just proved who they are."""
+    token = draw_token()
+    sessions.open_session(connection, user.name, hash_token(token), at=at, until=at + SESSION)
+    return token
 
 
 def turn_on_second_factor(store: Store, user: User, secret: str, code: str, at: datetime) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from babel.messages.pofile import read_po
+from markupsafe import Markup, escape
 
 _FOLDER = Path(__file__).parent / "texts"
 
@@ -18,6 +19,8 @@ def translator(language: str) -> Callable[..., str]:
 
     def say(text: str, **values: Any) -> str:
         said = known.get(text) or text
+        if any(isinstance(value, Markup) for value in values.values()):
+            return escape(said).format(**values)
         return said.format(**values) if values else said
 
     return say

@@ -174,7 +174,7 @@ def explain_command(
     from console.explain import explain
 
     with open_workspace(workspace) as opened:
-        found = explain(opened, _find(opened, contact), comparing=True)
+        found = explain(opened, _find(opened, contact), depth="comparing")
 
     def show() -> None:
         person = found.contact

@@ -9,6 +9,7 @@ import typer
 
 from console.cli.output import AsJson, answer, moment, quote, say, table
 from console.cli.place import InWorkspace
+from console.effects import per_thousand
 from console.wiring import open_workspace
 from memory import forecasts
 
@@ -47,7 +48,7 @@ def listing(
         if not rows:
             say("No forecast yet: each proposal makes one, and its launch puts it to the test.")
             return
-        table("Forecasts, on log-odds", ["campaign", "made", "expected (9 in 10)", "measured", "CRPS"], rows)
+        table("Forecasts, additional per 1,000 contacts", ["campaign", "made", "expected (9 in 10)", "measured"], rows)
         say(_tell(record))
         if picture is not None:
             say(f"Calibration: {quote(picture)}")
@@ -57,11 +58,12 @@ def listing(
 
 
 def _cells(one: forecasts.FinishedForecast) -> list[str]:
-    mean, reach = one.forecast.body["effect_mean"], _NINE_IN_TEN * one.forecast.body["effect_sd"]
-    expected = f"{mean:+.2f} ({mean - reach:+.2f} to {mean + reach:+.2f})"
-    if one.score is None:
-        return [moment(one.forecast.made_at), expected, "not yet", "–"]
-    return [moment(one.forecast.made_at), expected, f"{one.score['observed']:+.2f}", f"{one.score['crps']:.3f}"]
+    body, made = one.forecast.body, moment(one.forecast.made_at)
+    middle, reach, rate = body["effect_mean"], _NINE_IN_TEN * body["effect_sd"], body["base_rate"]
+    mean, low, high = (per_thousand(middle + step, rate) for step in (0.0, -reach, reach))
+    expected = f"{mean:+.1f} ({low:+.1f} to {high:+.1f})"
+    measured = f"{per_thousand(one.score['observed'], rate):+.1f}" if one.score is not None else "not yet"
+    return [made, expected, measured]
 
 
 def _tell(record: Record) -> str:

@@ -112,7 +112,7 @@ def intervals(
 def forecast_against_outcome(
     rows: Sequence[tuple[str, float, float, float, float]], title: str, say: Say = in_english
 ) -> Chart:
-    """What was expected with its interval, and what was then measured, on log-odds.
+    """What was expected with its interval, and what was then measured, per 1,000 contacts.
 
     Each row is (name, expected, low, high, measured).
     """
@@ -124,7 +124,7 @@ def forecast_against_outcome(
         source = alt.Chart(_values(data))
         name = alt.Y("name:N", sort=None, title=None)
         spans = source.mark_rule(strokeWidth=8, color=MUTED, opacity=0.6).encode(
-            y=name, x=alt.X("low:Q", title=say("effect on log-odds")), x2=alt.X2("high")
+            y=name, x=alt.X("low:Q", title=say("additional per 1,000 contacts")), x2=alt.X2("high")
         )
         expected = source.mark_tick(thickness=3, size=18, color=INK).encode(y=name, x="expected:Q")
         measured = source.mark_point(filled=True, size=110, color=WARM, opacity=1).encode(y=name, x="measured:Q")
@@ -132,16 +132,17 @@ def forecast_against_outcome(
 
     words = "; ".join(
         say("{name}: expected {expected} (9 times in 10 from {low} to {high}), measured {measured}", name=n,
-            expected=f"{e:+.2f}", low=f"{low:+.2f}", high=f"{high:+.2f}", measured=f"{m:+.2f}")
+            expected=f"{e:+.1f}", low=f"{low:+.1f}", high=f"{high:+.1f}", measured=f"{m:+.1f}")
         for n, e, low, high, m in rows
     )  # fmt: skip
     return _chart(
         title,
-        f"{title}: {words or say('no forecast has met its outcome yet')}.",
+        say("{title}, additional per 1,000 contacts: {words}.", title=title,
+            words=words or say("no forecast has met its outcome yet")),
         picture,
         ("", say("expected"), say("from"), say("to"), say("measured")),
-        [(n, f"{e:+.2f}", f"{low:+.2f}", f"{high:+.2f}", f"{m:+.2f}") for n, e, low, high, m in rows],
-    )
+        [(n, f"{e:+.1f}", f"{low:+.1f}", f"{high:+.1f}", f"{m:+.1f}") for n, e, low, high, m in rows],
+    )  # fmt: skip
 
 
 def calibration(points: Sequence[tuple[float, float]], forecasts: int, title: str, say: Say = in_english) -> Chart:

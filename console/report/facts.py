@@ -84,6 +84,8 @@ class ForecastLine(_Frozen):
     """A forecast beside what was measured, on log-odds."""
 
     name: str
+    base_rate: float
+    """The share expected to reach the goal without the campaign."""
     expected: float
     sd: float
     measured: float
@@ -226,6 +228,7 @@ def forecast_lines(connection: Connection) -> list[ForecastLine]:
     return [
         ForecastLine(
             name=one.name,
+            base_rate=one.forecast.body["base_rate"],
             expected=one.forecast.body["effect_mean"],
             sd=one.forecast.body["effect_sd"],
             measured=one.score["observed"],

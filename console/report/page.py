@@ -9,6 +9,7 @@ from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict
 
 from console.cli.output import moment, money, number
+from console.effects import per_thousand
 from console.flow.progress import notes_of
 from console.flow.steps import capital, nodes_of
 from console.report.charts import (
@@ -43,7 +44,9 @@ def write_report(
 ) -> Path:
     """Write the page and return its path; ``simulated`` labels every number of a simulated market."""
     templates = environment()
-    templates.globals.update(tell_sequence=tell_sequence, tell_trigger=tell_trigger, tell_reentry=tell_reentry)
+    templates.globals.update(
+        per_thousand=per_thousand, tell_sequence=tell_sequence, tell_trigger=tell_trigger, tell_reentry=tell_reentry
+    )
     page = templates.get_template("report.html").render(
         title=title,
         simulated=simulated,
@@ -111,9 +114,13 @@ def steps_of(campaign: CampaignLine, say: Say = in_english) -> list[tuple[str, i
 
 
 def spanned(line: ForecastLine) -> tuple[str, float, float, float, float]:
-    """A forecast with the interval that holds nine times in ten, and what was measured."""
-    reach = _NINE_IN_TEN * line.sd
-    return line.name, line.expected, line.expected - reach, line.expected + reach, line.measured
+    """A forecast with the interval that holds nine times in ten, and what was measured, per 1,000 contacts."""
+    reach, rate = _NINE_IN_TEN * line.sd, line.base_rate
+    expected, low, high, measured = (
+        per_thousand(effect, rate)
+        for effect in (line.expected, line.expected - reach, line.expected + reach, line.measured)
+    )
+    return line.name, expected, low, high, measured
 
 
 def _shown(chart: Chart) -> dict[str, object]:

@@ -10,7 +10,7 @@ from babel.dates import format_date
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from console.agenda import DAYS, agenda, running
+from console.agenda import DAYS, Entry, Running, agenda, running
 from console.screens.door import Viewer
 from console.screens.frame import Frame
 
@@ -35,9 +35,11 @@ def routes(frame: Frame) -> APIRouter:
         first = min(max(since or today, date(1970, 1, 2)), date(2500, 1, 1))
         with opened.store.read() as connection:
             days, by_themselves = agenda(connection, first, zone), running(connection)
+        lines: list[Entry | Running] = [*by_themselves, *(one for of_day in days.values() for one in of_day)]
         return frame.page(
             request,
             "calendar.html",
+            plays=[one.play for one in lines if one.play is not None],
             days={format_date(day, "EEEE d MMMM y", locale=language): lines for day, lines in days.items()},
             running=by_themselves,
             what=WHAT,

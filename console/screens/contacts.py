@@ -5,12 +5,13 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from console.explain import explain
+from console.explain import Depth, Explanation, explain
 from console.screens.door import RowNumber, Viewer
 from console.screens.frame import Frame
-from memory import contacts
+from memory import campaigns, contacts
 from memory.errors import NotFoundError
 from memory.features.registry import REGISTRY
+from memory.play import Play
 
 
 def routes(frame: Frame) -> APIRouter:
@@ -29,23 +30,28 @@ def routes(frame: Frame) -> APIRouter:
         return page(request, _explained(wanted), name=name)
 
     @router.get("/contacts/{contact_id}")
-    def show(request: Request, _user: Viewer, contact_id: RowNumber, compared: bool = False) -> Response:
-        return page(request, _explained(contact_id, compared=compared), compared=compared)
+    def show(request: Request, _user: Viewer, contact_id: RowNumber, depth: Depth = "campaigns") -> Response:
+        return page(request, _explained(contact_id, depth), depth=depth)
 
     def page(
         request: Request,
-        found: object,
+        found: Explanation | None,
         status: int = 200,
         *,
         name: str = "",
         unknown: bool = False,
-        compared: bool = False,
+        depth: Depth = "campaigns",
     ) -> Response:
-        shown = {"found": found, "name": name, "unknown": unknown, "compared": compared, "features": REGISTRY}
-        return frame.page(request, "contacts.html", status, **shown)
+        shown = {"found": found, "name": name, "unknown": unknown, "depth": depth, "features": REGISTRY}
+        plays: list[Play] = []
+        if found is not None and frame.language(request) != "en":
+            with frame.opened.store.read() as connection:
+                live = [campaigns.get(connection, one.campaign_id) for one in found.campaigns]
+                plays = [campaigns.get_version(connection, one.campaign_id, one.version).play for one in live]
+        return frame.page(request, "contacts.html", status, plays=plays, **shown)
 
-    def _explained(contact_id: int, *, compared: bool = False) -> object:
+    def _explained(contact_id: int, depth: Depth = "campaigns") -> Explanation:
         with frame.lock:
-            return explain(frame.opened, contact_id, comparing=compared)
+            return explain(frame.opened, contact_id, depth=depth)
 
     return router

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel.dates import format_datetime, format_timedelta
 from babel.numbers import format_currency, format_decimal, format_percent
@@ -15,14 +15,17 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from fastapi.templating import Jinja2Templates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.responses import RedirectResponse
 
+from console.effects import per_thousand
 from console.page_texts import LANGUAGES, language_of
 from console.retelling import Retelling
 from console.translation import translator
 from console.wiring import Workspace
 from memory import proposals
 from memory.clock import Clock
+from memory.play import Play
 from memory.users import User
 from memory.workspace import read_switch
 from policies.roles import reaches
@@ -62,13 +65,14 @@ class Frame:
         self._templates = Jinja2Templates(env=environment)
 
     def page(self, request: Request, template: str, status: int = 200, **shown: Any) -> HTMLResponse:
-        """A page in the reader's language."""
+        """A page in the reader's language; ``plays`` are those whose audience it speaks of."""
+        plays: Iterable[Play] = shown.pop("plays", ())
         user: User | None = request.state.user
         language = self.language(request)
         with self.opened.store.read() as connection:
             switch = read_switch(connection)
             waiting = sum(proposals.waiting_by_owner(connection).values()) if user else 0
-        shown |= _words(language, self.opened.settings.currency, self.opened.settings.fallback_zone)
+        shown |= words(language, self.opened.settings.currency, self.opened.settings.fallback_zone)
         shown |= {
             "user": user,
             "may": partial(reaches, user.role) if user else lambda _role: False,
@@ -80,7 +84,9 @@ class Frame:
             "navigation": NAVIGATION,
             "path": request.url.path.removeprefix(ROOT),
             "now": self.opened.clock.now(),
-            "retold": Retelling(language, self.opened.pack, self.opened.playbooks.values()),
+            "retold": Retelling(
+                language, self.opened.pack, self.opened.playbooks.values(), plays, self.opened.settings.currency
+            ),
         }
         return self._templates.TemplateResponse(request, template, shown, status_code=status)
 
@@ -100,14 +106,35 @@ def go(path: str) -> RedirectResponse:
     return RedirectResponse(ROOT + path, status_code=303)
 
 
-def _words(language: str, currency: str, zone: str) -> dict[str, Callable[..., str]]:
+def _zone(name: str) -> ZoneInfo | None:
+    """None for what a system gave as a zone and is none."""
+    try:
+        return ZoneInfo(name)
+    except (OSError, ValueError, ZoneInfoNotFoundError):
+        return None
+
+
+def words(language: str, currency: str, zone: str) -> dict[str, Callable[..., Any]]:
     """How words, amounts and moments are written in a language; moments in the zone of the workspace."""
     locale = _LOCALES[language]
 
-    def moment(at: datetime | None) -> str:
+    say = translator(language)
+
+    def moment(at: datetime | None, theirs: str = "") -> str:
+        """In the workspace's zone; also in ``theirs``, a contact's, where it is another time there."""
         if at is None:
             return "–"
-        return f"{format_datetime(at, 'd MMM y HH:mm', ZoneInfo(zone), locale)} {at.astimezone(ZoneInfo(zone)):%Z}"
+        here = at.astimezone(ZoneInfo(zone))
+        text = f"{format_datetime(at, 'd MMM y HH:mm', ZoneInfo(zone), locale)} {here:%Z}"
+        there = at.astimezone(_zone(theirs) or here.tzinfo)
+        if there.utcoffset() != here.utcoffset():
+            pattern = "HH:mm" if there.date() == here.date() else "d MMM HH:mm"
+            text += " " + say(
+                "({when} for them)", when=f"{format_datetime(at, pattern, there.tzinfo, locale)} {there:%Z}"
+            )
+        utc = at.astimezone(UTC)
+        title = f"{zone}; {format_datetime(utc, 'd MMM y HH:mm', UTC, locale)} UTC"
+        return Markup('<time datetime="{}" title="{}">{}</time>').format(f"{utc:%Y-%m-%dT%H:%M:%SZ}", title, text)
 
     def day(at: datetime) -> str:
         return str(format_datetime(at, "d MMM", ZoneInfo(zone), locale))
@@ -125,11 +152,12 @@ def _words(language: str, currency: str, zone: str) -> dict[str, Callable[..., s
         return str(format_timedelta(later - earlier, locale=locale, threshold=1.2))
 
     return {
-        "_": translator(language),
+        "_": say,
         "moment": moment,
         "day": day,
         "money": money,
         "number": number,
+        "per_thousand": per_thousand,
         "percent": percent,
         "since": since,
     }

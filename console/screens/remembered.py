@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from datetime import datetime
+from typing import Any
 
 from fastapi import APIRouter, Request
 from sqlalchemy import Connection, Text, cast, select
 from starlette.responses import Response
 
+from console.effects import lesson_per_thousand, rate_without
 from console.screens.door import Viewer
 from console.screens.frame import Frame
 from memory import campaigns, journal, lessons, readouts
@@ -67,7 +69,11 @@ def routes(frame: Frame) -> APIRouter:
             found = lessons.get(connection, lesson_id)
             story = list(journal.entries(connection, subject=lesson_id, limit=100))
             used = _used(connection, lesson_id)
-        return frame.page(request, "lesson.html", one=found, story=story, used=used, standing=standing)
+            taught = campaigns.get(connection, found.campaign_id) if found.campaign_id else None
+            plays = [campaigns.get_version(connection, taught.campaign_id, taught.version).play] if taught else []
+        added, without = lesson_per_thousand(found), rate_without(found)
+        shown: dict[str, Any] = {"one": found, "added": added, "without": without, "story": story, "used": used}
+        return frame.page(request, "lesson.html", plays=plays, standing=standing, **shown)
 
     return router
 

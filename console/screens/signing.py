@@ -8,11 +8,18 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
-from console.credentials import SHORTEST_PASSWORD, app_link, draw_second_factor, hash_token
+from console.credentials import (
+    SHORTEST_PASSWORD,
+    app_link,
+    draw_second_factor,
+    hash_token,
+    is_second_factor,
+    qr_code,
+)
 from console.page_texts import LANGUAGES
 from console.screens.door import Viewer, cookie_name
 from console.screens.frame import ROOT, Frame, go
-from console.sign_in import SESSION, change_password, come_in, sign_in, turn_on_second_factor
+from console.sign_in import SESSION, change_password, come_in, open_session, sign_in, turn_on_second_factor
 from memory import sessions, staff_mail, users
 from memory.errors import ConflictError, InvalidInputError, NoriaError
 
@@ -52,17 +59,7 @@ def routes(frame: Frame) -> APIRouter:
             return frame.page(request, "login.html", 403, next=next, problem=error)
         # Only to our own pages, whatever the address said.
         wanted = next.removeprefix(ROOT) if next.startswith(f"{ROOT}/") and "\\" not in next else "/"
-        response = go(wanted)
-        response.set_cookie(
-            cookie_name(request),
-            token,
-            max_age=int(SESSION.total_seconds()),
-            path="/",
-            secure=request.url.scheme == "https",
-            httponly=True,
-            samesite="lax",
-        )
-        return response
+        return _signed_in(request, token, wanted)
 
     @router.post("/logout")
     def let_out(request: Request, user: Viewer) -> Response:
@@ -75,9 +72,7 @@ def routes(frame: Frame) -> APIRouter:
     def welcome(request: Request, token: str, status: int = 200, secret: str = "", problem: Any = None) -> Response:
         with store.read() as connection:
             user = users.invited(connection, hash_token(token), frame.watch.now())
-        secret = secret or draw_second_factor()
-        link = app_link(secret, user.name, frame.opened.settings.name)
-        shown = {"invited": user, "secret": secret, "link": link, "problem": problem, "shortest": SHORTEST_PASSWORD}
+        shown = {"invited": user, "problem": problem, "shortest": SHORTEST_PASSWORD, **factor(user, secret)}
         return frame.page(request, "welcome.html", status, **shown)
 
     @router.get("/welcome/{token}")
@@ -89,11 +84,21 @@ def routes(frame: Frame) -> APIRouter:
         if password != again:
             differ = InvalidInputError("The two passwords differ.", remedy="Type the same twice.")
             return welcome(request, token, 400, secret, differ)
+        now = frame.watch.now()
         try:
-            come_in(store, token, password=password, second_factor=secret, code=code, at=frame.watch.now())
+            user = come_in(store, token, password=password, second_factor=secret, code=code, at=now)
         except InvalidInputError as error:
             return welcome(request, token, 400, secret, error)
-        return go("/login")
+        # A code counts once: to ask for the next one at the log-in would make them wait for it.
+        with store.write() as connection:
+            session = open_session(connection, user, now)
+        return _signed_in(request, session, "/")
+
+    def factor(user: users.User, secret: str) -> dict[str, Any]:
+        # The same again after a mistake: it is in their app already.
+        secret = secret if is_second_factor(secret) else draw_second_factor()
+        link = app_link(secret, user.name, frame.opened.settings.name)
+        return {"secret": secret, "link": link, "picture": qr_code(link)}
 
     def account(
         request: Request, user: users.User, status: int = 200, secret: str = "", problem: Any = None
@@ -101,9 +106,7 @@ def routes(frame: Frame) -> APIRouter:
         with store.read() as connection:
             mine = sessions.sessions_of(connection, user.name, frame.watch.now())
             codes = staff_mail.newest(connection, user.name, "code", limit=1)
-        secret = secret or draw_second_factor()
-        link = app_link(secret, user.name, frame.opened.settings.name)
-        shown = {"sessions": mine, "own": _own(request), "secret": secret, "link": link, "problem": problem}
+        shown = {"sessions": mine, "own": _own(request), "problem": problem, **factor(user, secret)}
         shown["code_mail"] = codes[0] if codes else None
         return frame.page(request, "account.html", status, shortest=SHORTEST_PASSWORD, **shown)
 
@@ -144,6 +147,20 @@ def routes(frame: Frame) -> APIRouter:
         return go("/account")
 
     return router
+
+
+def _signed_in(request: Request, token: str, path: str) -> Response:
+    response = go(path)
+    response.set_cookie(
+        cookie_name(request),
+        token,
+        max_age=int(SESSION.total_seconds()),
+        path="/",
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="lax",
+    )
+    return response
 
 
 def _own(request: Request) -> str:

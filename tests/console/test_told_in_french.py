@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from console.backtest import NOT_KEPT_OF_MESSAGES, NOT_KEPT_OF_PROPOSALS
 from console.retelling import Retelling
+from evals.bench import shop
+from memory.segments.grammar import parse
+from memory.segments.sentence import describe
 from policies.rules import RULES
 from tests.agents.world import playbooks
 from tests.policies.worlds import base_pack
@@ -17,12 +21,17 @@ ROOT = Path(__file__).parents[2]
 SPEAKING = ("refuse", "hold", "note", "Ruling")
 AGENTS = (
     "agents/allocate.py", "agents/analyst.py", "agents/ideas.py", "agents/learn.py", "agents/planning.py",
-    "agents/redraw.py", "agents/round.py", "agents/scheduler.py", "agents/sizing.py", "console/explain.py",
+    "agents/redraw.py", "agents/round.py", "agents/scheduler.py", "agents/series.py", "agents/sizing.py",
+    "console/backtest.py", "console/doctor/parts.py", "console/doctor/sender.py", "console/dry_run.py",
+    "console/explain.py", "console/queues.py",
 )  # fmt: skip
 NOT_SHOWN = {"agents/allocate.py": ("noria campaigns shares",)}
 """Alerts, which are written in both languages at once."""
 FIGURE = "7"
-NAMES = {"The 7 of 7", "Template 7", "no 7", "no {{ 7 }}", "7 of 7", "An order of theirs is worth 7 7 (7)."}
+MANY_ORDERS = {"type": "compare", "field": "orders_count", "operator": ">", "value": 3}
+NAMES = {"The 7 of 7", "Template 7", "no 7", "no {{ 7 }}", "7 of 7", "An order of theirs is worth 7 7 (7).",
+         "7, from 7.", "Mail of 7 to 7 is 7 since 7: 7.",
+         "Mail of 7 to 7 is 7 since 7: 7. Nothing will be launched."}  # fmt: skip
 """Where a closed list of words stands for the figure, each of which is known by itself, or names alone."""
 
 
@@ -160,3 +169,31 @@ def test_short_phrases_do_not_take_words_for_their_figures(french: Retelling) ->
 
 def test_a_sentence_that_no_template_knows_is_missed(french: Retelling) -> None:
     assert french.text("The moon is full.") is None
+
+
+def test_an_audience_is_told_as_its_conditions_are(french: Retelling) -> None:
+    play = shop.play(base_pack(), audience=MANY_ORDERS, audience_sentence=describe(parse(MANY_ORDERS), "en"))
+    knowing = Retelling("fr", base_pack(), (), [play])
+    assert knowing.text(f"Not in the segment: {play.audience_sentence}") == (
+        "Hors du segment : Contacts tels que : « commandes au total » supérieur à 3."
+    )
+    assert french.text(play.audience_sentence) is None
+
+
+def test_what_the_past_would_have_been_is_told(french: Retelling) -> None:
+    assert all(french.text(one) for one in (*NOT_KEPT_OF_MESSAGES.values(), *NOT_KEPT_OF_PROPOSALS.values()))
+    assert french.text("contact 12 in campaign c1, step mail-1") == "contact 12 dans la campagne c1, étape mail-1"
+    assert french.text("held, two people asked") == "retenu, deux personnes consultées"
+
+
+def test_a_case_that_scores_worse_is_told(french: Retelling) -> None:
+    assert (
+        french.text("winback: scheduler fell from 1.000 to 0.500") == "winback : scheduler est passé de 1,000 à 0,500"
+    )
+
+
+def test_what_the_doctor_says_is_told(french: Retelling) -> None:
+    assert french.text("Shop, from hello@shop.example.com.") == "Shop, depuis hello@shop.example.com."
+    assert french.text("Mail of smtp to all domains is slowed since 05 March 2025: too many complaints.") == (
+        "Le courrier de smtp vers tous les domaines est ralenti depuis le 5 mars 2025 : too many complaints."
+    )

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pyotp
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from console.sign_in import invite
 from console.wiring import Workspace
 from memory import proposals
+from memory.campaigns import campaign_id_of
 from memory.clock import SystemClock
 from memory.proposal import Approvals, Decision, Proposal
 from memory.proposals import StoredProposal
@@ -236,6 +238,27 @@ def test_two_people_are_two_people(desk: Desk) -> None:
     assert win_back(desk.house.opened).status == "launched"
 
 
+def test_a_campaign_fits_a_telephone(desk: Desk) -> None:
+    page = desk.browser_of(
+        "approver",
+        viewport={"width": 360, "height": 800},
+        color_scheme="dark",
+        locale="fr-FR",
+    )
+    proposal = open_win_back(desk, page)
+    page.get_by_role("button", name="Approuver la version 1").click()
+    page.wait_for_load_state()
+    work(desk)
+    page.goto(f"campaigns/{campaign_id_of(proposal.proposal_id)}")
+    for opened in page.locator("details > summary").all():
+        opened.click()
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    moments = page.locator("time[datetime$='Z']")
+    assert moments.count()
+    assert "UTC" in (moments.first.get_attribute("title") or "")
+
+
 def test_a_bad_edit_says_why_and_keeps_what_was_typed(desk: Desk) -> None:
     page = desk.browser_of("operator")
     proposal = win_back(desk.house.opened).proposal
@@ -306,10 +329,14 @@ def test_somebody_comes_in_by_the_link_and_signs_in(desk: Desk) -> None:
     page.goto(f"welcome/{token}")
     page.locator("[name=password]").fill("four words that differ")
     page.locator("[name=again]").fill("four words that differ")
+    picture = page.get_by_role("img", name="code QR").screenshot()
+    page.locator("[name=code]").fill("000000")
     page.get_by_role("button").click()
-    page.wait_for_url("**/login")
-    page.locator("[name=name]").fill("marie")
-    page.locator("[name=password]").fill("four words that differ")
+    expect(page.get_by_role("alert")).to_be_visible()
+    assert page.get_by_role("img", name="code QR").screenshot() == picture
+    code = pyotp.TOTP(page.locator("[name=secret]").input_value()).now()
+    for name, given in {"password": "four words that differ", "again": "four words that differ", "code": code}.items():
+        page.locator(f"[name={name}]").fill(given)
     page.get_by_role("button").click()
     expect(page.get_by_role("link", name="marie")).to_be_visible()
     expect(page.get_by_role("heading", name="À décider")).to_be_visible()

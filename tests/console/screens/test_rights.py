@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from sqlalchemy import select
 
+from evals.bench import shop as shop_of_the_bench
 from memory import contacts
 from memory.schema import contact_aliases, journal
 from memory.schema import contacts as people
 from tests.console.conftest import run_in
 from tests.console.screens.conftest import House, Serve, text_of
+from tools.launch import launch
 
 MAIL, OTHER = "person3@example.com", "person4@example.com"
 
@@ -127,11 +131,26 @@ def test_a_contact_alone_is_explained_by_the_same_values_as_among_all_others(her
     from console.explain import explain
 
     contact_id = number(here, MAIL)
-    alone, among = explain(here.opened, contact_id), explain(here.opened, contact_id, comparing=True)
+    alone, among = explain(here.opened, contact_id), explain(here.opened, contact_id, depth="comparing")
     values = {one.name: one.value for one in among.features}
     assert {one.name: one.value for one in alone.features}.items() < values.items()
     assert values.keys() - {one.name for one in alone.features} >= {"rfm_group", "next_category"}
     assert values["orders_count"]
     viewer, address = here.person("viewer"), f"/console/contacts/{number(here, MAIL)}"
-    assert "Fifth of all buyers" not in viewer.get(address).text
-    assert "Fifth of all buyers" in viewer.get(f"{address}?compared=1").text
+    said = {depth: viewer.get(f"{address}?depth={depth}").text for depth in ("campaigns", "alone", "comparing")}
+    assert viewer.get(address).text == said["campaigns"]
+    assert ["Number of orders so far" in one for one in said.values()] == [False, True, True]
+    assert ["Fifth of all buyers" in one for one in said.values()] == [False, False, True]
+    assert viewer.get(f"{address}?depth=all").status_code == 400
+
+
+def test_a_segment_that_compares_contacts_is_looked_at_only_when_asked(here: House) -> None:
+    from console.explain import explain
+
+    everybody: Any = SimpleNamespace(select=lambda _: [], rows=lambda *_: {})
+    audience = {"type": "compare", "field": "rfm_group", "operator": "==", "value": "no such group"}
+    play = shop_of_the_bench.play(here.opened.pack, audience=audience, audience_sentence="nobody")
+    launch(here.opened.workplace, shop_of_the_bench.approve(here.opened.store, play), features=everybody)
+    contact_id = number(here, MAIL)
+    said = [explain(here.opened, contact_id, depth=depth).campaigns[0].reason for depth in ("campaigns", "comparing")]
+    assert said == ["Whether they are in its segment takes a look at everybody.", "Not in the segment: nobody"]

@@ -60,7 +60,7 @@ def test_lessons_are_shown_by_whether_they_hold_with_their_evidence_and_what_the
     page = text_of(viewer.get("/console/memory/lessons/fresh").text)
     assert "lapsed buyers" in page
     assert stored.title in page
-    assert "from 0.1 to 0.15" in page
+    assert "from 21.08 to 31.93 additional per 1,000 contacts" in page
     assert "lesson.written" in page
     assert "No proposal yet." in viewer.get("/console/memory/lessons/old").text
     assert viewer.get("/console/memory/lessons/none").status_code == 404

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
+
+from markupsafe import Markup
 
 import console
 from agents.written import LAYOUTS
 from console.screens.agenda import WHAT
 from console.screens.brand import COLOURS, LINES, LISTS, VOICE
 from console.screens.conditions import SIGNS
-from console.screens.frame import NAVIGATION
+from console.screens.frame import NAVIGATION, words
 from console.screens.offers import KINDS
 from console.translation import catalogue, translator
 from console.tuning import LABELS
@@ -20,7 +23,7 @@ from memory.proposal import ProposalStatus
 from memory.role import ROLES
 
 CONSOLE = Path(console.__file__).parent
-DRAWN = [CONSOLE / place for place in ("report/charts.py", "report/page.py", "screens/measured.py")]
+DRAWN = [CONSOLE / place for place in ("report/charts.py", "report/page.py", "screens/frame.py", "screens/measured.py")]
 TEMPLATES = CONSOLE / "templates" / "console"
 VALUES = re.compile(r"\{\w+\}")
 
@@ -49,3 +52,19 @@ def test_what_has_no_words_in_a_language_is_said_in_english() -> None:
     assert translator("fr")("console:marie") == "console:marie"
     assert translator("en")("Welcome, {name}", name="{x}") == "Welcome, {x}"
     assert translator("fr")("Welcome, {name}", name="Ann") == "Bienvenue, Ann"
+
+
+def test_markup_keeps_its_place_in_a_sentence_and_the_words_are_escaped() -> None:
+    said = translator("en")("<by> {who}, {when}", who="<b>", when=Markup("<time>"))
+    assert said == "&lt;by&gt; &lt;b&gt;, <time>"
+
+
+def test_a_moment_names_its_zone_and_that_of_a_contact_and_holds_utc() -> None:
+    moment, at = words("fr", "EUR", "Europe/Paris")["moment"], datetime(2026, 1, 5, 23, 30, tzinfo=UTC)
+    assert str(moment(at, "Europe/Berlin")) == (
+        '<time datetime="2026-01-05T23:30:00Z" title="Europe/Paris; 5 janv. 2026 23:30 UTC">'
+        "6 janv. 2026 00:30 CET</time>"
+    )
+    assert "6 janv. 2026 00:30 CET (5 janv. 18:30 EST chez le contact)" in moment(at, "America/New_York")
+    assert "6 janv. 2026 00:30 CET (08:30 JST chez le contact)" in moment(at, "Asia/Tokyo")
+    assert "(" not in moment(at, "Nowhere/At_all")
