@@ -32,6 +32,9 @@ def _not_its_series(connection: Connection, play: Play) -> str:
 
 def _beside_another(connection: Connection, play: Play, campaign_id: str) -> str:
     """Which campaign of the same playbook runs with another holdout, and what to do; empty where none does."""
+    if play.replaces is not None:
+        # A new version holds out whom its campaign holds out.
+        return ""
     own = play.holdout_key or campaign_id
     for one in campaigns.list_campaigns(connection, ["live", "paused"]):
         if one.playbook == play.playbook and one.series_key != own and (one.holdout_share or play.holdout_share):

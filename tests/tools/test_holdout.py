@@ -12,6 +12,7 @@ import pytest
 
 from memory import campaigns, proposals
 from memory.clock import ManualClock
+from memory.play import Replacement
 from memory.proposal import ProposalStatus
 from memory.store import Store
 from tests.tools.scene import Chosen, add_contacts, approve, counts, play, start, workplace
@@ -83,6 +84,14 @@ def test_a_follow_up_of_its_series_runs_beside_it_and_beside_no_other(place: Wor
     assert start(place, follows, PEOPLE, proposal_id="p2").status is ProposalStatus.LAUNCHED
     fresh = start(place, play(holdout_share=0.1), PEOPLE, proposal_id="p3")
     assert fresh.status is ProposalStatus.VOIDED
+
+
+def test_a_new_version_of_a_campaign_is_not_in_its_own_way(place: Workplace) -> None:
+    first = start(place, play(holdout_share=0.1), PEOPLE)
+    replaces = Replacement(campaign_id=first.campaign_id, version=1, in_flight="stay")
+    edited = play(sends=2, holdout_share=0.1, replaces=replaces)
+    approve(place.store, edited, proposal_id="p2", kind="change_campaign")
+    assert launch(place, "p2").status is ProposalStatus.LAUNCHED
 
 
 def test_of_two_launches_at_once_one_goes_out_whole_and_one_not_at_all(
