@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import cached_property, lru_cache
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, select, text, update
 
 from memory.canonical import canonical_json, digest
 from memory.errors import NotFoundError
@@ -17,6 +17,9 @@ from memory.journal import append
 from memory.play import Play
 from memory.schema import campaign_versions, campaigns, sequences, steps
 from memory.store import upsert
+
+# Any constant will do: it only serialises launches on PostgreSQL; SQLite has one writer anyway.
+_LAUNCH_LOCK = 0x4E4F524C
 
 Status = Literal["live", "paused", "finished", "cancelled"]
 
@@ -194,6 +197,12 @@ def lock(connection: Connection, campaign_id: str) -> Campaign:
     if row is None:
         raise NotFoundError(f"Campaign {campaign_id} is not known.", remedy="`noria campaigns` shows them all.")
     return _campaign(row)
+
+
+def lock_launches(connection: Connection) -> None:
+    """Let no other launch decide until the transaction ends, so that two at once see each other's campaign."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LAUNCH_LOCK})
 
 
 def of_proposal(connection: Connection, proposal_id: str) -> Campaign | None:

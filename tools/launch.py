@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from memory import autonomy, campaigns, enrolments, proposals, readouts, workspace
+from memory import autonomy, campaigns, enrolments, proposals, workspace
 from memory.campaigns import Campaign, CampaignVersion
 from memory.canonical import buckets
 from memory.errors import ConflictError, InvalidInputError, NotFoundError
@@ -27,6 +27,7 @@ from tools.audience import Entrants, Selection, choose
 from tools.campaign import end, retire
 from tools.drift import changed_parts
 from tools.enrol import enrol
+from tools.holdout import holdout_objection
 from tools.replace import put_in_place
 from tools.workplace import Workplace
 
@@ -102,6 +103,7 @@ def launch(place: Workplace, proposal_id: str, *, features: Features | None = No
         currency=place.currency,
     )
     with place.store.write() as connection:
+        campaigns.lock_launches(connection)
         stored = proposals.get(connection, proposal_id)
         if stored.status not in {ProposalStatus.APPROVED, ProposalStatus.LAUNCHING}:
             return Launch(proposal.proposal_id, stored.status, campaign_id, "Somebody else was faster.")
@@ -183,7 +185,7 @@ def _objection(
             ProposalStatus.VOIDED,
             f"It would be sent in the example's name: {', '.join(left)}. Fill in brand.yaml and propose it again.",
         )
-    if why := _not_its_series(connection, play):
+    if why := holdout_objection(connection, play, campaigns.campaign_id_of(proposal.proposal_id)):
         return ProposalStatus.VOIDED, why
     for offer in play.offers:
         try:
@@ -196,20 +198,6 @@ def _objection(
         if recorded.ends_at <= at:
             return ProposalStatus.VOIDED, f"The offer ended on {recorded.ends_at:%d %B %Y}."
     return None
-
-
-def _not_its_series(connection: Connection, play: Play) -> str:
-    """Why a follow-up letter must not follow the letters before it, or holds out others; empty for any other play."""
-    if not play.holdout_key:
-        return ""
-    letters = campaigns.letters_of(connection, play.holdout_key)
-    if not any(one.playbook == play.playbook for one in letters):
-        return "No letter before it left, so there is no series to follow."
-    if any(one.holdout_share != play.holdout_share for one in letters):
-        return f"Its series holds out {letters[0].holdout_share:.0%}, and it would hold out {play.holdout_share:.0%}."
-    if readouts.any_harms(connection, [one.campaign_id for one in letters]):
-        return "A letter of its series does harm."
-    return ""
 
 
 def _misfit(play: Play, audience: Audience) -> tuple[ProposalStatus, str] | None:

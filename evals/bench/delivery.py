@@ -82,11 +82,19 @@ class Rate:
     noria: float
     raw: float
     plain: float
+    noria_cpu_ms: float
+    """Processor time of the sending process for each message: other work on the machine adds less to it."""
+    raw_cpu_ms: float
 
     @property
     def of_raw(self) -> float:
         """Share of what the client alone does."""
         return self.noria / self.raw
+
+    @property
+    def cpu_of_raw(self) -> float:
+        """The client's share of the processor time that a message takes."""
+        return self.raw_cpu_ms / self.noria_cpu_ms
 
     @property
     def of_plain(self) -> float:
@@ -103,6 +111,8 @@ class Wait:
     events: int
     p50: float
     p99: float
+    cpu_ms: float
+    """Processor time of the worker for each event."""
 
 
 class _Keeping:
@@ -152,24 +162,35 @@ def measure_rate(url: str, folder: Path, way: Way, number: int, *, engine: str) 
         channel = _Keeping(_channel(way, receiver.port))
         place = _workplace(store, folder, ManualClock(shop.MONDAY), channel)
         launch(place, shop.approve(store, shop.play(place.pack)))
-        begun = time.perf_counter()
+        begun, busy = time.perf_counter(), time.process_time()
         deliver(place)
-        took = time.perf_counter() - begun
+        took, worked = time.perf_counter() - begun, time.process_time() - busy
         channel.close()
         _same(receiver.taken(), everybody, "Noria")
         ready = channel.kept
+        busy = time.process_time()
         if way.kind == "http":
             connections = 1 if way.batch else _CONNECTIONS
             raw = loops.raw_http(receiver, ready, _SECRET, batch=way.batch, connections=connections)
         else:
             raw = loops.raw_smtp(receiver, ready, connections=_CONNECTIONS)
+        raw_worked = time.process_time() - busy
         _same(receiver.taken(), everybody, "the client alone")
         loops.prepare_plain(store)
         asked = range(1, min(number, _PLAIN_MOST[way.latency]) + 1)
         written = [one for one in asked if shop.may_be_written_to(one)]
         plain = loops.plain(store, asked, receiver, way=way.kind)
         _same(receiver.taken(), sorted(shop.address(one) for one in written), "the plain loop")
-    return Rate(engine, way.name, len(ids), len(ids) / took, len(ids) / raw, len(written) / plain)
+    return Rate(
+        engine=engine,
+        way=way.name,
+        messages=len(ids),
+        noria=len(ids) / took,
+        raw=len(ids) / raw,
+        plain=len(written) / plain,
+        noria_cpu_ms=1000 * worked / len(ids),
+        raw_cpu_ms=1000 * raw_worked / len(ids),
+    )
 
 
 def measure_wait(url: str, folder: Path, per_second: int, seconds: float, *, engine: str) -> Wait:
@@ -192,22 +213,23 @@ def measure_wait(url: str, folder: Path, per_second: int, seconds: float, *, eng
         worker.start()
         # What a worker loads once, with its first message, is no part of the pace that it keeps.
         _hand_in(store, clock, first, _WARM_UP)
-        _answer(here, worker, len(first))
+        _, busy = _answer(here, worker, len(first))
         due = _hand_in(store, clock, asked, per_second)
-        noted = _answer(here, worker, len(first) + len(asked))
+        noted, busy_then = _answer(here, worker, len(first) + len(asked))
         here.send(0)
         worker.join()
     waits = sorted(noted[shop.address(one)] - due[one] for one in asked)
-    return Wait(engine, per_second, number, _quantile(waits, 0.5), _quantile(waits, 0.99))
+    cpu_ms = 1000 * (busy_then - busy) / number
+    return Wait(engine, per_second, number, _quantile(waits, 0.5), _quantile(waits, 0.99), cpu_ms)
 
 
-def _answer(line: Connection, worker: BaseProcess, messages: int) -> dict[str, float]:
-    """When each message was handed to the channel, by address, once so many were."""
+def _answer(line: Connection, worker: BaseProcess, messages: int) -> tuple[dict[str, float], float]:
+    """When each message was handed to the channel, by address, once so many were; and the worker's processor time."""
     line.send(messages)
     if not line.poll(_PATIENCE):
         worker.kill()
         raise NoriaError("The worker did not get through the events in time.")
-    found: dict[str, float] = line.recv()
+    found: tuple[dict[str, float], float] = line.recv()
     return found
 
 
@@ -239,7 +261,7 @@ def _work(url: str, folder: Path, started: float, line: Connection) -> None:
             if line.poll(_PAUSE):
                 expected = line.recv()
             if expected and len(channel.at) >= expected:
-                line.send(channel.at)
+                line.send((channel.at, time.process_time()))
                 expected = None
 
 
@@ -325,17 +347,25 @@ def _urls(engine: str, folder: Path) -> Iterator[Iterator[str]]:
 
 def _tables(rates: Sequence[Rate], waits: Sequence[Wait]) -> list[Table]:
     first = Table(title="Messages a second, claim to record")
-    for heading in ("store", "way", "messages", "Noria", "client alone", "plain loop", "of client", "times plain"):
+    speeds = ("Noria", "client alone", "plain loop", "of client", "times plain")
+    for heading in ("store", "way", "messages", *speeds, "CPU ms", "client's CPU ms", "its share"):
         first.add_column(heading, justify="left" if heading in {"store", "way"} else "right")
     for one in rates:
-        speeds = (f"{speed:,.0f}" for speed in (one.noria, one.raw, one.plain))
-        first.add_row(one.engine, one.way, f"{one.messages:,}", *speeds, f"{one.of_raw:.0%}", f"{one.of_plain:.1f}")
+        paces = (f"{pace:,.0f}" for pace in (one.noria, one.raw, one.plain))
+        busy = (f"{one.noria_cpu_ms:.2f}", f"{one.raw_cpu_ms:.2f}", f"{one.cpu_of_raw:.0%}")
+        ratios = (f"{one.of_raw:.0%}", f"{one.of_plain:.1f}")
+        first.add_row(one.engine, one.way, f"{one.messages:,}", *paces, *ratios, *busy)
     second = Table(title="Seconds from a cart to its message at the channel")
-    for heading in ("store", "events a second", "events", "p50", "p99"):
+    for heading in ("store", "events a second", "events", "p50", "p99", "CPU ms"):
         second.add_column(heading, justify="left" if heading == "store" else "right")
     for wait in waits:
         second.add_row(
-            wait.engine, str(wait.events_per_second), f"{wait.events:,}", f"{wait.p50:.2f}", f"{wait.p99:.2f}"
+            wait.engine,
+            str(wait.events_per_second),
+            f"{wait.events:,}",
+            f"{wait.p50:.2f}",
+            f"{wait.p99:.2f}",
+            f"{wait.cpu_ms:.2f}",
         )
     return [first, second]
 
@@ -358,7 +388,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             continue
         rates, waits = rates + more[0], waits + more[1]
     if chosen.json:
-        shown = [{**asdict(one), "of_raw": one.of_raw, "of_plain": one.of_plain} for one in rates]
+        shown = [
+            {**asdict(one), "of_raw": one.of_raw, "cpu_of_raw": one.cpu_of_raw, "of_plain": one.of_plain}
+            for one in rates
+        ]
         json.dump({"rates": shown, "waits": [asdict(one) for one in waits], "lacking": lacking}, sys.stdout, indent=2)
         return 0
     console = Console()

@@ -198,7 +198,8 @@ def test_two_workers_never_give_one_code_to_two_contacts_nor_two_codes_to_one(
     place = workplace(any_store, clock, tmp_path)
     # Two campaigns with one offer: both want a code for the same contacts at the same time.
     for number in (1, 2):
-        start(place, coupons(holdout_share=0.1), people, proposal_id=f"p{number}")
+        wanted = coupons(holdout_share=0.1).model_copy(update={"playbook": f"coupons{number}"})
+        start(place, wanted, people, proposal_id=f"p{number}")
 
     def work(name: str) -> None:
         own = Store(any_store.url)

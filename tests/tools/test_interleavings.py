@@ -147,6 +147,7 @@ class Machine(RuleBasedStateMachine):
             limits=Limits(contacts_per_day=4),
             size_band=(0, 240),
             holdout_share=0.3,
+            playbook="cart",
         )
         approve(self.store, self.cart_play, proposal_id="cart", at=self.clock.now())
         self.cart_campaign = launch(self.place, "cart").campaign_id
@@ -176,7 +177,7 @@ class Machine(RuleBasedStateMachine):
 
     def launch(self, sends: int) -> None:
         self.launched += 1
-        wanted = play(sends=sends, wait_days=1, holdout_share=0.3)
+        wanted = play(sends=sends, wait_days=1, holdout_share=0.3, playbook=f"letter{self.launched}")
         start(self.place, wanted, CONTACTS, proposal_id=f"p{self.launched}")
 
     @rule(sends=st.integers(1, 3))

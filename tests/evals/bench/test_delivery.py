@@ -17,7 +17,7 @@ from memory.errors import NoriaError
 def test_all_three_ways_write_to_the_same_people_once_each(way: Way, tmp_path: Path) -> None:
     found = measure_rate(f"sqlite:///{tmp_path / 'store.db'}", tmp_path, way, 40, engine="sqlite")
     assert found.messages == sum(shop.may_be_written_to(one) for one in range(1, 41)) == 36
-    assert min(found.noria, found.raw, found.plain, found.of_raw, found.of_plain) > 0
+    assert min(found.noria, found.raw, found.plain, found.of_raw, found.of_plain, found.cpu_of_raw) > 0
 
 
 @pytest.mark.slow(seconds=10)
@@ -33,6 +33,7 @@ def test_every_event_comes_out_as_a_message_after_it_came_in(tmp_path: Path) -> 
     found = measure_wait(f"sqlite:///{tmp_path / 'store.db'}", tmp_path, 20, 1.0, engine="sqlite")
     assert found.events == 20
     assert 0 < found.p50 <= found.p99
+    assert found.cpu_ms > 0
 
 
 def test_the_command_tells_what_could_not_be_measured(
@@ -41,7 +42,7 @@ def test_the_command_tells_what_could_not_be_measured(
     def measured(number: int, *, seconds: float, engines: list[str]) -> tuple[list[delivery.Rate], list[delivery.Wait]]:
         if engines == ["postgresql"]:
             raise shop.NoPostgresError("No PostgreSQL can start here.")
-        return [delivery.Rate("sqlite", "HTTP", number, 60.0, 100.0, 30.0)], []
+        return [delivery.Rate("sqlite", "HTTP", number, 60.0, 100.0, 30.0, 2.0, 1.0)], []
 
     monkeypatch.setattr(delivery, "measure", measured)
     assert main(["--contacts", "40", "--json"]) == 0
