@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final, Literal, NamedTuple
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, and_, case, func, or_, select
 
 from memory.schema import consent_current, consents
 from memory.store import upsert
@@ -39,7 +39,8 @@ they bought, and did not refuse."""
 def record(connection: Connection, entries: Sequence[Consent]) -> int:
     """Add entries to the history and bring what is in force up to date; returns how many entries were new.
 
-    An older entry that arrives late never overrides a newer one. At the same moment, a withdrawal wins.
+    An older entry that arrives late never overrides a newer one, except that of all grants since the last withdrawal
+    the one with proof holds. At the same moment, a withdrawal wins.
     """
     written = upsert(
         connection,
@@ -96,19 +97,26 @@ def count_current(connection: Connection, channel: str, purpose: str) -> dict[st
 
 def _refresh(connection: Connection, contact_ids: Iterable[int]) -> None:
     wanted = sorted(contact_ids)
-    newest = (
-        func.row_number()
-        .over(
-            partition_by=(consents.c.contact_id, consents.c.channel, consents.c.purpose),
-            # "withdrawn" sorts after "granted".
-            order_by=(consents.c.at.desc(), consents.c.state.desc(), consents.c.consent_id.desc()),
-        )
-        .label("newest")
-    )
+    each = (consents.c.contact_id, consents.c.channel, consents.c.purpose)
+    withdrawn_at = func.max(case((consents.c.state == "withdrawn", consents.c.at))).over(partition_by=each)
     for start in range(0, len(wanted), 1000):
         chunk = wanted[start : start + 1000]
-        ranked = select(consents, newest).where(consents.c.contact_id.in_(chunk)).subquery()
-        rows = connection.execute(select(ranked).where(and_(ranked.c.newest == 1))).all()
+        told = select(consents, withdrawn_at.label("withdrawn_at")).where(consents.c.contact_id.in_(chunk)).subquery()
+        # At the same moment a withdrawal wins.
+        stands = and_(told.c.state == "granted", or_(told.c.withdrawn_at.is_(None), told.c.at > told.c.withdrawn_at))
+        newest = func.row_number().over(
+            partition_by=(told.c.contact_id, told.c.channel, told.c.purpose),
+            order_by=(
+                # A grant that is said again without its proof takes nothing from the one that has it.
+                case((stands, 0), (told.c.state == "withdrawn", 1), else_=2),
+                case((and_(stands, told.c.proof != ""), 0), else_=1),
+                case((and_(stands, told.c.confirmed), 0), else_=1),
+                told.c.at.desc(),
+                told.c.consent_id.desc(),
+            ),
+        )
+        ranked = select(told, newest.label("newest")).subquery()
+        rows = connection.execute(select(ranked).where(ranked.c.newest == 1)).all()
         upsert(
             connection,
             consent_current,

@@ -86,6 +86,33 @@ def test_a_consent_without_proof_is_counted_apart(any_store: Store) -> None:
     assert counts(any_store) == {"granted": 0, "granted_without_proof": 1, "withdrawn": 0}
 
 
+@pytest.mark.parametrize(
+    ("entries", "counted"),
+    [
+        # An export that says yes again, without its proof, takes nothing from the form that proves it.
+        ([("granted", 1, "form 12"), ("granted", 2, "")], "granted"),
+        ([("granted", 2, ""), ("granted", 1, "form 12")], "granted"),
+        ([("granted", 1, ""), ("granted", 2, "form 12")], "granted"),
+        # A proof from before they left proves nothing after it.
+        ([("granted", 1, "form 12"), ("withdrawn", 2, ""), ("granted", 3, "")], "granted_without_proof"),
+        ([("granted", 1, "form 12"), ("granted", 2, ""), ("withdrawn", 3, "")], "withdrawn"),
+    ],
+)
+def test_of_the_grants_since_the_last_withdrawal_the_proved_one_holds(
+    any_store: Store, entries: list[tuple[str, int, str]], counted: str
+) -> None:
+    add_contact(any_store, 1)
+    for state, days, proof in entries:
+        with any_store.write() as connection:
+            consents.record(connection, [consent(state, days, proof=proof)])
+    assert {what: number for what, number in counts(any_store).items() if number} == {counted: 1}
+    if counted == "granted":
+        [proved_at] = [days for _, days, proof in entries if proof]
+        with any_store.read() as connection:
+            told = consents.in_force(connection, [1], "email", "marketing")[1]
+        assert (told.at, told.has_proof) == (NOW + timedelta(days=proved_at), True)
+
+
 def test_a_contact_is_found_by_address_alias_or_id(any_store: Store) -> None:
     add_contact(any_store, 7, "ann@example.com")
     with any_store.write() as connection:
