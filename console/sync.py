@@ -31,12 +31,20 @@ def intake(opened: Workspace, actor: str = "worker") -> Intake:
 def sync(
     opened: Workspace, names: Sequence[str], *, actor: str, again: bool = False, progress: Progress
 ) -> list[Pulled]:
-    """Read these systems to the end. Raises ConfigurationError for one that is not connected."""
-    found = []
+    """Read these systems to the end; of several, one that cannot be asked keeps no other from being read.
+
+    Raises ConfigurationError for a single one that is not connected.
+    """
+    found: list[Pulled] = []
     for name in names:
-        with connected(opened, name) as connector:
-            mapping = mapping_of(name, opened.folder)
-            found += pull(intake(opened, actor), connector, mapping, again=again, progress=progress)
+        try:
+            with connected(opened, name) as connector:
+                mapping = mapping_of(name, opened.folder)
+                found += pull(intake(opened, actor), connector, mapping, again=again, progress=progress)
+        except NoriaError as error:
+            if len(names) == 1:
+                raise
+            found.append(Pulled(system=name, thing="everything", trouble=str(error)))
     return found
 
 

@@ -200,6 +200,13 @@ def test_without_its_key_it_says_which_and_other_systems_are_read_on(tmp_path: P
     assert sync_due(opened, failures) == []
     assert [one.part for one in failures.found] == ["sync hubspot"]
     opened.close()
+    exports = tmp_path / "exports"
+    exports.mkdir()
+    (exports / "contacts.csv").write_text("email\nanna@shop.example.com\n", encoding="utf-8")
+    both = write(tmp_path, f'{CONNECTED}[sync.csv]\nfolder = "{exports}"\n')
+    pulled = {one["system"]: one for one in run(both, "sync", code=1)["pulled"]}
+    assert "NORIA_HUBSPOT_KEY" in pulled["hubspot"]["trouble"]
+    assert (pulled["csv"]["written"], pulled["csv"]["trouble"]) == (1, "")
 
 
 def test_who_serves_holds_no_key_of_a_system(tmp_path: Path) -> None:
