@@ -123,7 +123,7 @@ def test_a_ghost_is_refused_by_the_same_rules_as_a_message(place: Workplace) -> 
 def test_holdout_ghosts_use_up_no_room_under_the_cap(place: Workplace, clock: ManualClock, tmp_path: Path) -> None:
     add_contacts(place.store, range(1, 61))
     for number in range(6):
-        start(place, play(holdout_share=0.5), range(1, 61), proposal_id=f"p{number}")
+        start(place, play(holdout_share=0.5, playbook=f"letter{number}"), range(1, 61), proposal_id=f"p{number}")
         clock.advance(timedelta(minutes=1))
         tick(place)
     per_contact: dict[str, int] = {}
