@@ -116,11 +116,7 @@ def standing(connection: Connection, contact_ids: Collection[int]) -> dict[int, 
 
 def merged_into(connection: Connection, contact_ids: Collection[int]) -> dict[int, int]:
     """Who was merged into some contacts, each with the one they became."""
-    query = select(contacts.c.contact_id, contacts.c.merged_into).where(
-        # Whoever was merged has given the address away, and only addresses have an index.
-        contacts.c.email.is_(None),
-        contacts.c.merged_into.in_(contact_ids),
-    )
+    query = select(contacts.c.contact_id, contacts.c.merged_into).where(contacts.c.merged_into.in_(contact_ids))
     return {row.contact_id: row.merged_into for row in connection.execute(query)}
 
 

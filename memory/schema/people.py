@@ -64,6 +64,13 @@ contacts = Table(
     moment("erased_at", null=True),
     Index("ix_contacts_email", "email", unique=True),
 )
+# Few were ever merged, and many a step asks who was.
+Index(
+    "ix_contacts_merged",
+    contacts.c.merged_into,
+    sqlite_where=contacts.c.merged_into.is_not(None),
+    postgresql_where=contacts.c.merged_into.is_not(None),
+)
 
 contact_aliases = Table(
     "contact_aliases",
