@@ -8,6 +8,7 @@ import stat
 import tomllib
 from collections.abc import Mapping
 from datetime import date
+from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -466,5 +467,8 @@ def _explained(error: ValidationError, path: Path) -> ConfigurationError:
     for item in error.errors():
         key = ".".join(str(part) for part in item["loc"]) or "file"
         message = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            alike = get_close_matches(str(item["loc"][-1]), Settings.model_fields, n=1) if len(item["loc"]) == 1 else []
+            message = "there is no such setting" + "".join(f"; is it {name}?" for name in alike)
         problems.append(f"{key}: {message}")
     return ConfigurationError("; ".join(problems), where=str(path), remedy="Correct it and run the command again.")

@@ -66,7 +66,9 @@ def get(connection: Connection, contact_id: int) -> Contact:
     """The contact, following merges. Raises NotFoundError."""
     row = connection.execute(select(contacts).where(contacts.c.contact_id == contact_id)).one_or_none()
     if row is None:
-        raise NotFoundError(f"There is no contact {contact_id}.")
+        raise NotFoundError(
+            f"There is no contact {contact_id}.", where="contact", remedy="Use an e-mail address or an id of your CRM."
+        )
     return get(connection, row.merged_into) if row.merged_into is not None else _contact(row)
 
 

@@ -143,7 +143,7 @@ def _show_mappings(mappings: list[tuple[str, Mapping]]) -> None:
     for name, mapping in mappings:
         rows = [[one.column, one.field or "left out", one.reason] for one in mapping.columns]
         table(f"{name}: {mapping.kind}", ["column", "is read as", "because"], rows)
-    say("Correct it with --map 'COLUMN=field'; nothing was written.")
+    say("Nothing was written. Correct one file at a time: `noria import FILE --map 'COLUMN=field'`.")
 
 
 def _assignment(text: str) -> tuple[str, str]:

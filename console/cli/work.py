@@ -43,8 +43,8 @@ def work(
                 f"{quote(why)}. Nothing leaves before `noria resume`."
             )
         say(
-            f"{len(cycle.decided)} decisions acted on, {len(cycle.readouts)} read-outs, {len(cycle.expired)} expired, "
-            f"{len(cycle.reminded)} about to."
+            f"Decisions acted on: {len(cycle.decided)}, read-outs: {len(cycle.readouts)}, proposals expired: "
+            f"{len(cycle.expired)}, about to expire: {len(cycle.reminded)}."
         )
         say(", ".join(f"{name}: {count}" for name, count in done.items()) or "Nothing was due.")
         if cycle.paused:

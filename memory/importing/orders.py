@@ -60,12 +60,13 @@ def load_orders(job: Job) -> Outcome:
     )
     if not (job.mapping.has("product_id") or job.mapping.has("product_name") or job.mapping.has("unit_price")):
         job.refuse_second_meanings(["order_id"])
-    differs = " OR ".join(f"r.{name} <> s.{name}" for name in ("at", "total", "discount", "contact", "email"))
-    job.refuse(
-        f"SELECT line FROM rows r JOIN spoken s USING (order_id) WHERE {differs} ORDER BY line",
-        "an earlier row of this file has the same id and says something else",
-        "order_id",
-    )
+    for name in ("at", "total", "discount", "contact", "email"):
+        cure = "; where it is of the line, map the column: COLUMN=amount" if name == "total" else ""
+        job.refuse(
+            f"SELECT line FROM rows r JOIN spoken s USING (order_id) WHERE r.{name} <> s.{name} ORDER BY line",
+            f"an earlier row of the same order says something else here{cure}",
+            name,
+        )
     job.refuse(
         "SELECT line FROM rows JOIN spoken s USING (order_id) WHERE s.at IS NULL ORDER BY line",
         "no row of this order says when it was made",

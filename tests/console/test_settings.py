@@ -261,3 +261,13 @@ def test_a_provider_needs_its_key_and_a_public_address_and_shows_neither(tmp_pat
     with pytest.raises(ConfigurationError, match="public_url") as raised:
         _ = Workspace(write(tmp_path, text.replace(PUBLIC, "")), {key: "hunter2"}).channels
     assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("key", "hint"), [("curency", "is it currency?"), ("zzz", "there is no such setting")])
+def test_a_setting_that_does_not_exist_is_named_with_the_one_that_is_like_it(
+    tmp_path: Path, key: str, hint: str
+) -> None:
+    with pytest.raises(ConfigurationError) as told:
+        load_settings(write(tmp_path, f'{key} = "EUR"\n'))
+    assert key in str(told.value)
+    assert hint in str(told.value)

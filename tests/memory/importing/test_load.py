@@ -487,3 +487,13 @@ def test_two_people_may_exchange_their_addresses(store: Store, load: Importer, c
     assert rows == ["x@example.com", "b@example.com"]
     refused = load(CONTACTS.replace("1,a@", "1,b@").replace("2,b@", "2,c@"))
     assert refused.reasons[0].reason == "the id belongs to one contact and the address to another"
+
+
+def test_rows_of_one_order_that_disagree_are_set_aside_with_the_column_and_the_cure(load: Importer) -> None:
+    load(CONTACTS)
+    header = "order_id,contact_id,ordered_at,product_id,total\n"
+    report = load(f"{header}o1,1,2025-01-03,p1,10\no1,1,2025-01-03,p2,15\no2,1,2025-01-03,p1,10\n", "orders.csv")
+    assert (report.rows_written, report.rows_quarantined) == (2, 1)
+    [reason] = report.reasons
+    assert (reason.column, reason.rows) == ("total", 1)
+    assert "COLUMN=amount" in reason.reason
