@@ -23,8 +23,9 @@ from agents.round import compile_round
 from memory import proposals
 from memory.errors import ConflictError, InvalidInputError, NoriaError, NotFoundError
 from memory.journal import append
+from memory.pending_decisions import VOID
 from memory.proposal import Decision
-from memory.proposals import WAITING
+from memory.proposals import WAITING, StoredProposal
 from memory.schema import lookups
 from memory.schema import proposals as proposal_rows
 from tools.failure import failure_of
@@ -213,10 +214,10 @@ class Threads:
         if not waiting and current and stored.status in WAITING:
             waiting = self.advance(thread_id)
         if not waiting:
-            self._void(decision)
+            self._void(decision, _why_too_late(stored, decision))
             return False
         if not self.desk.hears(decision.actor):
-            self._void(decision)
+            self._void(decision, f"{decision.actor} may not decide here.")
             return False
         answer = {
             "verdict": decision.verdict,
@@ -235,7 +236,7 @@ class Threads:
             return False
         return True
 
-    def _void(self, decision: Decision) -> None:
+    def _void(self, decision: Decision, reason: str) -> None:
         now = self.desk.clock.now()
         with self.desk.store.write() as connection:
             if proposals.consume(connection, decision.decision_id, now):
@@ -243,9 +244,9 @@ class Threads:
                     connection,
                     at=now,
                     actor="noria",
-                    action="decision.void",
+                    action=VOID,
                     subject=decision.proposal_id,
-                    payload={"decision": decision.decision_id, "version": decision.version},
+                    payload={"decision": decision.decision_id, "version": decision.version, "reason": reason},
                 )
 
     def _claim(self, thread_id: str, interrupt_id: str) -> bool:
@@ -298,6 +299,14 @@ class Threads:
 
     def _config(self, thread_id: str) -> Any:
         return {"configurable": {"thread_id": thread_id}}
+
+
+def _why_too_late(stored: StoredProposal, decision: Decision) -> str:
+    if stored.proposal.version != decision.version:
+        return f"Version {stored.proposal.version} had taken the place of version {decision.version}."
+    if stored.status not in WAITING:
+        return f"The proposal was {stored.status} by then."
+    return "Nobody waited for it any more."
 
 
 def _told(error: Exception) -> dict[str, str]:

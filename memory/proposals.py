@@ -17,6 +17,7 @@ from memory.canonical import digest as words_digest
 from memory.errors import ConflictError, NotFoundError
 from memory.finding import Verdict
 from memory.journal import append
+from memory.pending_decisions import refuse_behind_another, waiting_change
 from memory.proposal import LADDER, Brief, Decision, DecisionVerdict, Proposal, ProposalStatus
 from memory.schema import briefs, decisions, proposal_versions, proposals
 from memory.store import upsert
@@ -175,7 +176,7 @@ def decide(
     """Record what a person said about exactly the version they saw.
 
     Saying the same twice has one effect and returns the first decision. Raises ConflictError when the proposal changed,
-    was settled or expired in the meantime.
+    was settled or expired in the meantime, or when an edit or a rejection of this version waits to be acted on.
     """
     row = connection.execute(
         select(proposals).where(proposals.c.proposal_id == proposal_id).with_for_update()
@@ -203,6 +204,12 @@ def decide(
             where=where,
             remedy="Look at the new version and decide again.",
         )
+    if row.status == ProposalStatus.QUEUED:
+        raise ConflictError(
+            f"It is queued: it waits until {row.owner or 'its owner'} has room.",
+            where=where,
+            remedy="Settle one of the open ones (`noria proposals list`); `noria work` then brings it up by itself.",
+        )
     if row.status not in WAITING:
         raise ConflictError(f"It is already {row.status}.", where=where, remedy="Nothing was changed.")
     if row.expires_at <= at:
@@ -211,6 +218,7 @@ def decide(
             where=where,
             remedy="Run `noria plan` for a fresh proposal.",
         )
+    refuse_behind_another(connection, proposal_id, version)
     if verdict in {"reject", "ask"} and not reason.strip():
         raise ConflictError(f"To {verdict} needs a reason.", where=where, remedy="Say why in a few words.")
     proposal = Proposal.model_validate(row.body)
@@ -268,6 +276,7 @@ def approve_alone(connection: Connection, proposal_id: str, at: datetime) -> boo
         or proposal.verdict is not Verdict.ALLOW
         or not proposal.approvals.may_go_alone
         or autonomy.rung(connection, kind).level != "auto"
+        or waiting_change(connection, proposal_id, proposal.version) is not None
     ):
         return False
     # It takes nobody's attention, so it needs no room among those that wait.

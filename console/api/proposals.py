@@ -19,6 +19,7 @@ from console.tokens import Caller
 from console.wiring import Workspace
 from memory import proposal_pages, proposals
 from memory.errors import ConflictError, InvalidInputError, NotAllowedError
+from memory.pending_decisions import voided
 from memory.proposal import Decision, Proposal, ProposalStatus
 from policies.roles import reaches
 from tools.lookups import notes_on
@@ -56,6 +57,8 @@ class ProposalShown(BaseModel):
     editable: dict[str, Any]
     """What an edit may change, as it stands."""
     decisions: list[Decision]
+    void: dict[str, str]
+    """Why decisions came to nothing, by their id."""
     notes: list[str]
     """Why a decision did not settle this version."""
 
@@ -109,6 +112,7 @@ def routes(opened: Workspace) -> APIRouter:
                 proposal=stored.proposal,
                 editable=editable(stored.proposal),
                 decisions=proposals.decisions_on(connection, stored.proposal.proposal_id),
+                void=voided(connection, stored.proposal.proposal_id),
                 notes=list(notes_on(connection, stored.proposal)),
             )
 

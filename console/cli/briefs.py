@@ -17,7 +17,7 @@ from console.cli.place import InWorkspace, operator
 from console.wiring import Workspace, open_workspace
 from memory import proposals
 from memory.errors import InvalidInputError
-from memory.proposal import Brief
+from memory.proposal import Brief, ProposalStatus
 
 if TYPE_CHECKING:
     from agents.planning import PlanResult
@@ -72,20 +72,31 @@ def plan_command(
         if rows:
             headings = ["id", "status", "what", "contacts", "orders expected", "worth"]
             table("Proposals", headings, rows, numbers=[3, 4, 5])
-        _sum_up([row[0] for row in rows], len(result.withheld))
+        queued = [row[0] for row in rows if row[1] == ProposalStatus.QUEUED]
+        _sum_up([row[0] for row in rows if row[0] not in queued], len(queued), len(result.withheld))
 
     answer(value, as_json=as_json, show=show)
 
 
-def _sum_up(made: Sequence[str], withheld: int) -> None:
+def _sum_up(made: Sequence[str], queued: int, withheld: int) -> None:
     """The end of a plan: what came of it, where to see it, and what to do next."""
     say()
     why = f"; {counted(withheld, 'playbook')} not proposed, for the reasons above" if withheld else ""
+    turn = "waits its turn" if queued == 1 else "wait their turn"
     if made:
-        say(f"[bold]{counted(len(made), 'proposal')}[/bold] for you to decide on{why}. Nothing is sent before a yes.")
+        later = f", {number(queued)} {turn}" if queued else ""
+        say(
+            f"[bold]{counted(len(made), 'proposal')}[/bold] for you to decide on{later}{why}. "
+            "Nothing is sent before a yes."
+        )
         say(f"Look:   `noria proposals show {made[0]}`, or the inbox of the console (`noria up`)")
         say("Decide: `noria proposals approve`, `edit`, `ask` or `reject`, with the id")
         say("Then:   `noria up` or `noria work` acts on what you said")
+    elif queued:
+        say(f"[bold]{counted(queued, 'proposal')}[/bold] {turn} behind those that are open{why}.")
+        say(
+            "Next:   settle one of these, from `noria proposals list`; `noria work` then brings up the best of the rest"
+        )
     elif withheld:
         say(f"[bold]Nothing is proposed[/bold]{why}.")
         say("Next:   mend what they name, often by `noria import`, then `noria plan` again")

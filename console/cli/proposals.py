@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +19,7 @@ from console.flow.tree import tree
 from console.wiring import Workspace, open_workspace
 from memory import proposals
 from memory.finding import Verdict
+from memory.pending_decisions import voided
 from memory.proposal import Decision, DecisionVerdict, LessonUse, Proposal, ProposalStatus
 from memory.proposals import StoredProposal
 from memory.step_text import readable, tell_reentry, tell_sequence, tell_trigger
@@ -95,6 +96,7 @@ def show(
         with opened.store.read() as connection:
             stored = proposals.get(connection, proposal_id)
             said = proposals.decisions_on(connection, stored.proposal.proposal_id)
+            void = voided(connection, stored.proposal.proposal_id)
             notes = notes_on(connection, stored.proposal)
         previews = preview_messages(
             opened.store,
@@ -109,13 +111,14 @@ def show(
         **_summary(stored),
         "proposal": plain(stored.proposal),
         "decisions": plain(said),
+        "void": void,
         "notes": notes,
         "messages": [preview_as_json(one) for one in previews],
         "pages": [str(page) for page in pages],
     }
 
     def show_all() -> None:
-        print_proposal(stored, said, previews)
+        print_proposal(stored, said, previews, void)
         for one in notes:
             say(f"[yellow]Note[/yellow]         {quote(one)}")
         if pages:
@@ -263,8 +266,16 @@ def _approve_part(
     _answer_noted(decision, missing, [], as_json=as_json)
 
 
-def print_proposal(stored: StoredProposal, said: list[Decision], previews: Sequence[Preview] = ()) -> None:
-    """Print one proposal the way an approver reads it; with previews instead of the copy where they are given."""
+def print_proposal(
+    stored: StoredProposal,
+    said: list[Decision],
+    previews: Sequence[Preview] = (),
+    void: Mapping[str, str] | None = None,
+) -> None:
+    """Print one proposal the way an approver reads it; with previews instead of the copy where they are given.
+
+    ``void`` says why decisions came to nothing, by their id.
+    """
     proposal = stored.proposal
     play = proposal.play
     say()
@@ -308,6 +319,8 @@ def print_proposal(stored: StoredProposal, said: list[Decision], previews: Seque
     for decision in said:
         say(f"[bold]{decision.verdict}[/bold] by {quote(decision.actor)}, {moment(decision.decided_at)}: "
             f"{quote(decision.reason or '–')} {quote(decision.changes.get('answer', ''))}")  # fmt: skip
+        if void and decision.decision_id in void:
+            say(f"             [yellow]void[/yellow]: {quote(void[decision.decision_id])}")
     say(f"[dim]digest {proposal.digest[:12]} · noria proposals approve {proposal.proposal_id} "
         f"--seen {proposal.digest[:12]}[/dim]")  # fmt: skip
 

@@ -25,6 +25,7 @@ from console.screens.trial import testable
 from memory import autonomy, campaigns, forecasts, journal, proposals, staff_mail
 from memory.errors import NotFoundError
 from memory.finding import Verdict
+from memory.pending_decisions import voided
 from memory.play import Play
 from memory.proposal import Decision, Proposal, ProposalStatus
 from memory.proposals import StoredProposal
@@ -166,6 +167,7 @@ def page(
                 .order_by(versions.c.version.desc())
             ).all(),
             "notes": lookups.notes_on(connection, proposal),
+            "void": voided(connection, proposal.proposal_id),
         }
     play = proposal.play
     launched = stored.status in (ProposalStatus.LAUNCHED, ProposalStatus.LAUNCHING)

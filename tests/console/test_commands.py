@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import subprocess
 import sys
@@ -13,8 +14,10 @@ from typer.testing import CliRunner
 
 from console.cli import app
 from console.wiring import Workspace
+from memory import proposals
 from memory.errors import ConfigurationError, ConflictError, InvalidInputError, NotFoundError
 from memory.workspace import StoreClock
+from tests import examples
 from tests.console.conftest import BRIEF, Run, run_in
 from tests.console.shop import write_exports
 
@@ -140,6 +143,27 @@ def test_a_plan_ends_with_what_came_of_it_and_what_to_do_next(shop: Path) -> Non
     assert len(said) - first <= 5
     again = CliRunner().invoke(app, ["plan", *BRIEF, "--workspace", str(shop)]).output.splitlines()
     assert any("Nothing is proposed" in line for line in again[-2:])
+
+
+@pytest.mark.parametrize(
+    ("room", "ending"),
+    [(1, r"1 proposal for you to decide on, [1-9]\d* waits? (its|their) turn"), (0, r"\d+ proposals wait their turn")],
+)
+def test_a_plan_tells_apart_what_waits_for_people_and_what_waits_its_turn(shop: Path, room: int, ending: str) -> None:
+    settings = shop / "noria.toml"
+    limit = f"\n[review]\nopen_proposals = {room or 1}\n"
+    settings.write_text(settings.read_text(encoding="utf-8") + limit, encoding="utf-8")
+    if not room:
+        fill = Workspace(shop, {})
+        with fill.store.write() as connection:
+            proposals.submit(connection, examples.proposal(play=examples.play(owner="marie")), author="noria",
+                             at=fill.clock.now(), open_limit=1)  # fmt: skip
+        fill.close()
+    said = CliRunner().invoke(app, ["plan", *BRIEF, "--workspace", str(shop)]).output
+    assert re.search(ending, said)
+    listed = {one["proposal_id"]: one["status"] for one in run_in(shop)("proposals", "list")}
+    shown = re.findall(r"noria proposals show (\w+)", said)
+    assert [listed[one] for one in shown] == ["open"] * room
 
 
 def test_reject_needs_a_reason_and_ask_gets_an_answer(shop: Path, run: Run) -> None:

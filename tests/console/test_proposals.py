@@ -16,7 +16,7 @@ from console.cli import app
 from console.cli.place import operator
 from console.wiring import Workspace
 from memory import proposals
-from memory.errors import InvalidInputError, NoriaError, NotAllowedError
+from memory.errors import ConflictError, InvalidInputError, NoriaError, NotAllowedError
 from memory.proposal import Approvals
 from memory.schema import contacts, enrolments
 from memory.workspace import StoreClock
@@ -78,6 +78,32 @@ def test_a_good_edit_is_noted(run: Run) -> None:
     proposal_id = win_back(run)
     run("proposals", "edit", proposal_id, "--set", "reminder.en.subject=We would love to see you again")
     assert [one["verdict"] for one in said(run, proposal_id)] == ["edit"]
+
+
+@pytest.mark.parametrize("then", [("edit", "--holdout", "0.3"), ("approve",)], ids=["edit", "yes"])
+def test_what_comes_behind_a_waiting_edit_is_refused_and_not_noted(run: Run, then: tuple[str, ...]) -> None:
+    proposal_id = win_back(run)
+    run("proposals", "edit", proposal_id, "--holdout", "0.25")
+    with pytest.raises(ConflictError, match=f"An edit of version 1 by {operator()} waits.*`noria work` acts on it"):
+        run("proposals", then[0], proposal_id, *then[1:])
+    run("work", "--once")
+    now = run("proposals", "show", proposal_id)
+    assert (now["version"], now["proposal"]["play"]["holdout_share"], now["void"]) == (2, 0.25, {})
+    assert [one["verdict"] for one in now["decisions"]] == ["edit"]
+    run("proposals", then[0], proposal_id, *then[1:])
+
+
+def test_a_yes_that_a_later_edit_voids_is_shown_as_void_with_the_reason(proposed: Path, run: Run) -> None:
+    proposal_id = win_back(run)
+    run("proposals", "approve", proposal_id)
+    run("proposals", "edit", proposal_id, "--holdout", "0.25")
+    assert run("proposals", "show", proposal_id)["void"] == {}
+    run("work", "--once")
+    now = run("proposals", "show", proposal_id)
+    [yes] = [one["decision_id"] for one in now["decisions"] if one["verdict"] == "approve"]
+    assert now["void"] == {yes: "Version 2 had taken the place of version 1."}
+    told = CliRunner().invoke(app, ["proposals", "show", proposal_id, "--workspace", str(proposed)]).output
+    assert "void: Version 2 had taken the place of version 1." in told
 
 
 def test_an_approval_says_who_else_has_to_approve(proposed: Path, run: Run) -> None:

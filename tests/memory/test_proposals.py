@@ -243,7 +243,67 @@ def test_an_approval_repeated_with_a_reason_is_kept(any_store: Store) -> None:
     submit(any_store, found)
     decide(any_store, found, "approve")
     assert decide(any_store, found, "approve", reason="I checked the stock.").reason == "I checked the stock."
-    decide(any_store, found, "edit", changes={"holdout_share": 0.9})
-    assert decide(any_store, found, "edit", changes={"holdout_share": 0.2}).changes == {"holdout_share": 0.2}
     with any_store.read() as connection:
-        assert len(proposals.decisions_on(connection, "p1")) == 4
+        assert len(proposals.decisions_on(connection, "p1")) == 2
+
+
+CHANGE: dict[str, Any] = {"changes": {"holdout_share": 0.2}}
+
+
+@pytest.mark.parametrize(
+    ("first", "waits"),
+    [
+        (("edit", CHANGE), "An edit of version 1 by cli:bob waits.*decide on the new version"),
+        (("edit", {**CHANGE, "then_approves": "d"}), "A yes to a part of version 1 by cli:bob waits"),
+        (("reject", {"reason": "no"}), "A rejection of version 1 by cli:bob waits.*nothing is left to decide"),
+    ],
+    ids=["edit", "part", "no"],
+)
+@pytest.mark.parametrize("verdict", ["approve", "edit", "reject", "ask"])
+def test_nothing_more_can_be_said_of_a_version_that_waits_to_be_replaced(
+    any_store: Store, first: tuple[str, dict[str, Any]], waits: str, verdict: str
+) -> None:
+    found = proposal()
+    submit(any_store, found)
+    said = decide(any_store, found, first[0], "cli:bob", **first[1])
+    with pytest.raises(ConflictError, match=waits):
+        decide(any_store, found, verdict, reason="also", changes={"holdout_share": 0.3})
+    # Whoever said it may say it again: one decision it stays.
+    assert decide(any_store, found, first[0], "cli:bob", **first[1]) == said
+    with any_store.write() as connection:
+        assert proposals.decisions_on(connection, "p1") == [said]
+        proposals.consume(connection, said.decision_id, NOW)
+    # An edit that could not be made leaves the version as it was.
+    assert decide(any_store, found, verdict, reason="also", changes={"holdout_share": 0.3}).verdict == verdict
+
+
+@pytest.mark.parametrize(("first", "then"), [("ask", "edit"), ("approve", "approve"), ("approve", "reject")])
+def test_what_replaces_nothing_leaves_room_for_another_word(any_store: Store, first: str, then: str) -> None:
+    found = proposal(approvals=Approvals(people=2))
+    submit(any_store, found)
+    decide(any_store, found, first, "cli:bob", reason="why")
+    assert decide(any_store, found, then, reason="so", **CHANGE).verdict == then
+
+
+def test_of_two_people_who_edit_at_once_one_is_told_of_the_other(any_store: Store) -> None:
+    found = proposal()
+    submit(any_store, found)
+
+    def said(number: int) -> str:
+        try:
+            decide(any_store, found, "edit", f"cli:p{number}", changes={"holdout_share": number / 20})
+        except ConflictError as error:
+            return error.what
+        return ""
+
+    with ThreadPoolExecutor(4) as pool:
+        told = list(pool.map(said, range(2, 6)))
+    assert told.count("") == 1
+    assert sum("waits to be acted on" in one for one in told) == 3
+
+
+def test_a_queued_proposal_says_how_its_turn_comes(any_store: Store) -> None:
+    found = proposal()
+    submit(any_store, found, open_limit=0)
+    with pytest.raises(ConflictError, match=r"waits until .* has room.*Settle one of the open ones"):
+        decide(any_store, found, "approve")
