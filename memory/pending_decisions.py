@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, RowMapping, select
 
 from memory.errors import ConflictError
 from memory.journal import entries
@@ -15,7 +15,7 @@ VOID: Final = "decision.void"
 _UNTOLD: Final = "Nobody noted why."
 
 
-def waiting_change(connection: Connection, proposal_id: str, version: int) -> Row[Any] | None:
+def waiting_change(connection: Connection, proposal_id: str, version: int) -> RowMapping | None:
     """The edit or rejection of a version that waits to be acted on: after it nothing is left of what others judge."""
     query = (
         select(decisions.c.verdict, decisions.c.actor, decisions.c.then_approves)
@@ -27,7 +27,7 @@ def waiting_change(connection: Connection, proposal_id: str, version: int) -> Ro
         )
         .order_by(decisions.c.decided_at, decisions.c.decision_id)
     )
-    return connection.execute(query).first()
+    return connection.execute(query).mappings().first()
 
 
 def refuse_behind_another(connection: Connection, proposal_id: str, version: int) -> None:
@@ -38,10 +38,10 @@ def refuse_behind_another(connection: Connection, proposal_id: str, version: int
     first = waiting_change(connection, proposal_id, version)
     if first is None:
         return
-    what = "A rejection" if first.verdict == "reject" else "A yes to a part" if first.then_approves else "An edit"
-    after = "nothing is left to decide" if first.verdict == "reject" else "decide on the new version"
+    what = "A rejection" if first["verdict"] == "reject" else "A yes to a part" if first["then_approves"] else "An edit"
+    after = "nothing is left to decide" if first["verdict"] == "reject" else "decide on the new version"
     raise ConflictError(
-        f"{what} of version {version} by {first.actor} waits to be acted on; nothing else was noted.",
+        f"{what} of version {version} by {first['actor']} waits to be acted on; nothing else was noted.",
         where=f"proposal {proposal_id}",
         remedy=f"`noria work` acts on it; then {after}.",
     )

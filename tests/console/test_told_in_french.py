@@ -197,3 +197,18 @@ def test_what_the_doctor_says_is_told(french: Retelling) -> None:
     assert french.text("Mail of smtp to all domains is slowed since 05 March 2025: too many complaints.") == (
         "Le courrier de smtp vers tous les domaines est ralenti depuis le 5 mars 2025 : too many complaints."
     )
+
+
+@pytest.mark.parametrize(
+    ("english", "said"),
+    [
+        ("Version 2 had taken the place of version 1.", "La version 2 avait pris la place de la version 1."),
+        ("The proposal was rejected by then.", "La proposition était alors : refusée."),
+        (
+            "An edit of version 1 by cli:ann waits to be acted on; nothing else was noted.",
+            "Une modification de la version 1 par cli:ann attend d’être appliquée ; rien d’autre n’a été noté.",
+        ),
+    ],
+)
+def test_why_a_decision_is_void_or_cannot_be_said_is_told(french: Retelling, english: str, said: str) -> None:
+    assert french.text(english) == said

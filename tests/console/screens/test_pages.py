@@ -305,3 +305,18 @@ def test_every_rule_is_told_in_the_readers_language(house: House) -> None:
         for name in RULES:
             assert f'id="{name}"' in page.text
             assert escape(getattr(house.opened.pack.setting(name).sentence, language)) in page.text
+
+
+def test_a_word_behind_a_waiting_edit_is_refused_and_a_void_one_is_shown_with_its_reason(shop: House) -> None:
+    proposal, approver = win_back(shop), shop.person("approver", "ann")
+    address, seen = f"/console/proposals/{proposal.proposal_id}", {"version": "1", "digest": proposal.digest}
+    assert approver.post(f"{address}/decide", data=seen | {"verdict": "approve"}).status_code == 303
+    edited = approver.post(f"{address}/edit", data=seen | {"holdout_percent": "25"})
+    assert edited.status_code == 303
+    refused = shop.person("approver", "paul").post(f"{address}/decide?lang=fr", data=seen | {"verdict": "approve"})
+    assert refused.status_code == 409
+    assert "Une modification de la version 1 par console:ann attend d’être appliquée" in refused.text
+    with shop.opened.threads() as threads:
+        threads.apply_decisions()
+    page = text_of(approver.get(f"{address}?lang=fr").text)
+    assert "sans effet La version 2 avait pris la place de la version 1." in page
