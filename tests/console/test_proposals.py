@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 from agents import scheduler
 from console.cli import app
 from console.cli.place import operator
-from console.wiring import Workspace
+from console.wiring import Workspace, open_workspace
 from memory import proposals
 from memory.errors import InvalidInputError, NoriaError, NotAllowedError
-from memory.proposal import Approvals
+from memory.proposal import SMALLEST_RATE, Approvals
 from memory.schema import contacts, enrolments
 from memory.workspace import StoreClock
 from tests.agents.world import add_offer
@@ -186,3 +186,21 @@ def test_a_role_that_may_not_approve_is_told_so_and_its_yes_would_not_count(prop
     assert run("proposals", "ask", proposal_id, "How many?")["verdict"] == "ask"
     settings.write_text(settings.read_text(encoding="utf-8").replace('"operator"', '"approver"'), encoding="utf-8")
     assert run("proposals", "approve", proposal_id)["missing"] == ""
+
+
+@pytest.mark.parametrize(("rate", "known"), [(0.0, False), (0.05, True)])
+def test_what_a_play_without_a_rate_adds_is_unknown_on_every_list(
+    proposed: Path, run: Run, rate: float, *, known: bool
+) -> None:
+    proposal_id = win_back(run)
+    with open_workspace(proposed) as opened, opened.store.write() as connection:
+        before = proposals.get(connection, proposal_id).proposal
+        unsure = before.forecast.model_copy(update={"base_rate": max(rate, SMALLEST_RATE)})
+        after = before.model_copy(update={"version": before.version + 1, "forecast": unsure})
+        proposals.revise(connection, after, author="noria", at=opened.clock.now())
+    listed = next(one for one in run("proposals", "list") if one["proposal_id"] == proposal_id)
+    assert (listed["expected_incremental"] is not None) is known
+    told = CliRunner().invoke(app, ["proposals", "list", "--workspace", str(proposed)]).output
+    assert ("unknown" in told) is not known
+    whole = CliRunner().invoke(app, ["proposals", "show", proposal_id, "--workspace", str(proposed)]).output
+    assert ("worth unknown, message cost" in whole) is not known
