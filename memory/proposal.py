@@ -229,6 +229,11 @@ class Proposal(_Frozen):
         return strongest(self.findings)
 
     @property
+    def counts_those_inside(self) -> bool:
+        """Whether its audience is who is in a running campaign, without those who come in later."""
+        return self.kind == "change_campaign" and self.play.trigger.runs_days > 0
+
+    @property
     def says_what_it_adds(self) -> bool:
         """Whether its forecast can: where there is a rate to add to, or nothing more is sent."""
         return self.forecast.has_rate or self.kind == "retire_campaign"

@@ -329,6 +329,8 @@ def print_audience(proposal: Proposal) -> None:
     """Print the audience as a subtraction."""
     audience = proposal.audience
     say(f"[bold]Audience[/bold]     {number(audience.selected)} selected: {quote(proposal.play.audience_sentence)}")
+    if proposal.counts_those_inside:
+        say("             (counted are those who are in it now; others may come in from now on)")
     for item in audience.subtractions:
         say(f"             − {number(item.contacts)} {quote(item.sentence)}")
     say(f"             = {number(audience.reachable)} may be written to: about {number(audience.treated)} get it, "
