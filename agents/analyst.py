@@ -47,6 +47,9 @@ def analyse_by_rules(task: Task, *, note: str = "") -> Analysis:
     sized = size(task)
     playbook, forecast = task.playbook, sized.forecast
     base, expected = percents_apart(sized.base_rate, _expected_rate(sized), "en")
+    change = f" from {base} to {expected}"
+    if not forecast.has_rate:
+        base, change = "an unknown share", "; by how much is unknown"
     share = sized.audience.reachable / max(sized.audience.selected, 1)
     why_now = playbook.why(
         "en",
@@ -63,7 +66,7 @@ def analyse_by_rules(task: Task, *, note: str = "") -> Analysis:
         title=f"{playbook.name['en']}: {sized.audience.treated} contacts",
         hypothesis=(
             f"{playbook.signal['en']} We expect the {playbook.name['en'].lower()} to {direction} the share who order "
-            f"within {forecast.window_days} days from {base} to {expected}."
+            f"within {forecast.window_days} days{change}."
         ),
         why_now=why_now,
         evidence=sized.evidence,

@@ -36,7 +36,12 @@ def programme_readout(desk: Desk, at: datetime) -> ReadOut:
     if known is not None:
         return ReadOut.model_validate(known.body)
     found = measure_marketing(
-        desk, start, min(end, desk.clock.now()), look=1 if over else None, seed=int(readout_id[1:8], 16)
+        desk,
+        start,
+        min(end, desk.clock.now()),
+        span=quarter(start),
+        look=1 if over else None,
+        seed=int(readout_id[1:8], 16),
     )
     if over:
         with desk.store.write() as connection:
@@ -52,7 +57,7 @@ def read_due_quarter(desk: Desk) -> StoredReadOut | None:
         return None
     readout_id = readout_id_of(f"programme {quarter(before)}", 1)
     with desk.store.read() as connection:
-        if readouts.find(connection, readout_id) is not None or _marketing_began(connection, before, end) is None:
+        if readouts.find(connection, readout_id) is not None or marketing_began(connection, before, end) is None:
             return None
     programme_readout(desk, before)
     with desk.store.read() as connection:
@@ -68,10 +73,10 @@ def bounds(at: datetime) -> tuple[datetime, datetime]:
     return start, end
 
 
-def measure_marketing(desk: Desk, start: datetime, end: datetime, *, look: int | None, seed: int) -> ReadOut:
+def measure_marketing(desk: Desk, start: datetime, end: datetime, *, span: str, look: int | None, seed: int) -> ReadOut:
     """What all marketing together added from one moment to before another, both in one quarter; nothing is stored.
 
-    Raises MeasurementError where there is nothing to compare.
+    ``span`` is what people call that time. Raises MeasurementError where there is nothing to compare.
     """
     share = desk.settings.programme_share
     if not share:
@@ -79,10 +84,10 @@ def measure_marketing(desk: Desk, start: datetime, end: datetime, *, look: int |
             "There is no programme holdout.", remedy="Set programme_holdout_share above 0 in noria.toml."
         )
     with desk.store.read() as connection:
-        began = _marketing_began(connection, start, end)
+        began = marketing_began(connection, start, end)
         salt = get_value(connection, "salt")
         if began is None or salt is None:
-            raise MeasurementError(f"No campaign ran in {quarter(start)}, so there is nothing to measure.")
+            raise MeasurementError(f"No campaign ran in {span}, so there is nothing to measure.")
         people = _allowed(connection, began)
         sent = connection.execute(
             select(func.count())
@@ -102,7 +107,7 @@ def measure_marketing(desk: Desk, start: datetime, end: datetime, *, look: int |
     return compare_arms(outcomes, shares, MeasurementPlan(looks=(1.0,)), look, Prior(), seed=seed)
 
 
-def _marketing_began(connection: Connection, start: datetime, end: datetime) -> datetime | None:
+def marketing_began(connection: Connection, start: datetime, end: datetime) -> datetime | None:
     """When in a period the first campaign was running, if any was."""
     query = select(func.min(campaigns.c.starts_at)).where(
         campaigns.c.status != "cancelled", campaigns.c.starts_at < end, campaigns.c.ends_at > start

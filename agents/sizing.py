@@ -18,7 +18,7 @@ from agents.learning.priors import Neighbour, PastEffect, Prior, fit_prior, tran
 from agents.provider import Resembling
 from memory.lessons import Lesson
 from memory.play import Offer
-from memory.proposal import SMALLEST_RATE, Audience, DetectionLimit, Forecast, LessonUse
+from memory.proposal import SMALLEST_RATE, Audience, DetectionLimit, Forecast, LessonUse, is_known
 
 SMALLEST_HOLDOUT = 0.10
 HOLDOUT_SHARES = (0.10, 0.15, 0.20, 0.25)
@@ -83,14 +83,18 @@ class HoldoutChoice(NamedTuple):
 def choose_holdout(reachable: int, base_rate: float, prior: Prior, wished_share: float) -> HoldoutChoice:
     """The smallest share, from 10 % or the playbook's wish up to 25 %, whose detection limit the play could reach.
 
-    "Could reach" is the lift at the 95 % quantile of the prior. Where no share gets there, more holdout buys no proof
-    and costs what its contacts would have bought: then 10 % or the wish. Such a list is proved by the letters of a
-    series together, and by the programme holdout. A playbook that wishes for none, as one that only serves does, gets
-    none.
+    "Could reach" is the lift at the 95 % quantile of the prior. Where no share gets there, or nobody knows the rate,
+    more holdout buys no proof and costs what its contacts would have bought: then 10 % or the wish. Such a list is
+    proved by the letters of a series together, and by the programme holdout. A playbook that wishes for none, as one
+    that only serves does, gets none.
     """
     if wished_share == 0:
         return HoldoutChoice(0.0, "")
     wished = max(wished_share, SMALLEST_HOLDOUT)
+    if not is_known(base_rate):
+        return HoldoutChoice(
+            wished, f"{wished:.0%} held out: while the rate is unknown, no share can promise to prove anything."
+        )
     hoped = _lift(base_rate, prior.mean + prior.sd * float(ndtri(0.95)))
     for share in sorted({wished, *(share for share in HOLDOUT_SHARES if share >= wished)}):
         held = round(reachable * share)
@@ -154,6 +158,8 @@ def make_forecast(
         sentence=(
             f"Expected: {mean:.1f} additional {noun} in {window_days} days (9 times in 10 between {low:.1f} and "
             f"{high:.1f}), on top of {audience.treated * rate:.1f} that would come anyway."
+            if is_known(rate)
+            else f"Unknown: nobody like these reached the goal yet, so nobody can say how many {noun} it adds."
         ),
     )
 
@@ -169,6 +175,15 @@ def make_detection(base_rate: float, audience: Audience) -> DetectionLimit:
             treated=audience.treated,
             base_rate=rate,
             sentence="With nobody on one side of the comparison, nothing can be proved.",
+        )
+    if not is_known(rate):
+        return DetectionLimit(
+            relative_lift=None,
+            absolute_lift=None,
+            holdout=audience.holdout,
+            treated=audience.treated,
+            base_rate=rate,
+            sentence="How many reach the goal by themselves is unknown, so no lift can be promised to be provable.",
         )
     limit = detection_limit(rate, audience.holdout, audience.treated)
     provable = rate + limit.absolute <= 1

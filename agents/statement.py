@@ -15,7 +15,7 @@ from agents.desk import Desk
 from agents.learning.counts import MeasurementError
 from agents.learning.intervals import Estimate
 from agents.learning.readout import ReadOut
-from agents.programme import measure_marketing
+from agents.programme import marketing_began, measure_marketing
 from memory import campaigns
 from memory.canonical import digest
 from memory.errors import InvalidInputError
@@ -48,6 +48,8 @@ class Gain(_Frozen):
     outside: int
     """Contacts outside all marketing."""
     marketed: int
+    since: AwareDatetime
+    """Counted from here: the first moment of the month at which a campaign ran."""
 
     @property
     def is_certain(self) -> bool:
@@ -153,13 +155,17 @@ def _gain(desk: Desk, month: str, since: datetime, until: datetime, *, is_over: 
     """What marketing added, or why nobody can say."""
     seed = int(digest(f"statement {month}")[:7], 16)
     try:
-        found: ReadOut = measure_marketing(desk, since, until, look=1 if is_over else None, seed=seed)
+        found: ReadOut = measure_marketing(
+            desk, since, until, span=f"{since:%B %Y}", look=1 if is_over else None, seed=seed
+        )
     except MeasurementError as error:
         return None, str(error)
     if found.verdict == "invalid":
         return None, "More or fewer contacts are outside of marketing than were drawn: the numbers mean nothing."
     if found.revenue is None:
         return None, "Nobody bought anything."
+    with desk.store.read() as connection:
+        began = marketing_began(connection, since, until)
     return Gain(
         kind=found.revenue.kind,
         total_cents=found.revenue.total_cents,
@@ -167,6 +173,7 @@ def _gain(desk: Desk, month: str, since: datetime, until: datetime, *, is_over: 
         confidence=found.confidence,
         outside=found.holdout.contacts,
         marketed=found.treated.contacts,
+        since=began or since,
     ), ""
 
 

@@ -1,4 +1,4 @@
-"""Everything the record knows about one contact, and why they are in or out of each live campaign."""
+"""Everything the record knows about one contact, and why they are or were in or out of each campaign."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class FeatureLine(BaseModel):
 
 
 class CampaignLine(BaseModel):
-    """Where a contact stands towards one live campaign, and why."""
+    """Where a contact stands towards one campaign that runs, or that they were in, and why."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -77,6 +77,13 @@ class Explanation(BaseModel):
     messages: tuple[MessageLine, ...]
 
 
+_RUNNING = ("live", "paused")
+_LETS_IN = {
+    "event": "the event",
+    "segment": "coming into the segment",
+    "date": "the day",
+    "api": "the call of another system",
+}
 Depth = Literal["campaigns", "alone", "comparing"]
 """How much of a contact's features is looked up: what tells of campaigns, all of one's own, those too that compare."""
 
@@ -97,18 +104,23 @@ def explain(workspace: Workspace, contact_id: int, *, depth: Depth = "alone") ->
             )
         ).scalar()
         slots = cap.read(connection, [contact_id]).get(contact_id, [])
-        live = campaigns.list_campaigns(connection, ["live", "paused"])
+        entered = enrolments.entered_campaigns(connection, contact_id)
+        shown = [
+            one
+            for one in campaigns.list_campaigns(connection, ["live", "paused", "finished", "cancelled"])
+            if one.status in _RUNNING or one.campaign_id in entered
+        ]
         sent = connection.execute(
             select(messages).where(messages.c.contact_id == contact_id).order_by(messages.c.message_id)
         ).all()
         chosen = preferences.of_contact(connection, contact_id)
         history = consents.history(connection, contact_id)
-        plays = [campaigns.get_version(connection, one.campaign_id, one.version).play for one in live]
+        plays = [campaigns.get_version(connection, one.campaign_id, one.version).play for one in shown]
         names = None if depth != "campaigns" else {name for one in plays for name in fields(parse(one.audience))}
         alone = compute(workspace.lake, now, names=names and names - COMPARING, contact_id=contact_id)
         row = alone.rows([contact_id]).get(contact_id)
         known = _Known(contact_id, alone, row, among_all=depth == "comparing")
-        standings = [_standing(connection, one, play, known) for one, play in zip(live, plays, strict=True)]
+        standings = [_standing(connection, one, play, known) for one, play in zip(shown, plays, strict=True)]
     if depth == "comparing":
         row = (row or {}) | compute(workspace.lake, now, names=COMPARING).rows([contact_id], sorted(COMPARING)).get(
             contact_id, {}
@@ -171,14 +183,21 @@ def _standing(connection: Connection, campaign: campaigns.Campaign, play: Play, 
     if entered is None:
         standing = "out"
         belongs = known.is_in(parse(play.audience))
-        if belongs:
+        if belongs and play.trigger.runs_days:
+            what = _LETS_IN[play.trigger.kind]
+            reason = (
+                f"In the audience, but {what} that lets contacts in did not happen since it began, "
+                "or its limits kept them out."
+            )
+        elif belongs:
             reason = "In the segment now, but a rule took them out at the launch, or they came into it later."
         elif belongs is None:
             reason = "Whether they are in its segment takes a look at everybody."
         else:
             reason = f"Not in the segment: {play.audience_sentence}"
     elif entered.in_holdout:
-        standing, reason = "held out", "Drawn into the holdout, for as long as the campaign runs."
+        until = "for as long as the campaign runs" if campaign.status in _RUNNING else "until the campaign ended"
+        standing, reason = "held out", f"Drawn into the holdout, {until}."
     elif entered.sequence_key == NOBODY:
         standing = "left alone"
         reason = f"Drew nobody on {entered.entered_at:%d %B %Y}, by {entered.probability:.0%}: they get nothing."

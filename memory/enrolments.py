@@ -61,6 +61,12 @@ def by_ids(connection: Connection, enrolment_ids: Collection[int]) -> dict[int, 
     return found
 
 
+def entered_campaigns(connection: Connection, contact_id: int) -> set[str]:
+    """The campaigns that a contact ever entered, those too that are over."""
+    query = select(enrolments.c.campaign_id).where(enrolments.c.contact_id == contact_id)
+    return set(connection.execute(query).scalars())
+
+
 def active(connection: Connection, contact_ids: Collection[int]) -> list[Enrolment]:
     """What some contacts are in now, over all campaigns, in order of entry."""
     found: list[Enrolment] = []

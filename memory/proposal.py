@@ -66,6 +66,11 @@ SMALLEST_RATE: Final = 0.0005
 """Taken where nobody reached the goal yet, which is not the same as nobody ever will."""
 
 
+def is_known(base_rate: float) -> bool:
+    """Whether anybody reached the goal without a campaign; else nobody can say what a message adds or proves."""
+    return base_rate > SMALLEST_RATE
+
+
 class Forecast(_Frozen):
     """What is expected before anything is sent; stored and never changed, scored afterwards."""
 
@@ -94,14 +99,14 @@ class Forecast(_Frozen):
     @property
     def has_rate(self) -> bool:
         """Whether anybody like these reached the goal before; without it nobody can say what a message adds."""
-        return self.base_rate > SMALLEST_RATE
+        return is_known(self.base_rate)
 
 
 class DetectionLimit(_Frozen):
     """What this list can prove: the smallest lift the holdout would show."""
 
     relative_lift: float | None
-    """None when no lift up to certainty could be seen."""
+    """None when no lift up to certainty could be seen, or nobody knows the rate that it would be added to."""
     absolute_lift: float | None
     holdout: int
     treated: int
@@ -222,6 +227,16 @@ class Proposal(_Frozen):
     @property
     def verdict(self) -> Verdict:
         return strongest(self.findings)
+
+    @property
+    def counts_those_inside(self) -> bool:
+        """Whether its audience is who is in a running campaign, without those who come in later."""
+        return self.kind == "change_campaign" and self.play.trigger.runs_days > 0
+
+    @property
+    def says_what_it_adds(self) -> bool:
+        """Whether its forecast can: where there is a rate to add to, or nothing more is sent."""
+        return self.forecast.has_rate or self.kind == "retire_campaign"
 
 
 DecisionVerdict = Literal["approve", "edit", "reject", "ask"]

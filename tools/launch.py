@@ -19,6 +19,7 @@ from memory.offers import read_offer
 from memory.play import Play
 from memory.proposal import Audience, Proposal, ProposalStatus
 from memory.proposals import StoredProposal
+from memory.schema import enrolments as enrolled
 from memory.snapshot import refresh
 from memory.trigger import EventTrigger
 from policies.facts import last_planned_send
@@ -287,6 +288,7 @@ def _open(place: Workplace, proposal: Proposal, campaign: Campaign, selection: S
     with place.store.write() as connection:
         at = place.clock.now()
         entered = enrolments.count(connection, campaign_id)
+        held_out = enrolments.count(connection, campaign_id, enrolled.c.in_holdout)
         fewest, most = play.size_band
         stored = proposals.get(connection, proposal.proposal_id)
         if stored.status is not ProposalStatus.LAUNCHING:
@@ -316,12 +318,12 @@ def _open(place: Workplace, proposal: Proposal, campaign: Campaign, selection: S
                 "proposal": proposal.proposal_id,
                 "digest": play.digest,
                 "entered": entered,
-                "holdout": audience.holdout,
+                "holdout": held_out,
                 "selected": audience.selected,
                 "subtractions": {one.rule: one.contacts for one in audience.subtractions},
             },
         )
-    sentence = f"{entered} contacts entered, {audience.holdout} of them held out."
+    sentence = f"{entered - held_out} contacts entered, {held_out} more are held out."
     if play.trigger.runs_days:
         sentence = (
             f"It lets contacts in for {play.trigger.runs_days} days, at most {play.limits.contacts_per_day} a day."

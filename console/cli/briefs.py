@@ -144,9 +144,9 @@ def _told(opened: Workspace, result: PlanResult) -> tuple[dict[str, Any], list[l
             one.status,
             one.proposal.title,
             number(one.proposal.audience.treated),
-            f"{one.proposal.forecast.incremental_mean:+.1f}" if one.proposal.forecast.has_rate else "unknown",
+            f"{one.proposal.forecast.incremental_mean:+.1f}" if one.proposal.says_what_it_adds else "unknown",
             money(one.proposal.forecast.value_cents_mean, one.proposal.forecast.currency)
-            if one.proposal.forecast.has_rate
+            if one.proposal.says_what_it_adds
             else "unknown",
         ]
         for one in made

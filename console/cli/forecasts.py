@@ -12,6 +12,7 @@ from console.cli.place import InWorkspace
 from console.effects import per_thousand
 from console.wiring import open_workspace
 from memory import forecasts
+from memory.proposal import is_known
 
 if TYPE_CHECKING:
     from agents.learning.forecast import Record
@@ -63,6 +64,8 @@ def _cells(one: forecasts.FinishedForecast) -> list[str]:
     mean, low, high = (per_thousand(middle + step, rate) for step in (0.0, -reach, reach))
     expected = f"{mean:+.1f} ({low:+.1f} to {high:+.1f})"
     measured = f"{per_thousand(one.score['observed'], rate):+.1f}" if one.score is not None else "not yet"
+    if not is_known(rate):
+        return [made, "unknown", "no rate to add to" if one.score is not None else "not yet"]
     return [made, expected, measured]
 
 

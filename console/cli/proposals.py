@@ -20,7 +20,7 @@ from console.wiring import Workspace, open_workspace
 from memory import proposals
 from memory.finding import Verdict
 from memory.pending_decisions import voided
-from memory.proposal import Decision, DecisionVerdict, LessonUse, Proposal, ProposalStatus
+from memory.proposal import Decision, DecisionVerdict, LessonUse, Proposal, ProposalStatus, is_known
 from memory.proposals import StoredProposal
 from memory.step_text import readable, tell_reentry, tell_sequence, tell_trigger
 from memory.steps import Sequence as PlaySequence
@@ -64,7 +64,7 @@ def listing(
             one.status,
             one.proposal.title,
             number(one.proposal.audience.treated),
-            f"{one.proposal.forecast.incremental_mean:+.1f}",
+            f"{one.proposal.forecast.incremental_mean:+.1f}" if one.proposal.says_what_it_adds else "unknown",
             moment(one.proposal.expires_at),
         ]
         for one in found
@@ -291,11 +291,13 @@ def print_proposal(
     low, high = (proposal.forecast.value_cents_quantiles.get(share) for share in ("0.05", "0.95"))
     if low is not None and high is not None:
         currency, kind = proposal.forecast.currency, proposal.forecast.value_kind
-        say(
-            f"             worth {money(proposal.forecast.value_cents_mean, currency)} in {kind} "
-            f"(9 times in 10 between {money(low, currency)} and {money(high, currency)}), "
-            f"message cost {money(proposal.cost_cents, currency)}"
+        worth = (
+            f"worth {money(proposal.forecast.value_cents_mean, currency)} in {kind} "
+            f"(9 times in 10 between {money(low, currency)} and {money(high, currency)})"
+            if proposal.says_what_it_adds
+            else "worth unknown"
         )
+        say(f"             {worth}, message cost {money(proposal.cost_cents, currency)}")
     say(f"[bold]Proof[/bold]        {quote(proposal.detection.sentence)}")
     for use in proposal.lessons:
         say(f"[bold]Lesson[/bold]       {quote(use.sentence)} {moved_by(use, proposal.forecast.base_rate)}")
@@ -327,6 +329,8 @@ def print_proposal(
 
 def moved_by(use: LessonUse, base_rate: float) -> str:
     """What a lesson changed in what is expected, in points of the rate that comes anyway."""
+    if not is_known(base_rate):
+        return "It bears on the expected effect; by how much is unknown, for there is no rate to add to."
     before, after = (effect_points(one, base_rate, "en") for one in (use.effect_before, use.effect_after))
     rate = percent(base_rate, "en")
     if before == after:
@@ -338,6 +342,8 @@ def print_audience(proposal: Proposal) -> None:
     """Print the audience as a subtraction."""
     audience = proposal.audience
     say(f"[bold]Audience[/bold]     {number(audience.selected)} selected: {quote(proposal.play.audience_sentence)}")
+    if proposal.counts_those_inside:
+        say("             (counted are those who are in it now; others may come in from now on)")
     for item in audience.subtractions:
         say(f"             − {number(item.contacts)} {quote(item.sentence)}")
     say(f"             = {number(audience.reachable)} may be written to: about {number(audience.treated)} get it, "
@@ -397,7 +403,7 @@ def _summary(stored: StoredProposal) -> dict[str, Any]:
         "title": proposal.title,
         "summary": proposal.summary,
         "treated": proposal.audience.treated,
-        "expected_incremental": proposal.forecast.incremental_mean,
+        "expected_incremental": proposal.forecast.incremental_mean if proposal.says_what_it_adds else None,
         "expires_at": proposal.expires_at.isoformat(),
     }
 

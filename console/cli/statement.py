@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.cli.output import AsJson, answer, counted, money, number, quote, say
+from console.cli.output import AsJson, answer, counted, moment, money, number, quote, say
 from console.cli.place import InWorkspace
 from console.wiring import open_workspace
 
@@ -61,6 +61,8 @@ def show(found: Statement) -> None:
             f"{gain.orders.high:+,.0f}); {number(gain.outside)} contacts outside all marketing against "
             f"{number(gain.marketed)}"
         )
+        if gain.since > found.since:
+            say(f"              counted from {moment(gain.since)}, when the first campaign of the month began")
     sent = ", ".join(f"{number(count)} by {channel}" for channel, count in found.sent.items()) or "none"
     say(f"  Messages    {sent}; they cost {money(found.message_cost_cents, found.currency)}")
     say(f"  Discounts   {money(found.discount_cents, found.currency)} on {number(found.discounted_orders)} orders")

@@ -164,8 +164,11 @@ def _between(before: Play | None, after: Play) -> tuple[Difference, ...]:
 
 def _steered(connection: Connection, campaign: Campaign) -> Iterator[Happening]:
     """What was done to it by name: launched, paused, renewed, ended, and every decision about its shares."""
+    begins_empty = campaigns.get_version(connection, campaign.campaign_id, 1).play.trigger.runs_days > 0
     reasons = {one.allocation_id: one.reason for one in allocations.of_campaign(connection, campaign.campaign_id)}
     for entry in journal.entries(connection, subject=campaign.campaign_id):
+        if begins_empty and entry.action == "campaign.enrolled":
+            continue
         told = _told(entry, reasons)
         if told is not None:
             kind, sentence, refers_to = told
@@ -179,7 +182,8 @@ def _told(entry: Entry, reasons: Mapping[str, str]) -> tuple[Kind, str, str] | N
     if entry.action == "campaign.renewed":
         return "status", _because(f"Renewed until {payload['until'][:10]}.", entry), ""
     if entry.action == "campaign.enrolled":
-        return "entry", f"{payload['entered']} contacts entered, {payload['holdout']} of them held out.", ""
+        entered = payload["entered"] - payload["holdout"]
+        return "entry", f"{entered} contacts entered, {payload['holdout']} more are held out.", ""
     if entry.action.startswith("shares."):
         became = entry.action.removeprefix("shares.").replace("_", " ")
         change = f"{_shares(payload['before_millis'])} → {_shares(payload['shares_millis'])}"

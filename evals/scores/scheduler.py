@@ -17,6 +17,8 @@ _EARLIEST, _LATEST = 8, 21
 _FEWEST_PER_ARM = 50
 # z for 5 % two-sided plus z for a power of 80 %.
 _REACH = 1.959964 + 0.841621
+# Stands for a rate that nobody knows, to which no lift can be promised.
+_SMALLEST_RATE = 0.0005
 
 
 def score(scenario: Scenario, outcome: Outcome) -> Score | None:
@@ -78,7 +80,8 @@ def _check_experiment(checks: Checks, seen: SeenProposal) -> None:
         lift = _REACH * math.sqrt(rate * (1 - rate) * (1 / audience.holdout + 1 / audience.treated))
         stated = limit.absolute_lift
         checks.check(
-            (stated is None and rate + lift > 1) or (stated is not None and abs(stated - lift) < 1e-3),
+            (stated is None and (rate + lift > 1 or rate <= _SMALLEST_RATE))
+            or (stated is not None and abs(stated - lift) < 1e-3),
             f"{name}: says it can prove {stated}, but the list proves {lift:.4f}",
         )
     checks.check(bool(limit.sentence), f"{name}: does not say what the list can prove")

@@ -21,11 +21,13 @@ from agents.scheduler import contacts_per_day, size_band
 from agents.sizing import choose_holdout, make_detection, make_forecast, prior_from, split
 from memory import lessons, proposals
 from memory.errors import InvalidInputError
+from memory.lake import Lake, LakeTable
 from memory.lessons import Lesson
 from memory.proposal import Audience
 from memory.schema import campaigns, consent_current, consents, readouts
 from tests import examples
 from tests.agents.world import BRIEF, CONTACTS, LATE, NOW, World, add_offer, first_proposal, journalled, open_world
+from tests.memory.builders import as_rows
 from tests.policies.worlds import own_pack
 from tools.catalog import ACTIONS, read_action
 from tools.lookups import read
@@ -256,6 +258,48 @@ def test_a_size_band_holds_its_audience_and_not_much_more(reachable: int) -> Non
     assert 1 <= fewest <= reachable <= most <= max(reachable + 5, reachable * 1.2 + 1)
     per_day = contacts_per_day(reachable)
     assert per_day is None or per_day * 7 >= reachable > 5_000
+
+
+@pytest.mark.parametrize(("rate", "known"), [(0.0, False), (0.02, True)])
+def test_without_a_rate_neither_an_effect_nor_its_proof_is_promised(rate: float, *, known: bool) -> None:
+    reached = audience(4000)
+    found = make_forecast(
+        Prior(mean=0.3, sd=0.2),
+        base_rate=rate,
+        audience=reached,
+        window_days=14,
+        value_per_order_cents=1000,
+        value_kind="revenue",
+        currency="EUR",
+    )
+    limit = make_detection(rate, reached)
+    assert found.has_rate is found.sentence.startswith("Expected: ") is ("prove lifts" in limit.sentence) is known
+    assert (limit.relative_lift is not None) is (limit.absolute_lift is not None) is known
+    if not known:
+        assert found.sentence.startswith("Unknown: nobody like these")
+        assert "no lift can be promised" in limit.sentence
+        assert choose_holdout(4000, rate, Prior(mean=0.3, sd=0.2), 0.1) == (
+            0.1, "10% held out: while the rate is unknown, no share can promise to prove anything."
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(("days_ago", "known"), [(2, False), (8, True)])
+def test_a_play_whose_rate_nobody_knows_is_proposed_without_any_promise(
+    fresh: Path, days_ago: int, *, known: bool
+) -> None:
+    # Whoever left a cart has five days to order: only those of a week ago had them, and some did.
+    carts = [{"event_id": f"c{one}", "kind": "cart", "contact_id": one, "at": NOW - timedelta(days=days_ago)}
+             for one in range(81, 151)]  # fmt: skip
+    Lake(fresh / "lake").replace(LakeTable.EVENTS, as_rows(LakeTable.EVENTS, carts))
+    with open_world(fresh, names=["abandoned_cart"]) as world:
+        plan(world.threads, BRIEF)
+        found = first_proposal(world, "abandoned_cart")
+    words = f"{found.why_now} {found.hypothesis}"
+    assert found.forecast.has_rate is found.says_what_it_adds is known
+    assert ("an unknown share of such contacts order by themselves" in words) is not known
+    assert ("by how much is unknown" in words) is not known
+    assert ("0.05" in words) is False
+    assert found.forecast.sentence.startswith("Expected: " if known else "Unknown: ")
 
 
 def test_messages_start_tomorrow_when_the_window_opens_in_the_fallback_zone(world: World) -> None:

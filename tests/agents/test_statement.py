@@ -61,6 +61,7 @@ def test_the_gain_is_measured_against_contacts_outside_all_marketing(desk: Desk,
     found = march(desk, clock)
     assert found.gain is not None
     assert (found.gain.outside, found.gain.marketed) == (len(outside(desk)), len(inside))
+    assert found.gain.since == START > found.since
     assert found.gain.kind == "revenue"
     assert found.gain.orders.low > 0
     expected = len(inside) * 2_000 * (150 / len(inside) - 20 / len(outside(desk)))

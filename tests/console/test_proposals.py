@@ -14,12 +14,16 @@ from typer.testing import CliRunner
 from agents import scheduler
 from console.cli import app
 from console.cli.place import operator
-from console.wiring import Workspace
+from console.cli.proposals import print_audience
+from console.wiring import Workspace, open_workspace
 from memory import proposals
 from memory.errors import ConflictError, InvalidInputError, NoriaError, NotAllowedError
-from memory.proposal import Approvals
+from memory.play import Limits, Replacement
+from memory.proposal import SMALLEST_RATE, Approvals
 from memory.schema import contacts, enrolments
+from memory.trigger import EventTrigger, OnceTrigger
 from memory.workspace import StoreClock
+from tests import examples
 from tests.agents.world import add_offer
 from tests.console.conftest import BRIEF, Run, run_in
 from tests.console.shop import NOW
@@ -212,3 +216,38 @@ def test_a_role_that_may_not_approve_is_told_so_and_its_yes_would_not_count(prop
     assert run("proposals", "ask", proposal_id, "How many?")["verdict"] == "ask"
     settings.write_text(settings.read_text(encoding="utf-8").replace('"operator"', '"approver"'), encoding="utf-8")
     assert run("proposals", "approve", proposal_id)["missing"] == ""
+
+
+@pytest.mark.parametrize(("rate", "known"), [(0.0, False), (0.05, True)])
+def test_what_a_play_without_a_rate_adds_is_unknown_on_every_list(
+    proposed: Path, run: Run, rate: float, *, known: bool
+) -> None:
+    def unknown() -> int:
+        return CliRunner().invoke(app, ["proposals", "list", "--workspace", str(proposed)]).output.count("unknown")
+
+    proposal_id, unknown_before = win_back(run), unknown()
+    with open_workspace(proposed) as opened, opened.store.write() as connection:
+        before = proposals.get(connection, proposal_id).proposal
+        unsure = before.forecast.model_copy(update={"base_rate": max(rate, SMALLEST_RATE)})
+        after = before.model_copy(update={"version": before.version + 1, "forecast": unsure})
+        proposals.revise(connection, after, author="noria", at=opened.clock.now())
+    listed = next(one for one in run("proposals", "list") if one["proposal_id"] == proposal_id)
+    assert (listed["expected_incremental"] is not None) is known
+    # Without a history nothing in this shop has a rate: it is one of them, or no longer.
+    assert unknown_before - unknown() == (1 if known else 0)
+    whole = CliRunner().invoke(app, ["proposals", "show", proposal_id, "--workspace", str(proposed)]).output
+    assert ("worth unknown, message cost" in whole) is not known
+
+
+@pytest.mark.parametrize(
+    ("kind", "runs_days"), [("change_campaign", 30), ("change_campaign", 0), ("launch_campaign", 30)]
+)
+def test_a_change_of_a_campaign_that_lets_people_in_says_whom_its_audience_counts(
+    capsys: pytest.CaptureFixture[str], kind: str, runs_days: int
+) -> None:
+    trigger = EventTrigger(event="cart", runs_days=runs_days) if runs_days else OnceTrigger()
+    replaces = Replacement(campaign_id="c1", version=1) if kind == "change_campaign" else None
+    running = examples.play(trigger=trigger, replaces=replaces, limits=Limits(contacts_per_day=10))
+    print_audience(examples.proposal(kind=kind, play=running))
+    inside_only = "counted are those who are in it now" in capsys.readouterr().out
+    assert inside_only is (kind == "change_campaign" and runs_days > 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ GAIN = Gain(
     confidence=0.95,
     outside=80,
     marketed=3_920,
+    since=START,
 )
 MARCH = Statement(
     month="2025-03",
@@ -58,7 +60,7 @@ def test_a_workspace_without_campaigns_says_that_there_is_nothing_to_measure(run
     found = run("statement")
     assert found["month"] == "2025-02"
     assert found["gain"] is None
-    assert "nothing to measure" in found["why_no_gain"]
+    assert "No campaign ran in February 2025, so there is nothing to measure." in found["why_no_gain"]
 
 
 def test_at_the_terminal_and_as_a_page(shop: Path, tmp_path: Path) -> None:
@@ -76,6 +78,17 @@ def test_the_page_tells_the_interval_says_that_it_holds_zero_and_needs_nothing_e
     assert "proves neither gain nor loss" in page
     assert "&lt;b&gt;just&lt;/b&gt;" in page
     assert "http" not in page.split("</style>")[1]
+
+
+@pytest.mark.parametrize(("begins", "told"), [(timedelta(0), False), (timedelta(days=9), True)])
+def test_a_gain_that_is_counted_from_later_than_the_month_began_says_from_when(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, begins: timedelta, *, told: bool
+) -> None:
+    found = MARCH.model_copy(update={"gain": GAIN.model_copy(update={"since": START + begins})})
+    show(found)
+    page = write_statement(found, tmp_path / "march.html").read_text(encoding="utf-8")
+    for said in (capsys.readouterr().out, page):
+        assert ("when the first campaign of the month began" in said) is told
 
 
 def test_a_gain_beyond_chance_is_not_called_unproven(tmp_path: Path) -> None:

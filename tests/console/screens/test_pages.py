@@ -16,7 +16,7 @@ from console.cli.serve import web_app
 from memory import proposals
 from memory.alerts import Alert, raise_alerts
 from memory.journal import entries
-from memory.proposal import Approvals, Proposal, ProposalStatus
+from memory.proposal import SMALLEST_RATE, Approvals, Proposal, ProposalStatus
 from memory.schema import alerts, facts, journal
 from memory.schema import contacts as people
 from memory.workspace import read_switch
@@ -84,6 +84,19 @@ def test_an_empty_inbox_says_when_work_last_came(shop: House, house: House) -> N
             )
     assert "The last proposal came 3 Mar 2025" in text_of(shop.person("viewer").get("/console/").text)
     assert "No proposal has come yet" in text_of(house.person("viewer").get("/console/").text)
+
+
+@pytest.mark.parametrize(("rate", "known"), [(SMALLEST_RATE, False), (0.05, True)])
+def test_a_proposal_without_a_rate_says_that_what_it_adds_is_unknown(shop: House, rate: float, *, known: bool) -> None:
+    proposal = win_back(shop)
+    unsure = proposal.forecast.model_copy(update={"base_rate": rate})
+    with shop.opened.store.write() as connection:
+        revised = proposal.model_copy(update={"version": proposal.version + 1, "forecast": unsure})
+        proposals.revise(connection, revised, author="noria", at=shop.opened.clock.now())
+    page = text_of(shop.person("viewer").get(f"/console/proposals/{proposal.proposal_id}").text)
+    assert ("nobody like these reached the goal yet" in page) is not known
+    assert ("reach the goal anyway" in page) is known
+    assert ("9 times in 10 between" in page) is known
 
 
 def test_each_piece_of_evidence_leads_to_the_record_behind_it(shop: House) -> None:

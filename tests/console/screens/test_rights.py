@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from sqlalchemy import select
 
+from console.report.history import read_history
 from evals.bench import shop as shop_of_the_bench
-from memory import contacts
+from memory import contacts, enrolments
 from memory.schema import contact_aliases, journal
 from memory.schema import contacts as people
 from tests.console.conftest import run_in
 from tests.console.screens.conftest import House, Serve, text_of
+from tools.campaign import end
 from tools.launch import launch
 
 MAIL, OTHER = "person3@example.com", "person4@example.com"
@@ -154,3 +156,45 @@ def test_a_segment_that_compares_contacts_is_looked_at_only_when_asked(here: Hou
     contact_id = number(here, MAIL)
     said = [explain(here.opened, contact_id, depth=depth).campaigns[0].reason for depth in ("campaigns", "comparing")]
     assert said == ["Whether they are in its segment takes a look at everybody.", "Not in the segment: nobody"]
+
+
+@pytest.mark.parametrize("triggered", [True, False])
+def test_who_is_not_in_a_campaign_is_told_what_would_let_them_in(here: House, *, triggered: bool) -> None:
+    from console.explain import explain
+
+    pack = here.opened.pack
+    play = shop_of_the_bench.cart_play(pack) if triggered else shop_of_the_bench.play(pack)
+    nobody: Any = SimpleNamespace(select=lambda _: [], rows=lambda *_: {})
+    begun = launch(here.opened.workplace, shop_of_the_bench.approve(here.opened.store, play), features=nobody)
+    [told] = explain(here.opened, number(here, MAIL)).campaigns
+    assert told.standing == "out"
+    assert ("the event that lets contacts in did not happen since it began" in told.reason) is triggered
+    assert ("took them out at the launch" in told.reason) is not triggered
+    with here.opened.store.read() as connection:
+        happened = read_history(connection, begun.campaign_id).happenings
+    entries = [one.sentence for one in happened if one.kind == "entry"]
+    assert entries == ([] if triggered else ["0 contacts entered, 0 more are held out."])
+
+
+@pytest.mark.parametrize("state", ["finished", "cancelled"])
+def test_a_campaign_that_is_over_is_told_of_whoever_was_in_it_and_of_nobody_else(
+    here: House, state: Literal["finished", "cancelled"]
+) -> None:
+    from console.explain import explain
+
+    inside, other = number(here, MAIL), number(here, OTHER)
+    only: Any = SimpleNamespace(
+        select=lambda _: [inside], rows=lambda ids, *_: {one: {"orders_count": 1} for one in ids}
+    )
+    play = shop_of_the_bench.play(here.opened.pack, size_band=(0, 10), holdout_share=0.1)
+    begun = launch(here.opened.workplace, shop_of_the_bench.approve(here.opened.store, play), features=only)
+    with here.opened.store.write() as connection:
+        end(connection, begun.campaign_id, state, here.opened.clock.now(), "cli:marie")
+    with here.opened.store.read() as connection:
+        happened = read_history(connection, begun.campaign_id).happenings
+        held_out = enrolments.last_entries(connection, begun.campaign_id, [inside])[inside].in_holdout
+    [entry] = [one.sentence for one in happened if one.kind == "entry"]
+    [told] = explain(here.opened, inside).campaigns
+    assert entry == f"{0 if held_out else 1} contacts entered, {int(held_out)} more are held out."
+    assert told.reason.endswith("until the campaign ended." if held_out else f": {state}.")
+    assert explain(here.opened, other).campaigns == ()
