@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
@@ -187,7 +188,8 @@ def test_a_campaign_that_is_over_is_told_of_whoever_was_in_it_and_of_nobody_else
         select=lambda _: [inside], rows=lambda ids, *_: {one: {"orders_count": 1} for one in ids}
     )
     play = shop_of_the_bench.play(here.opened.pack, size_band=(0, 10), holdout_share=0.1)
-    begun = launch(here.opened.workplace, shop_of_the_bench.approve(here.opened.store, play), features=only)
+    everywhere = replace(here.opened.workplace, programme_share=0.0)
+    begun = launch(everywhere, shop_of_the_bench.approve(here.opened.store, play), features=only)
     with here.opened.store.write() as connection:
         end(connection, begun.campaign_id, state, here.opened.clock.now(), "cli:marie")
     with here.opened.store.read() as connection:
