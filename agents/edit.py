@@ -18,7 +18,7 @@ from memory.proposal import Proposal
 from memory.segments.grammar import All, Not, OneOf, parse
 from memory.segments.sentence import describe
 from memory.steps import Copy, SendStep, Sequence
-from tools.render import rehearse
+from tools.render import rehearse, shows_offer
 
 
 class Changes(BaseModel):
@@ -200,9 +200,15 @@ def _copy_with(copy: Copy, slots: dict[str, Any], where: str) -> Copy:
 
 
 def _rehearse(play: Play, before: Play) -> None:
-    """Refuse what cannot be written to anybody, or not to contacts of whom less is known."""
+    """Refuse what cannot be written to anybody, or not to contacts of whom less is known, and an offer unseen."""
     if (play.sequences, play.offers) == (before.sequences, before.offers):
         return
+    if play.offers and not shows_offer(play):
+        raise InvalidInputError(
+            f"No message would show the offer {play.offers[0].offer_id}.",
+            where="offer_id",
+            remedy="Take the offer out with it, or keep a sequence whose texts or layout name it.",
+        )
     if found := [problem for problem in rehearse(play) if problem not in rehearse(before)]:
         raise InvalidInputError(
             f"A message could not be written. {' '.join(found[:_SHOWN])}",

@@ -179,10 +179,14 @@ def promotes_product(play: Play, step: SendStep) -> bool:
     )
 
 
+def named_by(play: Play, step: SendStep, language: str) -> frozenset[str]:
+    """The values that a message speaks of, also where it can do without them."""
+    return frozenset(_names_of(play, step, language)[0])
+
+
 def needed_by(play: Play, step: SendStep, language: str) -> frozenset[str]:
     """The values without which a message cannot be written."""
-    choices = (*step.labels(language), *step.links[1:])
-    return frozenset(_names(step.copies[language], step.link, play.layout(step), choices)[1])
+    return frozenset(_names_of(play, step, language)[1])
 
 
 def format_money(cents: int, currency: str, *, language: str, country: str = "") -> str:

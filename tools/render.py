@@ -17,7 +17,7 @@ from memory.errors import NoriaError
 from memory.play import Play
 from memory.slots import nested, parse_slot
 from memory.steps import SendStep
-from tools.bindings import Bindings, format_day, format_money, needed_by
+from tools.bindings import Bindings, format_day, format_money, named_by, needed_by
 from tools.mould import OWN_PAGES, RenderError, make_mould
 
 Counted = Callable[[str, str], str]
@@ -102,6 +102,16 @@ def rehearse(play: Play) -> list[str]:
             except NoriaError as error:
                 found.append(f"{sequence.key}, {step.key}, {language}: {error}")
     return list(dict.fromkeys(found))
+
+
+def shows_offer(play: Play) -> bool:
+    """Whether some message of a play speaks of its offer: the label, the code, or the day it ends."""
+    return any(
+        name.startswith("offer.")
+        for _, step in play.sends()
+        for language in step.copies
+        for name in named_by(play, step, language)
+    )
 
 
 def largest_html_bytes(play: Play) -> int:

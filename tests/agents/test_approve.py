@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agents.edit import apply_changes
+from agents.edit import apply_changes, check_edit
 from agents.resume import NotWaitingError, Waiting
 from memory import proposals, users
 from memory.errors import InvalidInputError
@@ -224,6 +224,15 @@ def test_an_edit_outside_what_may_change_is_refused_with_a_note(world: World, ch
     world.threads.apply_decisions()
     assert first_proposal(world).digest == proposal.digest
     assert question(world, proposal).payload["notes"]
+
+
+def test_an_offer_that_no_message_shows_cannot_be_edited_in_but_one_that_a_text_names_can(world: World) -> None:
+    proposal = first_proposal(world)
+    assert not proposal.play.offers
+    with pytest.raises(InvalidInputError, match="No message would show the offer spring"):
+        check_edit(proposal, {"offer_id": "spring"}, world.desk)
+    named = {"reminder": {"en": {"subject": "{% if offer.label %}{{ offer.label }}{% else %}Hello again{% endif %}"}}}
+    check_edit(proposal, {"offer_id": "spring", "copies": named}, world.desk)
 
 
 def test_an_edit_from_agent_inbox_arrives_as_strings_and_changes_only_what_was_changed(sandbox: World) -> None:
