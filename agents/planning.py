@@ -193,10 +193,12 @@ def _changes_nothing(sized: Opportunity, playbook: Playbook) -> str:
 def _loses(sized: Opportunity) -> str:
     """Why a play that is expected to cost more than it brings is not proposed; empty for any other.
 
-    What an order is worth must be known: a play that does not sell is not judged by it.
+    What an order is worth must be known: a play that does not sell is not judged by it. Nor is one of which nobody
+    knows how many order anyway, unless letters like it were measured to do harm, at whatever rate.
     """
     forecast = sized.forecast
-    if not sized.value_per_order_cents or forecast.value_cents_mean >= 0:
+    is_judged = bool(sized.value_per_order_cents) and (forecast.has_rate or forecast.effect_mean < 0)
+    if not is_judged or forecast.value_cents_mean >= 0:
         return ""
     taught = f" {len(sized.lessons)} lessons of earlier campaigns say so." if sized.lessons else ""
     loss = f"{-forecast.value_cents_mean / 100:.2f} {forecast.currency}"

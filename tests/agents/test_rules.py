@@ -292,7 +292,9 @@ def test_a_play_whose_rate_nobody_knows_is_proposed_without_any_promise(
              for one in range(81, 151)]  # fmt: skip
     Lake(fresh / "lake").replace(LakeTable.EVENTS, as_rows(LakeTable.EVENTS, carts))
     with open_world(fresh, names=["abandoned_cart"]) as world:
-        plan(world.threads, BRIEF)
+        # What its messages cost is known, what they bring is not: that is no expected loss.
+        desk = replace(world.desk, settings=world.desk.settings.model_copy(update={"message_cost_micros": 1_000_000}))
+        plan(Threads(desk, world.threads.checkpointer), BRIEF)
         found = first_proposal(world, "abandoned_cart")
     words = f"{found.why_now} {found.hypothesis}"
     assert found.forecast.has_rate is found.says_what_it_adds is known
