@@ -439,12 +439,6 @@ def overdue(connection: Connection, *, at: datetime, limit: int) -> list[Message
     return [message_of(row) for row in connection.execute(query)]
 
 
-def of_campaign(connection: Connection, campaign_id: str) -> list[Message]:
-    """Every message of a campaign, oldest first."""
-    query = select(messages).where(messages.c.campaign_id == campaign_id).order_by(messages.c.message_id)
-    return [message_of(row) for row in connection.execute(query)]
-
-
 def reconcile(connection: Connection, campaign_id: str | None = None) -> Reconciliation:
     """Count intended sends and where they stand, of one campaign or of all."""
     grouped = select(messages.c.state, func.count().label("messages")).group_by(messages.c.state)

@@ -19,7 +19,7 @@ from evals.demo.result import Promise
 from evals.demo.small_shop import Customer, invent_customers, small_stage, write_past_carts
 from evals.demo.stage import Stage
 from evals.demo.story import ActResult, Watch, conclude, deliberation, propose, read, say_about
-from memory import campaigns, contacts, enrolments, journal, ledger, workspace
+from memory import campaigns, contacts, enrolments, journal, ledger, message_pages, workspace
 from memory.assignment import draw_sequence, in_holdout
 from memory.campaigns import Campaign
 from memory.errors import NoriaError
@@ -174,7 +174,7 @@ def _tell(visitor: Visitor, at: datetime, sentence: str) -> None:
 
 def _messages(stage: Stage, campaign: Campaign, visitors: Sequence[Visitor]) -> list[dict[str, Any]]:
     with stage.workspace.store.read() as connection:
-        rows = ledger.of_campaign(connection, campaign.campaign_id)
+        rows = message_pages.of_campaign(connection, campaign.campaign_id)
     names = {one.contact_id: one.name for one in visitors}
     return [
         {

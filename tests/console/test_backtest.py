@@ -13,7 +13,7 @@ from sqlalchemy import insert
 from console.backtest import REPLAYED, _replay_messages
 from console.cli.policies import run_backtest
 from console.wiring import Workspace
-from memory import ledger
+from memory import message_pages
 from memory.clock import ManualClock
 from memory.errors import NotFoundError
 from memory.play import Goal, Limits
@@ -199,6 +199,6 @@ def test_whoever_was_taken_off_an_audience_after_withdrawing_would_be_again(
     tick(place)
     past = Past(store, place.lake, fallback_zone="Europe/Paris")
     with store.read() as connection:
-        assert [one.step_key for one in ledger.of_campaign(connection, done.campaign_id)] == ["list", "list/off"]
+        assert [one.step_key for one in message_pages.of_campaign(connection, done.campaign_id)] == ["list", "list/off"]
         found = _replay_messages(connection, past, place.pack, clock.now() - timedelta(days=1), 0, {})
     assert found.changes == {"sent": 2}

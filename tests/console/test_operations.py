@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -58,12 +59,26 @@ def test_a_campaign_is_paused_backed_up_restored_and_sends_nothing_more(shop: Pa
     with open_workspace(restored) as opened, opened.store.write() as connection:
         few = select(messages.c.message_id).limit(3)
         connection.execute(update(messages).where(messages.c.message_id.in_(few)).values(state="unknown"))
+    listed = again("messages", "list", campaign["campaign_id"], "--state", "unknown", "--limit", "2")
+    last = again(
+        "messages", "list", campaign["campaign_id"], "--state", "unknown", "--after", str(listed["next_after"])
+    )
+    assert (len(listed["messages"]), len(last["messages"]), last["next_after"]) == (2, 1, None)
+    assert (
+        again("messages", "list", campaign["campaign_id"], "--state", "unknown", "--reason", "no such")["messages"]
+        == []
+    )
+    with pytest.raises(InvalidInputError, match="no state 'lost'"):
+        again("messages", "list", campaign["campaign_id"], "--state", "lost")
     unknown = again("messages", "unknown")
     assert unknown["total"] == len(unknown["messages"]) == 3
     first = again("messages", "unknown", "--limit", "1")
     assert (first["total"], first["messages"]) == (unknown["total"], unknown["messages"][:1])
     for one in unknown["messages"]:
         again("messages", "settle", one["message_key"], "--sent")
+    every = again("messages", "list", campaign["campaign_id"], "--limit", "100000")["messages"]
+    assert {one["message_key"] for one in unknown["messages"]} < {one["message_key"] for one in every}
+    assert Counter(one["state"] for one in every) == again("campaigns")["campaigns"][0]["states"]
     assert again("messages", "unknown") == {"total": 0, "messages": []}
     assert again("campaigns")["reconciled"]
     assert again("journal", "verify")["intact"]

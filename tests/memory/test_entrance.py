@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import insert, update
 from sqlalchemy.exc import IntegrityError
 
-from memory import ledger
+from memory import ledger, message_pages
 from memory.enrolments import Enrolment, of_campaign
 from memory.entrance import Entries, Threshold, enter
 from memory.schema import campaigns, contacts, enrolments, proposals, to_micros
@@ -74,7 +74,7 @@ def test_each_has_an_enrolment_and_the_message_of_its_first_step(opened: Store) 
     assert put_in(opened, MAIL, entries(1, 2, 3)) == 3
     found = inside(opened)
     with opened.read() as connection:
-        planned = ledger.of_campaign(connection, "c1")
+        planned = message_pages.of_campaign(connection, "c1")
         assert ledger.reconcile(connection).planned == 3
     assert [one.contact_id for one in planned] == [1, 2, 3]
     for one in planned:
@@ -120,7 +120,7 @@ def test_who_is_in_stays_as_they_are_and_who_comes_again_enters_again(opened: St
     assert {key: one for key, one in inside(opened).items() if key in before} == before
     assert put_in(opened, MAIL, entries(1, occurrence=2)) == 1
     with opened.read() as connection:
-        keys = [one.message_key for one in ledger.of_campaign(connection, "c1")]
+        keys = [one.message_key for one in message_pages.of_campaign(connection, "c1")]
         assert ledger.reconcile(connection).balances
     assert keys == [
         ledger.message_key("c1", one, "mail “1”", occurrence) for one, occurrence in ((1, 1), (2, 1), (3, 1), (1, 2))
@@ -135,7 +135,7 @@ def test_a_first_step_that_waits_plans_no_message(opened: Store) -> None:
         ("wait", AT + 7 * DAY),
     ]
     with opened.read() as connection:
-        assert ledger.of_campaign(connection, "c1") == []
+        assert message_pages.of_campaign(connection, "c1") == []
 
 
 def test_nothing_of_an_entrance_that_dies_stays(opened: Store) -> None:

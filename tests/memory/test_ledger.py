@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Connection, delete, insert, update
 
-from memory import ledger, unknown
+from memory import ledger, message_pages, unknown
 from memory.ledger import Message, Result, Verdict, message_key
 from memory.schema import campaigns, contacts, enrolments, messages, proposals
 from memory.store import Store
@@ -82,7 +82,7 @@ def judge(connection: Connection, verdicts: list[Verdict], *, token: str = "t1")
 
 def states(store: Store) -> dict[int, str]:
     with store.read() as connection:
-        return {row.contact_id: row.state for row in ledger.of_campaign(connection, "c1")}
+        return {row.contact_id: row.state for row in message_pages.of_campaign(connection, "c1")}
 
 
 def test_the_same_send_is_planned_once_under_one_key(opened: Store) -> None:
@@ -118,7 +118,7 @@ def test_a_claim_is_recorded_only_by_who_holds_it(opened: Store) -> None:
         assert ledger.record(connection, [sent], token="somebody else") == []
         assert [row.state for row in ledger.record(connection, [sent], token="t1")] == ["sent"]
         assert ledger.record(connection, [replace(sent, state="failed")], token="t1") == []
-        [found] = [row for row in ledger.of_campaign(connection, "c1") if row.message_key == one.message_key]
+        [found] = [row for row in message_pages.of_campaign(connection, "c1") if row.message_key == one.message_key]
     assert (found.state, found.sent_at, found.provider, found.attempts) == ("sent", AT, "smtp", 1)
 
 
@@ -136,7 +136,7 @@ def test_a_message_that_goes_back_is_claimed_anew(opened: Store) -> None:
         one = take(connection, 1)[0]
         back = Result(message_id=one.message_id, state="planned", reason="451", due_at=AT + MINUTE)
         assert ledger.record(connection, [back], token="t1")[0].state == "planned"
-        [found] = [row for row in ledger.of_campaign(connection, "c1") if row.message_key == one.message_key]
+        [found] = [row for row in message_pages.of_campaign(connection, "c1") if row.message_key == one.message_key]
         assert (found.claimed_at, found.due_at, found.reason) == (None, AT + MINUTE, "451")
 
 

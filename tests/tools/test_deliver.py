@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from memory import campaigns, cap, consents, enrolments, ledger, proposals, workspace
+from memory import campaigns, cap, consents, enrolments, ledger, message_pages, proposals, workspace
 from memory.canonical import digest
 from memory.clock import ManualClock
 from memory.contacts import get as find_contact
@@ -75,7 +75,7 @@ def test_everybody_who_may_gets_one_mail_and_the_counts_reconcile(
     mails = outbox(tmp_path)
     assert {message_from_bytes(mail)["To"] for mail in mails.values()} == {address(one) for one in range(1, 41)}
     with place.store.read() as connection:
-        rows = ledger.of_campaign(connection, campaigns.campaign_id_of("p1"))
+        rows = message_pages.of_campaign(connection, campaigns.campaign_id_of("p1"))
         assert {row.message_key for row in rows} == set(mails)
         assert all(row.sent_at == clock.now() and row.provider == "sandbox" and row.content_digest for row in rows)
         assert verify(connection).intact
@@ -114,7 +114,7 @@ def test_a_ghost_is_refused_by_the_same_rules_as_a_message(place: Workplace) -> 
                 consents.withdraw(connection, one.contact_id, "email", "marketing", NOW, "test")
     tick(place)
     with place.store.read() as connection:
-        rows = ledger.of_campaign(connection, launched.campaign_id)
+        rows = message_pages.of_campaign(connection, launched.campaign_id)
     assert {row.state for row in rows if row.contact_id % 2} == {"suppressed"}
     assert {row.state for row in rows if row.contact_id % 2 == 0} == {"sent", "withheld"}
     assert reasons(place.store)["suppressed"] == {"consent": 50}
@@ -155,7 +155,7 @@ def test_a_capped_message_waits_until_there_is_room_or_its_deadline_passes(
     tick(place)
     assert counts(place.store) == {"sent": 3, "planned": 1}
     with place.store.read() as connection:
-        held = ledger.of_campaign(connection, campaigns.campaign_id_of("p9"))[0]
+        held = message_pages.of_campaign(connection, campaigns.campaign_id_of("p9"))[0]
         assert held.reason == "frequency"
         assert held.due_at == min(NOW + 7 * DAY, held.deadline_at)
     clock.advance_to(NOW + 7 * DAY)
@@ -177,7 +177,7 @@ def test_a_message_held_past_its_deadline_is_suppressed_and_says_what_held_it(
     tick(place)
     assert reasons(place.store) == {"suppressed": {"deadline": 1}}
     with place.store.read() as connection:
-        row = ledger.of_campaign(connection, campaigns.campaign_id_of("p1"))[0]
+        row = message_pages.of_campaign(connection, campaigns.campaign_id_of("p1"))[0]
     said = [finding["rule"] for finding in row.findings if finding["verdict"] != "allow"]
     assert said[0] == "send_window"
     assert "deadline" in said
@@ -268,7 +268,7 @@ def test_changing_a_launched_play_stops_it_and_says_what_changed(place: Workplac
         assert campaigns.get(connection, launched.campaign_id).status == "paused"
         assert proposals.get(connection, "p1").status is ProposalStatus.VOIDED
         said = [entry.payload["reason"] for entry in entries(connection, action="campaign.paused")]
-        row = ledger.of_campaign(connection, launched.campaign_id)[0]
+        row = message_pages.of_campaign(connection, launched.campaign_id)[0]
     assert "send_until_hour" in said[0]
     assert (row.state, row.reason) == ("planned", "approval")
     assert "send_until_hour" in row.findings[0]["sentence"]
@@ -340,7 +340,9 @@ def test_what_the_server_says_ends_up_in_the_ledger(place: Workplace, clock: Man
         tick(mailing)
         assert counts(place.store) == {"sent": 1, "failed": 2, "planned": 1, "unknown": 1}
         with place.store.read() as connection:
-            rows = {row.contact_id: row for row in ledger.of_campaign(connection, campaigns.campaign_id_of("p1"))}
+            rows = {
+                row.contact_id: row for row in message_pages.of_campaign(connection, campaigns.campaign_id_of("p1"))
+            }
             assert rows[3].due_at == clock.now() + timedelta(minutes=5)
             assert rows[3].reason == "451 4.2.1"
             assert connection.execute(select(suppressions.c.reason)).scalars().all() == ["hard_bounce"]
@@ -354,7 +356,9 @@ def test_what_the_server_says_ends_up_in_the_ledger(place: Workplace, clock: Man
             clock.advance(4 * HOUR)
             tick(mailing)
         with place.store.read() as connection:
-            first = [row for row in ledger.of_campaign(connection, rows[1].campaign_id) if row.step_key == "mail1"]
+            first = [
+                row for row in message_pages.of_campaign(connection, rows[1].campaign_id) if row.step_key == "mail1"
+            ]
         assert {row.contact_id: (row.state, row.reason) for row in first}[3] == ("suppressed", "deadline")
         assert max(server.taken.values()) == 1
         channel.close()
@@ -419,7 +423,7 @@ def test_a_message_is_tried_until_its_deadline(place: Workplace, clock: ManualCl
         clock.advance(HOUR)
     away.close()
     with place.store.read() as connection:
-        [one] = ledger.of_campaign(connection, campaigns.campaign_id_of("p1"))
+        [one] = message_pages.of_campaign(connection, campaigns.campaign_id_of("p1"))
     assert one.state == "planned"
     assert one.attempts > 8
     assert clock.now() < one.due_at + HOUR < one.deadline_at + HOUR

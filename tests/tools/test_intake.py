@@ -11,7 +11,7 @@ import pytest
 from deltalake import DeltaTable
 from sqlalchemy import Connection, Table, select, update
 
-from memory import campaigns, contacts, enrolments, ledger, workspace
+from memory import campaigns, contacts, enrolments, message_pages, workspace
 from memory.clock import ManualClock
 from memory.lake import LakeTable
 from memory.live_orders import live_orders
@@ -275,7 +275,8 @@ def test_what_the_provider_reports_settles_unknown_messages(
     assert counts(place.store) == {"unknown": 2}
     with place.store.read() as connection:
         keys = {
-            row.contact_id: row.message_key for row in ledger.of_campaign(connection, campaigns.campaign_id_of("p1"))
+            row.contact_id: row.message_key
+            for row in message_pages.of_campaign(connection, campaigns.campaign_id_of("p1"))
         }
     receive(
         place.store,

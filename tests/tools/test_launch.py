@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from sqlalchemy import Connection, update
 
-from memory import campaigns, enrolments, ledger, proposals
+from memory import campaigns, enrolments, message_pages, proposals
 from memory.clock import ManualClock
 from memory.errors import ConflictError
 from memory.journal import entries
@@ -364,7 +364,7 @@ def test_a_real_segment_over_the_lake_selects_who_enters(place: Workplace, clock
     approve(place.store, play(size_band=(12, 12)))
     assert [one.status for one in launch_approved(place)] == [ProposalStatus.LAUNCHED]
     with place.store.read() as connection:
-        rows_found = ledger.of_campaign(connection, campaigns.campaign_id_of("p1"))
+        rows_found = message_pages.of_campaign(connection, campaigns.campaign_id_of("p1"))
     assert sorted(row.contact_id for row in rows_found) == list(range(1, 13))
 
 

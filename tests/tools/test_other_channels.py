@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 from sqlalchemy import select, update
 
-from memory import consents, ledger
+from memory import consents, message_pages
 from memory.canonical import address_hash
 from memory.clock import ManualClock
 from memory.contacts import suppress
@@ -302,7 +302,7 @@ def test_a_provider_that_asks_for_patience_is_left_alone_for_so_long(
     launched = start(texting, of(text()), [1])
     tick(texting)
     with place.store.read() as connection:
-        (message,) = ledger.of_campaign(connection, launched.campaign_id)
+        (message,) = message_pages.of_campaign(connection, launched.campaign_id)
     assert (message.state, message.due_at) == ("planned", NOW + timedelta(seconds=7200))
     texting.channels["sms"].close()
     clock.advance_to(message.due_at)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from memory import ledger
+from memory import message_pages
 from memory.canonical import address_hash
 from memory.clock import ManualClock
 from memory.schema import contacts, messages
@@ -54,7 +54,7 @@ def test_what_is_over_the_limit_stays_planned_with_the_reason_and_a_turn_of_its_
     assert counts(any_store) == {"sent": 20, "planned": 20}
     assert reasons(any_store)["planned"] == {"pace": 20}
     with any_store.read() as connection:
-        waiting = [one for one in ledger.of_campaign(connection, launched.campaign_id) if one.state == "planned"]
+        waiting = [one for one in message_pages.of_campaign(connection, launched.campaign_id) if one.state == "planned"]
     turns = sorted(one.due_at for one in waiting)
     assert [turn - NOW for turn in turns] == [number * SECOND / 2 for number in range(1, 21)]
     assert all(one.findings[0]["rule"] == "pace" for one in waiting)
@@ -93,7 +93,7 @@ def test_who_comes_later_waits_behind_those_who_wait_already(store: Store, clock
     tick(place)
     with store.read() as connection:
         states = {
-            name: Counter(one.state for one in ledger.of_campaign(connection, launched.campaign_id))
+            name: Counter(one.state for one in message_pages.of_campaign(connection, launched.campaign_id))
             for name, launched in (("first", first), ("second", second))
         }
     assert states["first"] == {"sent": 30}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from memory import alerts, journal, ledger, reputation
+from memory import alerts, journal, ledger, message_pages, reputation
 from memory.canonical import address_hash
 from memory.clock import ManualClock
 from memory.errors import InvalidInputError, NotFoundError
@@ -400,4 +400,4 @@ def test_a_slowed_domain_gets_half_of_what_it_got_each_day(
 
 def ledger_of(connection: Any) -> list[ledger.Message]:
     [campaign] = connection.execute(select(messages.c.campaign_id).distinct()).scalars().all()
-    return ledger.of_campaign(connection, campaign)
+    return message_pages.of_campaign(connection, campaign)
