@@ -42,6 +42,7 @@ setup: .venv/.ready
 # or the first command would compile as it goes.
 .venv/.ready: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Noria needs Python 3.11, 3.12 or 3.13. Install one, or set PYTHON=/path/to/it."; exit 1; }
+	@echo "Setting up .venv with the locked libraries; this takes a minute or two, once."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@grep -A 200 '^uv==' requirements.lock | awk 'NR>1 && !/^    /{exit} {print}' > .venv/uv.lock.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.lock.txt

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence as Many
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +31,9 @@ Out = Annotated[
 
 def campaign_flow(
     campaign_id: Annotated[str, typer.Argument(help="Id of the campaign, or the beginning of it.")],
+    version: Annotated[
+        int | None, typer.Option("--version", min=1, help="An earlier version, in which contacts may still be.")
+    ] = None,
     out: Out = None,
     workspace: InWorkspace = None,
     as_json: AsJson = False,
@@ -38,14 +41,15 @@ def campaign_flow(
     """Print the way through each sequence of a campaign, with how many contacts stand at each step and passed it."""
     with open_workspace(workspace) as opened, opened.store.read() as connection:
         found = campaigns.get(connection, campaign_id)
+        found = replace(found, version=version or found.version)
         play = campaigns.get_version(connection, found.campaign_id, found.version).play
         today = campaigns.shares(connection, found.campaign_id, found.version)
         sequences = [one.model_copy(update={"share": today[one.key]}) for one in play.sequences]
         counted = [progress(connection, found, one) for one in play.sequences]
-        earlier = enrolments.count(connection, found.campaign_id, rows.c.version != found.version)
+        others = enrolments.count(connection, found.campaign_id, rows.c.version != found.version)
     _show(found.name, sequences, play.trigger, play.reentry, "en", counted, out, as_json=as_json)
-    if earlier and not as_json:
-        say(f"[dim]{number(earlier)} contacts are in another version of it and not counted here.[/dim]")
+    if others and not as_json:
+        say(f"[dim]{number(others)} contacts are in another version of it (`--version`) and not counted here.[/dim]")
 
 
 def playbook_flow(

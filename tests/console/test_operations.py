@@ -222,6 +222,14 @@ def test_a_running_campaign_is_edited_by_a_proposal_that_people_approve(shop: Pa
     run("proposals", "approve", edited["proposal_id"])
     run("work", "--once")
     assert version(shop, campaign["campaign_id"]) == 2
+    now, before = (
+        run("campaigns", "flow", campaign["campaign_id"]),
+        run("campaigns", "flow", campaign["campaign_id"], "--version", "1"),
+    )
+    assert sum(one["progress"]["entered"] for one in now) == campaign["treated"] > 0
+    assert [one["progress"]["entered"] for one in before] == [0] * len(before)
+    with pytest.raises(NotFoundError, match="no version 3"):
+        run("campaigns", "flow", campaign["campaign_id"], "--version", "3")
 
 
 @pytest.mark.parametrize(
