@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import accumulate
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from memory.canonical import bucket, buckets
+
+TimeKind = Literal["hour", "weekday"]
 
 
 def in_holdout(salt: str, series_key: str, contact_id: int, share: float) -> bool:
@@ -58,44 +61,25 @@ def draw_sequences(
     return np.minimum(np.searchsorted(ends, points, side="right"), len(keys) - 1)
 
 
-def draw_hour(
+def draw_time(
     salt: str,
+    kind: TimeKind,
     campaign_id: str,
     contact_id: int,
     occurrence: int,
     step_key: str,
     own: int,
-    hours: range,
+    possible: Sequence[int],
     explored: float,
 ) -> tuple[int, float]:
-    """The hour at which a contact comes to a step, and the probability it was drawn by.
+    """The hour or weekday at which a contact comes to a step, and the probability it was drawn by.
 
-    Their own one, but for the share that is explored: for those one of the other ``hours``, each as likely.
+    Their own one, but for the share that is explored: for those another one of ``possible``, each as likely.
     """
-    return _explore(salt, ("hour", campaign_id, contact_id, occurrence, step_key), own, hours, explored)
-
-
-def draw_weekday(
-    salt: str,
-    campaign_id: str,
-    contact_id: int,
-    occurrence: int,
-    step_key: str,
-    own: int,
-    weekdays: Sequence[int],
-    explored: float,
-) -> tuple[int, float]:
-    """The weekday on which a contact comes to a step, and the probability it was drawn by, as ``draw_hour``."""
-    return _explore(salt, ("weekday", campaign_id, contact_id, occurrence, step_key), own, weekdays, explored)
-
-
-def _explore(
-    salt: str, name: tuple[str | int, ...], own: int, possible: Sequence[int], explored: float
-) -> tuple[int, float]:
     others = [one for one in possible if one != own]
     if not explored or not others:
         return own, 1.0
-    point = bucket(salt, *name)
+    point = bucket(salt, kind, campaign_id, contact_id, occurrence, step_key)
     if point >= explored:
         return own, 1 - explored
     return others[min(int(point / explored * len(others)), len(others) - 1)], explored / len(others)

@@ -9,19 +9,18 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from memory import alerts, campaigns, enrolments, hour_draws, ledger, weekday_draws
+from memory import alerts, campaigns, enrolments, ledger, time_draws
 from memory import contacts as people
 from memory.alerts import Alert
-from memory.assignment import draw_hour, draw_weekday
+from memory.assignment import TimeKind, draw_time
 from memory.campaigns import Campaign, CampaignVersion
 from memory.enrolments import Enrolment
-from memory.hour_draws import HourDraw
 from memory.journal import append
 from memory.ledger import Message
 from memory.play import Play, RecordKind
 from memory.steps import AlertStep, SendStep, WaitWindowStep
 from memory.steps import Sequence as PlaySequence
-from memory.weekday_draws import WeekdayDraw
+from memory.time_draws import TimeDraw
 from memory.workspace import salt
 from tools.campaign import end
 from tools.grounds import Grounds, Members, look_up_members
@@ -39,8 +38,7 @@ class _Moves:
     exits: dict[int, str] = field(default_factory=dict)
     records: list[tuple[int, dict[RecordKind, str]]] = field(default_factory=list)
     planned: list[Message] = field(default_factory=list)
-    hours: list[HourDraw] = field(default_factory=list)
-    weekdays: list[WeekdayDraw] = field(default_factory=list)
+    times: list[TimeDraw] = field(default_factory=list)
     attributes: list[tuple[int, str, str | int | bool]] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
 
@@ -125,8 +123,7 @@ def _move(connection: Connection, due: Sequence[Enrolment], members: Members, at
             holds=lambda condition, whose=one: grounds.holds(condition, whose),  # type: ignore[misc]  # bound per turn
             zone=grounds.zone(one.contact_id, play.schedule.fallback_zone),
             own=lambda name, whose=one: grounds.own(name, whose),  # type: ignore[misc]  # bound per turn
-            drawn_hour=partial(_drawn_hour, moves, secret, one, at),
-            drawn_day=partial(_drawn_day, moves, secret, one, at),
+            drawn=partial(_drawn, moves, secret, one, at),
             schedule=play.schedule,
         )
         _note(moves, one, stand, play, at)
@@ -136,49 +133,35 @@ def _move(connection: Connection, due: Sequence[Enrolment], members: Members, at
     _write(connection, moves, at, actor)
 
 
-def _drawn_hour(
-    moves: _Moves, secret: str, one: Enrolment, at: datetime, step: WaitWindowStep, own: int, hours: range
+def _drawn(
+    moves: _Moves,
+    secret: str,
+    one: Enrolment,
+    at: datetime,
+    step: WaitWindowStep,
+    kind: TimeKind,
+    own: int,
+    possible: Sequence[int],
 ) -> int:
-    """The contact's own hour or another one, written down with its probability where hours are explored."""
-    hour, probability = draw_hour(
-        secret, one.campaign_id, one.contact_id, one.occurrence, step.key, own, hours, step.explored
+    """The contact's own hour or weekday or another one, written down with its probability where these are explored."""
+    explored = step.explored if kind == "hour" else step.explored_days
+    drawn, probability = draw_time(
+        secret, kind, one.campaign_id, one.contact_id, one.occurrence, step.key, own, possible, explored
     )
-    if step.explored:
-        moves.hours.append(
-            HourDraw(
+    if explored:
+        moves.times.append(
+            TimeDraw(
                 enrolment_id=one.enrolment_id,
                 step_key=step.key,
-                hour=hour,
-                own_hour=own,
+                kind=kind,
+                drawn=drawn,
+                own=own,
                 probability=probability,
-                from_hour=hours.start,
-                until_hour=hours.stop,
+                possible=tuple(possible),
                 drawn_at=at,
             )
         )
-    return hour
-
-
-def _drawn_day(
-    moves: _Moves, secret: str, one: Enrolment, at: datetime, step: WaitWindowStep, own: int, days: tuple[int, ...]
-) -> int:
-    """The contact's own weekday or another one, written down with its probability where weekdays are explored."""
-    weekday, probability = draw_weekday(
-        secret, one.campaign_id, one.contact_id, one.occurrence, step.key, own, days, step.explored_days
-    )
-    if step.explored_days:
-        moves.weekdays.append(
-            WeekdayDraw(
-                enrolment_id=one.enrolment_id,
-                step_key=step.key,
-                weekday=weekday,
-                own_weekday=own,
-                probability=probability,
-                weekdays=days,
-                drawn_at=at,
-            )
-        )
-    return weekday
+    return drawn
 
 
 def _untouched(version: CampaignVersion) -> Play | None:
@@ -217,8 +200,7 @@ def _write(connection: Connection, moves: _Moves, at: datetime, actor: str) -> N
     for enrolment_id, records in moves.records:
         enrolments.rebind(connection, enrolment_id, records)
     enrolments.leave(connection, moves.exits, at)
-    hour_draws.keep(connection, moves.hours)
-    weekday_draws.keep(connection, moves.weekdays)
+    time_draws.keep(connection, moves.times)
     ledger.plan(connection, moves.planned, actor=actor, at=at)
     people.set_attributes(connection, moves.attributes, at)
     alerts.raise_alerts(connection, moves.alerts)

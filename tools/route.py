@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
+from memory.assignment import TimeKind
 from memory.play import Schedule
 from memory.steps import (
     AlertStep,
@@ -23,6 +25,8 @@ from memory.steps import (
 from policies.rules.send_window import next_opening
 
 COMPLETED = "completed"
+Drawn = Callable[[WaitWindowStep, TimeKind, int, Many[int]], int]
+"""Of a step the own hour or weekday and those possible → the one at which the contact comes to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +49,14 @@ def walk(
     holds: Callable[[Condition], bool],
     zone: tzinfo,
     own: Callable[[str], int | None] = lambda _: None,
-    drawn_hour: Callable[[WaitWindowStep, int, range], int] = lambda _step, own, _hours: own,
-    drawn_day: Callable[[WaitWindowStep, int, tuple[int, ...]], int] = lambda _step, own, _days: own,
+    drawn: Drawn = lambda _step, _kind, own, _possible: own,
     schedule: Schedule | None = None,
 ) -> Stand:
     """Go on from the step at which a contact stood (None: from the door) until one that takes time, or out.
 
     ``holds`` decides branches, ``zone`` is the contact's own, ``own`` their value of a feature that names an hour or a
-    weekday; it is kept within the step's window and the play's ``schedule``, and ``drawn_hour`` and ``drawn_day`` may
-    take another hour or weekday of those. A step that is gone ends the way.
+    weekday; it is kept within the step's window and the play's ``schedule``, and ``drawn`` may take another hour or
+    weekday of those. A step that is gone ends the way.
     """
     key = sequence.steps[0].key if after is None else next(iter(sequence.followers(after)), None)
     passed: list[UpdateStep | AlertStep] = []
@@ -68,7 +71,7 @@ def walk(
             case WaitStep() | WaitEventStep():
                 return Stand(step.key, at + step.duration, passed=tuple(passed))
             case WaitWindowStep():
-                opens_at = _opening(_narrowed(step, own, schedule, drawn_hour, drawn_day), at, zone)
+                opens_at = _opening(_narrowed(step, own, schedule, drawn), at, zone)
                 if opens_at > at:
                     return Stand(step.key, opens_at, passed=tuple(passed))
                 key = sequence.followers(step.key)[0]
@@ -108,8 +111,7 @@ def _narrowed(
     step: WaitWindowStep,
     own: Callable[[str], int | None],
     schedule: Schedule | None,
-    drawn_hour: Callable[[WaitWindowStep, int, range], int],
-    drawn_day: Callable[[WaitWindowStep, int, tuple[int, ...]], int],
+    drawn: Drawn,
 ) -> WaitWindowStep:
     """The contact's own hour and weekday within the window, the nearest to them, unless others are drawn.
 
@@ -123,9 +125,9 @@ def _narrowed(
     if first >= last or not days or (hour is None and day is None):
         return step
     if hour is not None:
-        first = drawn_hour(step, min(max(hour, first), last - 1), range(first, last))
+        first = drawn(step, "hour", min(max(hour, first), last - 1), range(first, last))
         last = first + 1
     if day is not None:
         nearest = min(days, key=lambda one: (one - day) % 7)
-        days = {drawn_day(step, nearest, tuple(sorted(days)))}
+        days = {drawn(step, "weekday", nearest, tuple(sorted(days)))}
     return step.model_copy(update={"from_hour": first, "until_hour": last, "weekdays": tuple(sorted(days))})

@@ -14,12 +14,11 @@ from memory.schema.campaigns import (
     campaign_versions,
     campaigns,
     enrolments,
-    hour_draws,
     link_targets,
     messages,
     sequences,
     steps,
-    weekday_draws,
+    time_draws,
 )
 from memory.schema.columns import EPOCH, Moment, RowId, from_micros, metadata, to_micros
 from memory.schema.intake import import_mappings, imports, intake, quarantine, replies, syncs
@@ -81,7 +80,6 @@ __all__ = [
     "forecast_scores",
     "forecasts",
     "from_micros",
-    "hour_draws",
     "import_mappings",
     "imports",
     "intake",
@@ -114,9 +112,9 @@ __all__ = [
     "steps",
     "suppressions",
     "syncs",
+    "time_draws",
     "to_micros",
     "users",
-    "weekday_draws",
     "workers",
     "workspace",
 ]

@@ -170,33 +170,21 @@ enrolments = Table(
     one_of("state", "active", "exited"),
 )
 
-hour_draws = Table(
-    "hour_draws",
+time_draws = Table(
+    "time_draws",
     metadata,
-    # At which hour of the contact's day a step was to be reached, where hours are drawn at random to learn of them.
+    # At which hour of the contact's day, or on which weekday (0 is Monday), a step was to be reached, where these are
+    # drawn at random to learn of them.
     Column("enrolment_id", ForeignKey("enrolments.enrolment_id"), primary_key=True),
     Column("step_key", String(64), primary_key=True),
-    Column("hour", Integer, nullable=False),
-    Column("own_hour", Integer, nullable=False),
-    Column("probability", Float, nullable=False),
-    # The hours that could have been drawn: from the first up to, not with, the last.
-    Column("from_hour", Integer, nullable=False),
-    Column("until_hour", Integer, nullable=False),
-    moment("drawn_at"),
-)
-
-weekday_draws = Table(
-    "weekday_draws",
-    metadata,
-    # On which weekday (0 is Monday) a step was to be reached, where weekdays are drawn at random to learn of them.
-    Column("enrolment_id", ForeignKey("enrolments.enrolment_id"), primary_key=True),
-    Column("step_key", String(64), primary_key=True),
-    Column("weekday", Integer, nullable=False),
-    Column("own_weekday", Integer, nullable=False),
+    Column("kind", String(8), primary_key=True),
+    Column("drawn", Integer, nullable=False),
+    Column("own", Integer, nullable=False),
     Column("probability", Float, nullable=False),
     # Those that could have been drawn.
-    Column("weekdays", JSON, nullable=False),
+    Column("possible", JSON, nullable=False),
     moment("drawn_at"),
+    one_of("kind", "hour", "weekday"),
 )
 
 messages = Table(

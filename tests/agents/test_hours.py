@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from agents.desk import Desk
-from agents.hours import Hours, hours
+from agents.drawn_times import Times, value_times
 from agents.learning.counts import MeasurementError
-from memory import enrolments, hour_draws
-from memory.assignment import draw_hour
+from memory import enrolments, time_draws
+from memory.assignment import draw_time
 from memory.clock import ManualClock
-from memory.hour_draws import HourDraw
 from memory.play import Goal
 from memory.store import Store
+from memory.time_draws import TimeDraw
 from tests import examples
 from tests.agents.trial import START, buy, desk_of, launch
 
@@ -31,7 +31,7 @@ def desk(store: Store, tmp_path: Path, clock: ManualClock) -> Desk:
 
 
 def drawn(contact: int) -> tuple[int, float]:
-    return draw_hour("salt", "c", contact, 1, "hour", OWN, WINDOW, EXPLORED)
+    return draw_time("salt", "hour", "c", contact, 1, "hour", OWN, WINDOW, EXPLORED)
 
 
 def run(desk: Desk, clock: ManualClock, *, at_own: int, at_another: int) -> str:
@@ -40,21 +40,21 @@ def run(desk: Desk, clock: ManualClock, *, at_own: int, at_another: int) -> str:
     campaign_id = launch(desk.store, treated=TREATED, holdout=HOLDOUT, play=play)
     with desk.store.write() as connection:
         rows = [
-            HourDraw(
-                enrolment_id=one.enrolment_id, step_key="hour", hour=drawn(one.contact_id)[0], own_hour=OWN,
-                probability=drawn(one.contact_id)[1], from_hour=WINDOW.start, until_hour=WINDOW.stop, drawn_at=START,
+            TimeDraw(
+                enrolment_id=one.enrolment_id, step_key="hour", kind="hour", drawn=drawn(one.contact_id)[0], own=OWN,
+                probability=drawn(one.contact_id)[1], possible=tuple(WINDOW), drawn_at=START,
             )
             for one in enrolments.of_campaign(connection, campaign_id)
         ]  # fmt: skip
-        hour_draws.keep(connection, rows)
+        time_draws.keep(connection, rows)
     own = [one for one in TREATED if drawn(one)[0] == OWN]
     buy(desk, [*own[::at_own], *[one for one in TREATED if one not in own][::at_another], *HOLDOUT[:5]], START + DAY)
     clock.advance(6 * DAY)
     return campaign_id
 
 
-def found(desk: Desk, clock: ManualClock, **every: int) -> Hours:
-    return hours(desk, run(desk, clock, **every))
+def found(desk: Desk, clock: ManualClock, **every: int) -> Times:
+    return value_times(desk, run(desk, clock, **every), "hour")
 
 
 def test_an_own_hour_that_brings_more_is_told_with_its_interval(desk: Desk, clock: ManualClock) -> None:
@@ -65,9 +65,9 @@ def test_an_own_hour_that_brings_more_is_told_with_its_interval(desk: Desk, cloc
     assert told.gain.mean == pytest.approx(0.9 * (0.5 - 0.1), abs=0.04)
     assert told.gain.low > 0
     assert told.sentence.startswith("The own hour brings")
-    [noon] = [one for one in told.hours if one.hour == OWN]
+    [noon] = [one for one in told.times if one.time == OWN]
     assert noon.value.mean == pytest.approx(0.5, abs=0.02)
-    assert [one.hour for one in told.hours] == list(WINDOW)
+    assert [one.time for one in told.times] == list(WINDOW)
 
 
 def test_where_all_hours_are_alike_nothing_is_claimed_and_what_is_missing_is_said(
@@ -86,8 +86,10 @@ def test_without_drawn_hours_or_before_a_window_is_over_there_is_nothing_to_tell
     desk: Desk, clock: ManualClock
 ) -> None:
     with pytest.raises(MeasurementError, match="drawn at random"):
-        hours(desk, launch(desk.store, treated=[9_001], holdout=[9_002], proposal_id="p0", play=examples.play()))
+        value_times(
+            desk, launch(desk.store, treated=[9_001], holdout=[9_002], play=examples.play(), proposal_id="p0"), "hour"
+        )
     early = ManualClock(START + DAY)
     campaign_id = run(desk, clock, at_own=2, at_another=2)
     with pytest.raises(MeasurementError, match="is over"):
-        hours(replace(desk, clock=early), campaign_id)
+        value_times(replace(desk, clock=early), campaign_id, "hour")

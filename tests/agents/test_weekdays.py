@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from agents.desk import Desk
+from agents.drawn_times import Times, value_times
 from agents.learning.counts import MeasurementError
-from agents.weekdays import Weekdays, weekdays
-from memory import enrolments, weekday_draws
-from memory.assignment import draw_weekday
+from memory import enrolments, time_draws
+from memory.assignment import draw_time
 from memory.clock import ManualClock
 from memory.play import Goal
 from memory.store import Store
-from memory.weekday_draws import WeekdayDraw
+from memory.time_draws import TimeDraw
 from tests import examples
 from tests.agents.trial import START, buy, desk_of, launch
 
@@ -29,7 +29,7 @@ def own(contact: int) -> int:
 
 
 def drawn(contact: int) -> tuple[int, float]:
-    return draw_weekday("salt", "c", contact, 1, "day", own(contact), APPROVED, EXPLORED)
+    return draw_time("salt", "weekday", "c", contact, 1, "day", own(contact), APPROVED, EXPLORED)
 
 
 @pytest.fixture
@@ -37,25 +37,24 @@ def desk(store: Store, tmp_path: Path, clock: ManualClock) -> Desk:
     return desk_of(store, tmp_path, clock)
 
 
-def found(desk: Desk, clock: ManualClock, *, at_own: int, at_another: int) -> Weekdays:
+def found(desk: Desk, clock: ManualClock, *, at_own: int, at_another: int) -> Times:
     """Every so manieth of those who were written to on their own weekday, or on another one, bought."""
     play = examples.play(goal=Goal(window_days=14), holdout_share=1 / 13)
     campaign_id = launch(desk.store, treated=TREATED, holdout=HOLDOUT, play=play)
     with desk.store.write() as connection:
         rows = [
-            WeekdayDraw(
-                enrolment_id=one.enrolment_id, step_key="day", weekday=drawn(one.contact_id)[0],
-                own_weekday=own(one.contact_id), probability=drawn(one.contact_id)[1], weekdays=APPROVED,
-                drawn_at=START,
+            TimeDraw(
+                enrolment_id=one.enrolment_id, step_key="day", kind="weekday", drawn=drawn(one.contact_id)[0],
+                own=own(one.contact_id), probability=drawn(one.contact_id)[1], possible=APPROVED, drawn_at=START,
             )
             for one in enrolments.of_campaign(connection, campaign_id)
         ]  # fmt: skip
-        weekday_draws.keep(connection, rows)
+        time_draws.keep(connection, rows)
     there = [one for one in TREATED if drawn(one)[0] == own(one)]
     elsewhere = sorted(set(TREATED) - set(there))
     buy(desk, [*there[::at_own], *elsewhere[::at_another], *HOLDOUT[:5]], START + DAY)
     clock.advance(15 * DAY)
-    return weekdays(desk, campaign_id)
+    return value_times(desk, campaign_id, "weekday")
 
 
 def test_an_own_weekday_that_brings_more_is_told_with_its_interval(desk: Desk, clock: ManualClock) -> None:
@@ -66,7 +65,7 @@ def test_an_own_weekday_that_brings_more_is_told_with_its_interval(desk: Desk, c
     assert told.gain.mean == pytest.approx(0.75 * (0.5 - 0.1), abs=0.04)
     assert told.gain.low > 0
     assert told.sentence.startswith("The own weekday brings")
-    assert [one.weekday for one in told.weekdays] == list(APPROVED)
+    assert [one.time for one in told.times] == list(APPROVED)
 
 
 def test_where_all_weekdays_are_alike_nothing_is_claimed(desk: Desk, clock: ManualClock) -> None:
@@ -78,4 +77,4 @@ def test_where_all_weekdays_are_alike_nothing_is_claimed(desk: Desk, clock: Manu
 def test_without_drawn_weekdays_there_is_nothing_to_tell(desk: Desk) -> None:
     campaign_id = launch(desk.store, treated=[9_001], holdout=[9_002], play=examples.play())
     with pytest.raises(MeasurementError, match="No weekdays were drawn"):
-        weekdays(desk, campaign_id)
+        value_times(desk, campaign_id, "weekday")

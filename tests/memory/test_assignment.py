@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from memory.assignment import (
     all_in_holdout,
     all_in_programme_holdout,
-    draw_hour,
     draw_sequence,
     draw_sequences,
-    draw_weekday,
+    draw_time,
     in_holdout,
     in_programme_holdout,
 )
@@ -50,7 +49,7 @@ def test_a_drawn_hour_lies_in_the_window_and_comes_with_its_probability(
     window = range(first, min(first + hours, 24))
     own = min(max(own, window.start), window.stop - 1)
     for contact in range(20):
-        hour, probability = draw_hour("salt", "c1", contact, 1, "step", own, window, explored)
+        hour, probability = draw_time("salt", "hour", "c1", contact, 1, "step", own, window, explored)
         assert hour in window
         others = len(window) - 1
         expected = 1 - explored if hour == own else explored / others
@@ -58,8 +57,8 @@ def test_a_drawn_hour_lies_in_the_window_and_comes_with_its_probability(
 
 
 def test_as_many_are_drawn_another_hour_as_are_to_be_explored_and_each_as_often() -> None:
-    drawn = [draw_hour("salt", "c1", one, 1, "step", 12, range(9, 19), 0.3)[0] for one in IDS.tolist()]
-    assert drawn == [draw_hour("salt", "c1", one, 1, "step", 12, range(9, 19), 0.3)[0] for one in IDS.tolist()]
+    drawn = [draw_time("salt", "hour", "c1", one, 1, "step", 12, range(9, 19), 0.3)[0] for one in IDS.tolist()]
+    assert drawn == [draw_time("salt", "hour", "c1", one, 1, "step", 12, range(9, 19), 0.3)[0] for one in IDS.tolist()]
     counts = np.bincount(drawn, minlength=19)
     assert counts[12] / len(IDS) == pytest.approx(0.7, abs=0.04)
     others = np.delete(counts[9:], 3)
@@ -72,7 +71,7 @@ def test_a_drawn_weekday_is_one_of_those_approved_and_comes_with_its_probability
 ) -> None:
     approved = tuple(sorted({own, *others}))
     for contact in range(30):
-        weekday, probability = draw_weekday("salt", "c1", contact, 1, "step", own, approved, explored)
+        weekday, probability = draw_time("salt", "weekday", "c1", contact, 1, "step", own, approved, explored)
         assert weekday in approved
         alone = not explored or len(approved) == 1
         expected = 1.0 if alone else 1 - explored if weekday == own else explored / (len(approved) - 1)
@@ -80,7 +79,7 @@ def test_a_drawn_weekday_is_one_of_those_approved_and_comes_with_its_probability
 
 
 def test_the_weekday_of_a_contact_says_nothing_of_their_hour() -> None:
-    hours = [draw_hour("salt", "c1", one, 1, "step", 12, range(9, 19), 0.5)[0] == 12 for one in IDS.tolist()]
-    days = [draw_weekday("salt", "c1", one, 1, "step", 2, range(5), 0.5)[0] == 2 for one in IDS.tolist()]
+    hours = [draw_time("salt", "hour", "c1", one, 1, "step", 12, range(9, 19), 0.5)[0] == 12 for one in IDS.tolist()]
+    days = [draw_time("salt", "weekday", "c1", one, 1, "step", 2, range(5), 0.5)[0] == 2 for one in IDS.tolist()]
     both = sum(hour and day for hour, day in zip(hours, days, strict=True)) / len(hours)
     assert both == pytest.approx(0.25, abs=0.03)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy import insert, inspect, select, text
 
 import memory.migrations
+from memory import time_draws
 from memory.errors import NewerStoreError, StoreError
 from memory.schema import (
     consent_current,
@@ -63,6 +64,35 @@ def test_an_upgrade_writes_down_who_answers_for_a_proposal(tmp_path: Path) -> No
     store.migrate()
     with store.read() as connection:
         assert connection.execute(select(proposals.c.owner)).scalar_one() == "marie"
+    store.close()
+
+
+def test_an_upgrade_keeps_drawn_hours_and_weekdays(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'store.db'}")
+    config = Config()
+    config.set_main_option("script_location", str(Path(memory.__file__).parent / "migrations"))
+    with store.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0021")
+    # SQLite's own client does not hold references, so one row stands for the whole campaign.
+    bare = sqlite3.connect(tmp_path / "store.db")
+    bare.execute(
+        "INSERT INTO enrolments (enrolment_id, campaign_id, contact_id, occurrence, version, state, sequence_key,"
+        " probability, in_holdout, entered_at, exit_reason, bindings)"
+        " VALUES (1, 'c', 7, 1, 1, 'active', 'a', 1, 0, 0, '', '{}')"
+    )
+    bare.execute("INSERT INTO hour_draws VALUES (1, 'hour', 10, 12, 0.1, 9, 12, 5)")
+    bare.execute("INSERT INTO weekday_draws VALUES (1, 'day', 2, 2, 0.8, '[1, 2]', 6)")
+    bare.commit()
+    bare.close()
+    store.migrate()
+    with store.read() as connection:
+        [(contact_id, hour)] = time_draws.of_campaign(connection, "c", "hour")
+        [(_, weekday)] = time_draws.of_campaign(connection, "c", "weekday")
+    assert (contact_id, hour.step_key, weekday.step_key) == (7, "hour", "day")
+    assert (hour.drawn, hour.own, hour.possible, hour.probability) == (10, 12, (9, 10, 11), 0.1)
+    assert (weekday.drawn, weekday.own, weekday.possible, weekday.probability) == (2, 2, (1, 2), 0.8)
+    assert (hour.drawn_at, weekday.drawn_at) == (from_micros(5), from_micros(6))
     store.close()
 
 

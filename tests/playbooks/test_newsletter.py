@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from memory import hour_draws, weekday_draws
+from memory import time_draws
 from memory.clock import ManualClock
 from memory.finding import Verdict
 from memory.lake import LakeTable
@@ -199,13 +199,13 @@ def test_some_get_it_at_another_hour_and_each_hour_is_written_down_with_its_prob
     shop.run("newsletter", only="own_hour", contacts=list(OTHERS), sequences=at_their_own(0.5))
     shop.passes(DAY, every=HOUR)
     with shop.place.store.read() as connection:
-        drawn = dict(hour_draws.of_campaign(connection, shop.campaign_id))
+        drawn = dict(time_draws.of_campaign(connection, shop.campaign_id, "hour"))
     assert set(drawn) == set(OTHERS)
     assert {one.contact: one.at.astimezone(PARIS).hour for one in shop.mails()} == {
-        contact: one.hour for contact, one in drawn.items()
+        contact: one.drawn for contact, one in drawn.items()
     }
-    assert {(one.from_hour, one.until_hour) for one in drawn.values()} == {(9, 19)}
-    by_probability = {one.hour == one.own_hour: one.probability for one in drawn.values()}
+    assert {one.possible for one in drawn.values()} == {tuple(range(9, 19))}
+    by_probability = {one.drawn == one.own: one.probability for one in drawn.values()}
     assert by_probability == {True: 0.5, False: pytest.approx(0.5 / 9)}
 
 
@@ -249,15 +249,15 @@ def test_some_get_it_on_another_weekday_and_each_is_written_down_with_its_probab
     shop.run("newsletter", only="own_hour", contacts=list(OTHERS), sequences=sequences)
     shop.passes(8 * DAY, every=HOUR)
     with shop.place.store.read() as connection:
-        drawn = dict(weekday_draws.of_campaign(connection, shop.campaign_id))
-        assert hour_draws.of_campaign(connection, shop.campaign_id) == []
+        drawn = dict(time_draws.of_campaign(connection, shop.campaign_id, "weekday"))
+        assert time_draws.of_campaign(connection, shop.campaign_id, "hour") == []
     assert set(drawn) == set(OTHERS)
     assert {one.contact: one.at.astimezone(PARIS).weekday() for one in shop.mails()} == {
-        contact: one.weekday for contact, one in drawn.items()
+        contact: one.drawn for contact, one in drawn.items()
     }
-    assert {one.weekdays for one in drawn.values()} == {(1, 2, 3)}
-    assert {one.own_weekday for one in drawn.values()} == {3}
-    assert {one.weekday == 3: one.probability for one in drawn.values()} == {True: 0.5, False: 0.25}
+    assert {one.possible for one in drawn.values()} == {(1, 2, 3)}
+    assert {one.own for one in drawn.values()} == {3}
+    assert {one.drawn == 3: one.probability for one in drawn.values()} == {True: 0.5, False: 0.25}
 
 
 def test_the_packaged_issue_explores_a_fifth() -> None:
