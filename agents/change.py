@@ -72,7 +72,11 @@ def running(desk: Desk, campaign_id: str) -> Running:
     with desk.store.read() as connection:
         campaign = campaigns.get(connection, campaign_id)
         if campaign.status not in {"live", "paused"}:
-            raise ConflictError(f"It is {campaign.status}.", where=f"campaign {campaign.campaign_id}")
+            raise ConflictError(
+                f"It is {campaign.status}, so nothing of it can change.",
+                where=f"campaign {campaign.campaign_id}",
+                remedy="Plan and approve another campaign.",
+            )
         version = campaigns.get_version(connection, campaign.campaign_id, campaign.version)
         return Running(campaign, proposals.get(connection, version.proposal_id or campaign.proposal_id).proposal)
 
