@@ -80,6 +80,8 @@ class Rate:
     way: str
     messages: int
     noria: float
+    two: float
+    """The same by two workers, each a process of its own."""
     raw: float
     plain: float
     noria_cpu_ms: float
@@ -90,6 +92,11 @@ class Rate:
     def of_raw(self) -> float:
         """Share of what the client alone does."""
         return self.noria / self.raw
+
+    @property
+    def two_of_raw(self) -> float:
+        """Share that two workers reach of what the client alone does in one process."""
+        return self.two / self.raw
 
     @property
     def cpu_of_raw(self) -> float:
@@ -150,13 +157,15 @@ class _Noting:
         pass
 
 
-def measure_rate(url: str, folder: Path, way: Way, number: int, *, engine: str) -> Rate:
-    """Send one campaign to ``number`` contacts three times over: by Noria, by the client alone, by the plain loop.
+def measure_rate(urls: Iterator[str], folder: Path, way: Way, number: int, *, engine: str) -> Rate:
+    """Send one campaign to ``number`` contacts by Noria, by two workers of it, by the client alone, by the plain loop.
 
     Raises NoriaError if they did not write to the same people once each.
     """
     ids = [one for one in range(1, number + 1) if shop.may_be_written_to(one)]
     everybody = sorted(shop.address(one) for one in ids)
+    two = _two_workers(next(urls), folder / "two", way, number, everybody)
+    url = next(urls)
     with _opened(url) as store, sink(way.kind, latency=way.latency) as receiver:
         shop.fill_store(store, number)
         channel = _Keeping(_channel(way, receiver.port))
@@ -186,11 +195,50 @@ def measure_rate(url: str, folder: Path, way: Way, number: int, *, engine: str) 
         way=way.name,
         messages=len(ids),
         noria=len(ids) / took,
+        two=len(ids) / two,
         raw=len(ids) / raw,
         plain=len(written) / plain,
         noria_cpu_ms=1000 * worked / len(ids),
         raw_cpu_ms=1000 * raw_worked / len(ids),
     )
+
+
+def _two_workers(url: str, folder: Path, way: Way, number: int, everybody: Sequence[str]) -> float:
+    """Seconds in which two processes, which are up and waiting for the word, send one campaign together."""
+    context = get_context("spawn")
+    with _opened(url) as store, sink(way.kind, latency=way.latency) as receiver:
+        shop.fill_store(store, number)
+        channel = _channel(way, receiver.port)
+        place = _workplace(store, folder, ManualClock(shop.MONDAY), channel)
+        launch(place, shop.approve(store, shop.play(place.pack)))
+        channel.close()
+        lines, workers = [], []
+        for _ in range(2):
+            here, there = context.Pipe()
+            workers.append(context.Process(target=_deliver, args=(url, folder, way, receiver.port, there), daemon=True))
+            workers[-1].start()
+            lines.append(here)
+        for line in lines:
+            line.recv()
+        begun = time.perf_counter()
+        for line in lines:
+            line.send("go")
+        for worker in workers:
+            worker.join()
+        took = time.perf_counter() - begun
+        _same(receiver.taken(), everybody, "two workers")
+    return took
+
+
+def _deliver(url: str, folder: Path, way: Way, port: int, line: Connection) -> None:
+    """One of several workers: says that it is up, and sends what is due when it is told to."""
+    with _opened(url) as store:
+        channel = _channel(way, port)
+        place = _workplace(store, folder, ManualClock(shop.MONDAY), channel)
+        line.send("up")
+        line.recv()
+        deliver(place)
+        channel.close()
 
 
 def measure_wait(url: str, folder: Path, per_second: int, seconds: float, *, engine: str) -> Wait:
@@ -326,7 +374,7 @@ def measure(
             folder = Path(name)
             with _urls(engine, folder) as urls:
                 found += [
-                    measure_rate(next(urls), folder / f"rate{place}", way, number, engine=engine)
+                    measure_rate(urls, folder / f"rate{place}", way, number, engine=engine)
                     for place, way in enumerate(WAYS)
                 ]
                 waits += [
@@ -347,13 +395,13 @@ def _urls(engine: str, folder: Path) -> Iterator[Iterator[str]]:
 
 def _tables(rates: Sequence[Rate], waits: Sequence[Wait]) -> list[Table]:
     first = Table(title="Messages a second, claim to record")
-    speeds = ("Noria", "client alone", "plain loop", "of client", "times plain")
+    speeds = ("Noria", "two workers", "client alone", "plain loop", "of client", "two of client", "times plain")
     for heading in ("store", "way", "messages", *speeds, "CPU ms", "client's CPU ms", "its share"):
         first.add_column(heading, justify="left" if heading in {"store", "way"} else "right")
     for one in rates:
-        paces = (f"{pace:,.0f}" for pace in (one.noria, one.raw, one.plain))
+        paces = (f"{pace:,.0f}" for pace in (one.noria, one.two, one.raw, one.plain))
         busy = (f"{one.noria_cpu_ms:.2f}", f"{one.raw_cpu_ms:.2f}", f"{one.cpu_of_raw:.0%}")
-        ratios = (f"{one.of_raw:.0%}", f"{one.of_plain:.1f}")
+        ratios = (f"{one.of_raw:.0%}", f"{one.two_of_raw:.0%}", f"{one.of_plain:.1f}")
         first.add_row(one.engine, one.way, f"{one.messages:,}", *paces, *ratios, *busy)
     second = Table(title="Seconds from a cart to its message at the channel")
     for heading in ("store", "events a second", "events", "p50", "p99", "CPU ms"):
@@ -389,7 +437,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rates, waits = rates + more[0], waits + more[1]
     if chosen.json:
         shown = [
-            {**asdict(one), "of_raw": one.of_raw, "cpu_of_raw": one.cpu_of_raw, "of_plain": one.of_plain}
+            {
+                **asdict(one),
+                "of_raw": one.of_raw,
+                "two_of_raw": one.two_of_raw,
+                "cpu_of_raw": one.cpu_of_raw,
+                "of_plain": one.of_plain,
+            }
             for one in rates
         ]
         json.dump({"rates": shown, "waits": [asdict(one) for one in waits], "lacking": lacking}, sys.stdout, indent=2)
