@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, Literal
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -27,7 +27,7 @@ _LEADS = 0.8
 _FAR = 0.2
 _LEAST_SHARE = 0.05
 
-Kind = Literal["retire_campaign", "retire_sequence", "narrow", "reallocate", "vary", "test"]
+Kind = Literal["retire_campaign", "retire_sequence", "narrow", "rhythm", "reallocate", "vary", "test"]
 
 
 class Idea(BaseModel):
@@ -51,6 +51,8 @@ class Idea(BaseModel):
     variations: int = 0
     only: dict[str, Any] = Field(default_factory=dict)
     """The condition, of the grammar of segments, for whose contacts alone it goes on."""
+    days_between: int | None = None
+    """Days that are to lie between two letters."""
 
 
 def ideas(running: Sequence[Live]) -> list[Idea]:
@@ -63,12 +65,11 @@ def ideas(running: Sequence[Live]) -> list[Idea]:
     for live in running:
         if not live.settled:
             continue
-        idea = _end(live) or _take_out(live) or _narrow(live) or _plan_with(live) or _vary(live, left)
+        idea = _end(live) or _take_out(live) or _narrow(live) or _pace(live) or _plan_with(live) or _vary(live, left)
         if idea is not None:
             left -= idea.variations
             found.append(idea)
-    order: Mapping[str, int] = {"retire_campaign": 0, "retire_sequence": 1, "narrow": 2, "reallocate": 3, "vary": 4}
-    return sorted(found, key=lambda one: (order[one.kind], one.campaign_id))
+    return sorted(found, key=lambda one: (get_args(Kind).index(one.kind), one.campaign_id))
 
 
 def _end(live: Live) -> Idea | None:
@@ -130,6 +131,21 @@ def _narrow(live: Live) -> Idea | None:
         sequences=(stop.sequence,),
         shares={stop.sequence: 1.0},
         only=only,
+    )
+
+
+def _pace(live: Live) -> Idea | None:
+    """Letters more seldom or more often, where those so far surely speak for it."""
+    found = live.pace
+    if found is None:
+        return None
+    return _idea(
+        live,
+        "rhythm",
+        f"Let {found.then_days} days lie between two letters of {live.name} in the place of {found.now_days}.",
+        found.why,
+        [Evidence(lookup_id=live.lookup_id, sentence=found.sentence, value=found.value), *_looks(live)],
+        days_between=found.then_days,
     )
 
 
@@ -214,6 +230,7 @@ def _idea(
     shares: dict[str, float] | None = None,
     variations: int = 0,
     only: dict[str, Any] | None = None,
+    days_between: int | None = None,
 ) -> Idea:
     return Idea(
         kind=kind,
@@ -227,6 +244,7 @@ def _idea(
         shares=shares or {},
         variations=variations,
         only=only or {},
+        days_between=days_between,
     )
 
 

@@ -15,6 +15,7 @@ from agents.learning.allocation import EXPLORED
 from agents.learning.counts import MeasurementError
 from agents.learning.readout import ReadOut
 from agents.learning.targeting import ERROR
+from agents.pace import Pace, pace
 from agents.target import Stop, target
 from memory import allocations, campaigns, lessons, readouts
 from memory.allocations import NOBODY, Allocation
@@ -80,6 +81,8 @@ class Live(_Frozen):
     """What is remembered of its playbook."""
     stop: Stop | None = None
     """Whom alone it should go on for, where its own contacts surely show that."""
+    pace: Pace | None = None
+    """Of the newest letter of a series: how often letters should come, where that is surely better."""
     targeted: int = 0
     """Contacts whose goal window was over when that was looked for; 0 where nothing could be."""
     ahead: int = 0
@@ -93,6 +96,7 @@ def observe(desk: Desk, thread_id: str) -> list[Live]:
     now = desk.clock.now()
     # Takes seconds, in which nobody else is kept from writing.
     aimed = _aimed(desk, now)
+    paced = dict(one for playbook in desk.playbooks.values() if (one := pace(desk, playbook)) is not None)
     with desk.store.write() as connection:
         asked = _before_people(connection, now)
         found = []
@@ -100,9 +104,9 @@ def observe(desk: Desk, thread_id: str) -> list[Live]:
             version = campaigns.get_version(connection, campaign.campaign_id, campaign.version)
             if not version.is_untouched:
                 continue
-            settled = campaign.campaign_id not in asked
+            weighed = {"settled": campaign.series_key not in asked, "pace": paced.get(campaign.campaign_id)}
             seen = _look_at(connection, campaign, version.play, now).model_copy(
-                update={"settled": settled, **aimed.get(campaign.campaign_id, {})}
+                update={**weighed, **aimed.get(campaign.campaign_id, {})}
             )
             lookup_id = lookups.keep(
                 connection,
@@ -206,17 +210,18 @@ def _ahead(connection: Connection, campaign: Campaign, play: Play, now: datetime
 
 
 def _before_people(connection: Connection, now: datetime) -> set[str]:
-    """Campaigns of which a change waits for people, or was turned down a short time ago."""
+    """Campaigns, or series by their key, of which a change waits for people, or was turned down a short time ago."""
     query = select(proposal_rows.c.status, proposal_rows.c.updated_at, proposal_rows.c.body).where(
         proposal_rows.c.kind.in_(("change_campaign", "retire_campaign")),
         proposal_rows.c.status.in_((*_UNSETTLED, "rejected", "expired")),
     )
     recently = now - timedelta(days=QUIET_DAYS)
-    return {
+    changed = {
         row.body["play"]["replaces"]["campaign_id"]
         for row in connection.execute(query)
         if row.status in _UNSETTLED or row.updated_at > recently
     }
+    return {campaigns.get(connection, one).series_key for one in changed}
 
 
 def turned_down(connection: Connection, now: datetime) -> set[str]:

@@ -143,30 +143,12 @@ def series_outcomes(
     counts from there, and all of them until the same moment.
     """
     with store.read() as connection:
-        kept = _kept_ids(connection)
-        query = (
-            select(enrolments.c.contact_id, enrolments.c.in_holdout, enrolments.c.entered_at)
-            .where(enrolments.c.campaign_id.in_(campaign_ids), enrolments.c.entered_at <= as_of)
-            .order_by(enrolments.c.entered_at, enrolments.c.enrolment_id)
-        )
-        entered = [
-            (
-                row.contact_id,
-                Member(
-                    kept.get(row.contact_id, row.contact_id),
-                    HOLDOUT if row.in_holdout else SERIES,
-                    row.entered_at,
-                    as_of,
-                ),
-            )
-            for row in connection.execute(query)
-        ]
+        members, mixed = series_members(connection, campaign_ids, as_of)
         sent = connection.execute(
             select(func.count())
             .select_from(messages)
             .where(messages.c.campaign_id.in_(campaign_ids), messages.c.state == "sent", messages.c.sent_at <= as_of)
         ).scalar_one()
-    members, mixed = _one_arm_each(entered)
     return count_outcomes(
         store,
         lake,
@@ -176,6 +158,26 @@ def series_outcomes(
         cost_cents=round(sent * message_cost_micros / 1_000_000),
         mixed_contacts=mixed,
     )
+
+
+def series_members(connection: Connection, campaign_ids: Sequence[str], as_of: datetime) -> tuple[list[Member], int]:
+    """Everybody in several letters of one holdout, from their first until a moment; and who stands on both sides."""
+    kept = _kept_ids(connection)
+    query = (
+        select(enrolments.c.contact_id, enrolments.c.in_holdout, enrolments.c.entered_at)
+        .where(enrolments.c.campaign_id.in_(campaign_ids), enrolments.c.entered_at <= as_of)
+        .order_by(enrolments.c.entered_at, enrolments.c.enrolment_id)
+    )
+    entered = [
+        (
+            row.contact_id,
+            Member(
+                kept.get(row.contact_id, row.contact_id), HOLDOUT if row.in_holdout else SERIES, row.entered_at, as_of
+            ),
+        )
+        for row in connection.execute(query)
+    ]
+    return _one_arm_each(entered)
 
 
 def contacts_planned(connection: Connection, *campaign_ids: str) -> int:

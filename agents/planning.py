@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 from pydantic import BaseModel, ConfigDict
+from sqlalchemy import Connection
 
 from agents.analyst import UnsupportedError, size
 from agents.clarity import clarify, complete, gate
@@ -141,12 +142,18 @@ def why_withheld(desk: Desk, threads: Threads, thread_id: str, playbook: str) ->
     return Withheld(playbook=playbook, sentence=sentence)
 
 
+def busy_playbooks(connection: Connection) -> set[str]:
+    """Playbooks of which nothing more is proposed; a change of a letter keeps none from following it."""
+    found = (one.proposal for one in proposals.list_proposals(connection, BUSY))
+    return {one.play.playbook for one in found if one.kind != "change_campaign" or one.play.trigger.kind != "once"}
+
+
 def rank(state: PlanState, desk: Desk) -> PlanState:
     """Size every playbook, or those that were asked for, and order them by expected additional value per message."""
     thread_id = state["thread_id"]
     with desk.store.read() as connection:
         brief = proposals.read_brief(connection, state["brief_id"])
-        busy = {one.proposal.play.playbook for one in proposals.list_proposals(connection, BUSY)}
+        busy = busy_playbooks(connection)
         early = {name: why_not_yet(connection, desk, one) for name, one in desk.playbooks.items()}
     lookups = lookups_for(desk, thread_id, least_calls=_CALLS_EACH * len(desk.playbooks))
     found: list[Opportunity] = []

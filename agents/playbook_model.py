@@ -87,6 +87,9 @@ class Playbook(_Part):
     holdout_share: float = Field(default=0.1, ge=0, le=0.5)
     days_between: int | None = Field(default=None, ge=1, le=365)
     """Days from one letter to the next of a play that begins once; the goal's window where none are named."""
+    rhythms: tuple[Annotated[int, Field(ge=1, le=365)], ...] = ()
+    """Days between letters that may be proposed in the place of ``days_between``, which is one of them, by what the
+    letters so far added; none where the rhythm stays as it is."""
     requires: Floors = Field(default_factory=dict)
     """Smallest value of each data-quality measure; with a poorer record the play waits."""
     limits: Limits = Field(default_factory=Limits)
@@ -95,6 +98,12 @@ class Playbook(_Part):
     sequences: tuple[Sequence, ...] = Field(min_length=1, max_length=4)
     templates: dict[Key, str] = Field(default_factory=dict)
     """MJML source of each layout, read from the files beside the playbook."""
+
+    @model_validator(mode="after")
+    def _rhythm_is_one_of_them(self) -> Playbook:
+        if self.rhythms and (self.days_between not in self.rhythms or list(self.rhythms) != sorted(set(self.rhythms))):
+            raise ValueError("name the rhythms from the shortest on, each once, and days_between among them")
+        return self
 
     @field_validator("segment")
     @classmethod

@@ -42,6 +42,8 @@ def put_idea_forward(threads: Threads, idea: Idea, round_id: str) -> str:
 def redrawn(play: Play, idea: Idea) -> tuple[Play, list[Variation]]:
     """The play as an idea would have it, and the variations that it would try. Raises ConflictError for none."""
     kept, tried = play.sequences, list[Variation]()
+    if idea.kind == "rhythm":
+        return Play.model_validate(play.model_dump() | {"days_between": idea.days_between}), tried
     if idea.kind == "vary":
         tried = _variations(play, idea)
         new = {"share": TRIED_SHARE / len(tried), "share_range": (0.0, 1.0)}
@@ -83,11 +85,13 @@ def _with_shares(
 def _told(desk: Desk, draft: Proposal, idea: Idea, tried: list[Variation]) -> Proposal:
     """The draft in the words of the idea, with its evidence in the place of that of the first launch."""
     changes = [f"{one.sequence.key}: {one.sentence}" for one in tried]
-    ends = idea.kind == "retire_campaign"
+    ends, paces = idea.kind == "retire_campaign", idea.kind == "rhythm"
+    follows = "What was planned for those who are in it is not sent." if ends else draft.summary
+    if paces:
+        follows = "No letter changes, only the day of the next one, of which you are asked as before."
     update: dict[str, Any] = {
         "title": f"{'End' if ends else 'Change'} of {idea.name}",
-        "summary": " ".join([idea.sentence, *([f"Tried: {'; '.join(changes)}."] if changes else [])])
-        + (" What was planned for those who are in it is not sent." if ends else f" {draft.summary}"),
+        "summary": " ".join([idea.sentence, *([f"Tried: {'; '.join(changes)}."] if changes else []), follows]),
         "hypothesis": _HYPOTHESES[idea.kind],
         "why_now": idea.why,
         "evidence": idea.evidence,
@@ -95,9 +99,10 @@ def _told(desk: Desk, draft: Proposal, idea: Idea, tried: list[Variation]) -> Pr
     }
     if ends:
         update["kind"] = "retire_campaign"
-        update["forecast"] = draft.forecast.model_copy(
-            update={"incremental_mean": 0.0, "value_cents_mean": 0.0, "sentence": "Nothing more of it is sent."}
-        )
+    if ends or paces:
+        sentence = "Nothing more of it is sent." if ends else "This letter does what it did; see the evidence."
+        nothing = {"incremental_mean": 0.0, "value_cents_mean": 0.0, "sentence": sentence}
+        update["forecast"] = draft.forecast.model_copy(update=nothing)
     return draft.model_copy(update=update)
 
 
@@ -105,6 +110,7 @@ _HYPOTHESES = {
     "retire_campaign": "Without this campaign its contacts do at least as well, and nobody is disturbed for nothing.",
     "retire_sequence": "Whoever would have drawn it does better with what is left.",
     "narrow": "Whom it helps is still helped, and whom it harms is left alone.",
+    "rhythm": "Letters that come like this bring more contacts to the goal, or make fewer leave.",
     "reallocate": "More contacts reach the goal when these shares are what is planned with and returned to.",
     "vary": "One of the variations does better than what works today; the shares move to it if so.",
 }

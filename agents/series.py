@@ -73,10 +73,28 @@ def series_of(connection: Connection, playbook: Playbook, now: datetime) -> Seri
     return found if found.is_running or now < found.closes_at else None
 
 
-def days_between(desk: Desk, playbook: Playbook) -> int:
-    """Days from one letter of a playbook to the next: its own rhythm, and never so few that the cap alone stops it."""
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """How often the letters of a playbook come."""
+
+    days: int
+    """From one letter to the next."""
+    since: datetime | None
+    """Since when people want it so; None where it is what the playbook says."""
+
+
+def rhythm(connection: Connection, desk: Desk, playbook: Playbook) -> Rhythm:
+    """What people approved last, if the playbook still names it, else the playbook's own; never ahead of the cap."""
+    approved = campaigns.approved_rhythm(connection, playbook.id)
+    if approved is not None and approved[0] in playbook.rhythms:
+        return Rhythm(max(approved[0], fewest_days(desk)), approved[1])
+    return Rhythm(max(playbook.days_between or playbook.goal.window_days, fewest_days(desk)), None)
+
+
+def fewest_days(desk: Desk) -> int:
+    """Days below which the cap alone would stop some letter of a series."""
     cap = desk.pack.cap
-    return max(playbook.days_between or playbook.goal.window_days, math.ceil(cap.window_days / cap.messages))
+    return math.ceil(cap.window_days / cap.messages)
 
 
 def why_not_yet(connection: Connection, desk: Desk, playbook: Playbook) -> str:
@@ -88,7 +106,8 @@ def why_not_yet(connection: Connection, desk: Desk, playbook: Playbook) -> str:
     if series is not None and readouts.any_harms(connection, [one.campaign_id for one in series.letters]):
         return f"A letter of its series does harm: none follows it before {series.closes_at:%d %B %Y}."
     if not running:
-        return ""
+        last_one = campaigns.last_letter(connection, playbook.id) if playbook.days_between else None
+        return "" if last_one is None else _too_early(connection, desk, playbook, last_one)
     if series is None or any(one.series_key != series.key for one in running):
         # Whoever is held out of a running campaign must not get its mail from a second one.
         return RUNNING
@@ -102,11 +121,16 @@ def why_not_yet(connection: Connection, desk: Desk, playbook: Playbook) -> str:
         return f"Its series is {SERIES_DAYS} days old: the next one begins when its last letter has been read."
     if any(not _is_out(connection, one) for one in running):
         return "Messages of its last letter are still to leave."
+    return _too_early(connection, desk, playbook, last)
+
+
+def _too_early(connection: Connection, desk: Desk, playbook: Playbook, last: Campaign) -> str:
     # By the day, not the hour: a letter that left in the afternoon must not move those after it by a day each.
     zone = ZoneInfo(desk.settings.fallback_zone)
-    due_on = last.starts_at.astimezone(zone).date() + timedelta(days=days_between(desk, playbook))
+    days = rhythm(connection, desk, playbook).days
+    due_on = last.starts_at.astimezone(zone).date() + timedelta(days=days)
     if starts_from(desk, days_ahead=1).astimezone(zone).date() < due_on:
-        return f"The next letter is due on {due_on:%d %B %Y}: {days_between(desk, playbook)} days lie between two."
+        return f"The next letter is due on {due_on:%d %B %Y}: {days} days lie between two."
     return ""
 
 

@@ -242,6 +242,21 @@ def last_letter(connection: Connection, playbook: str) -> Campaign | None:
     return None if row is None else _campaign(row)
 
 
+def approved_rhythm(connection: Connection, playbook: str) -> tuple[int, datetime] | None:
+    """Days between letters that people approved last for a playbook, and since when; None where they never did."""
+    query = (
+        select(campaign_versions)
+        .join(campaigns, campaigns.c.campaign_id == campaign_versions.c.campaign_id)
+        .where(campaigns.c.playbook == playbook, campaigns.c.trigger_kind == "once", campaign_versions.c.version > 1)
+        .order_by(campaigns.c.starts_at.desc(), campaign_versions.c.version.desc())
+    )
+    for row in connection.execute(query):
+        version = CampaignVersion(**row._asdict())
+        if version.body.get("days_between") and version.is_untouched:
+            return version.body["days_between"], version.activated_at
+    return None
+
+
 def newest(connection: Connection, statuses: Collection[Status] = (), *, after: str = "", limit: int) -> list[Campaign]:
     """Some campaigns, newest first, after one of them if it is named. Raises NotFoundError for a name that none has."""
     query = select(campaigns).order_by(campaigns.c.created_at.desc(), campaigns.c.campaign_id).limit(limit)

@@ -143,6 +143,8 @@ class Play(_Frozen):
     holdout_share: float = Field(ge=0, lt=1)
     holdout_key: str = Field(default="", exclude_if=lambda key: not key)
     """Of a follow-up letter: the campaign that began its series, whose holdout it keeps; empty draws one of its own."""
+    days_between: int | None = Field(default=None, ge=1, le=365, exclude_if=lambda days: days is None)
+    """Of a letter after which another rhythm was approved: days to the next one, and between all that follow."""
     limits: Limits = Field(default_factory=Limits)
     brand: Brand
     topic: Annotated[str, StringConstraints(pattern=r"^([a-z0-9][a-z0-9_-]{0,62})?$")] = ""

@@ -76,8 +76,13 @@ def current(connection: Connection, play: Play) -> Campaign:
 
 
 def last_send(play: Play, starts_at: datetime, at: datetime) -> datetime:
-    """When the last message of a version put in place at ``at`` is due for the last contact to enter."""
-    closes = max(starts_at + timedelta(days=play.trigger.runs_days), at)
+    """When the last message of a version put in place at ``at`` is due for the last contact to enter.
+
+    Nobody enters a campaign that began once any more: a version to which nobody moves sends nothing.
+    """
+    assert play.replaces is not None
+    nobody = not play.trigger.runs_days and play.replaces.in_flight == "stay"
+    closes = starts_at if nobody else max(starts_at + timedelta(days=play.trigger.runs_days), at)
     return closes + max(max(longest_wait(one).values(), default=timedelta()) for one in play.sequences)
 
 

@@ -39,7 +39,8 @@ def fatigue(days: Sequence[float]) -> Floats:
     """
     at = np.asarray(days, dtype=float)
     ages = at[:, None] - at[None, :]
-    return np.where(ages > 0, np.exp(-ages / FADES_DAYS), 0.0).sum(axis=1)
+    carried: Floats = np.where(ages > 0, np.exp(-ages / FADES_DAYS), 0.0).sum(axis=1)
+    return carried
 
 
 def settled_fatigue(days_between: float) -> float:

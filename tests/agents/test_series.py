@@ -17,7 +17,8 @@ from agents.follow_up import propose_next_letters
 from agents.live import QUIET_DAYS
 from agents.measure import read_campaign
 from agents.planning import plan
-from agents.series import days_between, why_not_yet
+from agents.series import rhythm as rhythm_of
+from agents.series import why_not_yet
 from memory import campaigns, proposals, readouts
 from memory.assignment import all_in_holdout
 from memory.errors import InvalidInputError
@@ -62,14 +63,18 @@ def held_out_of(world: World, campaign_id: str) -> tuple[set[int], set[int]]:
     return ({row.contact_id for row in rows if row.in_holdout}, {row.contact_id for row in rows if not row.in_holdout})
 
 
+def days_between(world: World) -> int:
+    with world.store.read() as connection:
+        return rhythm_of(connection, world.desk, world.desk.playbooks["win_back"]).days
+
+
 def second_letter(world: World) -> tuple[str, Proposal]:
     plan(world.threads, BRIEF)
     first = approve_and_launch(world, first_proposal(world))
     let_everything_leave(world, first)
     with world.store.read() as connection:
         starts_at = campaigns.get(connection, first).starts_at
-    rhythm = days_between(world.desk, world.desk.playbooks["win_back"])
-    world.clock.advance_to(starts_at + timedelta(days=rhythm))
+    world.clock.advance_to(starts_at + timedelta(days=days_between(world)))
     made = plan(world.threads, BRIEF)
     assert made.proposal_ids, made.withheld
     with world.store.read() as connection:
@@ -86,7 +91,7 @@ def test_a_letter_waits_until_the_one_before_is_out_and_its_day_has_come(win_bac
     with win_back.store.read() as connection:
         assert why_not_yet(connection, win_back.desk, playbook).startswith("The next letter is due on")
         starts_at = campaigns.get(connection, first).starts_at
-    win_back.clock.advance_to(starts_at + timedelta(days=days_between(win_back.desk, playbook)))
+    win_back.clock.advance_to(starts_at + timedelta(days=days_between(win_back)))
     with win_back.store.read() as connection:
         assert why_not_yet(connection, win_back.desk, playbook) == ""
 
