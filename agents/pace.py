@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from agents.desk import Desk
 from agents.learning.cadence import Floats, Step, weigh_step
 from agents.learning.counts import Counts
-from agents.learning.intervals import Estimate, newcombe
+from agents.learning.intervals import Estimate, wilson
 from agents.learning.readout import HOLDOUT
 from agents.learning.targeting import one_sided
 from agents.outcomes import SERIES, Outcomes, count_outcomes, series_members
@@ -48,18 +48,21 @@ class Pace(BaseModel):
     contacts: int
     """For fewer and more: everybody in the series who is not held out; else how often a letter went to somebody."""
     held_out: int
+    """The same of those held out."""
     step: Step | None = None
     """For fewer and more."""
     left: int = 0
-    """How many left after a letter, or complained."""
-    beyond: Estimate | None = None
-    """By how much their share is higher than among those held out."""
+    """How often somebody left after a letter, or complained."""
+    left_anyway: int = 0
+    """The same of those held out."""
+    share: Estimate | None = None
+    """Of all times that a letter went to somebody."""
     limit: float = 0.0
 
     @property
     def value(self) -> float:
-        """What it rests on: the gain, or how much more people leave."""
-        found = self.beyond if self.step is None else self.step.gain
+        """What it rests on: the gain, or the share that left."""
+        found = self.share if self.step is None else self.step.gain
         assert found is not None
         return found.value
 
@@ -84,12 +87,12 @@ class Pace(BaseModel):
                 f"beyond one every {self.now_days} days, and surely at least {gain.low * _AMONG:+.2f}; a letter "
                 f"brings {now:+.2f} at the rhythm of today and {then:+.2f} at the other."
             )
-        assert self.beyond is not None
-        left = "somebody complained" if self.cause == "complained" else "somebody unsubscribed"
+        assert self.share is not None
+        left = "complained" if self.cause == "complained" else "unsubscribed"
         return (
-            f"After {self.letters} letters that reached {self.contacts} contacts, each time counted, {left} "
-            f"{self.left} times: {self.beyond.value:+.2%} beyond those held out, and surely at least "
-            f"{self.beyond.low:+.2%}, where {self.limit:.2%} is the limit."
+            f"After {self.letters} letters somebody {left} {self.left} of {self.contacts} times "
+            f"({self.share.value:.2%}, surely at least {self.share.low:.2%}), and of those held out {self.left_anyway} "
+            f"of {self.held_out} times; {self.limit:.2%} is the limit."
         )
 
 
@@ -166,32 +169,32 @@ def _count(desk: Desk, series: Series, goal: Goal, now: datetime) -> list[_Count
 
 
 def _leaving(desk: Desk, lately: Sequence[_Counted], now_days: int, then_days: int) -> Pace | None:
-    """That more people surely leave or complain after a letter, beyond the holdout, than slows a sender down.
+    """That after a letter surely more people leave or complain than slows a sender down, and more than of the holdout.
 
-    Newcombe's interval (``agents.learning.intervals``) over all letters of this rhythm, each letter to each contact
-    counted once: whoever leaves, leaves once.
+    Wilson's bound (``agents.learning.intervals``) over all letters of this rhythm: each letter to each contact counts,
+    and whoever leaves, leaves once.
     """
     limits = desk.pack.limits("reputation", ReputationLimits)
-    written, held_out = (sum(one.contacts(arm) for one in lately) for arm in (_WRITTEN, HOLDOUT))
     watched: tuple[tuple[Literal["complained", "unsubscribed"], float], ...] = (
         ("complained", limits.slow_complaint_share),
         ("unsubscribed", limits.slow_unsubscribe_share),
     )
     for cause, limit in watched:
-        left, anyway = (_total(lately, arm, cause) for arm in (_WRITTEN, HOLDOUT))
-        beyond = newcombe(
-            Counts(contacts=written, conversions=left), Counts(contacts=held_out, conversions=anyway), SURE
-        )
-        if left >= limits.minimum_reports and beyond.low > limit:
+        written, held_out = (_left(lately, arm, cause) for arm in (_WRITTEN, HOLDOUT))
+        share = wilson(written, SURE)
+        enough = written.conversions >= limits.minimum_reports and written.rate > held_out.rate
+        if enough and share.low > limit:
             return Pace(
-                cause=cause, now_days=now_days, then_days=then_days, letters=len(lately), contacts=written,
-                held_out=held_out, left=left, beyond=beyond, limit=limit,
+                cause=cause, now_days=now_days, then_days=then_days, letters=len(lately), contacts=written.contacts,
+                held_out=held_out.contacts, left=written.conversions, left_anyway=held_out.conversions, share=share,
+                limit=limit,
             )  # fmt: skip
     return None
 
 
-def _total(counted: Sequence[_Counted], arm: str, what: str) -> int:
-    return sum(int(getattr(one, what)) for each in counted for one in each.outcomes.arms if one.name == arm)
+def _left(counted: Sequence[_Counted], arm: str, what: str) -> Counts:
+    found = [one for each in counted for one in each.outcomes.arms if one.name == arm]
+    return Counts(contacts=sum(one.contacts for one in found), conversions=sum(getattr(one, what) for one in found))
 
 
 def _worth(desk: Desk, playbook: Playbook, counted: Sequence[_Counted], now_days: int, then_days: int) -> Pace | None:

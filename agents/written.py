@@ -108,6 +108,8 @@ def playbook_from(stored: StoredLetter, offer: Offer | None, layouts: Mapping[st
             "segment": letter.segment,
             "goal": {"window_days": letter.window_days},
             "offer": {"use": "required", "kinds": (offer.kind,)} if offer else {"use": "none"},
+            "days_between": None,
+            "rhythms": (),
             "lever": "creative_angle",
             "levels": {SEQUENCE: letter.name},
             "sequences": (sequence.model_dump(),),
