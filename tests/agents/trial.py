@@ -60,12 +60,17 @@ def launch(
     starts_at: datetime = START,
     days: int = PERIOD_DAYS,
     entered_at: datetime | None = None,
+    known: bool = False,
     **changes: Any,
 ) -> str:
-    """A live campaign whose arms hold exactly these contacts; they share the sequences of the play evenly."""
+    """A live campaign whose arms hold exactly these contacts, new ones unless they are ``known``.
+
+    They share the sequences of the play evenly.
+    """
     plan = play or examples.play(goal={"window_days": 14}, playbook="win_back")
     treated, holdout = list(treated), list(holdout)
-    add_contacts(store, [*treated, *holdout])
+    if not known:
+        add_contacts(store, [*treated, *holdout])
     made = examples.proposal(proposal_id, play=plan, **changes)
     campaign_id = campaign_id_of(proposal_id)
     keys = [sequence.key for sequence in plan.sequences]

@@ -18,7 +18,7 @@ WEEKLY, FORTNIGHTLY = 7, 14
 def series(
     seed: int, people: int, every: int, letters: int, *, first: float, tires: float, held_out: float = 0.1
 ) -> tuple[list[float], list[float], Floats, Floats]:
-    """People who buy in 3 % of intervals, some far more than others; a letter multiplies that by 1 + first - tires F."""
+    """People who order in 3 % of intervals, some far more often; a letter multiplies that by 1 + first - tires F."""
     rng = np.random.default_rng(seed)
     days = [float(every * one) for one in range(letters)]
     habit = np.clip(0.03 * rng.gamma(1.0, 1.0, size=people), 0, 0.5)
