@@ -17,8 +17,8 @@ from agents.follow_up import propose_next_letters
 from agents.live import QUIET_DAYS
 from agents.measure import read_campaign
 from agents.planning import plan
+from agents.series import SERIES_DAYS, why_not_yet
 from agents.series import rhythm as rhythm_of
-from agents.series import why_not_yet
 from memory import campaigns, proposals, readouts
 from memory.assignment import all_in_holdout
 from memory.errors import InvalidInputError
@@ -224,3 +224,33 @@ def test_nobody_held_out_by_a_series_ever_gets_a_letter_of_it(key: str, share: f
         out |= set(ids[held].tolist())
         reached |= set(ids[~held].tolist())
     assert not out & reached
+
+
+def test_after_a_series_the_worker_begins_the_next_one_unless_the_last_did_harm(win_back: World) -> None:
+    """Until its last letter has been read nothing follows; the new series draws its holdout anew."""
+    rhythm(win_back, 14)
+    plan(win_back.threads, BRIEF)
+    first = approve_and_launch(win_back, first_proposal(win_back))
+    let_everything_leave(win_back, first)
+    win_back.clock.advance(timedelta(days=SERIES_DAYS + 1))
+    assert propose_next_letters(win_back.threads) == []
+    with win_back.store.write() as connection:
+        campaigns.swap_status(connection, first, ["live"], "finished", at=win_back.clock.now(), actor="noria")
+    look_that_says(win_back, first, "harms", 3)
+    assert propose_next_letters(win_back.threads) == []
+    look_that_says(win_back, first, "inconclusive", 4)
+    [proposal_id] = propose_next_letters(win_back.threads)
+    with win_back.store.read() as connection:
+        assert proposals.get(connection, proposal_id).proposal.play.holdout_key == ""
+
+
+@pytest.mark.parametrize(("days", "due"), [(40, False), (20, True)])
+def test_a_slow_rhythm_is_kept_when_its_last_letter_has_long_been_read(win_back: World, days: int, due: bool) -> None:
+    rhythm(win_back, days)
+    plan(win_back.threads, BRIEF)
+    first = approve_and_launch(win_back, first_proposal(win_back))
+    let_everything_leave(win_back, first)
+    win_back.clock.advance(timedelta(days=30))
+    with win_back.store.write() as connection:
+        campaigns.swap_status(connection, first, ["live"], "finished", at=win_back.clock.now(), actor="noria")
+    assert bool(propose_next_letters(win_back.threads)) is due
