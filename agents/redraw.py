@@ -35,6 +35,9 @@ def put_idea_forward(threads: Threads, idea: Idea, round_id: str) -> str:
         raise ConflictError(f"A variation could not be written. {problems[0]}", where=f"campaign {idea.campaign_id}")
     leaves: Literal["stay", "leave"] = "leave" if idea.kind == "retire_campaign" else "stay"
     draft = _told(desk, drafted(desk, runs, play, in_flight=leaves, occasion=f"{ROUND} {round_id}"), idea, tried)
+    if idea.kind == "rhythm":
+        # Nobody is in the letter any more: it is about those whom the next ones go to.
+        draft = draft.model_copy(update={"audience": runs.proposal.audience})
     put_forward(threads, runs, draft, author=ROUND)
     return draft.thread_id
 

@@ -18,6 +18,7 @@ from agents.series import rhythm
 from memory import campaigns, proposals
 from memory.campaigns import Campaign
 from memory.clock import ManualClock
+from memory.finding import Verdict
 from memory.proposal import Proposal, ProposalStatus
 from memory.schema import enrolments
 from tests.agents.world import BRIEF, World, copy_of, first_proposal, open_world, say, status_of
@@ -126,6 +127,7 @@ def test_readers_who_leave_slow_the_letters_once_people_say_yes_and_not_before(w
     assert (proposal.kind, proposal.play.days_between) == ("change_campaign", 14)
     assert "Let 14 days lie between two letters of" in proposal.summary
     assert "somebody unsubscribed 21 of" in proposal.evidence[0].sentence
+    assert [one for one in proposal.findings if one.verdict is not Verdict.ALLOW] == []
     assert days(world) == 7
     assert len(rhythm_proposals(run_round(world.threads))) == 1
     approve(world, proposal)
