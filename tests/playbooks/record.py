@@ -34,7 +34,7 @@ def write_record(
         for one, days in turns.items()
         for ago in days
     ]
-    _write(folder, EVERYBODY, orders, events)
+    write_readers(folder, EVERYBODY, orders, events)
 
 
 def propose(
@@ -51,7 +51,7 @@ def propose(
     """Let the rules plan with one playbook on such a record: its proposal, or why there is none."""
     columns: dict[str, Any] = {} if signal_at is None else {"last_human_signal_at": signal_at}
     add_contacts(store, contacts, **columns)
-    _write(folder, contacts, orders, events, sends)
+    write_readers(folder, contacts, orders, events, sends)
     return proposed(folder, playbook)
 
 
@@ -88,13 +88,14 @@ def sent_to(contacts: Iterable[int], days_ago: Iterable[int]) -> list[Row]:
     return [{"contact_id": one, "at": NOW - ago * DAY} for one in contacts for ago in days_ago]
 
 
-def _write(
+def write_readers(
     folder: Path,
     contacts: Iterable[int],
     orders: Iterable[Order],
-    events: Iterable[Row],
+    events: Iterable[Row] = (),
     sends: Iterable[Row] = (),
 ) -> None:
+    """A lake of contacts of whom consent is on record with its proof, and what they did."""
     pairs = list(orders)
     people: list[Row] = [
         {

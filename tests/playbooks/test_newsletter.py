@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import select
 
-from memory import time_draws
+from agents.edit import step_names
+from agents.follow_up import propose_next_letters
+from agents.planning import plan
+from memory import campaigns, proposals, time_draws
 from memory.clock import ManualClock
 from memory.finding import Verdict
 from memory.lake import LakeTable
 from memory.play import Goal, Schedule
+from memory.schema import messages
 from memory.steps import Sequence, WaitWindowStep
 from memory.store import Store
+from tests.agents.world import BRIEF, World, first_proposal, open_world, say
 from tests.memory.builders import Row, as_rows
-from tests.playbooks.record import did, orders_of, propose
+from tests.playbooks.record import did, orders_of, propose, write_readers
 from tests.playbooks.scene import DAY, HOUR, MINUTE, Shop, open_shop
 from tests.plays import PLAYBOOKS
-from tests.tools.scene import NOW, add_contacts
+from tests.tools.scene import NOW, add_contacts, workplace
 from tools.unsubscribe import opt_out
+from tools.worker import tick
 
 VIP, NEW, LOYAL, PROSPECT, FRENCH = 1, 2, 3, 4, 5
 OTHERS = range(100, 130)
@@ -304,3 +311,73 @@ def test_a_record_of_too_few_leads_to_none(store: Store, tmp_path: Path) -> None
     proposal, why = propose(store, tmp_path, "newsletter", contacts=range(1, 6), orders=orders_of((1, 2), (40,)))
     assert proposal is None
     assert "at least" in why
+
+
+@pytest.fixture
+def weekly(store: Store, tmp_path: Path) -> Iterator[World]:
+    """The first issue, for 160 readers, approved and about to be launched."""
+    add_contacts(store, range(1, 161))
+    write_readers(tmp_path, range(1, 161), orders_of(range(1, 161), (40, 80)))
+    with open_world(tmp_path, names=["newsletter"]) as world:
+        plan(world.threads, BRIEF)
+        say(world, first_proposal(world, "newsletter"), "approve")
+        world.threads.apply_decisions()
+        yield world
+
+
+def work(world: World, span: timedelta) -> list[str]:
+    """Time goes by; returns what the worker proposed meanwhile."""
+    made: list[str] = []
+    for _ in range(span // (6 * HOUR)):
+        tick(workplace(world.store, world.clock, world.folder))
+        made += propose_next_letters(world.threads)
+        world.clock.advance(6 * HOUR)
+    return made
+
+
+def reached(world: World) -> dict[str, set[int]]:
+    """Who got each issue, oldest first."""
+    query = select(messages.c.campaign_id, messages.c.contact_id).where(messages.c.state == "sent")
+    found: dict[str, set[int]] = {}
+    with world.store.read() as connection:
+        for row in connection.execute(query.order_by(messages.c.sent_at)):
+            found.setdefault(row.campaign_id, set()).add(row.contact_id)
+    return found
+
+
+def test_a_week_later_the_worker_proposes_the_next_issue_for_the_same_weekday_and_the_same_people_get_none(
+    weekly: World,
+) -> None:
+    assert work(weekly, 5 * DAY) == []
+    [first] = reached(weekly)
+    held_out = set(range(1, 161)) - reached(weekly)[first]
+    assert held_out
+    [proposal_id] = work(weekly, 2 * DAY)
+    with weekly.store.read() as connection:
+        proposal = proposals.get(connection, proposal_id).proposal
+        began = campaigns.get(connection, first).starts_at.astimezone(PARIS)
+    starts_at = proposal.play.schedule.starts_at.astimezone(PARIS)
+    assert (starts_at.date() - began.date(), starts_at.weekday()) == (7 * DAY, began.weekday())
+    assert proposal.play.holdout_key == first
+    assert proposal.audience.holdout == len(held_out)
+    # Nobody says yes, so nothing leaves, however long it waits.
+    assert work(weekly, 3 * DAY) == []
+    assert list(reached(weekly)) == [first]
+
+
+def test_an_issue_in_new_words_goes_to_the_readers_and_again_to_none_of_those_held_out(weekly: World) -> None:
+    [proposal_id] = work(weekly, 7 * DAY)
+    with weekly.store.read() as connection:
+        proposal = proposals.get(connection, proposal_id).proposal
+    # The words of the week before rest: whoever approves the issue writes what is new.
+    assert {one.rule for one in proposal.findings if one.verdict is Verdict.HOLD} == {"reuse"}
+    subjects = {"en": {"subject": "Spring is here"}, "fr": {"subject": "Le printemps est là"}}
+    steps = dict.fromkeys(step_names(proposal.play), subjects)
+    say(weekly, proposal, "edit", changes={"copies": steps})
+    weekly.threads.apply_decisions()
+    say(weekly, first_proposal(weekly, "newsletter"), "approve")
+    weekly.threads.apply_decisions()
+    work(weekly, 3 * DAY)
+    first, second = reached(weekly).values()
+    assert second == first
+    assert not second & (set(range(1, 161)) - first)
