@@ -19,6 +19,7 @@ from memory.clock import ManualClock
 from memory.finding import Verdict
 from memory.lake import LakeTable
 from memory.play import Goal, Schedule
+from memory.proposal import Proposal
 from memory.schema import messages
 from memory.steps import Sequence, WaitWindowStep
 from memory.store import Store
@@ -335,6 +336,11 @@ def work(world: World, span: timedelta) -> list[str]:
     return made
 
 
+def newest_version(world: World, proposal_id: str) -> Proposal:
+    with world.store.read() as connection:
+        return proposals.get(connection, proposal_id).proposal
+
+
 def reached(world: World) -> dict[str, set[int]]:
     """Who got each issue, oldest first."""
     query = select(messages.c.campaign_id, messages.c.contact_id).where(messages.c.state == "sent")
@@ -353,8 +359,8 @@ def test_a_week_later_the_worker_proposes_the_next_issue_for_the_same_weekday_an
     held_out = set(range(1, 161)) - reached(weekly)[first]
     assert held_out
     [proposal_id] = work(weekly, 2 * DAY)
+    proposal = newest_version(weekly, proposal_id)
     with weekly.store.read() as connection:
-        proposal = proposals.get(connection, proposal_id).proposal
         began = campaigns.get(connection, first).starts_at.astimezone(PARIS)
     starts_at = proposal.play.schedule.starts_at.astimezone(PARIS)
     assert (starts_at.date() - began.date(), starts_at.weekday()) == (7 * DAY, began.weekday())
@@ -367,15 +373,14 @@ def test_a_week_later_the_worker_proposes_the_next_issue_for_the_same_weekday_an
 
 def test_an_issue_in_new_words_goes_to_the_readers_and_again_to_none_of_those_held_out(weekly: World) -> None:
     [proposal_id] = work(weekly, 7 * DAY)
-    with weekly.store.read() as connection:
-        proposal = proposals.get(connection, proposal_id).proposal
+    proposal = newest_version(weekly, proposal_id)
     # The words of the week before rest: whoever approves the issue writes what is new.
     assert {one.rule for one in proposal.findings if one.verdict is Verdict.HOLD} == {"reuse"}
     subjects = {"en": {"subject": "Spring is here"}, "fr": {"subject": "Le printemps est là"}}
     steps = dict.fromkeys(step_names(proposal.play), subjects)
     say(weekly, proposal, "edit", changes={"copies": steps})
     weekly.threads.apply_decisions()
-    say(weekly, first_proposal(weekly, "newsletter"), "approve")
+    say(weekly, newest_version(weekly, proposal_id), "approve")
     weekly.threads.apply_decisions()
     work(weekly, 3 * DAY)
     first, second = reached(weekly).values()
