@@ -15,7 +15,7 @@ from memory.proposal import Proposal
 from memory.step_text import tell_reentry, tell_sequence, tell_trigger
 
 _HAS_WORDS: Final = re.compile(
-    r"(?:audience_sentence|size_band|offer|tiers|trigger|reentry|holdout_share|owner|policy_version|goal)\b"
+    r"(?:audience_sentence|size_band|offer|tiers|trigger|reentry|holdout_share|owner|policy_version|goal|days_between)\b"
     r"|limits\.contacts_per_day$|schedule\.(?:starts_at|send_from_hour|send_until_hour)$"
     r"|sequences\.\d+\.(?:share$|steps\.\d+\.copies\.)"
 )
@@ -56,6 +56,7 @@ def _told(play: Play, language: str) -> dict[str, str]:
         "offer": ", ".join(one.labels.get(language, one.offer_id) for one in play.offers),
         "held out": f"{play.holdout_share:.1%}",
         "contacts a day": str(play.limits.contacts_per_day or ""),
+        "days between letters": str(play.days_between or ""),
         "start": f"{play.schedule.starts_at:%Y-%m-%d %H:%M} UTC",
         "sending hours": f"{play.schedule.send_from_hour}:00 – {play.schedule.send_until_hour}:00",
         "goal": f"{play.goal.noun}, {play.goal.window_days} d",

@@ -31,7 +31,7 @@ def test_each_changed_text_is_told_with_its_place() -> None:
 @pytest.mark.parametrize(
     ("changes", "part"),
     [({"holdout_share": 0.4}, "held out"), ({"owner": "omar"}, "owner"), ({"review_days": 3}, "review_days"),
-     ({"templates": {}}, "templates")],
+     ({"templates": {}}, "templates"), ({"days_between": 14}, "days between letters")],
 )  # fmt: skip
 def test_whatever_changes_the_digest_is_shown(changes: dict[str, Any], part: str) -> None:
     # Beside a change that has words of its own.
