@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from console.secrets import write_secrets
 from console.settings import SECRETS_FILE, SETTINGS_FILE
+from console.sync import writes_into
 from console.wiring import Workspace
 from memory.errors import ConfigurationError
 from tools.crm.connector import System, SystemOptions
@@ -56,7 +57,7 @@ def connect_system(
         secrets[one] = held or SecretStr(new[one])
     connector = open_connector(name, options, secrets)
     try:
-        sentence = connector.check()
+        sentence = connector.check(writing=writes_into(opened, name))
     finally:
         connector.close()
         for one in secrets.keys() - new.keys():

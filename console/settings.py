@@ -459,7 +459,8 @@ def load_secrets(folder: Path, environment: Mapping[str, str], names: tuple[str,
                 remedy=f"Known are {', '.join(SECRET_NAMES)}.",
             )
     values.update({name: environment[name] for name in SECRET_NAMES if environment.get(name)})
-    return Secrets(values={name: SecretStr(str(values[name])) for name in names if name in values})
+    # Where secrets are kept as files, their last line ends as lines do.
+    return Secrets(values={name: SecretStr(str(values[name]).rstrip("\r\n")) for name in names if name in values})
 
 
 def _explained(error: ValidationError, path: Path) -> ConfigurationError:

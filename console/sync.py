@@ -80,10 +80,15 @@ def connected(opened: Workspace, name: str, *, patience_seconds: float = 120) ->
         connector.close()
 
 
+def writes_into(opened: Workspace, name: str) -> bool:
+    """Whether approved steps write back to a system."""
+    return any(way.kind == name for way in opened.settings.ways.values())
+
+
 def can_be_asked(opened: Workspace, name: str) -> tuple[bool, str, str]:
     """Whether a system lets us in, with a sentence and the remedy; nothing is changed."""
     try:
         with connected(opened, name) as connector:
-            return True, connector.check(), ""
+            return True, connector.check(writing=writes_into(opened, name)), ""
     except NoriaError as error:
         return False, error.what, error.remedy

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fastapi import FastAPI
 from pydantic import SecretStr
-from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
-from starlette.routing import BaseRoute
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from console.click_redirect import ClickRules, click_redirect
@@ -23,14 +22,16 @@ from memory.clock import Clock
 from memory.store import Store
 from tools.channels.webhook import Webhook
 
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; "
-    "base-uri 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-    "X-Robots-Tag": "noindex, nofollow",
-}
+_HEADERS = (
+    (
+        b"content-security-policy",
+        b"default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+    (b"x-robots-tag", b"noindex, nofollow"),
+)
 
 
 class SecurityHeaders:
@@ -42,13 +43,29 @@ class SecurityHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def secured(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
+                said = list(message.get("headers", ()))
                 # The console, mounted beside these pages, has set its own.
-                for name, value in _HEADERS.items():
-                    headers.setdefault(name, value)
+                own = {name.lower() for name, _ in said}
+                message = {**message, "headers": [*said, *(one for one in _HEADERS if one[0] not in own)]}
             await send(message)
 
         await self._app(scope, receive, secured)
+
+
+class Doors:
+    """Lets what is posted to a door in at once: the way past what the pages need costs more than keeping an event."""
+
+    def __init__(self, app: ASGIApp, doors: Sequence[Route]) -> None:
+        self._app, self._doors = app, doors
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "POST":
+            for door in self._doors:
+                match, found = door.matches(scope)
+                if match is Match.FULL:
+                    await door.handle({**scope, **found}, receive, send)
+                    return
+        await self._app(scope, receive, send)
 
 
 def public_app(
@@ -68,13 +85,14 @@ def public_app(
     that for the Segment protocol, as does that of each provider that ``webhooks`` does not name.
     """
     page, together = pages_of(brand), GroupCommit(store, clock)
-    # Plain routes: what FastAPI does for each request costs more than keeping an event.
-    doors: list[BaseRoute] = [
+    doors = (
         event_door(together, events_key),
         provider_door(together, webhooks or {}, public_url),
         segment_door(store, clock, together, segment_key),
-    ]
-    app = FastAPI(title="Noria", docs_url=None, redoc_url=None, openapi_url=None, routes=doors)
+    )
+    # As routes too, so that what is not posted there is told so.
+    app = FastAPI(title="Noria", docs_url=None, redoc_url=None, openapi_url=None, routes=list(doors))
+    app.add_middleware(Doors, doors=doors)
     app.add_middleware(SecurityHeaders)
     css = (Path(__file__).parent / "static" / "public.css").read_text(encoding="utf-8")
     app.include_router(contact_pages(store, clock, brand, page))

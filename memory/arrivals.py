@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, func, select
+from sqlalchemy import Connection, Row, bindparam, delete, func, select
 
 from memory.play import RecordKind
 from memory.schema import arrivals, campaigns
@@ -57,10 +57,17 @@ def waiting(connection: Connection, campaign_id: str, *, after: int, until: int,
     return [_arrival(row) for row in connection.execute(query)]
 
 
+# Asked for every event that comes in: to build it anew each time costs more than to run it.
+_OF_CONTACTS: Final = (
+    select(arrivals)
+    .where(arrivals.c.contact_id.in_(bindparam("these", expanding=True)))
+    .order_by(arrivals.c.arrival_id)
+)
+
+
 def of_contacts(connection: Connection, contact_ids: Collection[int]) -> list[Arrival]:
     """The doors at which some contacts wait."""
-    query = select(arrivals).where(arrivals.c.contact_id.in_(sorted(contact_ids))).order_by(arrivals.c.arrival_id)
-    return [_arrival(row) for row in connection.execute(query)]
+    return [_arrival(row) for row in connection.execute(_OF_CONTACTS, {"these": sorted(contact_ids)})]
 
 
 def send_away(connection: Connection, arrival_ids: Collection[int]) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, Row, select, text, update
+from sqlalchemy import Connection, Row, bindparam, select, text, update
 
 from memory.canonical import canonical_json, digest
 from memory.errors import NotFoundError
@@ -149,15 +149,18 @@ def get(connection: Connection, campaign_id: str) -> Campaign:
     return _campaign(exact[0])
 
 
+# Asked for every event that comes in: to build it anew each time costs more than to run it.
+_WAITING: Final = (
+    select(campaigns)
+    .where(campaigns.c.status == "live", campaigns.c.trigger_kind == "event")
+    .where(campaigns.c.trigger_event.in_(bindparam("these", expanding=True)))
+    .order_by(campaigns.c.campaign_id)
+)
+
+
 def waiting_for(connection: Connection, events: Iterable[str]) -> list[Campaign]:
     """Live campaigns that some of these kinds of event let contacts into."""
-    query = (
-        select(campaigns)
-        .where(campaigns.c.status == "live", campaigns.c.trigger_kind == "event")
-        .where(campaigns.c.trigger_event.in_(sorted(set(events))))
-        .order_by(campaigns.c.campaign_id)
-    )
-    return [_campaign(row) for row in connection.execute(query)]
+    return [_campaign(row) for row in connection.execute(_WAITING, {"these": sorted(set(events))})]
 
 
 def set_version(connection: Connection, campaign_id: str, version: int, *, ends_at: datetime, priority: int) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
-from sqlalchemy import Connection, Row, delete, func, or_, select, update
+from sqlalchemy import BindParameter, Connection, Row, bindparam, delete, func, or_, select, update
 
 from memory import cap, codes, preferences
 from memory.address import phone_hash, phone_number
@@ -85,21 +85,28 @@ def find(connection: Connection, name: str, *, own_id: bool = True) -> Contact:
     )
 
 
+# Asked for every event that comes in: to build these anew each time costs more than to run them.
+_THESE: Final[BindParameter[Any]] = bindparam("these", expanding=True)
+_BY_EMAIL: Final = select(contacts.c.email, contacts.c.contact_id).where(contacts.c.email.in_(_THESE))
+_BY_ALIAS: Final = select(contact_aliases).where(contact_aliases.c.alias.in_(_THESE)).order_by(contact_aliases.c.source)
+_STANDING: Final = select(contacts.c.contact_id, contacts.c.merged_into, contacts.c.erased_at).where(
+    contacts.c.contact_id.in_(_THESE)
+)
+_MERGED_INTO: Final = select(contacts.c.contact_id, contacts.c.merged_into).where(contacts.c.merged_into.in_(_THESE))
+
+
 def ids_of(connection: Connection, names: Iterable[str]) -> dict[str, int]:
     """The contact ids to which e-mail addresses and ids in sources lead, an address first; unknown names are left out.
 
     The contact may have been merged or erased since: ``standing`` says so.
     """
     wanted = {name: name.strip() for name in names}
-    by_email = select(contacts.c.email, contacts.c.contact_id).where(
-        contacts.c.email.in_({one.lower() for one in wanted.values()})
-    )
-    emails = {row.email: row.contact_id for row in connection.execute(by_email)}
+    addresses = {one.lower() for one in wanted.values()}
+    emails = {row.email: row.contact_id for row in connection.execute(_BY_EMAIL, {"these": addresses})}
     rest = {one for one in wanted.values() if one.lower() not in emails}
     aliases: dict[str, int] = {}
     if rest:
-        by_alias = select(contact_aliases).where(contact_aliases.c.alias.in_(rest)).order_by(contact_aliases.c.source)
-        for row in connection.execute(by_alias):
+        for row in connection.execute(_BY_ALIAS, {"these": rest}):
             aliases.setdefault(row.alias, row.contact_id)
     found = {name: emails.get(one.lower(), aliases.get(one)) for name, one in wanted.items()}
     return {name: contact_id for name, contact_id in found.items() if contact_id is not None}
@@ -109,8 +116,7 @@ def standing(connection: Connection, contact_ids: Collection[int]) -> dict[int, 
     """Whom each id stands for now, following merges: None where they were erased; ids of nobody are left out."""
     if not contact_ids:
         return {}
-    query = select(contacts.c.contact_id, contacts.c.merged_into, contacts.c.erased_at)
-    rows = connection.execute(query.where(contacts.c.contact_id.in_(contact_ids))).all()
+    rows = connection.execute(_STANDING, {"these": contact_ids}).all()
     became = standing(connection, {row.merged_into for row in rows if row.merged_into is not None})
     itself = {row.contact_id: None if row.erased_at else row.contact_id for row in rows}
     return itself | {row.contact_id: became[row.merged_into] for row in rows if row.merged_into is not None}
@@ -118,8 +124,7 @@ def standing(connection: Connection, contact_ids: Collection[int]) -> dict[int, 
 
 def merged_into(connection: Connection, contact_ids: Collection[int]) -> dict[int, int]:
     """Who was merged into some contacts, each with the one they became."""
-    query = select(contacts.c.contact_id, contacts.c.merged_into).where(contacts.c.merged_into.in_(contact_ids))
-    return {row.contact_id: row.merged_into for row in connection.execute(query)}
+    return {row.contact_id: row.merged_into for row in connection.execute(_MERGED_INTO, {"these": contact_ids})}
 
 
 def known_as(connection: Connection, source: str, aliases: Sequence[str]) -> dict[str, Contact]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect, make_url, text
+from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event, inspect, make_url, text
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import ArgumentError, OperationalError
@@ -152,18 +153,21 @@ def upsert(
     """
     if not rows:
         return 0
-    insert = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
-    names = list(keys or [column.name for column in table.primary_key])
-    statement = insert(table)
-    if update:
-        changed = statement.on_conflict_do_update(
-            index_elements=names, set_={name: statement.excluded[name] for name in update}
-        )
-    else:
-        changed = statement.on_conflict_do_nothing(index_elements=names)
+    names = tuple(keys or [column.name for column in table.primary_key])
+    changed = _upsertion(connection.dialect.name, table, names, tuple(update))
     # As one statement for many rows it would be compiled anew for each number of rows, at many times the cost.
     done = connection.execute(changed, [dict(row) for row in rows], execution_options={"preserve_rowcount": True})
     return max(done.rowcount, 0)
+
+
+@cache
+def _upsertion(dialect: str, table: Table, keys: tuple[str, ...], update: tuple[str, ...]) -> Insert:
+    """The statement for one row; to build it costs more than to run it."""
+    statement = (sqlite_insert if dialect == "sqlite" else postgresql_insert)(table)
+    if update:
+        new = {name: statement.excluded[name] for name in update}
+        return statement.on_conflict_do_update(index_elements=keys, set_=new)
+    return statement.on_conflict_do_nothing(index_elements=keys)
 
 
 def _engine(url: str) -> Engine:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
+from sqlalchemy import BindParameter, ColumnElement, Connection, and_, bindparam, func, or_, select, update
 
 from memory import cap, unknown
 from memory.address import channel_named
@@ -130,11 +130,15 @@ def _take(
         return new
 
 
+# What is asked for each transaction is built once: to build it costs more than to run it.
+_KNOWN: Final = select(intake.c.event_id).where(intake.c.event_id.in_(bindparam("these", expanding=True)))
+
+
 def _keep(
     connection: Connection, events: Sequence[Incoming], at: datetime, numbers: Mapping[str, int]
 ) -> list[tuple[int | None, Incoming]]:
     ids = [name for event in events for name in (event.event_id, event.beside) if name]
-    known = set(connection.execute(select(intake.c.event_id).where(intake.c.event_id.in_(ids))).scalars())
+    known = set(connection.execute(_KNOWN, {"these": ids}).scalars())
     first: dict[str, Incoming] = {}
     for event in events:
         if known.isdisjoint((event.event_id, event.beside)):
@@ -205,39 +209,50 @@ def _newest(done: Sequence[_Done]) -> list[dict[str, Any]]:
     return [{"who": contact_id, "then": then} for contact_id, then in {one.contact_id: one.at for one in done}.items()]
 
 
-def _alive(connection: Connection, done: Sequence[_Done]) -> None:
-    """A sign of life, and how many messages have gone unanswered since."""
-    if not done:
-        return
-    # One statement for many contacts cannot hold a list of values that is written out as it runs.
-    reaching = or_(*(messages.c.channel == channel for channel in REACHING))
-    since = (
-        select(func.count())
+def _unless_later(moment: Any) -> ColumnElement[bool]:
+    return or_(moment.is_(None), moment < _THEN)
+
+
+_THEN: Final[BindParameter[Any]] = bindparam("then")
+_MINE: Final = contacts.c.contact_id == bindparam("who")
+_ALIVE: Final = (
+    update(contacts)
+    .where(_MINE, _unless_later(contacts.c.last_human_signal_at))
+    .values(
+        last_human_signal_at=_THEN,
+        sent_since_signal=select(func.count())
         .select_from(messages)
         .where(messages.c.contact_id == bindparam("who"), messages.c.state == "sent")
-        .where(messages.c.purpose == "marketing", reaching)
-        .where(messages.c.sent_at > bindparam("then"))
-        .scalar_subquery()
+        # One statement for many contacts cannot hold a list of values that is written out as it runs.
+        .where(messages.c.purpose == "marketing", or_(*(messages.c.channel == channel for channel in REACHING)))
+        .where(messages.c.sent_at > _THEN)
+        .scalar_subquery(),
     )
-    signal = contacts.c.last_human_signal_at
-    connection.execute(
-        update(contacts)
-        .where(contacts.c.contact_id == bindparam("who"), or_(signal.is_(None), signal < bindparam("then")))
-        .values(last_human_signal_at=bindparam("then"), sent_since_signal=since),
-        _newest(done),
-    )
+)
+_BOUGHT_SINCE: Final = and_(contacts.c.last_order_at.is_not(None), contacts.c.last_order_at >= _THEN)
+_OPENED: Final = (
+    update(contacts)
+    .where(_MINE, _unless_later(contacts.c.open_cart_at), ~_BOUGHT_SINCE)
+    .values(open_cart_at=_THEN, open_cart_cents=bindparam("cents"))
+)
+_ORDERED: Final = update(contacts).where(_MINE, _unless_later(contacts.c.last_order_at)).values(last_order_at=_THEN)
+_CLOSED: Final = (
+    update(contacts).where(_MINE, contacts.c.open_cart_at <= _THEN).values(open_cart_at=None, open_cart_cents=None)
+)
+
+
+def _alive(connection: Connection, done: Sequence[_Done]) -> None:
+    """A sign of life, and how many messages have gone unanswered since."""
+    if done:
+        connection.execute(_ALIVE, _newest(done))
 
 
 def _opened(connection: Connection, done: Sequence[_Done]) -> None:
     """The newest cart of each contact, unless an order closed it since."""
     if not done:
         return
-    older = or_(contacts.c.open_cart_at.is_(None), contacts.c.open_cart_at < bindparam("then"))
-    bought_since = and_(contacts.c.last_order_at.is_not(None), contacts.c.last_order_at >= bindparam("then"))
     connection.execute(
-        update(contacts)
-        .where(contacts.c.contact_id == bindparam("who"), older, ~bought_since)
-        .values(open_cart_at=bindparam("then"), open_cart_cents=bindparam("cents")),
+        _OPENED,
         [
             {"who": one.contact_id, "then": one.at, "cents": value if _is_amount(value) else None}
             for one in done
@@ -254,17 +269,9 @@ def _is_amount(value: object) -> bool:
 def _ordered(connection: Connection, done: Sequence[_Done]) -> None:
     if not done:
         return
-    mine, last, cart = contacts.c.contact_id == bindparam("who"), contacts.c.last_order_at, contacts.c.open_cart_at
     newest = _newest(done)
-    connection.execute(
-        update(contacts)
-        .where(mine, or_(last.is_(None), last < bindparam("then")))
-        .values(last_order_at=bindparam("then")),
-        newest,
-    )
-    connection.execute(
-        update(contacts).where(mine, cart <= bindparam("then")).values(open_cart_at=None, open_cart_cents=None), newest
-    )
+    connection.execute(_ORDERED, newest)
+    connection.execute(_CLOSED, newest)
 
 
 def _unsubscribe(connection: Connection, contact_id: int, event: Incoming, happened_at: datetime, at: datetime) -> None:

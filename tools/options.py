@@ -5,7 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
+
+from memory.errors import ConfigurationError
+
+
+def sendable(name: str, secret: SecretStr) -> SecretStr:
+    """A secret that can stand in a header. Raises ConfigurationError, which does not repeat it, for any other."""
+    text = secret.get_secret_value()
+    # A library that is given such a header repeats it in its error.
+    if text.isascii() and text.isprintable():
+        return secret
+    raise ConfigurationError(
+        "It holds a character that no key has, such as a line break.",
+        where=name,
+        remedy="Copy it once more from where it is shown, on one line.",
+    )
 
 
 class VendorOptions(BaseModel):

@@ -249,3 +249,12 @@ def test_the_example_of_the_documentation_works(store: Store) -> None:
         thread.join()
     assert json.loads(done.stdout) == {"status": "accepted"}
     assert [(row.kind, row.contact_id) for row in kept(store)] == [("cart", 1)]
+
+
+def test_every_answer_of_a_door_has_the_headers_of_the_pages_and_what_is_not_posted_is_told_so(
+    client: TestClient,
+) -> None:
+    for answer, status in ((client.post("/v1/events", content=b"{}"), 401), (client.get("/v1/events"), 405)):
+        assert answer.status_code == status
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cache-control"] == "no-store"

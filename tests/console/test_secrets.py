@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import traceback
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
@@ -25,13 +29,18 @@ from tests.console.test_settings import PUBLIC, write
 from tests.tools.channels.callers import CALLERS
 from tests.tools.channels.providers import KEY, PROVIDERS
 from tests.tools.scene import NOW, add_contacts, play, start, workplace
+from tests.tools.test_other_channels import of, text
+from tools.channels.vendor import checked_key
+from tools.channels.vendors import VENDORS
+from tools.crm.connector import System, SystemOptions
+from tools.crm.connectors import SYSTEMS, import_connector
 from tools.failure import Failures
 from tools.worker import tick
 
 TOKEN = "a token that nobody may see"
 
 
-@pytest.mark.parametrize("name", [name for name in PROVIDERS if name not in {"ses", "twilio"}])
+@pytest.mark.parametrize("name", PROVIDERS)
 def test_a_key_that_a_provider_repeats_in_its_refusals_stays_where_it_is(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, capfd: Any
 ) -> None:
@@ -47,9 +56,10 @@ def test_a_key_that_a_provider_repeats_in_its_refusals_stays_where_it_is(
         # What the provider says to a wrong key and to a wrong message repeats key and address.
         server.status, server.answer = 400, {"message": f"{key} {KEY}", "code": f"{key}", "errors": [{"field": key}]}
         channel = server.channel(key=key)
-        place = workplace(opened.store, ManualClock(NOW), tmp_path, channel)
-        add_contacts(opened.store, [1])
-        start(place, play(), [1])
+        carries = VENDORS[name].carries
+        place = workplace(opened.store, ManualClock(NOW), tmp_path, channels={carries: channel})
+        add_contacts(opened.store, [1], channel=carries)
+        start(place, play() if carries == "email" else of(text()), [1])
         tick(place, failures)
         opened.__dict__["channels"] = {"email": channel}
         diagnoses = [one.model_dump_json() for one in examine(opened)]
@@ -75,6 +85,36 @@ def test_a_key_that_a_provider_repeats_in_its_refusals_stays_where_it_is(
         assert secret.encode() not in stored
     assert reasons
     assert failures.found == []
+
+
+@pytest.mark.parametrize("odd", ["hunter2\nX-Other: 1", "hunter2…", "hunter2\x00"])
+def test_a_key_that_no_header_can_hold_is_refused_by_its_name_and_not_repeated(odd: str) -> None:
+    # A library that is given such a header repeats it in its error.
+    ways: list[tuple[str, Callable[[], object]]] = [
+        ("NORIA_BREVO_KEY", lambda: checked_key(VENDORS["brevo"], SecretStr(odd), PUBLIC)),
+        *(
+            (name, partial(import_connector(system.name), options_of(system), {name: SecretStr(odd)}))
+            for system in SYSTEMS.values()
+            for name in system.secrets
+            if name.endswith("_KEY")
+        ),
+    ]
+    assert len(ways) == 4
+    for name, way in ways:
+        with pytest.raises(ConfigurationError, match=name) as raised:
+            way()
+        assert "hunter2" not in "".join(traceback.format_exception(raised.value))
+
+
+def options_of(system: System) -> SystemOptions:
+    needs: dict[str, str] = {"shop": "maple"} if system.name == "shopify" else {}
+    return system.options.model_validate(needs)
+
+
+def test_a_secret_that_ends_as_a_line_does_is_taken_without_that_end(tmp_path: Path) -> None:
+    opened = Workspace(write(tmp_path, 'name = "Shop"\n'), {"NORIA_BREVO_KEY": "hunter2\n"})
+    assert opened.secret("NORIA_BREVO_KEY") == SecretStr("hunter2")
+    opened.close()
 
 
 def test_who_may_read_the_file_of_secrets_is_checked_and_who_serves_keeps_no_key(tmp_path: Path) -> None:

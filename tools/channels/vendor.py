@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr
 from memory.errors import ConfigurationError
 from memory.steps import Channel as ChannelName
 from tools.channels.channel import Outgoing
-from tools.options import VendorOptions
+from tools.options import VendorOptions, sendable
 
 KEY_FIELD: Final = "noria_key"
 """Under this name a provider is told the key of a message, and gives it back with every report."""
@@ -78,7 +78,7 @@ def checked_key(vendor: Vendor, key: SecretStr | None, public_url: str) -> str:
             where=f"channel {vendor.carries}",
             remedy="Set public_url to the https:// address of this installation.",
         )
-    return key.get_secret_value()
+    return sendable(vendor.key_name, key).get_secret_value()
 
 
 def part(message: Outgoing, name: str) -> str:

@@ -20,7 +20,7 @@ from tenacity import (
     wait_random,
 )
 
-from tools.crm.connector import ConnectorError, System, WithheldError
+from tools.crm.connector import ConnectorError, MisunderstoodError, System, WithheldError
 from tools.patience import asked_for
 
 _ATTEMPTS: Final = 8
@@ -177,7 +177,7 @@ class Api:
             what = f"{self._system.title} knows no such address: status 404."
             return WithheldError(what, where=where, remedy=f"Check the settings of [sync.{self._system.name}].")
         what = f"{self._system.title} does not understand the request: status {code}."
-        return ConnectorError(
+        return MisunderstoodError(
             what, where=where, remedy=f"Check the mapping; `noria sync {self._system.name} --dry-run` shows it."
         )
 

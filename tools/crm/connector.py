@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -29,6 +30,10 @@ class RefusedError(ConnectorError):
 
 class WithheldError(ConnectorError):
     """A connected system answers, and does not give this: it is not there, or the key does not allow it."""
+
+
+class MisunderstoodError(ConnectorError):
+    """A connected system lets us ask, and does not understand what was asked."""
 
 
 class SystemOptions(VendorOptions):
@@ -129,13 +134,39 @@ class Connector(Protocol):
         """How its columns are read where the system has no mapping of its own; None for those that have one."""
         ...
 
-    def check(self) -> str:
-        """A sentence on what it lets us do; nothing is changed. Raises ConnectorError for what is missing."""
+    def check(self, *, writing: bool = False) -> str:
+        """A sentence on what it lets us do, where steps write back that too; nothing is changed.
+
+        Raises ConnectorError for what is missing.
+        """
         ...
 
     def close(self) -> None:
         """Let go of connections."""
         ...
+
+
+def must_allow(system: System, tries: Mapping[str, Callable[[], object]]) -> None:
+    """Try what is needed, by the scope that it takes. Raises WithheldError, which names all scopes that are missing.
+
+    A request that says nothing shows a right to write: it is refused for what it lacks, or for what the key lacks.
+    """
+    missing = [scope for scope, ask in tries.items() if not _is_allowed(ask)]
+    if missing:
+        raise WithheldError(
+            f"{system.title} does not let us do all that is needed: {', '.join(missing)} is missing.",
+            where=system.name,
+            remedy=f"Allow it. It needs {system.scope}. See {system.page}.",
+        )
+
+
+def _is_allowed(ask: Callable[[], object]) -> bool:
+    with suppress(MisunderstoodError):
+        try:
+            ask()
+        except WithheldError:
+            return False
+    return True
 
 
 def place_in(cursor: str) -> dict[str, Any]:

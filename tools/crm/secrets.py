@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from memory.errors import ConfigurationError
 from tools.crm.connector import System
+from tools.options import sendable
 
 
 def needed(system: System, secrets: Mapping[str, SecretStr], name: str) -> SecretStr:
@@ -20,3 +21,8 @@ def needed(system: System, secrets: Mapping[str, SecretStr], name: str) -> Secre
             remedy=f"Set {name}, or run `noria connect {system.name}`; {system.page} says how to get one.",
         )
     return found
+
+
+def needed_key(system: System, secrets: Mapping[str, SecretStr], name: str) -> SecretStr:
+    """One secret that goes along with each request, in a header. Raises ConfigurationError where it is none."""
+    return sendable(name, needed(system, secrets, name))

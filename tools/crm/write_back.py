@@ -13,6 +13,7 @@ import httpx
 from memory.crm_fields import made_up
 from tools.channels.channel import Capabilities, Failed, Outcome, Outgoing
 from tools.channels.exchange import NoAnswerError, Post, PostingChannel
+from tools.channels.reply import json_of
 from tools.crm.api import Pass
 from tools.crm.connector import ConnectorError, RefusedError, System
 
@@ -69,9 +70,12 @@ class WriteBack(PostingChannel):
     ) -> httpx.Response:
         """The answer to a question that writes nothing, so that without one nothing can have left."""
         try:
-            return await self.exchange(client, post, group, until)
+            response = await self.exchange(client, post, group, until)
         except NoAnswerError as error:
             raise NoAnswerError(error.reason, left=False, pause_seconds=error.pause_seconds, away=error.away) from error
+        if response.is_success and json_of(response) is None:
+            raise NoAnswerError(f"{self.title} answered with something that is not JSON", left=False)
+        return response
 
     async def let_in(self, until: float, refused: Mapping[str, str] | None = None) -> bool:
         """Have a token, a fresh one where this was ``refused``; False where there is no other. Raises NoAnswerError."""

@@ -6,7 +6,7 @@ import base64
 import json
 import time
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from email import message_from_bytes, policy
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
@@ -65,9 +65,9 @@ class Provider(Endpoint):
         return fault or self.status or status, answer if self.answer is None else self.answer
 
     def _once(self, headers: dict[str, str], body: bytes) -> tuple[int, Any]:
-        known = headers.get("idempotency-key", "")
+        known = self.name_of(headers, body)
         if known and known in self._answers:
-            return self._answers[known]
+            return self.again(self._answers[known])
         self.headers = {}
         found = self.answers([self._judge(*one) for one in self.messages_in(headers, body)])
         self._answers[known] = found
@@ -83,9 +83,21 @@ class Provider(Endpoint):
     def allows(self, headers: dict[str, str]) -> bool:
         """Whether the right key came along."""
 
+    def name_of(self, headers: dict[str, str], body: bytes) -> str:
+        """By what it knows a request again; empty where it does not."""
+        return headers.get("idempotency-key", "")
+
+    def again(self, answered: tuple[int, Any]) -> tuple[int, Any]:
+        """What it says to a request that it knows."""
+        return answered
+
     @abstractmethod
     def messages_in(self, headers: dict[str, str], body: bytes) -> list[Said]:
         """What a request carries."""
+
+    def marks_in(self, headers: dict[str, str], body: bytes) -> tuple[object, Mapping[str, str]]:
+        """The campaign of its first message in the statistics, and the headers with which that leaves."""
+        raise NotImplementedError
 
     @abstractmethod
     def answers(self, judged: Sequence[tuple[str, str, str]]) -> tuple[int, Any]:
@@ -101,6 +113,10 @@ class SendGrid(Provider):
     def messages_in(self, headers: dict[str, str], body: bytes) -> list[Said]:
         (one,) = json.loads(body)["personalizations"]
         return [(one["custom_args"]["noria_key"], one["to"][0]["email"])]
+
+    def marks_in(self, headers: dict[str, str], body: bytes) -> tuple[object, Mapping[str, str]]:
+        said = json.loads(body)
+        return said["categories"], said["personalizations"][0]["headers"]
 
     def answers(self, judged: Sequence[tuple[str, str, str]]) -> tuple[int, Any]:
         ((key, address, name),) = judged
@@ -124,6 +140,10 @@ class Resend(Provider):
             ({tag["name"]: tag["value"] for tag in one["tags"]}["noria_key"], one["to"][0]) for one in json.loads(body)
         ]
 
+    def marks_in(self, headers: dict[str, str], body: bytes) -> tuple[object, Mapping[str, str]]:
+        said = json.loads(body)[0]
+        return [tag["value"] for tag in said["tags"] if tag["name"] == "campaign"], said["headers"]
+
     def answers(self, judged: Sequence[tuple[str, str, str]]) -> tuple[int, Any]:
         wrong = [place for place, (_, _, name) in enumerate(judged) if name == HARD]
         errors = [{"index": place, "message": f"Invalid `to` field: {judged[place][1]}"} for place in wrong]
@@ -139,6 +159,10 @@ class Postmark(Provider):
 
     def messages_in(self, headers: dict[str, str], body: bytes) -> list[Said]:
         return [(one["Metadata"]["noria_key"], one["To"]) for one in json.loads(body)]
+
+    def marks_in(self, headers: dict[str, str], body: bytes) -> tuple[object, Mapping[str, str]]:
+        said = json.loads(body)[0]
+        return [said["Tag"]], {one["Name"]: one["Value"] for one in said["Headers"]}
 
     def answers(self, judged: Sequence[tuple[str, str, str]]) -> tuple[int, Any]:
         codes = {HARD: 406, SOFT: 405}
@@ -174,6 +198,10 @@ class Mailgun(Provider):
             if not isinstance(part, str)
         }
 
+    def marks_in(self, headers: dict[str, str], body: bytes) -> tuple[object, Mapping[str, str]]:
+        mail = body[body.index(b"X-Noria-Message-Key") :]
+        return [self.fields_of(headers, body)["o:tag"]], dict(message_from_bytes(mail, policy=policy.default))
+
     def answers(self, judged: Sequence[tuple[str, str, str]]) -> tuple[int, Any]:
         ((key, address, name),) = judged
         if name == HARD:
@@ -190,6 +218,17 @@ class Brevo(Provider):
     def messages_in(self, headers: dict[str, str], body: bytes) -> list[Said]:
         said = json.loads(body)
         return [(said["headers"]["X-Mailin-custom"], said["to"][0]["email"])]
+
+    def marks_in(self, headers: dict[str, str], body: bytes) -> tuple[object, Mapping[str, str]]:
+        said = json.loads(body)
+        return said["tags"], said["headers"]
+
+    def name_of(self, headers: dict[str, str], body: bytes) -> str:
+        found: str = json.loads(body)["headers"]["idempotencyKey"]
+        return found
+
+    def again(self, answered: tuple[int, Any]) -> tuple[int, Any]:
+        return 400, {"code": "duplicate_parameter", "message": "idempotencyKey has been used"}
 
     def answers(self, judged: Sequence[tuple[str, str, str]]) -> tuple[int, Any]:
         ((key, address, name),) = judged
@@ -210,6 +249,11 @@ class Ses(Provider):
         mail = message_from_bytes(base64.b64decode(said["Content"]["Raw"]["Data"]), policy=policy.default)
         assert {"Name": "noria_key", "Value": mail["X-Noria-Message-Key"]} in said["EmailTags"]
         return [(str(mail["X-Noria-Message-Key"]), said["Destination"]["ToAddresses"][0])]
+
+    def marks_in(self, headers: dict[str, str], body: bytes) -> tuple[object, Mapping[str, str]]:
+        said = json.loads(body)
+        mail = message_from_bytes(base64.b64decode(said["Content"]["Raw"]["Data"]), policy=policy.default)
+        return [tag["Value"] for tag in said["EmailTags"] if tag["Name"] == "campaign"], dict(mail)
 
     def answers(self, judged: Sequence[tuple[str, str, str]]) -> tuple[int, Any]:
         ((key, address, name),) = judged
@@ -249,14 +293,23 @@ PROVIDERS: dict[str, type[Provider]] = {
 def letter(key: str = "key1", name: str = "anna") -> Outgoing:
     """One e-mail as the delivery hands it over."""
     address = f"{name}@shop.example.com"
-    head = (f"X-Noria-Message-Key: {key}", "From: hello@shop.example.com", f"To: {address}", "Subject: Hi", "")
+    way_out = f"{PUBLIC}/u/token"
+    head = (
+        f"X-Noria-Message-Key: {key}",
+        "From: hello@shop.example.com",
+        f"To: {address}",
+        "Subject: Hi",
+        f"List-Unsubscribe: <{way_out}>",
+        "List-Unsubscribe-Post: List-Unsubscribe=One-Click",
+        "",
+    )
     parts = {
         "from_name": "Maple & Finch",
         "reply_to": "care@shop.example.com",
         "subject": "Hi",
         "text": "Hi.",
         "html": "<p>Hi.</p>",
-        "unsubscribe_url": f"{PUBLIC}/u/token",
+        "unsubscribe_url": way_out,
     }
     content = "\r\n".join((*head, "Hi.", "")).encode()
     return Outgoing(key, "hello@shop.example.com", address, content, parts, "spring")

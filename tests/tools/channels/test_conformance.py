@@ -15,12 +15,13 @@ from pydantic import SecretStr
 from memory.steps import REACHING
 from memory.steps import Channel as ChannelName
 from tests.tools.channels.http_server import SECRET, Endpoint
-from tests.tools.channels.providers import PROVIDERS, letter
+from tests.tools.channels.providers import PROVIDERS, PUBLIC, letter
 from tests.tools.mail_server import MailServer, free_port
 from tools.channels.channel import Channel, Failed, Outcome, Outgoing, Sent, Transient, Unknown
 from tools.channels.http import HttpChannel, HttpEndpoint
 from tools.channels.sandbox import ENDINGS, SandboxChannel
 from tools.channels.smtp import SmtpChannel, SmtpServer
+from tools.channels.vendors import VENDORS
 
 ENDPOINTS = [(carries, batch) for carries in ("email", "sms", "audience", "crm") for batch in (False, True)]
 WAYS = [
@@ -211,3 +212,18 @@ def test_closing_twice_does_no_harm(way: Way) -> None:
     way.send(way.write("one"))
     way.channel.close()
     way.channel.close()
+
+
+@pytest.mark.parametrize("name", [name for name, vendor in VENDORS.items() if vendor.carries == "email"])
+def test_a_mail_provider_is_told_the_key_the_campaign_and_the_way_out_of_each_message(name: str) -> None:
+    with PROVIDERS[name]() as provider:
+        channel = provider.channel()
+        assert isinstance(channel.send_many([letter()], seconds=10)[0], Sent)
+        channel.close()
+        asked = provider.requests[0]
+    assert provider.messages_in(*asked) == [("key1", "anna@shop.example.com")]
+    campaign, headers = provider.marks_in(*asked)
+    assert campaign == ["spring"]
+    assert headers["X-Noria-Message-Key"] == "key1"
+    assert headers["List-Unsubscribe"] == f"<{PUBLIC}/u/token>"
+    assert headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"

@@ -22,6 +22,13 @@ class HubSpotServer(Server):
     """Lists, searches with filters and sorts, the archive, properties, associations, batch upserts and tasks."""
 
     system = "hubspot"
+    options: ClassVar[dict[str, Any]] = {"subscription_id": "77"}
+    rights = (
+        "crm.objects.contacts.read",
+        "crm.objects.deals.read",
+        "crm.objects.contacts.write",
+        "communication_preferences.read_write",
+    )
     custom: ClassVar[tuple[str, ...]] = ("loyalty_tier",)
 
     def __init__(self) -> None:
@@ -37,6 +44,12 @@ class HubSpotServer(Server):
 
     def allows(self, request: Request) -> bool:
         return request.headers.get("authorization") == f"Bearer {self.token}"
+
+    def right_for(self, request: Request) -> str:
+        found = _OBJECTS.fullmatch(request.path)
+        if found is not None:
+            return f"crm.objects.{found[1]}.{'write' if found[2] == 'batch/upsert' else 'read'}"
+        return self.rights[-1] if request.path.startswith("/communication-preferences/") else ""
 
     def renews(self, request: Request) -> Reply | None:
         if request.path != "/oauth/v1/token":
@@ -72,6 +85,8 @@ class HubSpotServer(Server):
         if request.path.startswith("/crm/v3/properties/"):
             return 200, {"results": self._properties()}
         if request.path.startswith("/communication-preferences/v3/"):
+            if not request.document.get("emailAddress"):
+                return 400, {"status": "error", "category": "VALIDATION_ERROR"}
             self.subscriptions.append({"action": request.path.rsplit("/", 1)[1], **request.document})
             return 200, {"status": "SUBSCRIBED"}
         found = _OBJECTS.fullmatch(request.path)

@@ -14,6 +14,15 @@ class KlaviyoServer(Server):
     """Profiles, events with their metrics, lists with their members, and messages of flows."""
 
     system = "klaviyo"
+    rights = (
+        "profiles:read",
+        "lists:read",
+        "events:read",
+        "metrics:read",
+        "flows:read",
+        "profiles:write",
+        "lists:write and subscriptions:write",
+    )
 
     def __init__(self) -> None:
         super().__init__()
@@ -24,12 +33,16 @@ class KlaviyoServer(Server):
         self.unsubscribed: list[str] = []
         self.flow_messages: dict[str, bool] = {}
         """Whether each is transactional."""
-        self.shows_flows = True
-        """False for a key without flows:read."""
 
     def allows(self, request: Request) -> bool:
         revision = re.fullmatch(r"\d{4}-\d{2}-\d{2}", request.headers.get("revision", ""))
         return request.headers.get("authorization") == f"Klaviyo-API-Key {self.token}" and revision is not None
+
+    def right_for(self, request: Request) -> str:
+        kind = request.path.split("/")[2]
+        if request.method == "POST":
+            return self.rights[-1] if kind.startswith("profile-subscription") else "profiles:write"
+        return f"{'flows' if kind.startswith('flow') else kind}:read"
 
     def put(self, number: int, **values: Any) -> None:
         at = self.tick().isoformat()
@@ -46,6 +59,8 @@ class KlaviyoServer(Server):
 
     def answer(self, request: Request) -> Reply:
         if request.method == "POST":
+            if "data" not in request.document:
+                return 400, {"errors": [{"code": "invalid"}]}
             return self._written(request.path, request.document["data"])
         members = re.fullmatch(r"/api/lists/(\w+)/profiles", request.path)
         if request.path == "/api/profiles":
@@ -58,6 +73,8 @@ class KlaviyoServer(Server):
         if request.path == "/api/lists":
             found = [{"type": "list", "id": key, "attributes": {"name": one[0]}} for key, one in self.lists.items()]
             return 200, self._page(request, found, "name", most=10)
+        if request.path == "/api/metrics":
+            return 200, {"data": [], "links": {"next": None}}
         if request.path.startswith("/api/flow"):
             return self._flows(request.path)
         if request.path == "/api/events":
@@ -69,8 +86,6 @@ class KlaviyoServer(Server):
         return 404, {"errors": [{"code": "not_found"}]}
 
     def _flows(self, path: str) -> Reply:
-        if not self.shows_flows:
-            return 403, {"errors": [{"code": "permission_denied"}]}
         if path == "/api/flows":
             return 200, {"data": [], "links": {"next": None, "self": path}}
         name = path.removeprefix("/api/flow-messages/")

@@ -20,6 +20,7 @@ class SalesforceServer(Server):
 
     system = "salesforce"
     options: ClassVar[dict[str, Any]] = {"domain": "maple", "client_id": "app"}
+    rights = ("to read Contact", "to read Lead", "to read Opportunity", "to edit Contact", "to make Task")
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,6 +30,7 @@ class SalesforceServer(Server):
         self.fields = {
             "Contact": [*_KNOWN, "Loyalty__c"],
             "Lead": [*_KNOWN],
+            "Task": [],
             "Opportunity": [*_KNOWN, "Amount", "IsWon", "IsClosed", "CloseDate", "ContactId", "AccountId"],
         }
 
@@ -63,16 +65,21 @@ class SalesforceServer(Server):
         path = request.path.rstrip("/")
         described = re.fullmatch(r"/services/data/v[\d.]+/sobjects/(\w+)/describe", path)
         if described is not None:
-            fields = [
-                {"name": name, "label": name, "custom": name.endswith("__c")} for name in self.fields[described[1]]
-            ]
-            return 200, {"name": described[1], "fields": fields}
+            return self._described(described[1])
         if re.fullmatch(r"/services/data/v[\d.]+/composite", path):
             return 200, {"compositeResponse": self._composite(request.document["compositeRequest"])}
         asked = re.fullmatch(r"/services/data/v[\d.]+/(query|queryAll)", path)
         if asked is None:
             return 404, [{"errorCode": "NOT_FOUND", "message": "no such address"}]
         return self._query(request.query["q"], everything=asked[1] == "queryAll")
+
+    def _described(self, name: str) -> Reply:
+        if f"to read {name}" in self.withheld:
+            return 404, [{"errorCode": "NOT_FOUND", "message": "The requested resource does not exist"}]
+        fields = [{"name": one, "label": one, "custom": one.endswith("__c")} for one in self.fields[name]]
+        rights = {"updateable": f"to edit {name}", "createable": f"to make {name}"}
+        allowed = {flag: right not in self.withheld for flag, right in rights.items()}
+        return 200, {"name": name, "fields": fields, "queryable": True, **allowed}
 
     def _composite(self, parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """A search for a contact, and what is written to whom it finds."""

@@ -48,6 +48,8 @@ class Server(ABC):
 
     system: ClassVar[str]
     options: ClassVar[dict[str, Any]] = {}
+    rights: ClassVar[tuple[str, ...]] = ()
+    """What its key must be allowed, to write back too, as the check names it."""
     asked_for_a_page: ClassVar[int] = 1
     """Questions that the connector asks for one page of contacts."""
 
@@ -61,6 +63,8 @@ class Server(ABC):
         """Called before each answer, for what changes while somebody reads."""
         self.says = "out of order"
         """What it says of a fault."""
+        self.withheld: set[str] = set()
+        """Those of the rights that the key does not have."""
         self.token = KEY
         self.renewals = 0
         self._lock = threading.RLock()
@@ -110,6 +114,8 @@ class Server(ABC):
                 return fault, {"message": f"{self.says}: {KEY}"}
             if not self.allows(request):
                 return 401, {"message": f"no such token {KEY}"}
+            if self.right_for(request) in self.withheld:
+                return 403, {"message": f"not with the key {KEY}"}
             self.before(request)
             status, answer = self.answer(request)
             return (0, answer) if fault == "cut body" else (status, answer)
@@ -117,6 +123,10 @@ class Server(ABC):
     def renews(self, request: Request) -> Reply | None:
         """The answer to a request for a fresh token; None for any other request."""
         return None
+
+    def right_for(self, request: Request) -> str:
+        """The right that a request takes; empty where it takes none, or where it is told in another way."""
+        return ""
 
     @abstractmethod
     def allows(self, request: Request) -> bool:

@@ -16,6 +16,7 @@ class ShopifyServer(Server):
 
     system = "shopify"
     options: ClassVar[dict[str, Any]] = {"shop": "maple"}
+    rights = ("read_products", "read_customers", "read_orders")
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,7 +53,7 @@ class ShopifyServer(Server):
             return 404, {"errors": "Not Found"}
         question = request.document["query"]
         if "currentAppInstallation" in question:
-            scopes = [{"handle": one} for one in self.scopes]
+            scopes = [{"handle": one} for one in self.scopes if one not in self.withheld]
             return 200, {"data": {"currentAppInstallation": {"accessScopes": scopes}}}
         if self.throttled:
             self.throttled -= 1

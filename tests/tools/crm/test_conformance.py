@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any, get_args
 
@@ -24,6 +25,8 @@ from tests.tools.crm.scene import read as read_all
 from tests.tools.crm.server import KEY, Server
 from tests.tools.crm.shopify_server import ShopifyServer
 from tests.tools.crm.tryton_server import TrytonServer
+from tools.channels.channel import Outgoing, Sent, Transient, Unknown
+from tools.crm.connector import ConnectorError
 from tools.crm.connectors import SYSTEMS, open_channel_to
 from tools.crm.intake import Intake
 from tools.crm.shopify.questions import PAGE_SIZES
@@ -225,6 +228,93 @@ def test_whoever_was_deleted_is_written_to_no_more(server: Server, place: Intake
         states = sorted(connection.execute(query).scalars())
     assert states == ["granted", "granted", "withdrawn"]
     assert read(place, server, tmp_path)["contacts"].deleted == 0
+
+
+def test_the_check_names_each_right_that_is_missing_and_writes_nothing(server: Server) -> None:
+    connector = server.connector()
+    fill(server, 2)
+    assert SYSTEMS[server.system].title in connector.check(writing=True)
+    for right in server.rights:
+        server.withheld = {right}
+        with pytest.raises(ConnectorError) as refused:
+            connector.check(writing=True)
+        assert right in refused.value.what
+        assert SYSTEMS[server.system].page in refused.value.remedy
+        assert KEY not in str(refused.value)
+    server.withheld = set(server.rights)
+    with pytest.raises(ConnectorError) as refused:
+        connector.check(writing=True)
+    assert all(right in refused.value.what for right in server.rights)
+    server.withheld, now = set(), server.now
+    connector.check(writing=True)
+    assert server.now == now
+    connector.close()
+
+
+@pytest.mark.parametrize("server", ["hubspot", "salesforce", "tryton"], indirect=True)
+def test_a_pass_that_runs_out_in_the_middle_of_a_page_is_renewed_and_nothing_is_lost_or_doubled(
+    server: Server, place: Intake, tmp_path: Path
+) -> None:
+    if server.system == "hubspot":
+        server.options = {"client_id": "app"}  # type: ignore[misc]  # of this server alone
+    wanted = fill(server, 2 * PAGE + 1)
+    server.faults = [0, "expire", 0, "expire", "cut body", "expire"]
+    done = read(place, server, tmp_path)["contacts"]
+    assert (done.complete, done.read, done.trouble) == (True, len(wanted), "")
+    assert server.renewals == 4
+    assert people(place.store, server.system) == wanted
+
+
+@pytest.mark.parametrize("apart", [timedelta(hours=-7), timedelta(minutes=55)])
+def test_clocks_that_differ_lose_no_change(server: Server, place: Intake, tmp_path: Path, apart: timedelta) -> None:
+    # So that its last change is stamped so far before or after our own time.
+    server.now = place.clock.now() + apart - (PAGE + 2) * timedelta(minutes=20)
+    wanted = fill(server, PAGE + 1)
+    read(place, server, tmp_path)
+    server.put(1, first_name="Changed")
+    assert read(place, server, tmp_path)["contacts"].written == 1
+    assert people(place.store, server.system) == {**wanted, "1": "Changed"}
+
+
+STEPS = [
+    ("hubspot", "loyalty_tier"),
+    ("hubspot", "task"),
+    ("salesforce", "Loyalty__c"),
+    ("salesforce", "task"),
+    ("tryton", "code"),
+    ("tryton", "note"),
+    ("klaviyo", "tier"),
+]
+WRITE_FAULTS: list[int | str] = [429, 503, 500, "cut", "cut body", "page", "slow", 403]
+
+
+@pytest.mark.parametrize(("server", "field"), STEPS, indirect=["server"])
+def test_what_is_written_back_through_every_fault_is_told_as_it_is(
+    server: Server, field: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tools.channels.exchange._PAUSE", lambda _state: 0.0)
+    fill(server, 2)
+    options = SYSTEMS[server.system].options.model_validate(server.options)
+    made = import_module(f"tools.crm.{server.system}.channel").CHANNEL
+    channel = made(options, server.secrets, url=server.url)
+    for number, fault in enumerate(WRITE_FAULTS):
+        address = "person1@shop.example.com"
+        step = Outgoing(f"key{number}", "", address, b"", {"email": address, "field": field, "value": f"v{number}"})
+        # Those who look for the contact first are asked for that as well.
+        for before in range(2):
+            server.faults = [*[0] * before, fault]
+            (outcome,) = channel.send_many([step], seconds=20)
+            assert isinstance(outcome, Sent | Transient | Unknown), (fault, outcome)
+            if fault in {429, 503, "slow"}:
+                assert isinstance(outcome, Sent), (fault, outcome)
+            if not isinstance(outcome, Sent):
+                assert outcome.reason
+                assert KEY not in outcome.reason
+                assert "@" not in outcome.reason
+            server.faults = []
+        (outcome,) = channel.send_many([step], seconds=20)
+        assert isinstance(outcome, Sent)
+    channel.close()
 
 
 def test_a_key_is_shown_nowhere(

@@ -158,3 +158,26 @@ def test_a_password_in_the_address_is_never_repeated() -> None:
 def test_a_table_is_named_and_never_written_in_sql(name: str) -> None:
     with pytest.raises(ValueError, match="name a table"):
         SqlOptions.model_validate({"contacts": {"table": name}})
+
+
+def test_a_user_who_may_not_select_is_told_what_to_grant(postgres_server: str) -> None:
+    name = f"shop_{uuid.uuid4().hex[:12]}"
+    engine = create_engine(postgres_server)
+    with engine.begin() as connection:
+        for said in (
+            f"CREATE SCHEMA {name}",
+            f"CREATE TABLE {name}.people (id BIGINT, email VARCHAR(200))",
+            f"CREATE ROLE {name}",
+            f"GRANT USAGE ON SCHEMA {name} TO {name}",
+        ):
+            connection.execute(text(said))
+    url = f"{postgres_server}{'&' if '?' in postgres_server else '?'}options=-c%20role%3D{name}"
+    connector = Sql(SqlOptions(contacts=SqlTable(table=f"{name}.people")), {}, url=url)
+    with pytest.raises(ConnectorError) as refused:
+        connector.check()
+    assert f"GRANT SELECT ON {name}.people" in refused.value.remedy
+    with engine.begin() as connection:
+        connection.execute(text(f"GRANT SELECT ON {name}.people TO {name}"))
+    assert f"{name}.people can be read" in connector.check()
+    connector.close()
+    engine.dispose()

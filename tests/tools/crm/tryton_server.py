@@ -20,6 +20,13 @@ class TrytonServer(Server):
 
     system = "tryton"
     options: ClassVar[dict[str, Any]] = {"url": "https://tryton.example.com", "database": "crm", "user": "noria"}
+    rights = (
+        "read party.party",
+        "read sale.opportunity",
+        "write party.party",
+        "create sale.opportunity",
+        "create ir.note",
+    )
     asked_for_a_page = 2
 
     def __init__(self) -> None:
@@ -76,6 +83,9 @@ class TrytonServer(Server):
                 {"id": one, **{name: _said(self.parties[one].get(name)) for name in names}}
                 for one in reversed(parameters[0])
             ]
+        if verb == "get_access":
+            verbs = ("read", "write", "create", "delete")
+            return 200, {name: {one: f"{one} {name}" not in self.withheld for one in verbs} for name in parameters[0]}
         if verb == "get_preferences":
             return 200, {"company": 3, "language": "en"}
         if verb == "create":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -20,6 +21,7 @@ from tools.channels.vendor import KEY_FIELD
 
 # Errors of a single message, unless it says that somebody is not verified; all others speak of the account.
 _OF_ONE: Final = frozenset({"MessageRejected", "BadRequestException", "ValidationException"})
+_NOT_IN_TAGS: Final = re.compile(r"[^A-Za-z0-9_.@-]")
 
 
 class SesChannel(ProviderChannel):
@@ -33,11 +35,12 @@ class SesChannel(ProviderChannel):
 
     def request(self, group: Sequence[Outgoing]) -> Post:
         (message,) = group
+        tags = {KEY_FIELD: message.message_key, "campaign": _NOT_IN_TAGS.sub("_", message.campaign)[:256]}
         document: dict[str, Any] = {
             "FromEmailAddress": message.sender,
             "Destination": {"ToAddresses": [message.address]},
             "Content": {"Raw": {"Data": base64.b64encode(message.content).decode()}},
-            "EmailTags": [{"Name": KEY_FIELD, "Value": message.message_key}],
+            "EmailTags": [{"Name": name, "Value": value} for name, value in tags.items() if value],
         }
         if self._options.configuration_set:
             document["ConfigurationSetName"] = self._options.configuration_set

@@ -68,7 +68,7 @@ class CsvFolder:
         settled, _ = settle(export, named, ImportSettings(), no_progress)
         return settled
 
-    def check(self) -> str:
+    def check(self, *, writing: bool = False) -> str:
         self._look()
         found = [f"{thing}.csv" for thing in SYSTEM.things if self.read_as(thing) is not None]
         others = sorted({path.name for path in self._folder.glob("*.[cC][sS][vV]")} - set(found))

@@ -7,18 +7,29 @@ before the last one began.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from pydantic import SecretStr
 
 from memory.importing.mapping import Mapping as ReadAs
 from tools.crm.api import Api, Key, Pass
-from tools.crm.connector import ConnectorError, Page, Property, Record, cursor_at, moment_of, place_in, written
+from tools.crm.connector import (
+    ConnectorError,
+    Page,
+    Property,
+    Record,
+    cursor_at,
+    moment_of,
+    must_allow,
+    place_in,
+    written,
+)
 from tools.crm.hubspot.options import SYSTEM, HubSpotOptions
 from tools.crm.oauth import Refreshed
-from tools.crm.secrets import needed
+from tools.crm.secrets import needed_key
 
 HOST: Final = "https://api.hubapi.com"
 _LISTED, _FOUND = 100, 200
@@ -37,6 +48,7 @@ class HubSpot:
         self, options: HubSpotOptions, secrets: MutableMapping[str, SecretStr], *, url: str = "", **more: Any
     ) -> None:
         self._api = Api(SYSTEM, url or HOST, entrance(options, secrets, url), **more)
+        self._subscription_id = options.subscription_id
 
     def read(self, thing: str, cursor: str, wanted: Sequence[str]) -> Page:
         place = place_in(cursor)
@@ -63,10 +75,20 @@ class HubSpot:
     def read_as(self, thing: str) -> ReadAs | None:
         return None
 
-    def check(self) -> str:
-        for thing in SYSTEM.things:
-            self._api.get(f"/crm/v3/objects/{thing}", limit=1)
-        return "HubSpot takes the key; contacts and deals can be read."
+    def check(self, *, writing: bool = False) -> str:
+        tries: dict[str, Callable[[], object]] = {
+            f"crm.objects.{thing}.read": partial(self._api.get, f"/crm/v3/objects/{thing}", limit=1)
+            for thing in SYSTEM.things
+        }
+        if writing:
+            nobody: dict[str, list[object]] = {"inputs": []}
+            upsert = partial(self._api.post, "/crm/v3/objects/contacts/batch/upsert", nobody)
+            tries["crm.objects.contacts.write"] = upsert
+        if writing and self._subscription_id:
+            leave = partial(self._api.post, "/communication-preferences/v3/unsubscribe", {})
+            tries["communication_preferences.read_write"] = leave
+        must_allow(SYSTEM, tries)
+        return f"HubSpot takes the key; contacts and deals can be read{', contacts written' if writing else ''}."
 
     def close(self) -> None:
         self._api.close()
@@ -139,7 +161,7 @@ class HubSpot:
 def entrance(options: HubSpotOptions, secrets: MutableMapping[str, SecretStr], url: str = "") -> Pass:
     """The key of a private app, or an access token of OAuth. Raises ConfigurationError for a missing secret."""
     if not options.client_id:
-        return Key("Authorization", needed(SYSTEM, secrets, "NORIA_HUBSPOT_KEY"), prefix="Bearer ")
+        return Key("Authorization", needed_key(SYSTEM, secrets, "NORIA_HUBSPOT_KEY"), prefix="Bearer ")
     return Refreshed(
         SYSTEM,
         f"{url or HOST}/oauth/v1/token",

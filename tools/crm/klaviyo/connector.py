@@ -8,9 +8,10 @@ https://developers.klaviyo.com/en/reference/api_overview; pages are turned by th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -18,9 +19,19 @@ from pydantic import SecretStr
 
 from memory.importing.mapping import Mapping as ReadAs
 from tools.crm.api import Answer, Api, Key
-from tools.crm.connector import Page, Property, Record, WithheldError, cursor_at, moment_of, place_in, written
+from tools.crm.connector import (
+    Page,
+    Property,
+    Record,
+    WithheldError,
+    cursor_at,
+    moment_of,
+    must_allow,
+    place_in,
+    written,
+)
 from tools.crm.klaviyo.options import SYSTEM, KlaviyoOptions
-from tools.crm.secrets import needed
+from tools.crm.secrets import needed_key
 
 HOST: Final = "https://a.klaviyo.com"
 HEADERS: Final = {"revision": "2026-07-15", "Accept": "application/vnd.api+json"}
@@ -82,11 +93,22 @@ class Klaviyo:
     def read_as(self, thing: str) -> ReadAs | None:
         return None
 
-    def check(self) -> str:
-        self._api.get("/api/profiles", **{"page[size]": 1})
-        self._api.get("/api/events", **{"page[size]": 1})
-        self._api.get("/api/flows", **{"page[size]": 1})
-        return f"Klaviyo takes the key; profiles, events and {len(self._lists())} lists can be read."
+    def check(self, *, writing: bool = False) -> str:
+        one = {"page[size]": 1}
+        tries: dict[str, Callable[[], object]] = {
+            "profiles:read": partial(self._api.get, "/api/profiles", **one),
+            "lists:read": self._lists,
+            "events:read": partial(self._api.get, "/api/events", **one),
+            "metrics:read": partial(self._api.get, "/api/metrics"),
+            "flows:read": partial(self._api.get, "/api/flows", **one),
+        }
+        if writing:
+            tries["profiles:write"] = partial(self._api.post, "/api/profile-import", {})
+            leave = "/api/profile-subscription-bulk-delete-jobs"
+            tries["lists:write and subscriptions:write"] = partial(self._api.post, leave, {})
+        must_allow(SYSTEM, tries)
+        said = f"Klaviyo takes the key; profiles, events and {len(self._lists())} lists can be read"
+        return f"{said}{', profiles written' if writing else ''}."
 
     def close(self) -> None:
         self._api.close()
@@ -157,7 +179,7 @@ class Klaviyo:
 
 def entrance(secrets: Mapping[str, SecretStr]) -> Key:
     """The key of an account. Raises ConfigurationError where it is not set."""
-    return Key("Authorization", needed(SYSTEM, secrets, "NORIA_KLAVIYO_KEY"), prefix="Klaviyo-API-Key ")
+    return Key("Authorization", needed_key(SYSTEM, secrets, "NORIA_KLAVIYO_KEY"), prefix="Klaviyo-API-Key ")
 
 
 def _after(said: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 from pydantic import SecretStr
@@ -16,7 +17,17 @@ from pydantic import SecretStr
 from memory.errors import ConfigurationError
 from memory.importing.mapping import Mapping as ReadAs
 from tools.crm.api import Api
-from tools.crm.connector import Page, Property, Record, cursor_at, moment_of, place_in, written
+from tools.crm.connector import (
+    Page,
+    Property,
+    Record,
+    WithheldError,
+    cursor_at,
+    moment_of,
+    must_allow,
+    place_in,
+    written,
+)
 from tools.crm.oauth import Refreshed
 from tools.crm.salesforce.options import SYSTEM, SalesforceOptions
 
@@ -60,10 +71,18 @@ class Salesforce:
     def read_as(self, thing: str) -> ReadAs | None:
         return None
 
-    def check(self) -> str:
-        for name in OBJECTS.values():
-            self._api.get(f"/services/data/{VERSION}/sobjects/{name}/describe")
-        return "Salesforce lets us in; contacts, leads and opportunities can be read."
+    def check(self, *, writing: bool = False) -> str:
+        rights = {f"to read {name}": (name, "queryable") for name in OBJECTS.values()}
+        if writing:
+            rights |= {"to edit Contact": ("Contact", "updateable"), "to make Task": ("Task", "createable")}
+        must_allow(SYSTEM, {right: partial(self._allow, *asked) for right, asked in rights.items()})
+        said = "Salesforce lets us in; contacts, leads and opportunities can be read"
+        return f"{said}{', contacts and tasks written' if writing else ''}."
+
+    def _allow(self, name: str, right: str) -> None:
+        # An object that the user may not see at all is not found.
+        if not self._api.get(f"/services/data/{VERSION}/sobjects/{name}/describe").said.get(right):
+            raise WithheldError(right, where=SYSTEM.name)
 
     def close(self) -> None:
         self._api.close()

@@ -6,6 +6,7 @@ A question costs points, and each answer says how many are left (https://shopify
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
@@ -15,12 +16,13 @@ from pydantic import SecretStr
 from memory.importing.mapping import Mapping as ReadAs
 from tools.crm.api import Api, Key
 from tools.crm.connector import ConnectorError, Page, Property, Record, cursor_at, moment_of, place_in, written
-from tools.crm.secrets import needed
+from tools.crm.secrets import needed_key
 from tools.crm.shopify.options import SYSTEM, ShopifyOptions
 from tools.crm.shopify.questions import FIELDS, PAGE_SIZES, QUESTIONS
 
 VERSION: Final = "2025-07"
 _OVERLAP: Final = timedelta(minutes=5)
+_SCOPE: Final = re.compile(r"\b(?:read|write)_[a-z_]{1,40}\b")
 
 
 class Shopify:
@@ -31,7 +33,7 @@ class Shopify:
     def __init__(
         self, options: ShopifyOptions, secrets: Mapping[str, SecretStr], *, url: str = "", **more: Any
     ) -> None:
-        key = Key("X-Shopify-Access-Token", needed(SYSTEM, secrets, "NORIA_SHOPIFY_KEY"))
+        key = Key("X-Shopify-Access-Token", needed_key(SYSTEM, secrets, "NORIA_SHOPIFY_KEY"))
         self._api = Api(SYSTEM, url or f"https://{options.shop}.myshopify.com", key, busy=_busy, **more)
 
     def read(self, thing: str, cursor: str, wanted: Sequence[str]) -> Page:
@@ -59,7 +61,7 @@ class Shopify:
     def read_as(self, thing: str) -> ReadAs | None:
         return None
 
-    def check(self) -> str:
+    def check(self, *, writing: bool = False) -> str:
         question = "query Access { currentAppInstallation { accessScopes { handle } } }"
         answer = self._api.post(f"/admin/api/{VERSION}/graphql.json", {"query": question})
         held = {one["handle"] for one in _data(answer.said)["currentAppInstallation"]["accessScopes"]}
@@ -93,10 +95,13 @@ def _data(said: Any) -> dict[str, Any]:
     errors = said.get("errors") if isinstance(said, dict) else None
     if not errors and isinstance(said, dict) and isinstance(said.get("data"), dict):
         return dict(said["data"])
-    codes = {str(one.get("extensions", {}).get("code", "")) for one in errors or [] if isinstance(one, dict)}
-    if "ACCESS_DENIED" in codes:
+    about = [one.get("extensions", {}) for one in errors or [] if isinstance(one, dict)]
+    if any(one.get("code") == "ACCESS_DENIED" for one in about):
+        named = sorted({word for one in about for word in _SCOPE.findall(str(one.get("requiredAccess", "")))})
         raise ConnectorError(
-            "Shopify does not allow it.", where=SYSTEM.name, remedy=f"The app needs {SYSTEM.scope} ({SYSTEM.page})."
+            "Shopify does not allow it.",
+            where=SYSTEM.name,
+            remedy=f"The app needs {' or '.join(named) or SYSTEM.scope} ({SYSTEM.page}).",
         )
     raise ConnectorError(
         "Shopify could not answer the question.",

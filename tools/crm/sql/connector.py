@@ -71,14 +71,21 @@ class Sql:
         columns = [one.model_copy(update={"day_first": False, "decimal_mark": "."}) for one in found.columns]
         return found.model_copy(update={"vendor": SYSTEM.name, "columns": tuple(columns)})
 
-    def check(self) -> str:
+    def check(self, *, writing: bool = False) -> str:
         found = [one for thing in SYSTEM.things if (one := self._named(thing)) is not None]
         if not found:
             raise _trouble("No table is named.", "Add for example [sync.sql.contacts] with table, id and changed.")
         for one in found:
             table = self._table(one)
-            for name in filter(None, (one.id, one.changed, one.deleted)):
-                self._column(table, one, name)
+            columns = [self._column(table, one, name) for name in (one.id, one.changed, one.deleted) if name]
+            try:
+                # To know a table's columns takes no right to read its rows.
+                with self._engine.connect() as connection:
+                    connection.execute(select(*columns).limit(1)).all()
+            except SQLAlchemyError as error:
+                raise _trouble(
+                    f"{one.table} cannot be read ({type(error).__name__}).", f"GRANT SELECT ON {one.table}. {_CHECK}"
+                ) from None
         return f"The database lets us in; {', '.join(one.table for one in found)} can be read."
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from memory.errors import ConfigurationError
 from memory.importing.mapping import Mapping as ReadAs
 from tools.crm.api import Answer, Api
-from tools.crm.connector import ConnectorError, Page, Property, Record, cursor_at, moment_of, place_in, written
+from tools.crm.connector import Page, Property, Record, WithheldError, cursor_at, moment_of, place_in, written
 from tools.crm.tryton.options import SYSTEM, TrytonOptions
 from tools.crm.tryton.session import Session, address, asked
 
@@ -67,16 +67,19 @@ class Tryton:
     def read_as(self, thing: str) -> ReadAs | None:
         return None
 
-    def check(self) -> str:
-        said = self._ask("ir.model.access.get_access", list(MODELS.values()), {}).said
-        closed = [name for name in MODELS.values() if not said[name]["read"]]
+    def check(self, *, writing: bool = False) -> str:
+        rights = [(name, "read") for name in MODELS.values()]
+        if writing:
+            rights += [(MODELS["contacts"], "write"), (MODELS["deals"], "create"), ("ir.note", "create")]
+        said = self._ask("ir.model.access.get_access", list({name: None for name, _ in rights}), {}).said
+        closed = [f"{verb} {name}" for name, verb in rights if not said[name][verb]]
         if closed:
-            raise ConnectorError(
-                f"Tryton does not let this user read {' and '.join(closed)}.",
+            raise WithheldError(
+                f"Tryton does not let this user {' and '.join(closed)}.",
                 where=SYSTEM.name,
                 remedy=f"It needs {SYSTEM.scope}. See {SYSTEM.page}.",
             )
-        return "Tryton lets us in; parties and opportunities can be read."
+        return f"Tryton lets us in; parties and opportunities can be read{' and written' if writing else ''}."
 
     def close(self) -> None:
         self._session.close()
