@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import ibis  # type: ignore[import-untyped]  # it ships no types
@@ -126,12 +127,12 @@ class Features:
 
     def select(self, expression: Expression) -> list[int]:
         """Ids of the contacts in a segment, sorted."""
-        found = self._ask(f"SELECT contact_id FROM ({self._members(expression)}) ORDER BY contact_id")  # noqa: S608 - words of our own
+        found = self.ask(f"SELECT contact_id FROM ({self._members(expression)}) ORDER BY contact_id")  # noqa: S608 - words of our own
         return list(found["contact_id"].to_pylist())
 
     def count(self, expression: Expression) -> int:
         """How many contacts are in a segment."""
-        return int(self._ask(f"SELECT count(*) AS size FROM ({self._members(expression)})")["size"][0].as_py())  # noqa: S608 - words of our own
+        return int(self.ask(f"SELECT count(*) AS size FROM ({self._members(expression)})")["size"][0].as_py())  # noqa: S608 - words of our own
 
     def row(self, contact_id: int) -> dict[str, FeatureValue]:
         """Every feature of one contact; NotFoundError if the snapshot of contacts lacks them."""
@@ -151,8 +152,8 @@ class Features:
             raise NotFoundError(f"The features {', '.join(unknown)} were not computed.", where="features")
         columns = ", ".join(("contact_id", *chosen))
         # Put into words by hand: ibis takes twenty times longer to word so small a question than DuckDB to answer it.
-        statement = f"SELECT {columns} FROM features WHERE contact_id IN (SELECT unnest(?)) ORDER BY contact_id"  # noqa: S608 - names of our own
-        found = self._ask(statement, [sorted(set(ids))])
+        statement = f"SELECT {columns} FROM features WHERE contact_id IN (SELECT unnest($ids)) ORDER BY contact_id"  # noqa: S608 - names of our own
+        found = self.ask(statement, {"ids": sorted(set(ids))})
         return {row.pop("contact_id"): _told(row) for row in found.to_pylist()}
 
     def events(self, ids: Iterable[int]) -> dict[int, list[EventFact]]:
@@ -200,9 +201,10 @@ class Features:
         _QUESTIONS[asked] = str(question)
         return str(question)
 
-    def _ask(self, statement: str, parameters: Sequence[Any] = ()) -> pa.Table:
+    def ask(self, question: str, given: Mapping[str, Any] = MappingProxyType({})) -> pa.Table:
+        """What a question in SQL finds in the lake as it was when they were computed, or in ``features``."""
         with speaking_of(self.lake.folder):
-            return self.engine.con.sql(statement, params=list(parameters)).to_arrow_table()
+            return self.engine.con.sql(question, params=dict(given)).to_arrow_table()
 
     def _read(self, expression: Table) -> pa.Table:
         with speaking_of(self.lake.folder):
