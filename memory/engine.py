@@ -20,7 +20,6 @@ _CONFIG = {
     "preserve_insertion_order": False,
 }
 
-# Opening one costs some 35 ms, more than most questions to it.
 _OWN = threading.local()
 
 
@@ -66,25 +65,32 @@ def duckdb_type(kind: Any) -> str:
 
 
 def open_engine() -> Engine:
-    """A fresh in-memory engine; it belongs to one thread."""
-    engine = Engine()
-    engine.do_connect(":memory:", **_CONFIG)
-    return engine
+    """An in-memory engine with nothing in it; it belongs to one thread, and what is left in it goes with it.
+
+    All of them share one database, because opening one takes longer than most questions: create what is temporary only.
+    """
+    return _opened("")
 
 
 def shared_engine() -> Engine:
-    """An engine for the few rows of one contact: a tenth of the price, because all of them share one database.
+    """An engine for the few rows of one contact."""
+    # In which order tables of one row are joined does not matter, and takes longer to think about than to do.
+    return _opened("join_order")
 
-    Only what is temporary is its own. It belongs to one thread.
-    """
-    found: Engine = Engine.from_connection(_shared().cursor())
+
+def _opened(disabled_optimizers: str) -> Engine:
+    try:
+        found: Engine = Engine.from_connection(_shared(disabled_optimizers).cursor())
+    except (duckdb.ConnectionException, duckdb.FatalException):
+        # A database that failed for good answers nothing more: who asks next gets another.
+        _shared.cache_clear()
+        found = Engine.from_connection(_shared(disabled_optimizers).cursor())
     return found
 
 
 @cache
-def _shared() -> Any:
-    # In which order tables of one row are joined does not matter, and takes longer to think about than to do.
-    return duckdb.connect(":memory:", config={**_CONFIG, "disabled_optimizers": "join_order"})
+def _shared(disabled_optimizers: str) -> Any:
+    return duckdb.connect(":memory:", config={**_CONFIG, "disabled_optimizers": disabled_optimizers})
 
 
 def own_engine() -> Engine:

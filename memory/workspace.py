@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
-from sqlalchemy import Connection, Text, cast, select, update
+from sqlalchemy import Connection, Text, bindparam, cast, select, update
 
 from memory.clock import Clock, SystemClock
 from memory.journal import append
@@ -22,6 +22,8 @@ _TROUBLES = "troubles"
 _ROUND = "worker_round"
 _CLOCK = "clock"
 _LAG = "lag_micros"
+# Put together once: the time is asked for so often that wording the question took longer than its answer.
+_VALUE = select(workspace.c.value).where(workspace.c.key == bindparam("key"))
 
 
 class Switch(BaseModel):
@@ -52,7 +54,7 @@ class Trouble(BaseModel):
 
 def get_value(connection: Connection, key: str) -> Any:
     """The value kept under a key, or None."""
-    return connection.execute(select(workspace.c.value).where(workspace.c.key == key)).scalar_one_or_none()
+    return connection.execute(_VALUE, {"key": key}).scalar_one_or_none()
 
 
 def set_value(connection: Connection, key: str, value: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sqlite3
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -13,7 +14,8 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import create_engine, event, make_url, text
+from sqlalchemy.pool import Pool
 
 from memory.clock import ManualClock
 from memory.store import Store
@@ -23,6 +25,13 @@ START = datetime(2025, 3, 3, 9, 0, tzinfo=UTC)
 # Tests that run side by side wait for each other: what the clock says about one example means nothing.
 settings.register_profile("side by side", settings(), deadline=None)
 settings.load_profile("side by side")
+
+
+@event.listens_for(Pool, "checkout")
+def _wait_for_no_disk(connection: object, *_: object) -> None:
+    # No test pulls the plug: what is killed is a worker, never the machine.
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous = OFF")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from memory.events import ORDER
-from memory.features.feature import Table
 from memory.play import Play, RecordKind
 from memory.schema import from_micros, to_micros
 from memory.segments.grammar import parse
@@ -20,6 +19,14 @@ if TYPE_CHECKING:
     from memory.features.table import Features
 
 _COLUMNS = ("product_id", "category", "value_cents")
+_ORDERS = """
+    SELECT contact_id, "at", '{"total_cents": ' || total_cents || '}' AS properties FROM orders
+    WHERE contact_id IS NOT NULL AND "at" >= $since AND "at" < $until AND total_cents > 0
+"""
+_EVENTS = f"""
+    SELECT contact_id, "at", properties, {", ".join(_COLUMNS)} FROM events
+    WHERE contact_id IS NOT NULL AND "at" >= $since AND "at" < $until AND human AND kind = $kind
+"""  # noqa: S608 - names of our own
 
 
 class Call(NamedTuple):
@@ -65,14 +72,6 @@ def _properties(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _events(features: Features, kind: str, since: datetime, until: datetime) -> Iterator[dict[str, Any]]:
-    engine = features.history.engine
-    table: Table = engine.table("orders" if kind == ORDER else "events")
-    inside = (table.at >= to_micros(since)) & (table.at < to_micros(until)) & table.contact_id.notnull()
-    if kind == ORDER:
-        found = table.filter(inside & (table.total_cents > 0)).mutate(
-            properties=('{"total_cents": ' + table.total_cents.cast("string") + "}")
-        )
-    else:
-        found = table.filter(inside & table.human & (table.kind == kind))
-    names = ["contact_id", "at", "properties", *(name for name in _COLUMNS if name in found.columns)]
-    yield from found.select(*names).to_pyarrow().to_pylist()
+    given = {"since": to_micros(since), "until": to_micros(until)}
+    found = features.ask(_ORDERS, given) if kind == ORDER else features.ask(_EVENTS, given | {"kind": kind})
+    yield from found.to_pylist()

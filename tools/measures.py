@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import func, select
 
 from memory import lessons, offers, replies
 from memory.errors import InvalidInputError
-from memory.features.feature import Table
 from memory.features.registry import REGISTRY
 from memory.features.table import Features
 from memory.lake import Lake
@@ -36,6 +36,17 @@ _KNOWN_COST_SHARE = 0.5
 _MOST_VALUES = 12
 # A value that fewer contacts share could point at a person.
 _FEWEST_CONTACTS = 5
+# Written in SQL: putting so small a question together as an expression costs many times the answer.
+_RECORD = 'SELECT count(*) AS orders, min("at") AS first, max("at") AS last FROM orders'
+_ORDERED = """
+    SELECT contact_id, "at" FROM orders
+    WHERE contact_id IS NOT NULL AND "at" >= $since AND "at" < $until AND total_cents > 0
+"""
+_SOLD = """
+    SELECT contact_id, "at" FROM lines
+    WHERE contact_id IS NOT NULL AND "at" >= $since AND "at" < $until AND category = $category AND amount_cents > 0
+"""
+_KNOWN = 'SELECT DISTINCT contact_id FROM orders WHERE contact_id IS NOT NULL AND "at" < $before'
 
 
 class _Arguments(BaseModel):
@@ -112,9 +123,9 @@ class Measures:
         """What the plays' segments alone need: of the past nobody asks more."""
         return self.cache.at(self.lake, as_of, _audience_features(self.plays.values()))
 
-    def _table(self, name: str) -> Table:
+    def _ask(self, question: str, given: Mapping[str, Any]) -> pa.Table:
         # The features hold the lake open already, and every look-up needs them sooner or later.
-        return self.features_at(self.now).history.engine.table(name)
+        return self.features_at(self.now).ask(question, given)
 
     def _play(self, name: str) -> Play:
         if name not in self.plays:
@@ -124,9 +135,7 @@ class Measures:
         return self.plays[name]
 
     def _history(self, _: Nothing) -> JsonObject:
-        orders = self._table("orders")
-        row = orders.aggregate(orders=orders.count(), first=orders.at.min(), last=orders.at.max()).to_pyarrow()
-        found = row.to_pylist()[0]
+        found = self._ask(_RECORD, {}).to_pylist()[0]
         days = 0 if found["first"] is None else (found["last"] - found["first"]) // (86_400 * 1_000_000)
         return {"orders": int(found["orders"]), "days": int(days)}
 
@@ -338,20 +347,13 @@ class Measures:
         return {contact_id for contact_id, _ in self._purchases(since, until, category)}
 
     def _purchases(self, since: datetime, until: datetime, category: str) -> Iterator[tuple[int, datetime]]:
-        table = self._table("lines" if category else "orders")
-        inside = (table.at >= to_micros(since)) & (table.at < to_micros(until)) & table.contact_id.notnull()
-        paid = (table.amount_cents if category else table.total_cents) > 0
-        found = table.filter(inside & paid)
-        if category:
-            found = found.filter(found.category == category)
-        rows = found.select("contact_id", "at").to_pyarrow()
+        given = {"since": to_micros(since), "until": to_micros(until)}
+        rows = self._ask(_SOLD, given | {"category": category}) if category else self._ask(_ORDERED, given)
         for contact_id, at in zip(rows["contact_id"].to_pylist(), rows["at"].to_pylist(), strict=True):
             yield contact_id, from_micros(at)
 
     def _known_buyers(self, before: datetime) -> list[int]:
-        orders = self._table("orders")
-        found = orders.filter((orders.at < to_micros(before)) & orders.contact_id.notnull())
-        return sorted(found.select("contact_id").distinct().to_pyarrow()["contact_id"].to_pylist())
+        return sorted(self._ask(_KNOWN, {"before": to_micros(before)})["contact_id"].to_pylist())
 
 
 def features_of(plays: Iterable[Play]) -> set[str]:
