@@ -27,7 +27,7 @@ from evals.bench import shop
 from memory.clock import ManualClock
 from memory.errors import NoriaError
 from memory.lake import Lake, LakeTable
-from memory.ledger import of_campaign
+from memory.message_pages import of_campaign
 from memory.schema import to_micros
 from memory.store import Store
 from tools.channels.sandbox import SandboxChannel
