@@ -1,13 +1,12 @@
 """A worker that takes the due looks of a workspace and kills itself with SIGKILL between measuring and learning.
 
-Run as ``python -m tests.agents.dying_learner FOLDER``, with the business clock in the store.
+The business clock is in the store.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -27,7 +26,3 @@ def main(folder: Path) -> None:
     store = Store(f"sqlite:///{folder / 'store.db'}")
     setattr(learning_graph, "learn", _die)  # noqa: B010  # the module does not offer it for change
     learning_graph.run_due_looks(desk_of(store, folder, ManualClock(StoreClock(store).now())))
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

@@ -1,13 +1,9 @@
-"""A worker that kills itself with SIGKILL inside a node of the graph, after the node did its work.
-
-Run as ``python -m tests.agents.dying_worker FOLDER NODE``.
-"""
+"""A worker that kills itself with SIGKILL inside a node of the graph, after the node did its work."""
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +26,3 @@ def main(folder: Path, node: str) -> None:
         plan(world.threads, BRIEF)
         say(world, first_proposal(world), "approve", actor="demo:child")
         world.threads.apply_decisions()
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])

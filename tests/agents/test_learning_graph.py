@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 import threading
 from datetime import timedelta
 from pathlib import Path
@@ -25,11 +23,11 @@ from memory.readouts import readout_id_of
 from memory.schema import campaign_versions
 from memory.store import Store
 from memory.workspace import StoreClock
-from tests import examples
+from tests import examples, forks
+from tests.agents import dying_learner
 from tests.agents.trial import PERIOD_DAYS, START, buy, desk_of, launch
 
 DAY = timedelta(days=1)
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -143,9 +141,10 @@ def test_a_kill_between_measuring_and_learning_is_made_good_by_the_next_run(
     campaign_id = small(desk)
     clock.advance(PERIOD_DAYS * DAY)
     StoreClock(desk.store).advance_to(clock.now())
-    command = [sys.executable, "-m", "tests.agents.dying_learner", str(tmp_path)]
-    killed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    errors = tmp_path / "errors.txt"
+    killed = forks.start(dying_learner.main, tmp_path, errors=errors)
+    killed.join(timeout=240)
+    assert killed.exitcode == -signal.SIGKILL, errors.read_text()
     assert taken(desk, campaign_id) == [1]
     assert due_looks(desk)[0] == (campaign_id, 1)
     run_due_looks(desk)

@@ -33,7 +33,8 @@ from memory import proposals
 from memory.errors import ConfigurationError, ConflictError, NoriaError, NotFoundError
 from memory.proposal import Proposal, ProposalStatus
 from memory.store import Store
-from tests import examples
+from tests import examples, forks
+from tests.agents import dying_worker
 from tests.agents.world import (
     BRIEF,
     World,
@@ -317,11 +318,12 @@ def test_rejected_and_finished_threads_are_not_started_again_by_recovery(world: 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("node", ["analyse", "write", "review", "submit", "decide", "launch"])
-def test_a_kill_in_the_middle_of_a_node_loses_and_repeats_nothing(fresh: Path, node: str) -> None:
+def test_a_kill_in_the_middle_of_a_node_loses_and_repeats_nothing(fresh: Path, tmp_path: Path, node: str) -> None:
     """The child process dies by SIGKILL inside the node, after the node did its work; this process goes on."""
-    child = [sys.executable, "-m", "tests.agents.dying_worker", str(fresh), node]
-    died = subprocess.run(child, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
-    assert died.returncode == -signal.SIGKILL, died.stderr
+    errors = tmp_path / "errors.txt"
+    child = forks.start(dying_worker.main, fresh, node, errors=errors)
+    child.join(timeout=120)
+    assert child.exitcode == -signal.SIGKILL, errors.read_text()
     with open_world(fresh, sandbox=True, names=["win_back"]) as world:
         world.threads.recover()
         result = plan(world.threads, BRIEF)

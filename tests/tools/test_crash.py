@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import random
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -23,13 +21,13 @@ from memory.steps import ExitStep
 from memory.steps import Sequence as PlaySequence
 from memory.store import Store
 from memory.trigger import EventTrigger
+from tests import forks
 from tests.tools import worker_process
 from tests.tools.mail_server import MailServer
 from tests.tools.scene import add_contacts, approve, outbox, play, start, step, workplace
 from tools.intake import Incoming, receive
 from tools.launch import launch
 
-ROOT = Path(__file__).parents[2]
 CONTACTS = 240
 LEASE_SECONDS = 2.0
 
@@ -37,21 +35,17 @@ LEASE_SECONDS = 2.0
 @contextmanager
 def two_workers(store: Store, folder: Path, port: int) -> Iterator[Callable[[], None]]:
     """Two worker processes; calling what it gives kills one of them with no warning and starts another."""
-    errors = (folder / "errors.txt").open("w")
+    errors = folder / "errors.txt"
 
-    def begin() -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "tests.tools.worker_process", store.url, str(folder), str(port), str(LEASE_SECONDS)],
-            cwd=ROOT,
-            stderr=errors,
-        )
+    def begin() -> BaseProcess:
+        return forks.start(worker_process.main, store.url, folder, port, LEASE_SECONDS, errors=errors)
 
     workers = [begin(), begin()]
 
     def kill_one() -> None:
         victim = workers.pop(0)
         victim.kill()
-        victim.wait()
+        victim.join()
         workers.append(begin())
 
     try:
@@ -59,8 +53,7 @@ def two_workers(store: Store, folder: Path, port: int) -> Iterator[Callable[[], 
     finally:
         for worker in workers:
             worker.kill()
-            worker.wait()
-        errors.close()
+            worker.join()
 
 
 def wait_until(done: Callable[[], bool], seconds: float = 120) -> None:
@@ -150,14 +143,13 @@ def test_fifty_kills_at_random_moments_over_two_steps_and_a_door_lose_and_double
     approve(any_store, wanted, proposal_id="p1")
     launch(place, "p1")
     chance = random.Random(17)
-    context = multiprocessing.get_context("forkserver")
-    # A worker that starts in a blink can die fifty times in a test.
-    context.set_forkserver_preload(["tests.tools.worker_process"])
     with MailServer(delay_seconds=0.01) as server:
-        arguments = (any_store.url, tmp_path, server.port, LEASE_SECONDS)
-        workers = [context.Process(target=worker_process.main, args=arguments, daemon=True) for _ in range(2)]
-        for worker in workers:
-            worker.start()
+
+        def begin() -> BaseProcess:
+            given = (any_store.url, tmp_path, server.port, LEASE_SECONDS)
+            return forks.start(worker_process.main, *given, errors=tmp_path / "errors.txt")
+
+        workers = [begin(), begin()]
         try:
             for turn in range(KILLS):
                 few = list(contacts)[turn * 8 : turn * 8 + 8]
@@ -168,8 +160,7 @@ def test_fifty_kills_at_random_moments_over_two_steps_and_a_door_lose_and_double
                 victim = workers.pop(chance.randrange(2))
                 victim.kill()
                 victim.join()
-                workers.append(context.Process(target=worker_process.main, args=arguments, daemon=True))
-                workers[-1].start()
+                workers.append(begin())
             wait_until(lambda: _all_out(any_store), seconds=240)
         finally:
             for worker in workers:

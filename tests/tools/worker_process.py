@@ -1,4 +1,4 @@
-"""One worker as a process of its own, to be killed: store URL, folder, SMTP port (0 for the sandbox), lease seconds."""
+"""One worker as a process of its own, to be killed; port 0 stands for the sandbox."""
 
 from __future__ import annotations
 
@@ -25,7 +25,3 @@ def main(url: str, folder: Path, port: int, lease_seconds: float) -> None:
         for failure in failures.found:
             print(failure, file=sys.stderr, flush=True)
         time.sleep(0.1)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]))
