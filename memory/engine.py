@@ -96,7 +96,8 @@ def _shared(disabled_optimizers: str) -> Any:
 def own_engine() -> Engine:
     """The calling thread's own engine, for a question in passing: leave nothing in it."""
     if not hasattr(_OWN, "engine"):
-        _OWN.engine = open_engine()
+        # On a database of its own: it outlives a shared one that failed for good.
+        _OWN.engine = Engine.from_connection(duckdb.connect(":memory:", config={**_CONFIG}))
     engine: Engine = _OWN.engine
     return engine
 
