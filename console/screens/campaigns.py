@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
+from agents.look import tell_looks_left
 from console.flow.picture import draw
 from console.flow.progress import notes_of, progress
 from console.flow.steps import nodes_of
@@ -54,6 +55,7 @@ def routes(frame: Frame) -> APIRouter:
             c=found,
             line=line,
             charts=charts,
+            looks_left=tell_looks_left(found, {one.look: one.verdict for one in line.looks}),
             version=version,
             proposal=proposal,
             expected=expected.body if expected else None,
