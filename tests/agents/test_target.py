@@ -11,7 +11,7 @@ from agents.desk import Desk
 from agents.learning.counts import MeasurementError
 from agents.target import target
 from memory.clock import ManualClock
-from memory.play import Goal, Play
+from memory.play import Goal, Limits, Play
 from memory.snapshot import refresh
 from memory.steps import Sequence
 from memory.store import Store
@@ -96,7 +96,7 @@ def test_where_all_are_helped_or_nobody_is_there_is_nobody_to_leave_out(desk: De
 def test_a_campaign_that_lets_contacts_in_is_told_to_wait_and_its_few_are_not_final(
     desk: Desk, clock: ManualClock
 ) -> None:
-    lasting = play().model_copy(update={"trigger": SegmentTrigger(runs_days=30)})
+    lasting = play().model_copy(update={"trigger": SegmentTrigger(runs_days=30), "limits": Limits(contacts_per_day=9)})
     few = launch(desk.store, treated=range(1, 100), holdout=range(100, 150), play=lasting)
     clock.advance(6 * DAY)
     with pytest.raises(MeasurementError, match="Wait until more are through"):
