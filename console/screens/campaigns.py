@@ -61,6 +61,7 @@ def routes(frame: Frame) -> APIRouter:
             expected=expected.body if expected else None,
             trigger=tell_trigger(version.play.trigger, language),
             sequences=told,
+            titles={one.key: one.title for one in version.play.sequences},
             history=history,
         )
 

@@ -88,7 +88,7 @@ class Frame:
             "path": request.url.path.removeprefix(ROOT),
             "now": self.opened.clock.now(),
             "retold": retold,
-            "told": lambda text: catalogue(language).get(text) or retold(text),
+            "in_words": lambda text: catalogue(language).get(text) or retold(text),
         }
         return self._templates.TemplateResponse(request, template, shown, status_code=status)
 
