@@ -29,7 +29,8 @@ from tests.agents.world import playbooks
 from tests.policies.worlds import base_pack
 
 CONSOLE = Path(console.__file__).parent
-DRAWN = [CONSOLE / place for place in ("report/charts.py", "report/page.py", "screens/frame.py", "screens/measured.py")]
+WORDY = ("flow/progress.py", "report/charts.py", "report/page.py", "screens/frame.py", "screens/measured.py")
+DRAWN = [CONSOLE / place for place in WORDY]
 TEMPLATES = CONSOLE / "templates" / "console"
 VALUES = re.compile(r"\{\w+\}")
 
