@@ -10,6 +10,7 @@ from agents.approve import Exchange, Request
 from agents.desk import Desk
 from agents.edit import apply_changes, check_edit
 from agents.handover import Draft, fetch, keep
+from agents.rejection import rejected
 from agents.state import ProposalState
 from agents.submit import prepare
 from agents.tasks import task_of
@@ -41,6 +42,10 @@ def decide(state: ProposalState, desk: Desk) -> ProposalState:
         return _again(state, desk, stored, why)
     if stored.status not in (*WAITING, ProposalStatus.QUEUED):
         return {"route": END, "outcome": str(stored.status)}
+    with desk.store.write() as connection:
+        # Whatever this answer says, a no that somebody put on record by now comes first.
+        if rejected(connection, stored, desk):
+            return {"route": END, "outcome": "rejected"}
     try:
         decision = _decision(answer, request, stored, desk)
     except NoriaError as error:

@@ -23,6 +23,8 @@ _ASKED: Final[dict[TimeKind, str]] = {
     "hour": "at: favourite_hour and explored: 0.2",
     "weekday": "day: favourite_weekday and explored_days: 0.2",
 }
+ONCE = "It began once and lets nobody else in: no more can be drawn in it."
+"""In the place of advice that such a campaign cannot follow."""
 
 
 class TimeValue(Frozen):
@@ -64,10 +66,11 @@ def value_times(desk: Desk, campaign_id: str, kind: TimeKind) -> Times:
             draws.setdefault(contact_id, one)
         versions = campaigns.versions(connection, campaign_id)
     if not draws:
+        lets_in = versions[-1].play.trigger.runs_days > 0
         raise MeasurementError(
             f"No {kind}s were drawn at random in this campaign.",
             where=f"campaign {campaign_id}",
-            remedy=f"Give its wait_window {_ASKED[kind]}, and propose it again.",
+            remedy=f"Give its wait_window {_ASKED[kind]}, and propose it again." if lets_in else ONCE,
         )
     goal, now = versions[-1].play.goal, desk.clock.now()
     keys = sorted({one.key for version in versions for one in version.play.sequences})

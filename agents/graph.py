@@ -66,7 +66,8 @@ def build_graph(desk_of: DeskOf) -> StateGraph[ProposalState, Any, Any, Any]:
     graph.add_edge("schedule", "review")
     # What the guardian holds against a draft goes back to whoever can mend it, at most twice.
     graph.add_conditional_edges("review", _after_review)
-    graph.add_edge("submit", "grant")
+    # A no that was said while an edit was worked on leaves nothing to ask.
+    graph.add_conditional_edges("submit", _after_submit)
     # Where the ladder stands at auto and the limits are kept nobody is asked.
     graph.add_conditional_edges("grant", _after_grant)
     graph.add_edge("approve", "decide")
@@ -115,6 +116,10 @@ def _after_review(state: ProposalState) -> Literal["write", "schedule", "submit"
     if route == "schedule":
         return "schedule"
     return "submit" if route == "submit" else "__end__"
+
+
+def _after_submit(state: ProposalState) -> Literal["grant", "__end__"]:
+    return "__end__" if state.get("outcome") else "grant"
 
 
 def _after_grant(state: ProposalState) -> Literal["approve", "launch"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from agents.approvals import approvals_that_count, may_launch
 from agents.desk import Desk
+from agents.rejection import rejected
 from agents.state import ProposalState
 from memory import proposals
 from memory.proposal import ProposalStatus
@@ -18,6 +19,8 @@ def launch(state: ProposalState, desk: Desk) -> ProposalState:
         stored = proposals.get(connection, state["proposal_id"])
         if stored.status in _DONE:
             return {"outcome": "approved"}
+        if rejected(connection, stored, desk):
+            return {"outcome": "rejected"}
         counted = approvals_that_count(connection, stored, desk)
         if not may_launch(stored, counted, desk):
             return {"outcome": f"not launched: {stored.status}"}

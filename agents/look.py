@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TypedDict
 
@@ -31,3 +32,32 @@ def planned_looks(campaign: Campaign) -> tuple[datetime, ...]:
     """
     period = campaign.ends_at - campaign.starts_at
     return tuple(campaign.starts_at + share * period for share in FOUR_LOOKS)
+
+
+def looks_left(campaign: Campaign, taken: Mapping[int, str]) -> dict[int, datetime]:
+    """The looks that are still to come, by number; ``taken`` are the verdicts of those that were had.
+
+    A campaign that harms or that cannot be trusted is not looked at again; a cancelled one, and one that holds nobody
+    out, never.
+    """
+    if campaign.status == "cancelled" or not 0 < campaign.holdout_share < 1 or _stopped_by(taken):
+        return {}
+    return {look: at for look, at in enumerate(planned_looks(campaign), start=1) if look not in taken}
+
+
+def tell_looks_left(campaign: Campaign, taken: Mapping[int, str]) -> str:
+    """One sentence: when the next look comes, or why none does."""
+    left = looks_left(campaign, taken)
+    if left:
+        look = min(left)
+        after = f", the last on {max(left.values()):%d %B %Y}" if len(left) > 1 else ""
+        return f"Look {look} of {len(FOUR_LOOKS)} comes on {left[look]:%d %B %Y}{after}."
+    if campaign.status == "cancelled":
+        return "It was cancelled before anything left: no look comes."
+    if not 0 < campaign.holdout_share < 1:
+        return "Nobody is held out, so nothing can be measured: no look comes."
+    return "No further look comes."
+
+
+def _stopped_by(taken: Mapping[int, str]) -> bool:
+    return any(verdict in {"harms", "invalid"} for verdict in taken.values())

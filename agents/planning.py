@@ -17,6 +17,7 @@ from agents.handover import Draft, fetch, keep
 from agents.measures import lookups_for
 from agents.playbook import Playbook
 from agents.provider import Opportunity, Task
+from agents.ranking import Ranking, Withheld
 from agents.recall import gather
 from agents.series import RUNNING, why_not_yet
 from agents.state import PlanState
@@ -43,24 +44,6 @@ _CALLS_EACH = 6
 """Look-ups that sizing one playbook takes, at most."""
 _FEWEST_COUNTED = 20
 """Contacts on whom a rate must have been counted before it keeps a play from people."""
-
-
-class Withheld(BaseModel):
-    """A playbook that was not proposed, and what would change that."""
-
-    model_config = ConfigDict(frozen=True)
-
-    playbook: str
-    sentence: str
-
-
-class Ranking(BaseModel):
-    """Every playbook the record supports, best first, and why the others are not among them."""
-
-    model_config = ConfigDict(frozen=True)
-
-    opportunities: tuple[Opportunity, ...] = ()
-    withheld: tuple[Withheld, ...] = ()
 
 
 class PlanResult(BaseModel):
@@ -115,8 +98,9 @@ def go_on(threads: Threads, thread_id: str) -> PlanResult:
     withheld = list(ranking.withheld)
     for opportunity in ranking.opportunities[: desk.settings.opportunities]:
         proposal_thread = f"proposal-{digest([thread_id, opportunity.playbook])[:16]}"
+        started = {"brief_id": values["brief_id"], "playbook": opportunity.playbook, "plan_id": thread_id}
         try:
-            threads.start(proposal_thread, {"brief_id": values["brief_id"], "playbook": opportunity.playbook})
+            threads.start(proposal_thread, started)
         except NoriaError as error:
             # One thread that breaks off must not cost the others; planning again goes on with it.
             withheld.append(Withheld(playbook=opportunity.playbook, sentence=str(error)))

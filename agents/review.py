@@ -7,6 +7,7 @@ from sqlalchemy import Connection, func, select
 from agents.desk import Desk
 from agents.drafting import assemble, with_audience
 from agents.handover import Draft, fetch, keep, newest
+from agents.left_out import plays_left_out, sequences_left_out
 from agents.measures import plain_plays
 from agents.provider import Analysis, Opportunity, Scheduling, Task, Writing
 from agents.state import ProposalState
@@ -48,7 +49,14 @@ def review(state: ProposalState, desk: Desk) -> ProposalState:
             fetch(desk, state["thread_id"], state["writing_id"], Writing),
             fetch(desk, state["thread_id"], state["scheduling_id"], Scheduling),
         )
-        proposal = assemble(task, state["proposal_id"], analysis, *parts)
+        proposal = assemble(task, state["proposal_id"], analysis, *parts).model_copy(
+            update={
+                "left_out": (
+                    *sequences_left_out(task.playbook, parts[0], parts[1].shares, desk.settings.channels),
+                    *plays_left_out(desk, state.get("plan_id", ""), task.playbook.id),
+                )
+            }
+        )
     else:
         proposal = given.proposal
     proposal = judge(task, proposal, analysis.opportunity)

@@ -17,7 +17,8 @@ from agents.graph import Compiled, DeskOf, at_desk, proposal_id_of
 from agents.handover import fetch, keep, newest
 from agents.ideas import MOST_TESTS, Idea, ideas
 from agents.live import Live, observe, turned_down
-from agents.planning import Ranking, rank, why_withheld
+from agents.planning import rank, why_withheld
+from agents.ranking import Ranking
 from agents.redraw import put_idea_forward
 from memory import lessons
 from memory.canonical import digest
@@ -217,7 +218,8 @@ def _carried_out(threads: Threads, thread_id: str, brief_id: str, idea: Idea) ->
         proposal_thread = put_idea_forward(threads, idea, thread_id)
     else:
         proposal_thread = f"proposal-{digest([thread_id, idea.playbook])[:16]}"
-        threads.start(proposal_thread, {"brief_id": brief_id, "playbook": idea.playbook})
+        started = {"brief_id": brief_id, "playbook": idea.playbook, "plan_id": thread_id}
+        threads.start(proposal_thread, started)
     why_not = why_withheld(threads.desk, threads, proposal_thread, idea.playbook)
     if why_not is not None:
         return Outcome(idea=idea, withheld=why_not.sentence)

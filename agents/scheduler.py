@@ -21,8 +21,8 @@ from policies.rules.send_window import SendWindowLimits
 
 # The audience moves between the proposal and the launch; beyond this share it is no longer what was approved.
 _SIZE_TOLERANCE = 0.2
-# An arm with fewer people than this says nothing even after a year.
-_FEWEST_PER_ARM = 50
+FEWEST_PER_ARM = 50
+"""An arm with fewer people than this says nothing even after a year."""
 # A slow start leaves time to stop: a large list enters over several days.
 _ONE_DAY_LIMIT = 5_000
 _MOST_ENTRY_DAYS = 7
@@ -95,7 +95,7 @@ def arm_shares(task: Task, analysis: Analysis, writing: Writing, treated: int) -
     written = {one.key: one for one in writing.sequences}
     shares, taught = starting_shares(task, analysis.opportunity, written)
     best = sorted(written, key=lambda key: -shares[key]) if taught else list(written)
-    kept = best[: max(1, min(len(best), treated // _FEWEST_PER_ARM))]
+    kept = best[: max(1, min(len(best), treated // FEWEST_PER_ARM))]
     total = math.fsum(shares[key] for key in kept)
     return {key: shares[key] / total for key in written if key in kept}, taught
 

@@ -17,6 +17,8 @@ class ProposalState(TypedDict, total=False):
     questions_id: str
     """What the clarity gate asks, stored before it asks; empty when the brief is clear."""
     answers: dict[str, str]
+    plan_id: str
+    """The thread of the planning round that chose its playbook; empty where none did."""
     recall_id: str
     """Lessons and past campaigns that were recalled."""
     analysis_id: str

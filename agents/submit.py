@@ -6,6 +6,7 @@ from agents.approve import Exchange, make_request
 from agents.desk import Desk
 from agents.forecasting import store_forecast
 from agents.handover import Draft, fetch, keep
+from agents.rejection import rejected
 from agents.state import ProposalState
 from memory import proposals
 from memory.errors import NotFoundError
@@ -38,6 +39,8 @@ def submit(state: ProposalState, desk: Desk) -> ProposalState:
                 written_by=draft.author if is_letter(proposal.play.playbook) else None,
             )
         elif not _is_stored(proposal, stored):
+            if rejected(connection, stored, desk):
+                return {"outcome": "rejected", "revisions": 0}
             proposals.revise(connection, proposal, author=draft.author, at=now)
         store_forecast(connection, proposal, now)
     return {"request_id": prepare(state["thread_id"], proposal, desk), "revisions": 0}

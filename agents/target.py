@@ -71,6 +71,8 @@ class Target(Frozen):
     """What the highest step that holds gives to whom."""
     stop: Stop | None = None
     """Whom alone the campaign should go on for, where that surely does better than silence and than all."""
+    lets_in: bool = True
+    """False where it began once: nobody else comes in for whom anything could change."""
 
 
 def target(desk: Desk, campaign_id: str, *, error: float = ERROR) -> Target:
@@ -105,10 +107,11 @@ def target(desk: Desk, campaign_id: str, *, error: float = ERROR) -> Target:
     window = timedelta(days=play.goal.window_days)
     members = [one for one in outcomes.members if one.since + window <= now and one.arm in {*keys, HOLDOUT, NOBODY}]
     if len(members) < FEWEST:
+        some_may_come = play.trigger.runs_days or len(outcomes.members) >= FEWEST
         raise MeasurementError(
             f"The goal window of {len(members)} contacts is over; {FEWEST} are needed.",
             where=f"campaign {campaign.campaign_id}",
-            remedy="Wait until more are through.",
+            remedy="Wait until more are through." if some_may_come else "It began once, and nobody else comes in.",
         )
     known = _known(desk, members, campaign.starts_at)
     trial = Trial(
@@ -127,6 +130,7 @@ def target(desk: Desk, campaign_id: str, *, error: float = ERROR) -> Target:
         reached=ladder.reached,
         rule=_in_words(ladder.arms[ladder.reached], ladder.reached, arms, trial),
         stop=_stop(ladder, arms, trial, error),
+        lets_in=bool(play.trigger.runs_days),
     )
 
 

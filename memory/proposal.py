@@ -145,6 +145,16 @@ class Pick(_Frozen):
         return tuple(sorted(self.chances, key=lambda key: (-self.chances[key], key)))
 
 
+class LeftOut(_Frozen):
+    """A sequence or play that was considered and is no part of a proposal."""
+
+    kind: Literal["sequence", "play"]
+    key: str
+    name: str
+    why: str
+    """One sentence."""
+
+
 class Approvals(_Frozen):
     """Who must say yes, and why."""
 
@@ -210,6 +220,8 @@ class Proposal(_Frozen):
     findings: tuple[Finding, ...] = ()
     approvals: Approvals = Approvals(people=1)
     lessons: tuple[LessonUse, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    """Sequences of its playbook and other plays that were considered when it was first written."""
     authors: tuple[Authorship, ...] = ()
     pick: Pick | None = None
     """None where nothing is remembered that tells the sequences apart."""

@@ -176,7 +176,8 @@ def decide(
     """Record what a person said about exactly the version they saw.
 
     Saying the same twice has one effect and returns the first decision. Raises ConflictError when the proposal changed,
-    was settled or expired in the meantime, or when an edit or a rejection of this version waits to be acted on.
+    was settled or expired in the meantime, or when an edit or a rejection of this version waits to be acted on; a
+    rejection is taken behind an edit, and acted on before it.
     """
     row = connection.execute(
         select(proposals).where(proposals.c.proposal_id == proposal_id).with_for_update()
@@ -218,7 +219,7 @@ def decide(
             where=where,
             remedy="Run `noria plan` for a fresh proposal.",
         )
-    refuse_behind_another(connection, proposal_id, version)
+    refuse_behind_another(connection, proposal_id, version, verdict)
     if verdict in {"reject", "ask"} and not reason.strip():
         raise ConflictError(f"To {verdict} needs a reason.", where=where, remedy="Say why in a few words.")
     proposal = Proposal.model_validate(row.body)

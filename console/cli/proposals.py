@@ -303,6 +303,8 @@ def print_proposal(
         say(f"[bold]Lesson[/bold]       {quote(use.sentence)} {moved_by(use, proposal.forecast.base_rate)}")
     _print_findings(proposal)
     _print_sequences(proposal)
+    for one in proposal.left_out:
+        say(f"[bold]Left out[/bold]     {one.kind} {quote(one.name)}: {quote(one.why)}")
     if previews:
         print_previews(previews)
     else:

@@ -88,6 +88,7 @@ def readout(
 
 def _campaign(campaign_id: str, workspace: InWorkspace, *, peek: bool, as_json: bool) -> None:
     from agents.learning.readout import ReadOut
+    from agents.look import tell_looks_left
     from agents.measure import read_campaign
     from agents.programme import programme_readout
 
@@ -100,7 +101,10 @@ def _campaign(campaign_id: str, workspace: InWorkspace, *, peek: bool, as_json: 
             else:
                 read = campaigns.get(connection, campaign_id)
                 rows = readouts.of_campaign(connection, read.campaign_id)
-                title, waits = f"{read.name}, {read.status}", f"The last one is due on {moment(read.ends_at)}."
+                title, waits = (
+                    f"{read.name}, {read.status}",
+                    tell_looks_left(read, {row.look: row.verdict for row in rows}),
+                )
         found = [(row.read_at, ReadOut.model_validate(row.body)) for row in rows]
         if peek:
             found.append(
@@ -115,7 +119,9 @@ def _campaign(campaign_id: str, workspace: InWorkspace, *, peek: bool, as_json: 
             say(f"  {quote(one.text['en'])}")
             _checks(one.checks)
         if not found:
-            say(f"No look yet. {waits} `--peek` looks now.")
+            say("No look yet. `--peek` looks now.")
+        if waits:
+            say(waits)
 
     answer([{"read_at": at.isoformat(), **plain(one)} for at, one in found], as_json=as_json, show=show)
 

@@ -51,10 +51,12 @@ def targeting(
         headings = ["step", "reach the goal, %", "without a model, %", "points more", "at least", "holds"]
         table(f"For whom it works, by {number(found.contacts)} contacts", headings, rows)
         say(f"[bold]{quote(found.rule)}[/bold]")
-        if (stop := found.stop) is not None:
+        if found.lets_in and (stop := found.stop) is not None:
             condition = f"{stop.field} {stop.operator} {stop.value}"
             sequence = quote(stop.sequence)
             say(f"It surely harms the others: only {quote(condition)} with {sequence}, {stop.share:.0%} of all.")
+        if not found.lets_in:
+            say("It began once: nobody else comes in, so nothing is proposed from this.")
 
     answer(found, as_json=as_json, show=show)
 

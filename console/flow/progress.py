@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Final
 
 from sqlalchemy import Connection, String, case, cast, func, null, select, union_all
 
+from console.translation import translator
 from memory.campaigns import Campaign
 from memory.schema import alerts, enrolments, messages
 from memory.steps import AlertStep, ExitStep, SendStep, Sequence
+
+_IN_ENGLISH: Final = translator("en")
 
 
 @dataclass
@@ -144,18 +148,21 @@ class Walker:
         return found
 
 
-def notes_of(found: Progress, sequence: Sequence, number: Callable[[float], str]) -> dict[str, str]:
+def notes_of(
+    found: Progress, sequence: Sequence, number: Callable[[float], str], say: Callable[..., str] = _IN_ENGLISH
+) -> dict[str, str]:
     """A few words for each step, and under the empty key for the start."""
-    notes = {"": f"{number(found.entered)} entered · {number(found.held_out)} held out"}
+    notes = {"": say("{n} entered · {held} held out", n=number(found.entered), held=number(found.held_out))}
     for step in sequence.steps:
         count = found.steps[step.key]
         if isinstance(step, SendStep):
-            parts = [f"{number(many)} {state}" for state, many in count.messages.items() if state != "planned"]
+            parts = [f"{number(many)} {say(state)}" for state, many in count.messages.items() if state != "planned"]
         elif count.passed == count.passed_at_most:
-            parts = [f"{number(count.passed)} {'left here' if isinstance(step, ExitStep) else 'passed'}"]
+            n = number(count.passed)
+            parts = [say("{n} left here", n=n) if isinstance(step, ExitStep) else say("{n} passed", n=n)]
         else:
-            parts = [f"{number(count.passed)} to {number(count.passed_at_most)} passed"]
+            parts = [say("{n} to {most} passed", n=number(count.passed), most=number(count.passed_at_most))]
         if count.here:
-            parts.append(f"{number(count.here)} here now")
+            parts.append(say("{n} here now", n=number(count.here)))
         notes[step.key] = " · ".join(parts)
     return notes

@@ -22,6 +22,8 @@ ACCENT = "#1f5f8b"
 MUTED = "#9aa3ab"
 WARM = "#b4552d"
 WIDTH = 560
+# Browsers' own fonts are wider than the one by which labels are measured here.
+_PADDING = {"left": 40, "right": 60, "top": 5, "bottom": 5}
 VERDICT_COLOURS = {"works": ACCENT, "inconclusive": MUTED, "harms": WARM, "invalid": INK}
 _LINES = (ACCENT, WARM, "#6a6f2f", "#7a4a94", "#2f6f5b", INK)
 Say = Callable[..., str]
@@ -289,7 +291,7 @@ def _svg(picture: Any) -> str:
         picture.properties(width=WIDTH)
         .configure_view(stroke=None)
         .configure_axis(labelFontSize=12, titleFontSize=12, labelLimit=260, grid=False, labelColor=INK, titleColor=INK)
-        .configure(background="transparent", font="sans-serif")
+        .configure(background="transparent", font="sans-serif", padding=_PADDING)
         .to_dict()
     )
     return str(vl_convert.vegalite_to_svg(spec))

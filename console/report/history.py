@@ -14,6 +14,7 @@ from console.report.page import environment, stylesheet
 from memory import allocations, campaigns, journal, lessons, proposals, readouts
 from memory.campaigns import Campaign
 from memory.journal import Entry
+from memory.pending_decisions import voided
 from memory.play import Play
 from memory.proposal import Proposal
 from memory.schema import alerts, proposal_versions
@@ -27,7 +28,7 @@ _STATUS = {
     "campaign.cancelled": "Cancelled.",
 }
 _SETTLED = ("launched", "rejected", "expired", "voided", "failed", "withheld")
-_VERDICTS = {"approve": "Yes", "edit": "Edited", "reject": "No", "ask": "Asked"}
+_VERDICTS = {"approve": "Yes to", "edit": "Edit of", "reject": "No to", "ask": "Question about"}
 
 
 class Happening(BaseModel):
@@ -106,13 +107,15 @@ def _proposed(connection: Connection, campaign: Campaign) -> Iterator[Happening]
                 changes=_between(before, proposal.play),
             )
             before = proposal.play
+        void = voided(connection, proposal_id)
         for said in proposals.decisions_on(connection, proposal_id):
             reason = f": {said.reason}" if said.reason else ""
+            nothing = f" (void: {void[said.decision_id].rstrip('.')})" if said.decision_id in void else ""
             yield Happening(
                 at=said.decided_at,
                 kind="decision",
                 who=said.actor,
-                sentence=f"{_VERDICTS[said.verdict]} to version {said.version}{reason}",
+                sentence=f"{_VERDICTS[said.verdict]} version {said.version}{reason}{nothing}",
                 refers_to=proposal_id,
             )
         for entry in journal.entries(connection, subject=proposal_id):

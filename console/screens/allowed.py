@@ -46,9 +46,12 @@ def allowed(
         return Allowed(why_not="It has expired.")
     if not reaches(user.role, "operator"):
         return Allowed(why_not="You look; others decide.")
-    pending = next((one for one in said if one.verdict in {"edit", "reject"}), None)
-    if pending is not None:
-        return Allowed(why_not=_PENDING[pending.verdict, bool(pending.then_approves)])
+    waiting = [one for one in said if one.verdict in {"edit", "reject"}]
+    if waiting:
+        pending = next((one for one in waiting if one.verdict == "reject"), waiting[0])
+        why_not = _PENDING[pending.verdict, bool(pending.then_approves)]
+        # A no is acted on before any edit.
+        return Allowed(why_not=why_not, reject=pending.verdict == "edit")
     words = Allowed(edit=True, ask=True, reject=True)
     if not reaches(user.role, "approver"):
         return replace(words, why_not="To say yes takes the role approver.")

@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
+from agents.look import tell_looks_left
 from console.flow.picture import draw
 from console.flow.progress import notes_of, progress
 from console.flow.steps import nodes_of
@@ -44,6 +45,7 @@ def routes(frame: Frame) -> APIRouter:
             version = campaigns.get_version(connection, found.campaign_id, found.version)
             proposal = proposals.get(connection, found.proposal_id).proposal
             expected = forecasts.of_proposal(connection, found.proposal_id, proposal.version)
+            versions = campaigns.versions(connection, found.campaign_id)
             history = journal.newest(connection, limit=50, subject=found.campaign_id)
             line = campaign_line(connection, found)
             charts = campaign_charts(connection, line, translator(language))
@@ -54,11 +56,14 @@ def routes(frame: Frame) -> APIRouter:
             c=found,
             line=line,
             charts=charts,
+            looks_left=tell_looks_left(found, {one.look: one.verdict for one in line.looks}),
             version=version,
+            versions=versions,
             proposal=proposal,
             expected=expected.body if expected else None,
             trigger=tell_trigger(version.play.trigger, language),
             sequences=told,
+            titles={one.key: one.title for one in version.play.sequences},
             history=history,
         )
 
@@ -72,7 +77,8 @@ def routes(frame: Frame) -> APIRouter:
             if sequence is None:
                 raise NotFoundError("There is no such sequence.")
             counted = progress(connection, found, sequence)
-        nodes = nodes_of(sequence, play.trigger, language, notes_of(counted, sequence, lambda count: f"{count:g}"))
+        notes = notes_of(counted, sequence, lambda count: f"{count:g}", translator(language))
+        nodes = nodes_of(sequence, play.trigger, language, notes)
         words = tell_sequence(sequence, language, play.trigger)
         svg = draw(nodes, title=f"{found.name}: {sequence.title}", words=words, name="flow")
         return Response(svg, media_type="image/svg+xml")

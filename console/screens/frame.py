@@ -21,7 +21,7 @@ from starlette.responses import RedirectResponse
 from console.effects import per_thousand
 from console.page_texts import LANGUAGES, language_of
 from console.retelling import Retelling
-from console.translation import translator
+from console.translation import catalogue, translator
 from console.wiring import Workspace
 from memory import proposals
 from memory.clock import Clock
@@ -72,6 +72,9 @@ class Frame:
         with self.opened.store.read() as connection:
             switch = read_switch(connection)
             waiting = sum(proposals.waiting_by_owner(connection).values()) if user else 0
+        retold = Retelling(
+            language, self.opened.pack, self.opened.playbooks.values(), plays, self.opened.settings.currency
+        )
         shown |= words(language, self.opened.settings.currency, self.opened.settings.fallback_zone)
         shown |= {
             "user": user,
@@ -84,9 +87,8 @@ class Frame:
             "navigation": NAVIGATION,
             "path": request.url.path.removeprefix(ROOT),
             "now": self.opened.clock.now(),
-            "retold": Retelling(
-                language, self.opened.pack, self.opened.playbooks.values(), plays, self.opened.settings.currency
-            ),
+            "retold": retold,
+            "in_words": lambda text: catalogue(language).get(text) or retold(text),
         }
         return self._templates.TemplateResponse(request, template, shown, status_code=status)
 

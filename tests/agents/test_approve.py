@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from agents import decide as deciding
 from agents.edit import apply_changes, check_edit
 from agents.resume import NotWaitingError, Waiting
 from memory import proposals, users
@@ -260,6 +261,55 @@ def test_a_rejection_ends_it_and_keeps_the_reason(world: World) -> None:
     assert world.threads.waiting(proposal.thread_id) == []
     (entry,) = journalled(world, "proposal.rejected", proposal.proposal_id)
     assert entry.payload["reason"] == "Too close to Easter"
+
+
+EDIT: dict[str, Any] = {"changes": {"holdout_share": 0.3}}
+
+
+@pytest.mark.parametrize(("verdict", "more"), [("edit", EDIT), ("approve", {})])
+def test_a_no_wins_over_what_waits(world: World, verdict: DecisionVerdict, more: dict[str, Any]) -> None:
+    proposal = first_proposal(world)
+    waited = say(world, proposal, verdict, actor="cli:paul", **more)
+    say(world, proposal, "reject", reason="Too close to Easter")
+    world.threads.apply_decisions()
+    assert status_of(world, proposal.proposal_id) is ProposalStatus.REJECTED
+    assert first_proposal(world).version == 1
+    (void,) = journalled(world, "decision.void", proposal.proposal_id)
+    assert (void.payload["decision"], void.payload["reason"]) == (waited, "The proposal was rejected by then.")
+
+
+@pytest.mark.parametrize("actor", ["cli:marie", "demo:script"])
+@pytest.mark.parametrize(
+    ("verdict", "more", "step", "otherwise"),
+    [
+        ("edit", EDIT, "apply_changes", (2, ProposalStatus.OPEN)),
+        ("approve", {}, "may_launch", (1, ProposalStatus.APPROVED)),
+    ],
+)
+def test_a_no_said_while_the_worker_acts_wins_if_it_is_heard(
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    actor: str,
+    verdict: DecisionVerdict,
+    more: dict[str, Any],
+    step: str,
+    otherwise: tuple[int, ProposalStatus],
+) -> None:
+    proposal = first_proposal(world)
+    say(world, proposal, verdict, actor="cli:paul", **more)
+    done = getattr(deciding, step)
+
+    def meanwhile(*given: Any) -> Any:
+        say(world, proposal, "reject", reason="Too close to Easter", actor=actor)
+        return done(*given)
+
+    monkeypatch.setattr(deciding, step, meanwhile)
+    world.threads.apply_decisions()
+    found = first_proposal(world).version, status_of(world, proposal.proposal_id)
+    assert found == ((1, ProposalStatus.REJECTED) if actor == "cli:marie" else otherwise)
+    if actor == "cli:marie":
+        assert world.threads.waiting(proposal.thread_id) == []
+        assert world.threads.apply_decisions() == []
 
 
 def test_a_rejected_proposal_cannot_be_approved_later(world: World) -> None:

@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 
 from agents.desk import Desk
-from agents.drawn_times import Times, value_times
+from agents.drawn_times import ONCE, Times, value_times
 from agents.learning.counts import MeasurementError
 from memory import enrolments, time_draws
 from memory.assignment import draw_time
 from memory.clock import ManualClock
-from memory.play import Goal
+from memory.play import Goal, Limits
 from memory.store import Store
 from memory.time_draws import TimeDraw
+from memory.trigger import OnceTrigger, SegmentTrigger, Trigger
 from tests import examples
 from tests.agents.trial import START, buy, desk_of, launch
 
@@ -80,6 +81,14 @@ def test_where_all_hours_are_alike_nothing_is_claimed_and_what_is_missing_is_sai
 
 def test_few_who_came_at_another_hour_and_reached_the_goal_prove_nothing(desk: Desk, clock: ManualClock) -> None:
     assert "at least 20" in found(desk, clock, at_own=2, at_another=40).sentence
+
+
+@pytest.mark.parametrize(("trigger", "advice"), [(OnceTrigger(), ONCE), (SegmentTrigger(), "propose it again")])
+def test_what_to_do_about_it_is_told_only_where_it_can_be_done(desk: Desk, trigger: Trigger, advice: str) -> None:
+    play = examples.play(trigger=trigger, limits=Limits(contacts_per_day=9))
+    campaign_id = launch(desk.store, treated=[9_001], holdout=[9_002], play=play)
+    with pytest.raises(MeasurementError, match=advice):
+        value_times(desk, campaign_id, "hour")
 
 
 def test_without_drawn_hours_or_before_a_window_is_over_there_is_nothing_to_tell(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +14,7 @@ from agents.desk import Desk
 from agents.learning.counts import MeasurementError
 from agents.learning.looks import FOUR_LOOKS, critical_values, crossing_probability
 from agents.learning.readout import ReadOut
-from agents.look import planned_looks
+from agents.look import planned_looks, tell_looks_left
 from agents.measure import measure, read_campaign
 from memory import campaigns, readouts
 from memory.alerts import list_alerts
@@ -20,7 +22,7 @@ from memory.clock import ManualClock
 from memory.errors import NotFoundError
 from memory.journal import entries, verify
 from memory.lake import LakeTable
-from memory.readouts import StoredReadOut
+from memory.readouts import StoredReadOut, Verdict
 from memory.store import Store
 from tests import examples
 from tests.agents.trial import PERIOD_DAYS, START, buy, desk_of, launch
@@ -164,6 +166,26 @@ def test_reading_before_the_start_is_inconclusive_too(desk: Desk) -> None:
     campaign_id = launch(desk.store, treated=[1], holdout=[2], starts_at=START + DAY)
     found = read_campaign(desk, campaign_id)
     assert (found.verdict, found.treated.contacts) == ("inconclusive", 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "taken", "sentence"),
+    [
+        ({}, {}, "Look 1 of 4 comes on 10 March 2025, the last on 31 March 2025."),
+        ({}, {1: "inconclusive", 2: "works", 3: "works"}, "Look 4 of 4 comes on 31 March 2025."),
+        ({"status": "paused"}, {1: "harms"}, "No further look comes."),
+        ({"status": "finished"}, dict.fromkeys(range(1, 5), "works"), "No further look comes."),
+        ({"status": "cancelled"}, {}, "It was cancelled before anything left: no look comes."),
+        ({"holdout_share": 0.0}, {}, "Nobody is held out, so nothing can be measured: no look comes."),
+    ],
+)
+def test_the_next_look_is_told_or_why_none_comes(
+    desk: Desk, changes: dict[str, Any], taken: dict[int, Verdict], sentence: str
+) -> None:
+    campaign_id = launch(desk.store, treated=[1], holdout=[2])
+    with desk.store.read() as connection:
+        campaign = replace(campaigns.get(connection, campaign_id), **changes)
+    assert tell_looks_left(campaign, taken) == sentence
 
 
 def test_a_look_that_is_not_due_or_not_planned_is_refused(desk: Desk) -> None:

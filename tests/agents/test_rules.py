@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from agents.learning.forecast import forecast, score
 from agents.learning.intervals import Effect
 from agents.learning.priors import Prior
+from agents.left_out import sequences_left_out
 from agents.planning import plan
+from agents.provider import Writing
 from agents.resume import Threads
 from agents.rules import reply_by_rules
 from agents.scheduler import contacts_per_day, size_band
@@ -23,11 +25,24 @@ from memory import lessons, proposals
 from memory.errors import InvalidInputError
 from memory.lake import Lake, LakeTable
 from memory.lessons import Lesson
-from memory.proposal import Audience
+from memory.play import Offer
+from memory.proposal import Audience, Authorship
 from memory.schema import campaigns, consent_current, consents, readouts
 from tests import examples
-from tests.agents.world import BRIEF, CONTACTS, LATE, NOW, World, add_offer, first_proposal, journalled, open_world
+from tests.agents.world import (
+    BRIEF,
+    CONTACTS,
+    LATE,
+    NOW,
+    World,
+    add_offer,
+    first_proposal,
+    journalled,
+    open_world,
+    playbooks,
+)
 from tests.memory.builders import as_rows
+from tests.plays import offer_for
 from tests.policies.worlds import own_pack
 from tools.catalog import ACTIONS, read_action
 from tools.lookups import read
@@ -310,6 +325,38 @@ def test_messages_start_tomorrow_when_the_window_opens_in_the_fallback_zone(worl
     assert (local.hour, local.minute) == (schedule.send_from_hour, 0)
     assert schedule.starts_at.utcoffset() == timedelta(0)
     assert timedelta(0) < schedule.starts_at - world.clock.now() < timedelta(days=2)
+
+
+def test_a_proposal_says_which_sequences_and_plays_were_left_out_and_why(world: World) -> None:
+    proposal = first_proposal(world)
+    told = {(one.kind, one.key): one.why for one in proposal.left_out}
+    playbook = world.desk.playbooks["win_back"]
+    kept = {one.key for one in proposal.play.sequences}
+    assert {key for kind, key in told if kind == "sequence"} == {one.key for one in playbook.sequences} - kept
+    assert "too small to test it as well: 50 contacts" in " ".join(told.values())
+    plays = {key for kind, key in told if kind == "play"}
+    with world.store.read() as connection:
+        proposed = {one.proposal.play.playbook for one in proposals.list_proposals(connection)}
+    assert plays | proposed == set(world.desk.playbooks)
+    assert not plays & proposed
+
+
+@pytest.mark.parametrize(
+    ("offer", "channels", "why"),
+    [
+        (None, {"email"}, "It needs an offer"),
+        (offer_for(playbooks()["win_back"]), set(), "No channel that is set up"),
+        (offer_for(playbooks()["win_back"]), {"email"}, "it does the same as another"),
+    ],
+)
+def test_a_sequence_that_cannot_be_told_is_left_out_with_what_it_lacks(
+    offer: Offer | None, channels: set[str], why: str
+) -> None:
+    playbook = next(one for one in playbooks().values() if any(map(one.needs_offer, one.sequences)))
+    written = Writing(sequences=(), offer=offer, author=Authorship(agent="copywriter", provider="rules"))
+    found = {one.key: one.why for one in sequences_left_out(playbook, written, {}, channels)}
+    assert set(found) == {one.key for one in playbook.sequences}
+    assert all(why in found[one.key] for one in playbook.sequences if playbook.needs_offer(one))
 
 
 def test_a_small_list_tests_one_sequence_and_carries_no_offer_that_nobody_sees(world: World) -> None:

@@ -11,10 +11,11 @@ from agents.desk import Desk
 from agents.learning.counts import MeasurementError
 from agents.target import target
 from memory.clock import ManualClock
-from memory.play import Goal, Play
+from memory.play import Goal, Limits, Play
 from memory.snapshot import refresh
 from memory.steps import Sequence
 from memory.store import Store
+from memory.trigger import SegmentTrigger
 from tests import examples
 from tests.agents.trial import START, buy, desk_of, launch
 
@@ -92,10 +93,20 @@ def test_where_all_are_helped_or_nobody_is_there_is_nobody_to_leave_out(desk: De
     assert (found.reached, found.stop) == ("best_arm", None)
 
 
+def test_a_campaign_that_lets_contacts_in_is_told_to_wait_and_its_few_are_not_final(
+    desk: Desk, clock: ManualClock
+) -> None:
+    lasting = play().model_copy(update={"trigger": SegmentTrigger(runs_days=30), "limits": Limits(contacts_per_day=9)})
+    few = launch(desk.store, treated=range(1, 100), holdout=range(100, 150), play=lasting)
+    clock.advance(6 * DAY)
+    with pytest.raises(MeasurementError, match="Wait until more are through"):
+        target(desk, few)
+
+
 def test_nothing_is_said_of_a_few_or_without_a_holdout(desk: Desk, clock: ManualClock) -> None:
     few = launch(desk.store, treated=range(1, 100), holdout=range(100, 150), play=play())
     clock.advance(6 * DAY)
-    with pytest.raises(MeasurementError, match="149 contacts is over; 200"):
+    with pytest.raises(MeasurementError, match=r"149 contacts is over; 200.*nobody else comes in"):
         target(desk, few)
     silent = launch(desk.store, treated=range(200, 210), holdout=[], play=play(0.0), proposal_id="p2")
     with pytest.raises(MeasurementError, match="leaves nobody alone"):

@@ -12,9 +12,10 @@ import pytest
 from agents.learning.priors import Prior
 from agents.learning.readout import HOLDOUT, Arm, MeasurementPlan, measure
 from console.report.history import History, read_history, write_history
-from memory import allocations, campaigns, proposals, readouts
+from memory import allocations, campaigns, journal, proposals, readouts
 from memory.allocations import Allocation, allocation_id_of
 from memory.errors import NotFoundError
+from memory.pending_decisions import VOID
 from memory.play import Replacement
 from memory.proposal import ROUND, ProposalStatus
 from memory.readouts import StoredReadOut, readout_id_of
@@ -119,6 +120,22 @@ def test_the_page_stands_alone_and_shows_what_people_wrote_as_text(found: Histor
     page = write_history(found.model_copy(update={"happenings": (hostile,)}), tmp_path / "history.html").read_text()
     assert "&lt;script&gt;" in page
     assert "<script" not in page
+
+
+@pytest.mark.parametrize("void", [True, False])
+def test_a_decision_that_came_to_nothing_is_told_as_void_with_the_reason(store: Store, void: bool) -> None:
+    campaign_id = run_for_a_while(store)
+    why = "Version 2 had taken the place of version 1."
+    with store.write() as connection:
+        [said] = proposals.decisions_on(connection, "p2")
+        if void:
+            journal.append(
+                connection, at=START + 6 * DAY, actor="noria", action=VOID, subject="p2",
+                payload={"decision": said.decision_id, "version": 1, "reason": why},
+            )  # fmt: skip
+        [told] = [one for one in read_history(connection, campaign_id).happenings if one.kind == "decision"]
+    expected = "Yes to version 1: Stock is short"
+    assert told.sentence == (f"{expected} (void: {why[:-1]})" if void else expected)
 
 
 def test_a_campaign_that_is_not_there_has_no_history(store: Store) -> None:

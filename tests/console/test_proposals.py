@@ -97,6 +97,17 @@ def test_what_comes_behind_a_waiting_edit_is_refused_and_not_noted(run: Run, the
     run("proposals", then[0], proposal_id, *then[1:])
 
 
+def test_a_no_behind_a_waiting_edit_is_taken_and_wins(run: Run) -> None:
+    proposal_id = win_back(run)
+    run("proposals", "edit", proposal_id, "--holdout", "0.25")
+    run("proposals", "reject", proposal_id, "-r", "Not in March")
+    run("work", "--once")
+    now = run("proposals", "show", proposal_id)
+    assert (now["version"], now["status"]) == (1, "rejected")
+    by_verdict = {one["verdict"]: one["decision_id"] for one in now["decisions"]}
+    assert now["void"] == {by_verdict["edit"]: "The proposal was rejected by then."}
+
+
 def test_a_yes_that_a_later_edit_voids_is_shown_as_void_with_the_reason(proposed: Path, run: Run) -> None:
     proposal_id = win_back(run)
     run("proposals", "approve", proposal_id)

@@ -10,6 +10,7 @@ import pytest
 
 from console.backtest import NOT_KEPT_OF_MESSAGES, NOT_KEPT_OF_PROPOSALS
 from console.retelling import Retelling
+from console.translation import catalogue
 from evals.bench import shop
 from memory.segments.grammar import parse
 from memory.segments.sentence import describe
@@ -20,10 +21,11 @@ from tests.policies.worlds import base_pack
 ROOT = Path(__file__).parents[2]
 SPEAKING = ("refuse", "hold", "note", "Ruling")
 AGENTS = (
-    "agents/allocate.py", "agents/analyst.py", "agents/ideas.py", "agents/learn.py", "agents/pace.py",
-    "agents/planning.py", "agents/redraw.py", "agents/round.py", "agents/scheduler.py", "agents/series.py",
-    "agents/sizing.py", "console/backtest.py", "console/doctor/parts.py", "console/doctor/sender.py",
-    "console/dry_run.py", "console/explain.py", "console/queues.py",
+    "agents/allocate.py", "agents/analyst.py", "agents/ideas.py", "agents/learn.py", "agents/left_out.py",
+    "agents/look.py", "agents/pace.py", "agents/planning.py", "agents/redraw.py", "agents/round.py",
+    "agents/scheduler.py", "agents/series.py", "agents/sizing.py",
+    "console/backtest.py", "console/doctor/parts.py", "console/doctor/sender.py", "console/dry_run.py",
+    "console/explain.py", "console/queues.py",
 )  # fmt: skip
 NOT_SHOWN = {"agents/allocate.py": ("noria campaigns shares",)}
 """Alerts, which are written in both languages at once."""
@@ -144,6 +146,50 @@ def test_what_an_agent_says_is_said_in_french(path: str, french: Retelling) -> N
     said = [text for text in Source(path).sentences() if text not in NAMES and not any(one in text for one in unseen)]
     assert said
     assert [text for text in said if french.text(text.strip()) is None] == []
+
+
+CHECKED = {f"{FIGURE}: {FIGURE}", f"{FIGURE}: {FIGURE} is {FIGURE}, not {FIGURE}", "7 is 7, not 7"}
+"""What a check says of another sentence, a name or a value."""
+
+
+@pytest.mark.parametrize("path", sorted(path.stem for path in (ROOT / "evals/scores").glob("*.py")))
+def test_why_a_case_of_the_evals_fails_is_said_in_french(path: str, french: Retelling) -> None:
+    source = Source(f"evals/scores/{path}.py")
+    said = []
+    for node in ast.walk(source.tree):
+        called = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
+        if isinstance(node, ast.Call) and called in ("check", "equal") and len(node.args) > 1:
+            way = "{} is 7, not 7" if called == "equal" else "{}"
+            said += [way.format(one) for one in source.texts(node.args[called == "check"])]
+    assert [one for one in said if one not in CHECKED and french.text(one) is None] == []
+
+
+SHOWN_ERRORS = (
+    *(f"agents/{name}.py" for name in ("change", "edit", "model", "playbook", "tasks", "written")),
+    *(f"console/{name}.py" for name in ("credentials", "decisions", "merging")),
+    *(f"memory/{name}.py" for name in ("campaigns", "offers", "pending_decisions", "plan_requests", "proposals")),
+    "memory/users.py",
+    *(str(path.relative_to(ROOT)) for path in (ROOT / "console/screens").glob("*.py")),
+    "tools/campaign.py", "tools/lookups.py",
+)  # fmt: skip
+"""Modules whose errors somebody at the console reads."""
+SPELT_OUT = {
+    "`noria work` acts on it; then nothing is left to decide, or reject it now.",
+    "`noria work` acts on it; then decide on the new version.",
+}
+"""What only a reader of the source takes for a sentence: its two halves never meet."""
+
+
+@pytest.mark.parametrize("path", sorted(SHOWN_ERRORS))
+def test_what_is_wrong_and_what_to_do_is_said_in_french(path: str, french: Retelling) -> None:
+    source, console = Source(path), catalogue("fr")
+    said = []
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Error") and node.args:
+            given = [node.args[0], *(one.value for one in node.keywords if one.arg == "remedy")]
+            said += [text for one in given for text in source.texts(one)]
+    told = [one for one in said if one not in {"", FIGURE, *SPELT_OUT}]
+    assert [one for one in told if one not in console and french.text(one) is None] == []
 
 
 def test_words_of_a_closed_list_are_told_within_their_phrase(french: Retelling) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from memory import alerts, journal, proposals, queue
 from memory.errors import ConflictError, NotFoundError
+from memory.pending_decisions import waiting_rejections
 from memory.proposal import Approvals, Decision, Proposal, ProposalStatus
 from memory.store import Store
 from tests.examples import NOW, brief, play, proposal
@@ -259,7 +260,7 @@ CHANGE: dict[str, Any] = {"changes": {"holdout_share": 0.2}}
     ],
     ids=["edit", "part", "no"],
 )
-@pytest.mark.parametrize("verdict", ["approve", "edit", "reject", "ask"])
+@pytest.mark.parametrize("verdict", ["approve", "edit", "ask"])
 def test_nothing_more_can_be_said_of_a_version_that_waits_to_be_replaced(
     any_store: Store, first: tuple[str, dict[str, Any]], waits: str, verdict: str
 ) -> None:
@@ -275,6 +276,24 @@ def test_nothing_more_can_be_said_of_a_version_that_waits_to_be_replaced(
         proposals.consume(connection, said.decision_id, NOW)
     # An edit that could not be made leaves the version as it was.
     assert decide(any_store, found, verdict, reason="also", changes={"holdout_share": 0.3}).verdict == verdict
+
+
+def test_a_no_is_taken_behind_an_edit_but_not_behind_another_no(any_store: Store) -> None:
+    found = proposal()
+    submit(any_store, found)
+    edit = decide(any_store, found, "edit", "cli:bob", **CHANGE)
+    no = decide(any_store, found, "reject", reason="not in March")
+    with pytest.raises(ConflictError, match="A rejection of version 1 by cli:ann waits"):
+        decide(any_store, found, "reject", "cli:eve", reason="not at all")
+    with any_store.write() as connection:
+        assert {one.decision_id for one in proposals.decisions_on(connection, "p1")} == {
+            edit.decision_id,
+            no.decision_id,
+        }
+        assert [one["decision_id"] for one in waiting_rejections(connection, "p1", 1)] == [no.decision_id]
+        assert waiting_rejections(connection, "p1", 2) == []
+        proposals.consume(connection, no.decision_id, NOW)
+        assert waiting_rejections(connection, "p1", 1) == []
 
 
 @pytest.mark.parametrize(("first", "then"), [("ask", "edit"), ("approve", "approve"), ("approve", "reject")])

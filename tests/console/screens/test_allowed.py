@@ -53,9 +53,11 @@ def finding(verdict: Verdict) -> tuple[Finding, ...]:
         (stored(findings=finding(Verdict.HOLD)), "admin", [], "approve ask edit needs_reason reject", ""),
         (stored(), "approver", [said("approve")], "ask edit reject", "You said yes"),
         (stored(), "approver", [said("approve", "console:omar")], "approve ask edit reject", ""),
-        (stored(), "approver", [said("edit", "cli:omar")], "", "It was edited"),
-        (stored(), "approver", [said("edit", "cli:omar", "d")], "", "A part of it was approved"),
+        (stored(), "approver", [said("edit", "cli:omar")], "reject", "It was edited"),
+        (stored(), "approver", [said("edit", "cli:omar", "d")], "reject", "A part of it was approved"),
+        (stored(), "viewer", [said("edit", "cli:omar")], "", "others decide"),
         (stored(), "approver", [said("reject", "cli:omar")], "", "It was rejected"),
+        (stored(), "approver", [said("edit", "cli:omar"), said("reject")], "", "It was rejected"),
     ],
 )
 def test_what_may_be_said_now(found: StoredProposal, role: Role, before: list[Decision], may: str, why: str) -> None:

@@ -10,6 +10,7 @@ from typing import get_args
 from markupsafe import Markup
 
 import console
+from agents.playbook import Playbook
 from agents.written import LAYOUTS
 from console.screens.agenda import WHAT
 from console.screens.brand import COLOURS, LINES, LISTS, VOICE
@@ -21,16 +22,32 @@ from console.tuning import LABELS
 from memory import letters, plan_requests
 from memory.proposal import ProposalStatus
 from memory.role import ROLES
+from memory.steps import ExitStep
+from policies.explanation import explain
+from policies.rules import RULES
+from tests.agents.world import playbooks
+from tests.policies.worlds import base_pack
 
 CONSOLE = Path(console.__file__).parent
-DRAWN = [CONSOLE / place for place in ("report/charts.py", "report/page.py", "screens/frame.py", "screens/measured.py")]
+WORDY = ("flow/progress.py", "report/charts.py", "report/page.py", "screens/frame.py", "screens/measured.py")
+DRAWN = [CONSOLE / place for place in WORDY]
 TEMPLATES = CONSOLE / "templates" / "console"
 VALUES = re.compile(r"\{\w+\}")
+
+
+EXITS = {"goal", "completed", "consent_withdrawn", "suppressed", "programme_holdout", "erased", "finished", "cancelled"}
+
+
+def ends_of(playbook: Playbook) -> list[ExitStep]:
+    return [step for one in playbook.sequences for step in one.steps if isinstance(step, ExitStep)]
 
 
 def sentences() -> set[str]:
     found = {*NAVIGATION.values(), *ROLES, *ProposalStatus, *SIGNS.values(), *LAYOUTS.values(), *LABELS}
     found |= {*get_args(letters.State), *get_args(plan_requests.State)}
+    # Why a message or a contact is out, and what a limit is counted in.
+    found |= {*RULES, *EXITS, *(step.reason for one in playbooks().values() for step in ends_of(one))}
+    found |= {one.unit for rule in RULES for one in explain(base_pack(), rule, []).parameters} - {"yes or no"}
     found |= {said for names in (LINES, LISTS, VOICE, COLOURS, KINDS, WHAT) for said in names.values()}
     for path in TEMPLATES.glob("*.html"):
         found |= set(re.findall(r'\b_\("([^"]+)"', path.read_text(encoding="utf-8")))

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from agents.handover import fetch
-from agents.planning import Ranking, rank
+from agents.planning import rank
+from agents.ranking import Ranking
 from evals.demo.loop import BRIEF
 from evals.demo.months import LEADS, LETTERS, open_shop
 from evals.demo.stage import shop_stage
