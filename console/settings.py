@@ -126,7 +126,8 @@ class HttpSettings(_Section):
     idempotent: bool = True
     """The endpoint delivers a repeated Idempotency-Key once."""
     connections: int = Field(default=4, ge=1, le=50)
-    batch_size: int = Field(default=50, ge=1, le=1000)
+    batch_size: int | None = Field(default=None, ge=1, le=1000)
+    """Messages claimed at a time; without it 200, and 50 where a request carries a whole batch."""
     timeout_seconds: float = Field(default=15, gt=0, le=120)
     max_length: int | None = Field(default=None, ge=1)
     """Longest text it takes, in characters."""

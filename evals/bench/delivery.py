@@ -45,6 +45,8 @@ WAIT_SECONDS = 2.0
 """How long 99 of 100 events may wait, at the highest rate."""
 RATES = (50, 200, 500)
 _CONNECTIONS = 4
+_WIDTH = 150
+"""Columns of the printed tables."""
 _WARM_UP = 20
 _PAUSE = 0.02
 """Seconds between two ticks."""
@@ -323,7 +325,7 @@ def _channel(way: Way, port: int) -> Channel:
             secret=SecretStr(_SECRET),
             batch=bool(way.batch),
             connections=_CONNECTIONS,
-            batch_size=way.batch or HttpEndpoint.batch_size,
+            batch_size=way.batch or None,
         )
     )
 
@@ -448,7 +450,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ]
         json.dump({"rates": shown, "waits": [asdict(one) for one in waits], "lacking": lacking}, sys.stdout, indent=2)
         return 0
-    console = Console()
+    console = Console(width=_WIDTH)
     for table in _tables(rates, waits):
         console.print(table)
     most = RATES[-1]

@@ -42,7 +42,8 @@ class HttpEndpoint:
     """Whether the answer to a batch says of each message how it ended."""
     idempotent: bool = True
     """Whether it delivers a repeated key once; without that, what was in flight is never repeated."""
-    batch_size: int = 50
+    batch_size: int | None = None
+    """Messages claimed at a time, and in one request of a batch; None for 200, and for 50 of a batch."""
     connections: int = 4
     timeout_seconds: float = 15.0
     max_length: int | None = None
@@ -51,6 +52,11 @@ class HttpEndpoint:
     def host(self) -> str:
         """The host name in the address."""
         return httpx.URL(self.url).host
+
+    @property
+    def claimed(self) -> int:
+        """Messages claimed at a time: small claims cost more for each message, and large requests fail as a whole."""
+        return self.batch_size or (50 if self.batch else 200)
 
     @property
     def is_loopback(self) -> bool:
@@ -71,17 +77,17 @@ class HttpChannel(PostingChannel):
         capabilities = Capabilities(
             carries=endpoint.carries,
             idempotent=endpoint.idempotent,
-            batch_size=endpoint.batch_size,
-            at_once=endpoint.batch_size
+            batch_size=endpoint.claimed,
+            at_once=endpoint.claimed
             if endpoint.idempotent or endpoint.batch
-            else min(endpoint.batch_size, 2 * endpoint.connections),
+            else min(endpoint.claimed, 2 * endpoint.connections),
             tells_each=endpoint.tells_each or not endpoint.batch,
             max_length=endpoint.max_length,
         )
         super().__init__(
             f"http {endpoint.host}"[:32],
             capabilities,
-            group=endpoint.batch_size if endpoint.batch else 1,
+            group=endpoint.claimed if endpoint.batch else 1,
             connections=endpoint.connections,
             repeatable=endpoint.idempotent,
             timeout_seconds=endpoint.timeout_seconds,

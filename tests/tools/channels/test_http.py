@@ -199,3 +199,11 @@ def test_messages_are_only_handed_to_an_endpoint_that_may_have_them(
     with pytest.raises(ConfigurationError, match=what) as raised:
         HttpChannel(HttpEndpoint(**values), public_url=public_url)
     assert SECRET not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "claimed"), [({}, 200), ({"batch": True}, 50), ({"batch": True, "batch_size": 7}, 7)]
+)
+def test_where_one_request_carries_a_batch_fewer_are_claimed_at_a_time(values: dict[str, Any], claimed: int) -> None:
+    values = {"url": "http://127.0.0.1:9/", "carries": "sms", "secret": SecretStr(SECRET), **values}
+    assert HttpChannel(HttpEndpoint(**values)).capabilities.batch_size == claimed
