@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -17,6 +18,7 @@ from sqlalchemy.exc import ArgumentError, OperationalError
 from memory.errors import NewerStoreError, StoreError
 
 BUSY_TIMEOUT_MS = 30_000
+_LOOK_AGAIN_SECONDS = 0.001
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -203,8 +205,31 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("noria_writes", True)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if not connection.get_execution_options().get("noria_writes", True):
+        connection.exec_driver_sql("BEGIN")
+        return
+    # SQLite itself sleeps up to a tenth of a second between two looks: beside a writer that hardly pauses it would
+    # find the store free only by luck, and a worker would stand still for as long as events keep coming in.
+    raw: Any = connection.connection.dbapi_connection
+    until = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    raw.execute("PRAGMA busy_timeout = 0")
+    try:
+        while _is_taken(raw) and time.monotonic() < until:
+            time.sleep(_LOOK_AGAIN_SECONDS)
+        if not raw.in_transaction:
+            # Says what is wrong.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+    finally:
+        raw.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+
+
+def _is_taken(raw: sqlite3.Connection) -> bool:
+    """Begin to write, unless somebody else does: then True. Where anything else is wrong nothing has begun."""
+    try:
+        raw.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+    return False
 
 
 def _first_line(error: Exception) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from alembic import command
@@ -174,6 +175,31 @@ def test_the_password_never_appears_in_an_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError) as caught:
         store.migrate()
     assert "s3cret" not in str(caught.value)
+
+
+def test_whoever_writes_beside_another_waits_until_it_is_done_and_not_for_ever(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = sqlite3.connect(str(store.engine.url.database), isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    waiting = Thread(target=lambda: write(store))
+    waiting.start()
+    with store.read() as connection:
+        assert connection.execute(select(workspace.c.value)).all() == []
+    other.execute("COMMIT")
+    waiting.join()
+    other.execute("BEGIN IMMEDIATE")
+    monkeypatch.setattr("memory.store.BUSY_TIMEOUT_MS", 20)
+    with pytest.raises(StoreError, match="database is locked"):
+        write(store)
+    other.close()
+    with store.read() as connection:
+        assert connection.execute(select(workspace.c.value)).scalars().all() == [1]
+
+
+def write(store: Store) -> None:
+    with store.write() as connection:
+        connection.execute(insert(workspace).values(key="a", value=1))
 
 
 def test_sqlite_survives_readers_beside_a_writer(store: Store) -> None:
