@@ -11,13 +11,15 @@ from agents.edit import changed_play, read_changes
 from agents.graph import proposal_id_of
 from agents.handover import Draft, keep, newest
 from agents.provider import Analysis, Recall
+from agents.review import judge_by_rules
 from memory import autonomy, campaigns, proposals
 from memory.campaigns import Campaign
 from memory.canonical import digest
 from memory.errors import ConflictError, InvalidInputError
+from memory.finding import Verdict
 from memory.play import Play, Replacement
 from memory.proposal import Audience, Proposal
-from tools.in_flight import Flight, foresee_flight
+from tools.in_flight import Flight, StepFlight, foresee_flight, foresee_steps
 
 if TYPE_CHECKING:
     from agents.resume import Threads
@@ -43,20 +45,59 @@ def propose_change(
     Without changes it is the same campaign, to be approved again under a policy that was put in force meanwhile.
     Raises ConflictError for a campaign that is over, InvalidInputError for an edit that cannot be made.
     """
-    desk, wanted = threads.desk, read_changes(changes)
+    runs, draft = draft_change(threads.desk, campaign_id, changes, in_flight=in_flight, occasion=actor)
+    return put_change(threads, runs, draft, author=actor, overrules=bool(changes))
+
+
+def draft_change(
+    desk: Desk, campaign_id: str, changes: dict[str, Any], *, in_flight: Literal["stay", "move"], occasion: str
+) -> tuple[Running, Proposal]:
+    """What runs, and the change of it as it would be put before people. Raises as ``propose_change`` does."""
+    runs = running(desk, campaign_id)
+    wanted, play = read_changes(changes), runs.proposal.play
     for name, why in _FIXED.items():
         if getattr(wanted, name) is not None:
             raise InvalidInputError(f"This cannot be changed in a running campaign. {why}", where=name)
-    runs = running(desk, campaign_id)
-    before = runs.proposal
     # Under another policy the very same play has to be approved again.
-    renews = not changes and before.play.policy_version != desk.pack.version
-    play = before.play if renews else changed_play(before.play, wanted, desk)
-    draft = drafted(desk, runs, play, in_flight=in_flight, occasion=actor)
-    if not renews:
+    renews = not changes and play.policy_version != desk.pack.version
+    play = play if renews else changed_play(play, wanted, desk)
+    return runs, drafted(desk, runs, play, in_flight=in_flight, occasion=occasion)
+
+
+def put_change(threads: Threads, runs: Running, draft: Proposal, *, author: str, overrules: bool) -> str:
+    """Put a person's change before people; ``overrules`` tells one that changes something from a renewal."""
+    desk = threads.desk
+    if overrules:
         with desk.store.write() as connection:
-            autonomy.overrule(connection, before, "changed the campaign of", actor=actor, at=desk.clock.now())
-    return put_forward(threads, runs, draft, author=actor)
+            autonomy.overrule(connection, runs.proposal, "changed the campaign of", actor=author, at=desk.clock.now())
+    return put_forward(threads, runs, draft, author=author)
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What a change would do, before anybody proposes it."""
+
+    runs: Running
+    draft: Proposal
+    """As the rules judge it now, with the approvals that it would need; it is stored nowhere."""
+    steps: tuple[StepFlight, ...]
+    """Where contacts in flight stand, and what becomes of them."""
+
+    @property
+    def refused(self) -> bool:
+        """Whether a rule refuses it, so that nobody could say yes."""
+        return self.draft.verdict is Verdict.REFUSE
+
+
+def foresee_change(
+    desk: Desk, campaign_id: str, changes: dict[str, Any], *, in_flight: Literal["stay", "move"]
+) -> Foreseen:
+    """Look at a change without proposing it: nothing is written, and no model is asked. Raises as proposing it does."""
+    runs, draft = draft_change(desk, campaign_id, changes, in_flight=in_flight, occasion="look")
+    analysis, _ = _grounds(desk, runs.proposal)
+    with desk.store.read() as connection:
+        steps = foresee_steps(connection, draft.play)
+    return Foreseen(runs, judge_by_rules(desk, draft, analysis.opportunity.average_order_cents), tuple(steps))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +160,7 @@ def put_forward(threads: Threads, runs: Running, draft: Proposal, *, author: str
 
 def _first_state(desk: Desk, before: Proposal, proposal: Proposal, thread_id: str, actor: str) -> dict[str, Any]:
     """What the deliberation goes on from: the analysis of the campaign's own proposal, and the person's draft."""
-    analysis = newest(desk, before.thread_id, "analysis", Analysis)
-    recall = newest(desk, before.thread_id, "recall", Recall)
-    if analysis is None or recall is None or before.brief_id is None:
-        raise ConflictError(
-            "What the campaign was planned on is no longer on record.",
-            where=f"proposal {before.proposal_id}",
-            remedy="Stop the campaign and plan it afresh.",
-        )
+    analysis, recall = _grounds(desk, before)
     return {
         "thread_id": thread_id,
         "proposal_id": proposal.proposal_id,
@@ -138,6 +172,19 @@ def _first_state(desk: Desk, before: Proposal, proposal: Proposal, thread_id: st
         "draft_id": keep(desk, thread_id, "draft", Draft(proposal=proposal, author=actor)),
         "revisions": 0,
     }
+
+
+def _grounds(desk: Desk, before: Proposal) -> tuple[Analysis, Recall]:
+    """What a campaign was planned on. Raises ConflictError where it is no longer on record."""
+    analysis = newest(desk, before.thread_id, "analysis", Analysis)
+    recall = newest(desk, before.thread_id, "recall", Recall)
+    if analysis is None or recall is None or before.brief_id is None:
+        raise ConflictError(
+            "What the campaign was planned on is no longer on record.",
+            where=f"proposal {before.proposal_id}",
+            remedy="Stop the campaign and plan it afresh.",
+        )
+    return analysis, recall
 
 
 def _audience(flight: Flight) -> Audience:

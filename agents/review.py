@@ -83,17 +83,15 @@ def judge(task: Task, proposal: Proposal, opportunity: Opportunity) -> Proposal:
         return proposal.model_copy(update={"findings": (), "approvals": Approvals(people=1, reasons=(_ENDS,))})
     if proposal.play.replaces is None:
         proposal = with_audience(task, proposal, count_audience(desk, proposal), opportunity)
-    facts = _facts(desk, proposal, opportunity.average_order_cents)
-    found = review_proposal(facts, desk.pack)
+    judged = judge_by_rules(desk, proposal, opportunity.average_order_cents)
     objections = desk.provider.criticise(task, proposal) if desk.settings.critic else ()
     critic: tuple[Finding, ...] = tuple(
         finding.model_copy(update={"rule": CRITIC, "verdict": Verdict.HOLD}) for finding in objections
     )
     others = tuple(author for author in proposal.authors if author.agent != "guardian")
-    return proposal.model_copy(
+    return judged.model_copy(
         update={
-            "findings": found.findings + critic,
-            "approvals": approvals_needed(facts, desk.pack, found),
+            "findings": judged.findings + critic,
             "authors": (*others, Authorship(agent="guardian", provider="rules")),
         }
     )
@@ -119,8 +117,16 @@ def count_audience(desk: Desk, proposal: Proposal) -> Audience:
 def foresee(desk: Desk, proposal: Proposal) -> tuple[Finding, ...]:
     """What the rules find in an edited proposal, on the audience as it was counted last; no model is asked."""
     analysis = newest(desk, proposal.thread_id, "analysis", Analysis)
-    facts = _facts(desk, proposal, analysis.opportunity.average_order_cents if analysis else None)
-    return review_proposal(facts, desk.pack).findings
+    return judge_by_rules(desk, proposal, analysis.opportunity.average_order_cents if analysis else None).findings
+
+
+def judge_by_rules(desk: Desk, proposal: Proposal, average_order_cents: int | None) -> Proposal:
+    """The proposal with what the rules find in it as it was counted last, and the approvals that this needs."""
+    facts = _facts(desk, proposal, average_order_cents)
+    found = review_proposal(facts, desk.pack)
+    return proposal.model_copy(
+        update={"findings": found.findings, "approvals": approvals_needed(facts, desk.pack, found)}
+    )
 
 
 def _facts(desk: Desk, proposal: Proposal, average_order_cents: int | None) -> ProposalFacts:

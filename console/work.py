@@ -21,6 +21,7 @@ from agents.learning_graph import run_due_looks
 from agents.letters import propose_letter
 from agents.read_replies import read_replies
 from agents.requested import plan_requested
+from agents.requested_change import propose_requested_change
 from agents.resume import Threads
 from agents.round import run_due_round
 from agents.worth import report_weekly
@@ -69,6 +70,8 @@ class Cycle(BaseModel):
     """Campaigns whose proof of value has lapsed."""
     letter: str = ""
     """The submitted letter that was taken through the graph."""
+    changed: str = ""
+    """The campaign of which a change was asked for and taken up."""
     planned: str = ""
     """The submitted brief that was planned for."""
     followed: tuple[str, ...] = ()
@@ -102,7 +105,7 @@ def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> C
     allocations: list[str] = []
     paused: list[str] = []
     followed: list[str] = []
-    letter, planned, thread_id, switch = "", "", "", Switch()
+    letter, changed, planned, thread_id, switch = "", "", "", "", Switch()
     with guard("decisions"):
         decided = threads.apply_decisions()
         if say_promised(workspace):
@@ -150,6 +153,8 @@ def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> C
         act(workspace.store, workspace.clock.now(), a_model_reads=workspace.settings.model is not None)
     with guard("letters"):
         letter = propose_letter(threads, SystemClock())
+    with guard("changes"):
+        changed = propose_requested_change(threads, SystemClock())
     with guard("briefs"):
         planned = plan_requested(threads, SystemClock())
     with guard("switch"), workspace.store.read() as connection:
@@ -166,6 +171,7 @@ def work_once(workspace: Workspace, threads: Threads, guard: Guard = aloud) -> C
         paused=tuple(paused),
         letter=letter,
         round=thread_id,
+        changed=changed,
         planned=planned,
         followed=tuple(followed),
         switch=switch,
@@ -226,6 +232,7 @@ def _happened(cycle: Cycle) -> dict[str, Any]:
         "read_in": sum(one.read for one in cycle.pulled),
         "round": cycle.round,
         "letter": cycle.letter,
+        "change_of": cycle.changed,
         "planned_for": cycle.planned,
         **counts(cycle.tick),
     }

@@ -16,7 +16,7 @@ from console.screens.door import Operator, Viewer
 from console.screens.frame import Frame, go
 from console.screens.measured import campaign_charts
 from console.translation import translator
-from memory import campaigns, forecasts, journal, proposals
+from memory import campaigns, change_requests, forecasts, journal, proposals
 from memory.errors import NotFoundError
 from memory.step_text import tell_sequence, tell_trigger
 from tools import campaign as steering
@@ -49,6 +49,7 @@ def routes(frame: Frame) -> APIRouter:
             history = journal.newest(connection, limit=50, subject=found.campaign_id)
             line = campaign_line(connection, found)
             charts = campaign_charts(connection, line, translator(language))
+            asked = change_requests.of_campaign(connection, found.campaign_id)
         told = [(one, tell_sequence(one, language, version.play.trigger)) for one in version.play.sequences]
         return frame.page(
             request,
@@ -65,6 +66,7 @@ def routes(frame: Frame) -> APIRouter:
             sequences=told,
             titles={one.key: one.title for one in version.play.sequences},
             history=history,
+            asked=asked,
         )
 
     @router.get("/campaigns/{campaign_id}/flow/{sequence_key}.svg")
