@@ -12,11 +12,13 @@ from console.flow.picture import draw
 from console.flow.progress import notes_of, progress
 from console.flow.steps import nodes_of
 from console.report.facts import campaign_line
+from console.report.load import load, standing_of_sender
 from console.screens.door import Operator, Viewer
 from console.screens.frame import Frame, go
 from console.screens.measured import campaign_charts
 from console.translation import translator
 from memory import campaigns, change_requests, forecasts, journal, proposals
+from memory.cap import Cap
 from memory.errors import NotFoundError
 from memory.step_text import tell_sequence, tell_trigger
 from tools import campaign as steering
@@ -40,6 +42,9 @@ def routes(frame: Frame) -> APIRouter:
     @router.get("/campaigns/{campaign_id}")
     def show(request: Request, user: Viewer, campaign_id: str) -> Response:
         language = frame.language(request)
+        with frame.lock:
+            opened.take_up_policy()
+            cap = Cap(opened.pack.cap.messages, opened.pack.cap.window_days)
         with opened.store.read() as connection:
             found = campaigns.get(connection, campaign_id)
             version = campaigns.get_version(connection, found.campaign_id, found.version)
@@ -49,6 +54,8 @@ def routes(frame: Frame) -> APIRouter:
             history = journal.newest(connection, limit=50, subject=found.campaign_id)
             line = campaign_line(connection, found)
             charts = campaign_charts(connection, line, translator(language))
+            pressure = load(connection, found.campaign_id, line.treated, cap, opened.clock.now())
+            standings = standing_of_sender(connection, version.play)
             asked = change_requests.of_campaign(connection, found.campaign_id)
         told = [(one, tell_sequence(one, language, version.play.trigger)) for one in version.play.sequences]
         return frame.page(
@@ -67,6 +74,8 @@ def routes(frame: Frame) -> APIRouter:
             titles={one.key: one.title for one in version.play.sequences},
             history=history,
             asked=asked,
+            pressure=pressure,
+            standings=standings,
         )
 
     @router.get("/campaigns/{campaign_id}/flow/{sequence_key}.svg")

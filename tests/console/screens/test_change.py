@@ -60,7 +60,7 @@ def asked(house: House) -> change_requests.ChangeRequest | None:
 
 def hidden(page: str) -> dict[str, str]:
     """The form by which what is seen is proposed."""
-    [form] = [one for one in re.findall(r"<form.*?</form>", page, re.S) if 'value="propose"' in one]
+    [form] = [one for one in re.findall(r"<form.*?</form>", page, re.DOTALL) if 'value="propose"' in one]
     found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', form)
     return {html.unescape(name): html.unescape(value) for name, value in found} | {"act": "propose"}
 
