@@ -17,6 +17,7 @@ CLAIM: Final = timedelta(minutes=15)
 """A worker that is silent for so long over one change is taken for dead, and another goes on."""
 _PREFIX: Final = "change:"
 InFlight = Literal["stay", "move"]
+ChangeState = Literal["waiting", "proposed", "returned"]
 
 
 class ChangeRequest(BaseModel):
@@ -34,7 +35,7 @@ class ChangeRequest(BaseModel):
     """The digest of what was looked at; what the worker makes must be exactly that."""
     actor: str
     asked_at: AwareDatetime
-    state: Literal["waiting", "proposed", "returned"] = "waiting"
+    state: ChangeState = "waiting"
     claimed_until: AwareDatetime | None = None
     """Until when, in real time, the worker that took it is waited for."""
     proposal_id: str = ""
@@ -95,7 +96,7 @@ def claim(connection: Connection, real_now: datetime) -> ChangeRequest | None:
 
 def settle(connection: Connection, taken: ChangeRequest, *, proposal_id: str, answer: str, at: datetime) -> None:
     """Write down what the worker made of a change, unless another worker has taken it since."""
-    state = "proposed" if proposal_id else "returned"
+    state: ChangeState = "proposed" if proposal_id else "returned"
     told = {"state": state, "claimed_until": None, "proposal_id": proposal_id, "answer": answer}
     new = taken.model_copy(update=told).model_dump(mode="json")
     if swap_value(connection, _PREFIX + taken.campaign_id, taken.model_dump(mode="json"), new):

@@ -8,7 +8,7 @@ from typing import Final
 from fastapi import FastAPI
 from starlette.routing import Mount
 
-from console.api import briefs, campaigns, contacts, events, health, proposals, readouts
+from console.api import briefs, campaigns, changes, contacts, events, health, proposals, readouts
 from console.api.description import ABOUT, TAGS, describe
 from console.api.door import Door
 from console.api.problem import explain_errors
@@ -16,7 +16,7 @@ from console.wiring import Workspace
 from memory.clock import Clock, SystemClock
 
 PATH: Final = "/api/v1"
-PARTS = (briefs, proposals, campaigns, readouts, contacts, events, health)
+PARTS = (briefs, proposals, campaigns, changes, readouts, contacts, events, health)
 
 
 def api_app(opened: Workspace, *, watch: Clock | None = None) -> FastAPI:

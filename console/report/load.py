@@ -14,7 +14,7 @@ from memory.reputation import standings_of
 from memory.schema import cap_slots, enrolments
 from memory.standing import OTHERS, Standing, domain_of
 
-_COUNTED: Final = 10_000
+_COUNTED: Final = 5_000
 """Of more contacts than this only every so many-th is counted, so that the page waits for no long count."""
 
 

@@ -14,6 +14,7 @@ from console.wiring import Workspace
 from memory import campaigns, change_requests, proposals, users
 from memory.campaigns import Campaign
 from memory.proposal import Proposal
+from tests.console.api.conftest import program_of
 from tests.console.conftest import run_in
 from tests.console.screens.conftest import House, Serve, text_of
 
@@ -185,3 +186,25 @@ def test_whoever_is_shut_out_meanwhile_proposes_nothing(shop: House) -> None:
     run_in(shop.opened.folder)("work", "--once")
     assert changes_of(shop) == []
     assert "may not decide here" in shop.person("viewer").get(address(shop).removesuffix("/change")).text
+
+
+def test_a_program_asks_for_a_change_and_what_the_policy_refuses_is_not_taken(shop: House) -> None:
+    path = f"/campaigns/{campaign(shop.opened).campaign_id}/changes"
+    program = program_of(shop, "operator")
+    assert program.get(path).status_code == 404
+    words = {"in_flight": "move", "changes": {"copies": {"reminder": {"en": {"subject": "Only 9.99 € today"}}}}}
+    refused = program.post(path, json=words)
+    assert (refused.status_code, "The policy would refuse this change" in refused.text) == (422, True)
+    fixed = program.post(path, json={"changes": {"holdout_share": 0.2}})
+    assert (fixed.status_code, "drawn once" in fixed.text) == (422, True)
+    assert program.get(path).status_code == 404
+    words["changes"] = {"copies": {"reminder": {"en": {"subject": NEW}}}}
+    assert program_of(shop, "admin", "read").post(path, json=words).status_code == 403
+    asked_for = program.post(path, json=words, headers={"Idempotency-Key": "once"})
+    assert (asked_for.status_code, asked_for.json()["state"]) == (202, "waiting")
+    run_in(shop.opened.folder)("work", "--once")
+    [proposal] = changes_of(shop)
+    told = program.get(path).json()
+    assert (told["state"], told["proposal_id"]) == ("proposed", proposal.proposal_id)
+    assert proposal.play.replaces is not None
+    assert proposal.play.replaces.in_flight == "move"
