@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, and_, func, select
 
-from memory.cap import Cap, taken
+from memory.cap import Cap
 from memory.play import Play
 from memory.reputation import standings_of
 from memory.schema import cap_slots, enrolments
 from memory.standing import OTHERS, Standing, domain_of
 
-_COUNTED: Final = 5_000
+_COUNTED: Final = 1_000
 """Of more contacts than this only every so many-th is counted, so that the page waits for no long count."""
 
 
@@ -32,18 +32,28 @@ class Load:
 def load(connection: Connection, campaign_id: str, entered: int, cap: Cap, at: datetime) -> Load:
     """Count those who entered and are not held out, as the cap counts them."""
     every = -(-entered // _COUNTED) or 1
-    mine = select(enrolments.c.contact_id).where(
-        enrolments.c.campaign_id == campaign_id,
-        # Told by the index alone, before any row is read.
-        enrolments.c.enrolment_id % every == 0,
-        enrolments.c.in_holdout.is_(False),
+    taken = and_(
+        cap_slots.c.contact_id == enrolments.c.contact_id,
+        cap_slots.c.reserved_at > at - timedelta(days=cap.window_days),
+        func.coalesce(cap_slots.c.message_key, "") != "",
     )
-    each = taken(cap_slots.c.contact_id.in_(mine), cap=cap, at=at).subquery()
-    query = select(each.c.used, func.count()).group_by(each.c.used)
+    each = (
+        # Distinct, since somebody may have entered more than once.
+        select(func.count(cap_slots.c.slot.distinct()).label("used"))
+        .select_from(enrolments)
+        .outerjoin(cap_slots, taken)
+        .where(
+            enrolments.c.campaign_id == campaign_id,
+            # Told by the index alone, before any row is read.
+            enrolments.c.enrolment_id % every == 0,
+            enrolments.c.in_holdout.is_(False),
+        )
+        .group_by(enrolments.c.contact_id)
+        .subquery()
+    )
+    query = select(each.c.used, func.count()).group_by(each.c.used).order_by(each.c.used)
     found = {int(used): int(contacts) for used, contacts in connection.execute(query)}
-    people = connection.execute(select(func.count()).select_from(mine.distinct().subquery())).scalar_one()
-    found[0] = people - sum(contacts for used, contacts in found.items() if used)
-    return Load(cap, {used: contacts for used, contacts in sorted(found.items()) if contacts}, every)
+    return Load(cap, found, every)
 
 
 def standing_of_sender(connection: Connection, play: Play) -> list[Standing]:

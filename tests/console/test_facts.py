@@ -5,18 +5,31 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from console.findings_history import findings_history
 from console.queues import queues
 from console.report.charts import in_english
 from console.report.facts import pressure
+from console.report.load import Load, load, standing_of_sender
 from console.screens.measured import delivery_charts
 from console.vitals import read_vitals
+from memory.cap import Cap
 from memory.lake import Lake
-from memory.schema import campaigns, contacts, enrolments, messages, proposals, reputation_counts
+from memory.schema import (
+    campaigns,
+    cap_slots,
+    contacts,
+    enrolments,
+    messages,
+    proposals,
+    reputation_counts,
+    reputation_standings,
+)
+from memory.standing import domain_of
 from memory.store import Store
 from tests.conftest import START
+from tests.tools import scene
 from tools.drain import drain
 from tools.intake import Incoming, receive
 
@@ -68,6 +81,42 @@ def test_pressure_is_the_most_in_any_seven_days_for_each_contact(any_store: Stor
     with any_store.read() as connection:
         assert pressure(connection) == {1: 2, 2: 1, 3: 1}
         assert pressure(connection, START + 11 * day) == {2: 1}
+
+
+def test_what_weighs_on_a_campaigns_contacts_is_counted_as_the_cap_counts_it(any_store: Store) -> None:
+    day, cap = timedelta(days=1), Cap(3, 7)
+    fill(any_store, {1: [], 2: [], 3: [], 4: []})
+    taken = {1: [0 * day, 6 * day], 2: [8 * day], 4: [1 * day]}
+    rows = [
+        {"contact_id": one, "slot": slot, "reserved_at": START - before, "message_key": f"{one}-{slot}"}
+        for one, moments in taken.items()
+        for slot, before in enumerate(moments)
+    ]
+    with any_store.write() as connection:
+        connection.execute(insert(cap_slots), rows)
+        connection.execute(update(enrolments).where(enrolments.c.contact_id == 4).values(in_holdout=True))
+    with any_store.read() as connection:
+        assert load(connection, "c1", 3, cap, START) == Load(cap, {0: 2, 2: 1})
+        assert load(connection, "c1", 2_000, cap, START) == Load(cap, {0: 1}, every=2)
+        assert load(connection, "none", 0, cap, START) == Load(cap, {})
+
+
+def test_the_sender_of_a_campaign_stands_as_domains_take_its_mail(any_store: Store) -> None:
+    play = scene.play()
+    sender = domain_of(play.brand.sender_address)
+    rows = [
+        {"sender": of, "domain": domain, "state": state, "since": START, "reason": "", "actor": "noria"}
+        for of, domain, state in (
+            (sender, "gmail.com", "slowed"), (sender, "orange.fr", "fine"), ("other.example", "gmx.net", "stopped"),
+        )
+    ]  # fmt: skip
+    with any_store.write() as connection:
+        connection.execute(insert(reputation_standings), rows)
+    with any_store.read() as connection:
+        found = standing_of_sender(connection, play)
+    assert [(one.sender, one.domain, one.state) for one in found] == [
+        (sender, "*", "fine"), (sender, "gmail.com", "slowed"),
+    ]  # fmt: skip
 
 
 def test_what_never_left_is_counted_by_rule_and_week(any_store: Store) -> None:

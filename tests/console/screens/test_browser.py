@@ -259,6 +259,29 @@ def test_a_campaign_fits_a_telephone(desk: Desk) -> None:
     assert "UTC" in (moments.first.get_attribute("title") or "")
 
 
+def test_a_change_of_what_runs_is_looked_at_and_proposed_on_a_telephone(desk: Desk) -> None:
+    page = desk.browser_of("approver", viewport={"width": 360, "height": 800}, locale="fr-FR")
+    proposal = open_win_back(desk, page)
+    page.get_by_role("button", name="Approuver la version 1").click()
+    page.wait_for_load_state()
+    work(desk)
+    page.goto(f"campaigns/{campaign_id_of(proposal.proposal_id)}")
+    page.get_by_role("link", name="La modifier").click()
+    page.locator("input[name$='|subject']").first.fill("Un mot de nous")
+    page.get_by_label("Ils continuent dans la nouvelle version").check()
+    page.get_by_role("button", name="Voir ce qui se passerait").click()
+    expect(page.get_by_role("heading", name="Ce qui se passerait")).to_be_visible()
+    expect(page.locator("ins", has_text="Un mot de nous").first).to_be_visible()
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.get_by_role("button", name="Proposer cette modification").click()
+    expect(page.get_by_text("approver a demandé une modification")).to_be_visible()
+    work(desk)
+    page.reload()
+    page.get_by_role("link", name="La modification demandée par console:approver").click()
+    expect(page.get_by_text("Un mot de nous").first).to_be_visible()
+
+
 def test_a_bad_edit_says_why_and_keeps_what_was_typed(desk: Desk) -> None:
     page = desk.browser_of("operator")
     proposal = win_back(desk.house.opened).proposal
