@@ -208,3 +208,19 @@ def test_a_program_asks_for_a_change_and_what_the_policy_refuses_is_not_taken(sh
     assert (told["state"], told["proposal_id"]) == ("proposed", proposal.proposal_id)
     assert proposal.play.replaces is not None
     assert proposal.play.replaces.in_flight == "move"
+
+
+def test_under_another_policy_what_runs_is_put_up_for_approval_again_as_it_is(shop: House) -> None:
+    operator, run = shop.person("operator"), run_in(shop.opened.folder)
+    assert 'name="renew"' not in operator.get(address(shop)).text
+    settings = shop.opened.folder / "noria.toml"
+    settings.write_text(settings.read_text("utf-8").replace('policy_pack = "base"', 'policy_pack = "eu"'), "utf-8")
+    assert 'name="renew"' in operator.get(address(shop)).text
+    form = hidden(look(operator, shop, **{"copy|reminder|en|subject": NEW, "renew": "1"}))
+    assert operator.post(address(shop), data=form).status_code == 303
+    run("work", "--once")
+    [proposal] = changes_of(shop)
+    with shop.opened.store.read() as connection:
+        before = campaigns.get_version(connection, campaign(shop.opened).campaign_id, 1).play
+    assert proposal.play.sequences == before.sequences
+    assert proposal.play.policy_version != before.policy_version
