@@ -65,7 +65,7 @@ def ideas(running: Sequence[Live]) -> list[Idea]:
     for live in running:
         if not live.settled:
             continue
-        idea = _end(live) or _take_out(live) or _narrow(live) or _pace(live) or _plan_with(live) or _vary(live, left)
+        idea = _end(live) or _take_out(live) or _narrow(live) or _cadence(live) or _plan_with(live) or _vary(live, left)
         if idea is not None:
             left -= idea.variations
             found.append(idea)
@@ -134,9 +134,9 @@ def _narrow(live: Live) -> Idea | None:
     )
 
 
-def _pace(live: Live) -> Idea | None:
+def _cadence(live: Live) -> Idea | None:
     """Letters more seldom or more often, where those so far surely speak for it."""
-    found = live.pace
+    found = live.cadence
     if found is None:
         return None
     return _idea(

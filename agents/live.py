@@ -10,12 +10,12 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Connection, func, select
 
+from agents.cadence import Cadence, cadence
 from agents.desk import Desk
 from agents.learning.allocation import EXPLORED
 from agents.learning.counts import MeasurementError
 from agents.learning.readout import ReadOut
 from agents.learning.targeting import ERROR
-from agents.pace import Pace, pace
 from agents.target import Stop, target
 from memory import allocations, campaigns, lessons, readouts
 from memory.allocations import NOBODY, Allocation
@@ -81,7 +81,7 @@ class Live(_Frozen):
     """What is remembered of its playbook."""
     stop: Stop | None = None
     """Whom alone it should go on for, where its own contacts surely show that."""
-    pace: Pace | None = None
+    cadence: Cadence | None = None
     """Of the newest letter of a series: how often letters should come, where that is surely better."""
     targeted: int = 0
     """Contacts whose goal window was over when that was looked for; 0 where nothing could be."""
@@ -96,7 +96,7 @@ def observe(desk: Desk, thread_id: str) -> list[Live]:
     now = desk.clock.now()
     # Takes seconds, in which nobody else is kept from writing.
     aimed = _aimed(desk, now)
-    paced = dict(one for playbook in desk.playbooks.values() if (one := pace(desk, playbook)) is not None)
+    moved = dict(one for playbook in desk.playbooks.values() if (one := cadence(desk, playbook)) is not None)
     with desk.store.write() as connection:
         asked = _before_people(connection, now)
         found = []
@@ -104,7 +104,7 @@ def observe(desk: Desk, thread_id: str) -> list[Live]:
             version = campaigns.get_version(connection, campaign.campaign_id, campaign.version)
             if not version.is_untouched:
                 continue
-            weighed = {"settled": campaign.series_key not in asked, "pace": paced.get(campaign.campaign_id)}
+            weighed = {"settled": campaign.series_key not in asked, "cadence": moved.get(campaign.campaign_id)}
             seen = _look_at(connection, campaign, version.play, now).model_copy(
                 update={**weighed, **aimed.get(campaign.campaign_id, {})}
             )

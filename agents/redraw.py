@@ -88,9 +88,9 @@ def _with_shares(
 def _told(desk: Desk, draft: Proposal, idea: Idea, tried: list[Variation]) -> Proposal:
     """The draft in the words of the idea, with its evidence in the place of that of the first launch."""
     changes = [f"{one.sequence.key}: {one.sentence}" for one in tried]
-    ends, paces = idea.kind == "retire_campaign", idea.kind == "rhythm"
+    ends, is_rhythm = idea.kind == "retire_campaign", idea.kind == "rhythm"
     follows = "What was planned for those who are in it is not sent." if ends else draft.summary
-    if paces:
+    if is_rhythm:
         follows = "No letter changes, only the day of the next one, of which you are asked as before."
     update: dict[str, Any] = {
         "title": f"{'End' if ends else 'Change'} of {idea.name}",
@@ -102,7 +102,7 @@ def _told(desk: Desk, draft: Proposal, idea: Idea, tried: list[Variation]) -> Pr
     }
     if ends:
         update["kind"] = "retire_campaign"
-    if ends or paces:
+    if ends or is_rhythm:
         sentence = "Nothing more of it is sent." if ends else "This letter does what it did; see the evidence."
         nothing = {"incremental_mean": 0.0, "value_cents_mean": 0.0, "sentence": sentence}
         update["forecast"] = draft.forecast.model_copy(update=nothing)

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 SPEAKING = ("refuse", "hold", "note", "Ruling")
 AGENTS = (
     "agents/allocate.py", "agents/analyst.py", "agents/ideas.py", "agents/learn.py", "agents/left_out.py",
-    "agents/look.py", "agents/pace.py", "agents/planning.py", "agents/redraw.py", "agents/round.py",
+    "agents/cadence.py", "agents/look.py", "agents/planning.py", "agents/redraw.py", "agents/round.py",
     "agents/scheduler.py", "agents/series.py", "agents/sizing.py",
     "console/backtest.py", "console/doctor/parts.py", "console/doctor/sender.py", "console/dry_run.py",
     "console/explain.py", "console/queues.py",

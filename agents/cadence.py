@@ -35,7 +35,7 @@ _AMONG: Final = 1_000
 _WRITTEN, _SPARED = "written", "spared"
 
 
-class Pace(BaseModel):
+class Cadence(BaseModel):
     """Another rhythm for the letters of a series, and what speaks for it."""
 
     model_config = ConfigDict(frozen=True)
@@ -112,7 +112,7 @@ class _Counted:
         return self.contacts(_WRITTEN) / max(self.contacts(_WRITTEN, _SPARED), 1)
 
 
-def pace(desk: Desk, playbook: Playbook) -> tuple[str, Pace] | None:
+def cadence(desk: Desk, playbook: Playbook) -> tuple[str, Cadence] | None:
     """The newest letter of a playbook's series and the rhythm that should follow it; None where it stays as it is.
 
     One step along the ``rhythms`` of the playbook, none of them ahead of the cap. More seldom where more people leave
@@ -168,7 +168,7 @@ def _count(desk: Desk, series: Series, goal: Goal, now: datetime) -> list[_Count
     return [one for one in found if one.written]
 
 
-def _leaving(desk: Desk, lately: Sequence[_Counted], now_days: int, then_days: int) -> Pace | None:
+def _leaving(desk: Desk, lately: Sequence[_Counted], now_days: int, then_days: int) -> Cadence | None:
     """That after a letter surely more people leave or complain than slows a sender down, and more than of the holdout.
 
     Wilson's bound (``agents.learning.intervals``) over all letters of this rhythm: each letter to each contact counts,
@@ -184,7 +184,7 @@ def _leaving(desk: Desk, lately: Sequence[_Counted], now_days: int, then_days: i
         share = wilson(written, SURE)
         enough = written.conversions >= limits.minimum_reports and written.rate > held_out.rate
         if enough and share.low > limit:
-            return Pace(
+            return Cadence(
                 cause=cause, now_days=now_days, then_days=then_days, letters=len(lately), contacts=written.contacts,
                 held_out=held_out.contacts, left=written.conversions, left_anyway=held_out.conversions, share=share,
                 limit=limit,
@@ -197,7 +197,9 @@ def _left(counted: Sequence[_Counted], arm: str, what: str) -> Counts:
     return Counts(contacts=sum(one.contacts for one in found), conversions=sum(getattr(one, what) for one in found))
 
 
-def _worth(desk: Desk, playbook: Playbook, counted: Sequence[_Counted], now_days: int, then_days: int) -> Pace | None:
+def _worth(
+    desk: Desk, playbook: Playbook, counted: Sequence[_Counted], now_days: int, then_days: int
+) -> Cadence | None:
     """That letters surely bring more at another rhythm, net of what sending them costs."""
     treated, holdout = (_reached(counted, arms) for arms in ((_WRITTEN, _SPARED), (HOLDOUT,)))
     step = weigh_step(
@@ -212,7 +214,7 @@ def _worth(desk: Desk, playbook: Playbook, counted: Sequence[_Counted], now_days
     )
     if step is None or step.gain.low <= 0:
         return None
-    return Pace(
+    return Cadence(
         cause="fewer" if then_days > now_days else "more", now_days=now_days, then_days=then_days,
         letters=len(counted), contacts=len(treated), held_out=len(holdout), step=step,
     )  # fmt: skip

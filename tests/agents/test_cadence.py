@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from sqlalchemy import update
 
+from agents.cadence import cadence
 from agents.desk import Desk
-from agents.pace import pace
 from agents.playbook import Playbook
 from agents.series import rhythm
 from memory import consents
@@ -90,7 +90,7 @@ def taken(people: Sequence[int], share: float, turn: int) -> list[int]:
 
 
 def moved(desk: Desk, playbook: Playbook) -> tuple[int, str] | None:
-    found = pace(desk, playbook)
+    found = cadence(desk, playbook)
     return None if found is None else (found[1].then_days, found[1].cause)
 
 
@@ -106,7 +106,7 @@ NOTHING = (0.1,) * 7
 
 def test_letters_that_do_less_the_more_came_before_come_more_seldom_and_the_newest_letter_says_why(desk: Desk) -> None:
     ids = send(desk, 7, TIRING)
-    found = pace(desk, newsletter())
+    found = cadence(desk, newsletter())
     assert found is not None
     about, told = found
     assert about == ids[-1]
@@ -120,7 +120,7 @@ def test_letters_that_do_less_the_more_came_before_come_more_seldom_and_the_newe
 @pytest.mark.parametrize("bought", [NOTHING, SELLING], ids=["no effect", "sells every time"])
 def test_letters_that_do_nothing_or_the_same_every_time_keep_their_rhythm(desk: Desk, bought: Sequence[float]) -> None:
     send(desk, 7, bought)
-    assert pace(desk, newsletter()) is None
+    assert cadence(desk, newsletter()) is None
 
 
 def test_letters_that_sell_come_more_often_behind_the_bound(desk: Desk) -> None:
@@ -139,19 +139,19 @@ def test_letters_that_sell_come_more_often_behind_the_bound(desk: Desk) -> None:
 )
 def test_letters_of_which_nobody_can_be_sure_do_not_come_more_often(desk: Desk, world: Callable[[Desk], Any]) -> None:
     world(desk)
-    assert pace(desk, newsletter(days_between=14)) is None
+    assert cadence(desk, newsletter(days_between=14)) is None
 
 
 @pytest.mark.parametrize(("days", "allowed"), [(7, True), (10, False)])
 def test_no_rhythm_is_ahead_of_the_cap(desk: Desk, days: int, allowed: bool) -> None:
     send(desk, 14, SELLING)
-    assert (pace(replace(desk, pack=capped(1, days)), newsletter(days_between=14)) is not None) is allowed
+    assert (cadence(replace(desk, pack=capped(1, days)), newsletter(days_between=14)) is not None) is allowed
 
 
 @pytest.mark.parametrize("rhythms", [(7,), ()], ids=["no slower one", "none but its own"])
 def test_a_rhythm_that_the_playbook_does_not_name_is_never_proposed(desk: Desk, rhythms: tuple[int, ...]) -> None:
     send(desk, 7, TIRING)
-    assert pace(desk, newsletter(rhythms=rhythms)) is None
+    assert cadence(desk, newsletter(rhythms=rhythms)) is None
 
 
 @pytest.mark.parametrize(("share", "slower"), [(0.06, True), (0.02, False)], ids=["many", "as many as may"])
@@ -179,7 +179,7 @@ def test_whoever_leaves_anyway_does_not_leave_because_of_the_letters(desk: Desk)
     with desk.store.write() as connection:
         for one in (*WRITTEN[:72], *OUT[:20]):
             consents.withdraw(connection, one, "email", "marketing", START + 2 * DAY, "the page")
-    assert pace(desk, newsletter()) is None
+    assert cadence(desk, newsletter()) is None
 
 
 def test_where_people_leave_and_no_slower_rhythm_is_named_letters_do_not_come_more_often_either(desk: Desk) -> None:
@@ -187,14 +187,14 @@ def test_where_people_leave_and_no_slower_rhythm_is_named_letters_do_not_come_mo
     with desk.store.write() as connection:
         for one in taken(WRITTEN, 0.25, 0):
             consents.withdraw(connection, one, "email", "marketing", START + 2 * DAY, "the page")
-    assert pace(desk, newsletter(days_between=14)) is None
+    assert cadence(desk, newsletter(days_between=14)) is None
 
 
 def test_a_letter_that_is_paused_is_no_reason_for_another_rhythm(desk: Desk) -> None:
     ids = send(desk, 7, TIRING)
     with desk.store.write() as connection:
         connection.execute(update(campaigns).where(campaigns.c.campaign_id == ids[-1]).values(status="paused"))
-    assert pace(desk, newsletter()) is None
+    assert cadence(desk, newsletter()) is None
 
 
 def test_a_playbook_names_its_rhythms_in_order_and_its_own_among_them() -> None:
