@@ -176,7 +176,7 @@ def test_the_past_is_replayed_under_another_pack_and_nothing_is_written(shop: Ho
     assert viewer.get("/console/policies/backtest?pack=base").status_code == 403
     assert "Replay" in operator.get("/console/policies/backtest").text
     page = text_of(operator.get("/console/policies/backtest?pack=france&days=90").text)
-    assert "Proposals:" in page
+    assert "Proposals · " in page
     assert operator.get("/console/policies/backtest?pack=none").status_code == 404
     assert operator.get("/console/policies/backtest?pack=base&days=0").status_code == 400
     assert count() == before
