@@ -167,7 +167,7 @@ def test_the_screen_shows_the_previews_and_nothing_is_sent(proposed: Path, run: 
 def test_a_yes_to_one_sequence_covers_a_version_that_holds_only_this_one(
     shop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scheduler, "_FEWEST_PER_ARM", 10)
+    monkeypatch.setattr(scheduler, "FEWEST_PER_ARM", 10)
     settings = shop / "noria.toml"
     only = settings.read_text(encoding="utf-8").replace('"base"', '"base"\nplaybooks = ["win_back"]')
     settings.write_text(only, encoding="utf-8")
