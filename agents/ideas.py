@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field
 
 from agents.live import WEIGHED, Live, LiveArm
+from agents.scheduler import FEWEST_PER_ARM
 from memory.proposal import Evidence
 from memory.segments.grammar import parse
 from memory.segments.sentence import describe
@@ -18,8 +19,6 @@ MOST_TESTS: Final = 2
 """Campaigns that a round proposes anew, because nothing certain is known of their playbook yet."""
 TRIED_SHARE: Final = 0.2
 """Together the variations get this share of entering contacts; what runs keeps the rest."""
-FEWEST_PER_ARM: Final = 50
-"""A variation that fewer contacts would draw says nothing; an arm of fewer is too young to be judged."""
 MOST_ARMS: Final = 6
 _SILENT = 0.9
 _FADED = 0.01

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from agents.ideas import FEWEST_PER_ARM, MOST_VARIATIONS, Idea, ideas
+from agents.ideas import MOST_VARIATIONS, Idea, ideas
 from agents.live import WEIGHED, Live, LiveArm
 from agents.redraw import redrawn
+from agents.scheduler import FEWEST_PER_ARM
 from agents.variations import EXPLORED, variations
 from memory.errors import ConflictError
 from memory.play import Play
