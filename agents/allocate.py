@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -19,6 +19,7 @@ from agents.outcomes import Outcomes, campaign_outcomes
 from memory import allocations, autonomy, campaigns, lessons
 from memory.alerts import Alert, raise_alerts, waits
 from memory.allocations import NOBODY, Allocation, AllocationState, alert_key, allocation_id_of
+from memory.bands import together
 from memory.campaigns import Campaign
 from memory.play import Play
 from memory.sequence_check import most_sends
@@ -78,7 +79,7 @@ def _decide(desk: Desk, campaign: Campaign, now: datetime) -> Allocation | None:
         message_cost_micros=desk.settings.message_cost_micros,
     )
     why = _guardrail(desk, campaign, outcomes)
-    plan = {one.key: one.share for one in version.play.sequences}
+    plan = allocations.back_to(version.play, before)
     draft = Allocation(
         allocation_id=allocation_id_of(campaign.campaign_id, now),
         campaign_id=campaign.campaign_id,
@@ -90,8 +91,8 @@ def _decide(desk: Desk, campaign: Campaign, now: datetime) -> Allocation | None:
         reason=why or f"Fewer than {_FEWEST_CONTACTS} contacts entered so far.",
         decided_at=now,
     )
-    if why and not _alike(before, plan):
-        rolled = {"state": "rolled_back", "shares": {**dict.fromkeys(before, 0.0), **plan}, "applied_at": now}
+    if why and not allocations.same(before, plan):
+        rolled = {"state": "rolled_back", "shares": plan, "applied_at": now}
         draft = draft.model_copy(update={**rolled, "actor": ACTOR})
     elif not why and len(outcomes.members) >= _FEWEST_CONTACTS:
         draft = _moved(desk, campaign, version.play, outcomes, draft)
@@ -116,50 +117,81 @@ def _moved(desk: Desk, campaign: Campaign, play: Play, outcomes: Outcomes, draft
         past = allocations.of_campaign(connection, campaign.campaign_id)
         drawn_by = allocations.periods(connection, campaign.campaign_id)
         level = autonomy.rung(connection, "triggered").level
-    mine = so_far(outcomes, drawn_by, play.goal.window_days, draft.decided_at)
-    belief = believe(arm_counts(mine, earlier, keys, draft.decided_at), prior)
+    mine = so_far(outcomes, drawn_by, play.goal.window_days, draft.decided_at, bands=len(play.shares))
+    belief = believe(arm_counts(mine, earlier, keys, draft.decided_at, play.bands), prior)
     values = [*outcomes.values.treated, *outcomes.values.holdout]
     known = len(values) >= _FEWEST_BUYERS and sum(values) > 0
     value_cents = sum(values) / len(values) if known else 1.0
     each = desk.settings.message_cost_micros / 1_000_000 if known else 0.0
     sends = {one.key: most_sends(one) for one in play.sequences}
     seed = int(draft.allocation_id[1:8], 16)
-    best = worth_shares(belief, seed, value_cents=value_cents, cost_cents=[each * sends[key] for key in keys])[0]
-    wanted = dict(zip([*keys, NOBODY], best.tolist(), strict=True))
-    if not campaign.holdout_share:
-        # Nobody is left alone, so what silence does is only believed.
-        wanted = {key: wanted[key] / (1 - wanted[NOBODY]) for key in keys}
-    # What was approved as the start is inside what was approved as the range.
-    ranges = {
-        one.key: (min(one.share_range[0], one.share), max(one.share_range[1], one.share)) for one in play.sequences
-    }
-    today = {**dict.fromkeys(wanted, 0.0), **draft.before}
-    most_left_alone = max(play.limits.nobody_share_max, today.get(NOBODY, 0.0))
-    shares = move(today, wanted, {**ranges, NOBODY: (0.0, most_left_alone)}, most=MOST_MOVED)
+    best = worth_shares(belief, seed, value_cents=value_cents, cost_cents=[each * sends[key] for key in keys])
+    wanted = [_spoken(dict(zip([*keys, NOBODY], row, strict=True)), campaign) for row in best[: len(mine)].tolist()]
+    shares = tuple(_towards(play, before, of) for before, of in zip(draft.before, wanted, strict=True))
+    entered = [sum(contacts for contacts, _ in of.values()) for of in mine]
+    of_all = together(tuple(wanted), entered)
     evidence = {
         **draft.evidence,
-        "counted": {key: [round(mine[key][0], 2), round(mine[key][1], 2)] for key in mine},
-        "chance_best": {key: round(chance, 4) for key, chance in wanted.items()},
+        "counted": {key: [round(sum(of[key][part] for of in mine), 2) for part in (0, 1)] for key in mine[0]},
+        "chance_best": _rounded(of_all),
         "spread": belief.spread.model_dump(),
         "prior": [prior.mean, prior.sd],
         "value_cents": round(value_cents, 2),
         "earlier_campaigns": len(earlier),
         "seed": seed,
     }
-    far = sum(abs(shares[key] - today[key]) for key in shares) / 2
-    if far < _WORTH_MOVING:
+    if play.bands:
+        evidence["by_band"] = [
+            {"counted": {key: [round(one, 2) for one in of[key]] for key in of}, "chance_best": _rounded(chances)}
+            for of, chances in zip(mine, wanted, strict=True)
+        ]
+    if max(_far(now, then) for now, then in zip(draft.before, shares, strict=True)) < _WORTH_MOVING:
         return draft.model_copy(update={"evidence": evidence, "reason": "The shares are where they should be."})
     changes = [one for one in past if one.state in {"applied", "rolled_back"}]
     held = bool(changes) and changes[-1].state == "rolled_back"
     state: AllocationState = (
         "suggested" if level == "suggest" else "applied" if level == "auto" and not held else "waiting"
     )
-    best_key = max(wanted, key=lambda key: wanted[key])
-    reason = f"From what is believed {best_key} should be drawn by {wanted[best_key]:.0%}."
     applied = {"applied_at": draft.decided_at, "actor": ACTOR} if state == "applied" else {}
     return draft.model_copy(
-        update={"state": state, "shares": shares, "evidence": evidence, "reason": reason, **applied}
+        update={"state": state, "shares": shares, "evidence": evidence, "reason": _why(wanted), **applied}
     )
+
+
+def _spoken(wanted: dict[str, float], campaign: Campaign) -> dict[str, float]:
+    if campaign.holdout_share:
+        return wanted
+    # Nobody is left alone, so what silence does is only believed.
+    return {key: share / (1 - wanted[NOBODY]) for key, share in wanted.items() if key != NOBODY}
+
+
+def _towards(play: Play, before: Mapping[str, float], wanted: Mapping[str, float]) -> dict[str, float]:
+    """The shares of one band after this decision: inside what people approved, and no further than it may move."""
+    start = {key: [of.get(key, 0.0) for of in play.shares] for key in wanted}
+    # What was approved as the start is inside what was approved as the range.
+    ranges = {
+        one.key: (min(one.share_range[0], *start[one.key]), max(one.share_range[1], *start[one.key]))
+        for one in play.sequences
+    }
+    today = {**dict.fromkeys(wanted, 0.0), **before}
+    most_left_alone = max(play.limits.nobody_share_max, today.get(NOBODY, 0.0))
+    return move(today, wanted, {**ranges, NOBODY: (0.0, most_left_alone)}, most=MOST_MOVED)
+
+
+def _far(now: Mapping[str, float], then: Mapping[str, float]) -> float:
+    return sum(abs(share - now.get(key, 0.0)) for key, share in then.items()) / 2
+
+
+def _why(wanted: Sequence[Mapping[str, float]]) -> str:
+    leads = [max(of, key=lambda key: of[key]) for of in wanted]
+    if len(wanted) == 1:
+        return f"From what is believed {leads[0]} should be drawn by {wanted[0][leads[0]]:.0%}."
+    told = "; ".join(f"{key} {of[key]:.0%}" for key, of in zip(leads, wanted, strict=True))
+    return f"From what is believed the bands, from the lowest on, should draw most: {told}."
+
+
+def _rounded(chances: Mapping[str, float]) -> dict[str, float]:
+    return {key: round(chance, 4) for key, chance in chances.items()}
 
 
 def _guardrail(desk: Desk, campaign: Campaign, outcomes: Outcomes) -> str:
@@ -208,10 +240,6 @@ def _counted(outcomes: Outcomes) -> dict[str, dict[str, int]]:
         }
         for one in outcomes.arms
     }
-
-
-def _alike(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
-    return all(abs(one.get(key, 0.0) - other.get(key, 0.0)) < 1e-9 for key in {*one, *other})
 
 
 def _tell(connection: Connection, campaign: Campaign, found: Allocation) -> None:

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from agents.learning.allocation import ArmCounts, believe, best_shares
+from agents.learning.counts import Counts
 from agents.learning.delay import delay_curve, part_in
 from agents.learning.readout import HOLDOUT
 from agents.outcomes import Member, Outcomes
 from memory.allocations import NOBODY, Periods
+from memory.bands import Bands
 from memory.canonical import digest
 from memory.lessons import Lesson
 from memory.proposal import Pick
@@ -34,8 +36,10 @@ class _Tally:
     squares: float = 0.0
 
 
-def so_far(outcomes: Outcomes, drawn_by: Periods, window_days: int, now: datetime) -> dict[str, tuple[float, float]]:
-    """By arm, contacts counted by the part of their conversions that should be in, and conversions that are.
+def so_far(
+    outcomes: Outcomes, drawn_by: Periods, window_days: int, now: datetime, *, bands: int = 1
+) -> list[dict[str, tuple[float, float]]]:
+    """In each band by arm, contacts counted by the part of their conversions that should be in, and those that are.
 
     Shares that move put more of an arm's contacts into some weeks than into others, and weeks differ. So each contact
     counts by the inverse of the share that the arm had then, and an arm as a whole for as many contacts as that is
@@ -52,22 +56,46 @@ def so_far(outcomes: Outcomes, drawn_by: Periods, window_days: int, now: datetim
             if day < cohort[place]:
                 observed[cohort[place], day] += 1
     parts = part_in(delay_curve(observed), ages) if len(ages) else ages
-    tallies = {one.name: _Tally() for one in outcomes.arms}
-    keys = [name for name in tallies if name not in {HOLDOUT, NOBODY}]
+    tallies = [{one.name: _Tally() for one in outcomes.arms} for _ in range(bands)]
+    keys = [one.name for one in outcomes.arms if one.name not in {HOLDOUT, NOBODY}]
     for one, part in zip(outcomes.members, parts.tolist(), strict=True):
-        tally, weight = tallies[one.arm], 1 / max(_share(drawn_by, one, keys), _LEAST)
+        tally = tallies[one.band if one.band < bands else 0][one.arm]
+        weight = 1 / max(_share(drawn_by, one, keys), _LEAST)
         converted = one.contact_id in outcomes.reached_at
         # Whoever reached the goal is a whole contact, however young: more cannot have reached it than there are.
         tally.contacts += weight * (1.0 if converted else part)
         tally.conversions += weight * converted
         tally.weights += weight
         tally.squares += weight**2
-    return {name: _worth(one) for name, one in tallies.items()}
+    return [{name: _worth(one) for name, one in of.items()} for of in tallies]
+
+
+def drawn_alike(outcomes: Outcomes, drawn_by: Periods) -> dict[str, Counts]:
+    """What each sequence would have counted, had it been drawn by the same share in all bands at all times.
+
+    Else a sequence that is drawn more by those who buy anyway looks as if it sold. Each contact counts by the inverse
+    of the share of the sequence among those who got one, and a sequence as a whole for as many contacts as that is
+    worth (Horvitz and Thompson 1952; Kish 1965).
+    """
+    keys = [one.name for one in outcomes.arms if one.name not in {HOLDOUT, NOBODY}]
+    tallies = {key: _Tally() for key in keys}
+    for one in outcomes.members:
+        if one.arm not in tallies:
+            continue
+        shares = drawn_by.at(one.since, one.band)
+        of_all = sum(shares.get(key, 0.0) for key in keys)
+        tally, weight = tallies[one.arm], of_all / max(shares.get(one.arm, 0.0), _LEAST)
+        tally.contacts += weight
+        tally.conversions += weight * (one.contact_id in outcomes.reached_at)
+        tally.weights += weight
+        tally.squares += weight**2
+    worth = {key: _worth(one) for key, one in tallies.items()}
+    return {key: Counts(contacts=round(all_), conversions=round(reached)) for key, (all_, reached) in worth.items()}
 
 
 def _share(drawn_by: Periods, one: Member, keys: Iterable[str]) -> float:
     """By which a contact drew their arm; a held-out contact counts with the sequences that they did not get."""
-    shares = drawn_by.shares[drawn_by.place(one.since)]
+    shares = drawn_by.at(one.since, one.band)
     return sum(shares.get(key, 0.0) for key in (keys if one.arm == HOLDOUT else (one.arm,)))
 
 
@@ -78,40 +106,76 @@ def _worth(tally: _Tally) -> tuple[float, float]:
 
 def pick_of(keys: Sequence[str], earlier: Sequence[Lesson], now: datetime) -> Pick | None:
     """Which sequence is likely best by earlier campaigns of the playbook; None where they tell none apart."""
-    used = [one for one in earlier if any(len(set(keys) & arms.keys()) > 1 for _, arms in told_arms(one))]
+    used = [one for one in earlier if any(len(set(keys) & told.arms.keys()) > 1 for told in told_arms(one))]
     if not used:
         return None
     keys = sorted(keys)
     nothing = dict.fromkeys((HOLDOUT, *keys), (0.0, 0.0))
     ids = sorted(one.lesson_id for one in used)
     seed = int(digest(["pick", *ids])[:7], 16)
-    chances = best_shares(believe(arm_counts(nothing, used, keys, now)), seed, explored=0.0)[0]
+    chances = best_shares(believe(arm_counts([nothing], used, keys, now)), seed, explored=0.0)[0]
     told = {key: round(float(chance), 4) for key, chance in zip(keys, chances, strict=True)}
     return Pick(chances=told, lesson_ids=tuple(ids))
 
 
-def told_arms(lesson: Lesson) -> list[tuple[datetime, Mapping[str, Any]]]:
-    """What a lesson says of sequences: for each letter that it speaks of, until when, and the counts of each."""
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a lesson says of the sequences of one letter: the counts of each, until when."""
+
+    observed_to: datetime
+    arms: Mapping[str, Any]
+    bands: Bands | None = None
+    by_band: Sequence[Mapping[str, Any]] = ()
+    """The same counts in each band, where it told some apart."""
+
+
+def told_arms(lesson: Lesson) -> list[Told]:
+    """What a lesson says of sequences, for each letter that it speaks of."""
     letters = lesson.evidence.get("letters", ())
     if not letters:
-        return [(lesson.observed_to, lesson.evidence.get("arms", {}))]
-    return [(datetime.fromisoformat(one["observed_to"]), one["arms"]) for one in letters]
+        return [Told(lesson.observed_to, lesson.evidence.get("arms", {}))]
+    return [
+        Told(
+            observed_to=datetime.fromisoformat(one["observed_to"]),
+            arms=one["arms"],
+            bands=Bands.model_validate(one["bands"]) if one.get("bands") else None,
+            by_band=one.get("by_band", ()),
+        )
+        for one in letters
+    ]
 
 
 def arm_counts(
-    mine: Mapping[str, tuple[float, float]], earlier: Sequence[Lesson], keys: Sequence[str], now: datetime
+    mine: Sequence[Mapping[str, tuple[float, float]]],
+    earlier: Sequence[Lesson],
+    keys: Sequence[str],
+    now: datetime,
+    bands: Bands | None = None,
 ) -> ArmCounts:
-    """This campaign and, as further segments, what earlier ones of the playbook said of the same sequences.
+    """This campaign by band and, as further rows, what earlier ones of the playbook said of the same sequences.
 
     Their weight halves each year. What being written to adds is in the prior already, so their holdouts stay out; and
-    silence is read from this holdout alone, because nobody was drawn in some weeks only.
+    silence is read from this holdout alone, because nobody was drawn in some weeks only. What a campaign with the same
+    bands said is read by band; any other speaks for a segment that is its own.
     """
-    rows = [[mine[key] for key in keys]]
-    for observed_to, arms in (each for one in earlier for each in told_arms(one)):
-        weight = 0.5 ** ((now - observed_to) / _YEAR)
-        found = [arms.get(key, {"contacts": 0, "conversions": 0}) for key in keys]
-        rows.append([(weight * each["contacts"], weight * each["conversions"]) for each in found])
+    rows = [[of[key] for key in keys] for of in mine]
+    segment, campaign = list(range(len(mine))), [0] * len(mine)
+    for turn, told in enumerate((each for one in earlier for each in told_arms(one)), start=1):
+        weight = 0.5 ** ((now - told.observed_to) / _YEAR)
+        alike = bands is not None and told.bands == bands
+        for band, arms in enumerate(told.by_band if alike else (told.arms,)):
+            found = [arms.get(key, {"contacts": 0, "conversions": 0}) for key in keys]
+            rows.append([(weight * each["contacts"], weight * each["conversions"]) for each in found])
+            segment.append(band if alike else len(mine) + turn)
+            campaign.append(turn)
     table = np.asarray(rows, float)
     silent = np.zeros((2, len(rows)))
-    silent[:, 0] = mine[HOLDOUT]
-    return ArmCounts(table[:, :, 0], table[:, :, 1], (silent[0], silent[1]))
+    silent[:, : len(mine)] = np.transpose([of[HOLDOUT] for of in mine])
+    groups = {"segment": _numbered(segment), "campaign": tuple(campaign)} if bands else {}
+    return ArmCounts(table[:, :, 0], table[:, :, 1], (silent[0], silent[1]), **groups)
+
+
+def _numbered(groups: Sequence[int]) -> tuple[int, ...]:
+    """The same groups without a number that none has."""
+    places = {one: place for place, one in enumerate(sorted(set(groups)))}
+    return tuple(places[one] for one in groups)

@@ -27,6 +27,7 @@ from memory.schema.columns import EPOCH
 FEWEST_CONVERSIONS: Final = 20
 """Below that, among those who got what the pick would have given them, no interval may be believed."""
 Floats = NDArray[np.float64]
+_Opinion = tuple[datetime, tuple[Mapping[str, float], ...]]
 _NOTHING: Final = np.empty(0)
 Right = Literal["noria", "you", "not shown", "no difference", "cannot be known"]
 
@@ -210,7 +211,7 @@ def _sides(desk: Desk, campaign: Campaign, pick: Pick | None) -> tuple[_Sides, t
     opinions = _opinions(past, pick)
     # A sequence that Noria would have taken and people took out is no arm of the campaign, and still a choice.
     keys = {one.key for version in versions for one in version.play.sequences}
-    names = sorted(keys.union(*(chances for _, chances in opinions)) - {NOBODY})
+    names = sorted(keys.union(*(chances for _, by_band in opinions for chances in by_band)) - {NOBODY})
     arms = (NOBODY, *names)
     goal, now = versions[-1].play.goal, desk.clock.now()
     found = campaign_outcomes(desk.store, desk.lake, campaign.campaign_id, goal=goal, arms=(*names, NOBODY), as_of=now)
@@ -239,17 +240,18 @@ def _row(
     drawn_by: Periods,
     holdout_share: float,
     yours: Periods,
-    opinions: Sequence[tuple[datetime, Mapping[str, float]]],
+    opinions: Sequence[_Opinion],
 ) -> Floats:
     """By arm: the probability, and what you, Noria and its second choice would have drawn for this contact."""
-    drawn = _vector(drawn_by.shares[drawn_by.place(one.since)], arms)
-    mine = _vector(yours.shares[yours.place(one.since)], arms)
+    drawn = _vector(drawn_by.at(one.since, one.band), arms)
+    mine = _vector(yours.at(one.since, one.band), arms)
     probabilities = (1 - holdout_share) * drawn
     probabilities[0] += holdout_share
     place = bisect_right([since for since, _ in opinions], one.since)
     if not place or not opinions[place - 1][1]:
         return np.stack([probabilities, mine, mine, mine])
-    chances = opinions[place - 1][1]
+    by_band = opinions[place - 1][1]
+    chances = by_band[one.band if one.band < len(by_band) else 0]
     first, second, *_ = [*sorted(chances, key=lambda key: (-chances[key], key)), NOBODY]
     return np.stack([probabilities, mine, _vector({first: 1.0}, arms), _vector({second: 1.0}, arms)])
 
@@ -260,7 +262,7 @@ def _vector(shares: Mapping[str, float], arms: Sequence[str]) -> Floats:
 
 def _said(versions: Sequence[CampaignVersion], past: Sequence[Allocation]) -> Periods:
     """The shares that people said yes to: those of each version, and each move that a person put in force."""
-    changes = [(one.activated_at, {each.key: each.share for each in one.play.sequences}) for one in versions]
+    changes = [(one.activated_at, one.play.shares) for one in versions]
     changes += [
         (one.applied_at, one.shares) for one in past if one.applied_at is not None and one.actor not in {"", "noria"}
     ]
@@ -268,10 +270,9 @@ def _said(versions: Sequence[CampaignVersion], past: Sequence[Allocation]) -> Pe
     return Periods(tuple(since for since, _ in changes), tuple(shares for _, shares in changes))
 
 
-def _opinions(past: Sequence[Allocation], pick: Pick | None) -> list[tuple[datetime, Mapping[str, float]]]:
-    """Since when Noria thought what; it thinks nothing before its first decision if it had no pick."""
-    found: list[tuple[datetime, Mapping[str, float]]] = []
+def _opinions(past: Sequence[Allocation], pick: Pick | None) -> list[_Opinion]:
+    """Since when Noria thought what of each band; it thinks nothing before its first decision if it had no pick."""
+    found: list[_Opinion] = []
     if pick is not None:
-        found.append((EPOCH, pick.chances))
-    found += [(one.decided_at, one.evidence["chance_best"]) for one in past if "chance_best" in one.evidence]
-    return found
+        found.append((EPOCH, (pick.chances,) if pick.chances else ()))
+    return found + [(one.decided_at, allocations.chances(one)) for one in past if "chance_best" in one.evidence]

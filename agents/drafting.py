@@ -10,6 +10,7 @@ from agents.learning.priors import Prior
 from agents.playbook import Playbook
 from agents.provider import Analysis, Opportunity, Scheduling, Task, Writing
 from agents.sizing import discount_per_order_cents, make_detection, make_forecast, split
+from memory.bands import only
 from memory.offers import open_offers
 from memory.play import Limits, Offer, Play, Schedule
 from memory.proposal import Approvals, Audience, Proposal
@@ -67,6 +68,7 @@ def plain_play(desk: Desk, playbook: Playbook) -> Play:
         records=playbook.records,
         size_band=(0, 10**9),
         sequences=usable_sequences(desk, playbook),
+        bands=playbook.bands,
         templates=playbook.templates,
         goal=playbook.goal,
         offer=_needed_offer(desk, playbook),
@@ -182,6 +184,8 @@ def _play(task: Task, writing: Writing, scheduling: Scheduling, holdout_key: str
         records=playbook.records,
         size_band=scheduling.size_band,
         sequences=sequences,
+        bands=playbook.bands if len(sequences) > 1 else None,
+        band_shares=only(scheduling.band_shares, [one.key for one in sequences]) if len(sequences) > 1 else (),
         templates={name: source for name, source in playbook.templates.items() if name in used},
         # An offer whose sequence was left out is offered to nobody.
         offer=writing.offer if any(playbook.needs_offer(one) for one in kept) else None,

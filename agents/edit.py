@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from agents.desk import Desk
 from agents.review import count_audience, foresee
 from agents.scheduler import size_band
+from memory.bands import only
 from memory.errors import InvalidInputError
 from memory.finding import Finding, Verdict
 from memory.offers import open_offers
@@ -132,6 +133,8 @@ def _play_with(play: Play, wanted: Changes, desk: Desk, now: datetime) -> Play:
     if wanted.sequences is not None:
         sequences = _kept(sequences, wanted.sequences)
     updates: dict[str, Any] = {"sequences": tuple(sequences)}
+    if play.band_shares:
+        updates["band_shares"] = only(play.band_shares, [one.key for one in sequences])
     if wanted.languages is not None:
         updates |= _in_languages(play, sequences, wanted.languages)
     if wanted.offer_id is not None:

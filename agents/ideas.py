@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agents.live import WEIGHED, Live, LiveArm
 from agents.scheduler import FEWEST_PER_ARM
+from memory.bands import Shares
 from memory.proposal import Evidence
 from memory.segments.grammar import parse
 from memory.segments.sentence import describe
@@ -47,6 +48,8 @@ class Idea(BaseModel):
     """Those to be taken out, or the one to be varied."""
     shares: dict[str, float] = Field(default_factory=dict)
     """What is to be planned with; for variations the part that is left beside them."""
+    by_band: Shares = ()
+    """By which bands draw what runs today, where they draw by shares of their own."""
     variations: int = 0
     only: dict[str, Any] = Field(default_factory=dict)
     """The condition, of the grammar of segments, for whose contacts alone it goes on."""
@@ -150,7 +153,8 @@ def _cadence(live: Live) -> Idea | None:
 
 def _plan_with(live: Live) -> Idea | None:
     """Shares that the decisions ask for and the approved plan is far from, or does not let them have."""
-    if not live.lets_in or len(live.arms) < 2 or any(len(one.chances) < WEIGHED for one in live.arms):
+    # Bands begin where the playbook's next campaign begins, by what each of them taught.
+    if live.shares or not live.lets_in or len(live.arms) < 2 or any(len(one.chances) < WEIGHED for one in live.arms):
         return None
     wanted = _wanted(live.arms)
     far = sum(abs(wanted[one.key] - one.planned) for one in live.arms) / 2
@@ -241,6 +245,7 @@ def _idea(
         evidence=(*evidence, *_remembered(live)),
         sequences=sequences,
         shares=shares or {},
+        by_band=live.shares if shares else (),
         variations=variations,
         only=only or {},
         days_between=days_between,

@@ -138,7 +138,14 @@ def _lesson(
     assert readout.verdict != "invalid"
     found: Mapping[str, Counts | ArmReadOut] = readout.sequences or {one.name: one for one in readout.arms}
     arms = {name: {"contacts": one.contacts, "conversions": one.conversions} for name, one in found.items()}
-    mine = {"campaign": campaign.campaign_id, "observed_to": stored.planned_at.isoformat(), "arms": arms}
+    mine: dict[str, Any] = {
+        "campaign": campaign.campaign_id,
+        "observed_to": stored.planned_at.isoformat(),
+        "arms": arms,
+    }
+    if play.bands:
+        by_band = [{name: one.model_dump() for name, one in of.items()} for of in readout.by_band]
+        mine |= {"bands": play.bands.model_dump(mode="json"), "by_band": by_band}
     return Lesson(
         lesson_id="l" + digest(["lesson", stored.readout_id])[:15],
         campaign_id=campaign.campaign_id,

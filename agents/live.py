@@ -18,7 +18,9 @@ from agents.learning.readout import ReadOut
 from agents.learning.targeting import ERROR
 from agents.target import Stop, target
 from memory import allocations, campaigns, lessons, readouts
+from memory import enrolments as enrolment_rows
 from memory.allocations import NOBODY, Allocation
+from memory.bands import Shares, together
 from memory.campaigns import Campaign
 from memory.play import Play
 from memory.readouts import Verdict
@@ -48,7 +50,8 @@ class LiveArm(_Frozen):
     """The share by which it is drawn today."""
     share_range: tuple[float, float]
     chances: tuple[float, ...] = ()
-    """In the newest decisions about shares, oldest first: in what part of the draws it was best; nobody competed."""
+    """In the newest decisions about shares, oldest first: in what part of the draws it was best; nobody competed. Where
+    bands are told apart, in that band for which it was best most often."""
     contacts: float = 0.0
     """Behind the newest of these decisions."""
     verdict: Verdict | None = None
@@ -68,8 +71,10 @@ class Live(_Frozen):
     lets_in: bool
     """Whether contacts still come in."""
     arms: tuple[LiveArm, ...]
+    shares: Shares = ()
+    """By which bands draw them today, where the campaign tells some apart."""
     silence: tuple[float, ...] = ()
-    """In the same decisions: in what part of the draws nothing was worth sending."""
+    """In the same decisions: in what part of the draws nothing was worth sending; of bands, the least part."""
     allocation_ids: tuple[str, ...] = ()
     readout_id: str = ""
     look: int = 0
@@ -148,7 +153,9 @@ def _aimed(desk: Desk, now: datetime) -> dict[str, dict[str, Any]]:
 
 
 def _look_at(connection: Connection, campaign: Campaign, play: Play, now: datetime) -> Live:
-    today = campaigns.shares(connection, campaign.campaign_id, campaign.version)
+    by_band = campaigns.shares(connection, campaign.campaign_id, campaign.version)
+    entered = enrolment_rows.in_bands(connection, campaign.campaign_id, len(by_band)) if play.bands else ()
+    today = together(by_band, entered)
     weighed = _weighed(connection, campaign)
     looks = readouts.of_campaign(connection, campaign.campaign_id)
     found = ReadOut.model_validate(looks[-1].body) if looks else None
@@ -176,6 +183,7 @@ def _look_at(connection: Connection, campaign: Campaign, play: Play, now: dateti
             )
             for one in play.sequences
         ),
+        shares=by_band if play.bands else (),
         silence=tuple(_chance(each, NOBODY, len(keys)) for each in weighed),
         allocation_ids=tuple(one.allocation_id for one in weighed),
         readout_id=looks[-1].readout_id if looks else "",
@@ -196,8 +204,12 @@ def _weighed(connection: Connection, campaign: Campaign) -> list[Allocation]:
 
 
 def _chance(one: Allocation, key: str, sequences: int) -> float:
-    """In what part of the draws an arm was best, without what every sequence gets so that something is learnt of it."""
-    told = float(one.evidence["chance_best"].get(key, 0.0))
+    """In what part of the draws an arm was best, without what every sequence gets so that something is learnt of it.
+
+    A sequence has its place where one band needs it, and nothing is worth sending only where that holds for each.
+    """
+    chances = [float(of.get(key, 0.0)) for of in allocations.chances(one)]
+    told = min(chances) if key == NOBODY else max(chances)
     return max(told - (0.0 if key == NOBODY else EXPLORED / sequences), 0.0) / (1 - EXPLORED)
 
 

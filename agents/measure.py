@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection
 
+from agents.arm_counts import drawn_alike
 from agents.desk import Desk
 from agents.learning.counts import Counts, MeasurementError
 from agents.learning.priors import Prior
@@ -79,18 +80,32 @@ def read_campaign(desk: Desk, campaign_id: str, look: int | None = None, *, coun
         )
     arms = tuple(sorted(one.key for one in version.play.sequences))
     outcomes = counted or _outcomes(desk, campaign, version, arms, as_of)
+    by_band = _by_band(outcomes, arms, len(version.play.bands)) if version.play.bands else ()
     if campaign.holdout_key:
         so_far = [one for one in letters if one.starts_at <= campaign.starts_at]
         found = _read_series(desk, so_far, version, look, as_of)
         alone = {one.name: Counts(contacts=one.contacts, conversions=one.conversions) for one in outcomes.arms[1:]}
-        return found.model_copy(update={"sequences": alone})
-    return compare_arms(
+        return found.model_copy(update={"sequences": alone, "by_band": by_band})
+    found = compare_arms(
         outcomes,
         expected_shares(outcomes.members, arms, drawn_by, campaign.holdout_share),
         MeasurementPlan(contacts_planned=planned or None, base_rate=base_rate),
         look,
         prior,
         seed=int(readout_id_of(campaign.campaign_id, look or 0)[1:8], 16),
+        alike=drawn_alike(outcomes, drawn_by),
+    )
+    return found.model_copy(update={"by_band": by_band})
+
+
+def _by_band(outcomes: Outcomes, arms: Sequence[str], bands: int) -> tuple[dict[str, Counts], ...]:
+    found = [{arm: [0, 0] for arm in arms} for _ in range(bands)]
+    for one in outcomes.members:
+        if one.arm in arms:
+            found[one.band][one.arm][0] += 1
+            found[one.band][one.arm][1] += one.contact_id in outcomes.reached_at
+    return tuple(
+        {arm: Counts(contacts=all_, conversions=reached) for arm, (all_, reached) in of.items()} for of in found
     )
 
 
@@ -141,10 +156,10 @@ def expected_shares(
 
     Whoever drew nobody, or what the campaign no longer has, is not among them; of the others each arm has more.
     """
-    entered = Counter(drawn_by.place(one.since) for one in members) or Counter([-1])
+    entered = Counter((drawn_by.place(one.since), one.band) for one in members) or Counter([(-1, 0)])
     found = dict.fromkeys(arms, 0.0)
-    for place, count in entered.items():
-        shares = drawn_by.shares[place]
+    for (place, band), count in entered.items():
+        shares = drawn_by.of(place, band)
         drawn = sum(shares.get(arm, 0.0) for arm in arms)
         if not drawn:
             continue
@@ -163,11 +178,22 @@ def compare_arms(
     prior: Prior,
     *,
     seed: int,
+    alike: Mapping[str, Counts] | None = None,
 ) -> ReadOut:
-    """Judge counted outcomes against the holdout, and say beside it how people reacted."""
+    """Judge counted outcomes against the holdout, and say beside it how people reacted.
+
+    ``alike`` is what a sequence would have counted, had all been drawn alike (``agents.arm_counts.drawn_alike``).
+    """
+    counted = alike or {}
     found = compare(
         [
-            Arm(name=one.name, share=shares[one.name], contacts=one.contacts, conversions=one.conversions)
+            Arm(
+                name=one.name,
+                share=shares[one.name],
+                contacts=one.contacts,
+                conversions=one.conversions,
+                alike=counted.get(one.name),
+            )
             for one in outcomes.arms
         ],
         plan,

@@ -18,6 +18,7 @@ from agents.model_forms import AnalysisWords, CopyWords, Objections, ReplyWords,
 from agents.model_lookups import look_up
 from agents.provider import Analysis, Provider, Scheduling, Task, Writing
 from agents.scheduler import starts_from
+from memory.bands import only
 from memory.errors import InvalidInputError, NoriaError
 from memory.finding import Finding, Verdict
 from memory.proposal import Authorship, Evidence, Proposal
@@ -96,6 +97,7 @@ class ModelProvider:
                 "schedule": by_rules.schedule.model_copy(update={"starts_at": starts_at}),
                 "holdout_share": choice.holdout_share,
                 "shares": {key: share / total for key, share in kept.items()},
+                "band_shares": only(by_rules.band_shares, kept),
                 "reasons": (*by_rules.reasons, choice.reason),
                 "author": Authorship(agent="scheduler", provider="model"),
             }

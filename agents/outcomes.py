@@ -34,6 +34,7 @@ class Member:
     arm: str
     since: datetime
     until: datetime
+    band: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,13 @@ def campaign_outcomes(
         by_event = campaigns.get(connection, campaign_id).trigger_kind == "event"
         after = timedelta(microseconds=1 if by_event else 0)
         query = (
-            select(enrolments.c.contact_id, enrolments.c.in_holdout, enrolments.c.sequence_key, enrolments.c.entered_at)
+            select(
+                enrolments.c.contact_id,
+                enrolments.c.in_holdout,
+                enrolments.c.sequence_key,
+                enrolments.c.entered_at,
+                enrolments.c.band,
+            )
             .where(enrolments.c.campaign_id == campaign_id, enrolments.c.entered_at <= as_of)
             .order_by(enrolments.c.entered_at, enrolments.c.enrolment_id)
         )
@@ -105,6 +112,7 @@ def campaign_outcomes(
                     _arm(row.sequence_key, arms, in_holdout=row.in_holdout),
                     row.entered_at + after,
                     min(row.entered_at + window, as_of),
+                    row.band,
                 ),
             )
             for row in connection.execute(query)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from memory.bands import Bands
 from memory.errors import ConflictError, InvalidInputError
 from memory.floors import Floors
 from memory.play import Goal, Limits, Offer, RecordKind
@@ -90,6 +91,8 @@ class Playbook(_Part):
     rhythms: tuple[Annotated[int, Field(ge=1, le=365)], ...] = ()
     """Days between letters that may be proposed in the place of ``days_between``, which is one of them, by what the
     letters so far added; none where the rhythm stays as it is."""
+    bands: Bands | None = None
+    """Contacts who may be told apart where it is learnt which sequence is best; none where one is best for all."""
     requires: Floors = Field(default_factory=dict)
     """Smallest value of each data-quality measure; with a poorer record the play waits."""
     limits: Limits = Field(default_factory=Limits)

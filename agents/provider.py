@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from agents.learning.forecast import Recalibration
+from memory.bands import Shares
 from memory.finding import Finding
 from memory.lessons import Lesson
 from memory.play import Offer, Schedule
@@ -98,6 +99,8 @@ class Scheduling(_Frozen):
     contacts_per_day: int | None = None
     shares: dict[str, float]
     """Share of entering contacts per sequence that is kept."""
+    band_shares: Shares = ()
+    """The same in each band, where they are to begin by shares of their own."""
     review_days: int
     author: Authorship
     reasons: tuple[str, ...] = ()

@@ -8,6 +8,7 @@ from agents.change import drafted, put_forward, running
 from agents.desk import Desk
 from agents.ideas import TRIED_SHARE, Idea
 from agents.variations import Variation, variations
+from memory.bands import only
 from memory.errors import ConflictError
 from memory.play import Play
 from memory.proposal import ROUND, Authorship, Proposal
@@ -57,6 +58,10 @@ def redrawn(play: Play, idea: Idea) -> tuple[Play, list[Variation]]:
     elif idea.kind != "retire_campaign":
         kept = _with_shares(tuple(one for one in kept if one.key in idea.shares), idea.shares)
     changes: dict[str, Any] = {"sequences": kept}
+    if idea.by_band and idea.shares:
+        new_ones = dict.fromkeys((one.sequence.key for one in tried), TRIED_SHARE / max(len(tried), 1))
+        today = only(idea.by_band, idea.shares, total=1 - sum(new_ones.values()))
+        changes["band_shares"] = tuple({**of, **new_ones} for of in today)
     if idea.only:
         audience = {"type": "all", "of": [play.audience, idea.only]}
         changes |= {"audience": audience, "audience_sentence": describe(parse(audience), "en")}

@@ -14,6 +14,7 @@ from agents.provider import Analysis, Scheduling, Task, Writing
 from agents.starting_shares import starting_shares
 from agents.state import ProposalState
 from agents.tasks import task_of
+from memory.bands import Shares, only, together
 from memory.proposal import Authorship
 from policies.rules.holdout import HoldoutLimits
 from policies.rules.review_date import ReviewDateLimits
@@ -47,7 +48,8 @@ def schedule_by_rules(task: Task, analysis: Analysis, writing: Writing, *, note:
         share = 0.0
     if analysis.opportunity.holdout_key:
         share = analysis.opportunity.holdout_share
-    shares, taught = arm_shares(task, analysis, writing, round(reachable * (1 - share)))
+    by_band, taught = arm_shares(task, analysis, writing, round(reachable * (1 - share)))
+    shares = together(by_band, analysis.opportunity.audience.bands)
     runs_days = task.playbook.trigger.runs_days
     per_day = entries_per_day(reachable, runs_days) if runs_days else contacts_per_day(reachable)
     review_days = min(
@@ -59,7 +61,7 @@ def schedule_by_rules(task: Task, analysis: Analysis, writing: Writing, *, note:
         f"{share:.0%} held out: {analysis.opportunity.detection.sentence}",
         f"{len(shares)} sequence{'s' if len(shares) > 1 else ''} tested"
         + (f"; {dropped} left out because the list is too small for more." if dropped else "."),
-        *_learnt(shares, taught),
+        *_learnt(by_band, taught),
         f"Looked at {len(FOUR_LOOKS)} times, the last after {review_days} days.",
         f"At most {per_day} contacts enter a day." if per_day else "Everybody enters on the first day.",
     )
@@ -69,6 +71,7 @@ def schedule_by_rules(task: Task, analysis: Analysis, writing: Writing, *, note:
         size_band=(0, per_day * runs_days) if runs_days and per_day else size_band(reachable),
         contacts_per_day=per_day,
         shares=shares,
+        band_shares=by_band if len(by_band) > 1 and taught else (),
         review_days=review_days,
         author=Authorship(agent="scheduler", provider="rules", note=note),
         reasons=reasons,
@@ -87,24 +90,24 @@ def starts_from(desk: Desk, *, days_ahead: int) -> datetime:
     return opens.astimezone(UTC)
 
 
-def arm_shares(task: Task, analysis: Analysis, writing: Writing, treated: int) -> tuple[dict[str, float], int]:
-    """As many sequences as the list can carry, and how many earlier campaigns their shares rest on.
+def arm_shares(task: Task, analysis: Analysis, writing: Writing, treated: int) -> tuple[Shares, int]:
+    """As many sequences as the list can carry, by band, and how many earlier campaigns their shares rest on.
 
     Those that earlier campaigns speak for stay; where none does, the playbook's first ones, with equalised shares.
     """
     written = {one.key: one for one in writing.sequences}
-    shares, taught = starting_shares(task, analysis.opportunity, written)
+    by_band, taught = starting_shares(task, analysis.opportunity, written)
+    shares = together(by_band, analysis.opportunity.audience.bands)
     best = sorted(written, key=lambda key: -shares[key]) if taught else list(written)
     kept = best[: max(1, min(len(best), treated // FEWEST_PER_ARM))]
-    total = math.fsum(shares[key] for key in kept)
-    return {key: shares[key] / total for key in written if key in kept}, taught
+    return only(by_band, [key for key in written if key in kept]), taught
 
 
-def _learnt(shares: dict[str, float], taught: int) -> tuple[str, ...]:
+def _learnt(by_band: Shares, taught: int) -> tuple[str, ...]:
     if not taught:
         return ()
-    said = ", ".join(f"{key} {share:.0%}" for key, share in shares.items())
-    return (f"Shares as {taught} earlier campaign{'s' if taught > 1 else ''} taught: {said}.",)
+    said = [", ".join(f"{key} {share:.0%}" for key, share in shares.items()) for shares in by_band]
+    return (f"Shares as {taught} earlier campaign{'s' if taught > 1 else ''} taught: {'; '.join(said)}.",)
 
 
 def size_band(reachable: int) -> tuple[int, int]:

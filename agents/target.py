@@ -167,15 +167,19 @@ def _cut(split: Split) -> int:
 
 def _probabilities(members: Sequence[Member], keys: Sequence[str], drawn_by: Periods, holdout_share: float) -> Floats:
     """Contact by arm, by the shares that were in force as each entered."""
-    rows = []
-    for shares in drawn_by.shares:
-        silent, *drawn = (shares.get(key, 0.0) for key in (NOBODY, *keys))
-        # Whoever drew what the campaign no longer has is not among those who count.
-        total = silent + sum(drawn) or 1.0
-        treated = [(1 - holdout_share) * one / total for one in (silent, *drawn)]
-        rows.append([holdout_share + treated[0], *treated[1:]])
-    found: Floats = np.asarray(rows)[[drawn_by.place(one.since) for one in members]]
-    return found
+    rows: dict[tuple[int, int], list[float]] = {}
+    found = []
+    for one in members:
+        drawn_in = drawn_by.place(one.since), one.band
+        if drawn_in not in rows:
+            shares = drawn_by.at(one.since, one.band)
+            silent, *drawn = (shares.get(key, 0.0) for key in (NOBODY, *keys))
+            # Whoever drew what the campaign no longer has is not among those who count.
+            total = silent + sum(drawn) or 1.0
+            treated = [(1 - holdout_share) * share / total for share in (silent, *drawn)]
+            rows[drawn_in] = [holdout_share + treated[0], *treated[1:]]
+        found.append(rows[drawn_in])
+    return np.asarray(found)
 
 
 def _known(desk: Desk, members: Sequence[Member], starts_at: datetime) -> Floats:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict
 
 from agents.edit import step_names
+from memory.bands import by_label
 from memory.finding import Verdict
 from memory.play import Play
 from memory.proposal import Proposal
@@ -65,6 +66,8 @@ def _told(play: Play, language: str) -> dict[str, str]:
     }
     for one in play.sequences:
         told[f"sequence {one.key}"] = f"{one.share:.0%}: {tell_sequence(one, language, play.trigger)}"
+    for label, shares in by_label(play.bands, play.shares, language).items():
+        told[label] = ", ".join(f"{key} {share:.0%}" for key, share in shares.items())
     for name, (_, step) in step_names(play).items():
         for spoken, copy in sorted(step.copies.items()):
             for slot, text in copy.model_dump().items():

@@ -13,10 +13,12 @@ from sqlalchemy import Connection, Row, select, update
 
 from memory import campaigns
 from memory.alerts import settle_alerts
+from memory.bands import Shares
 from memory.canonical import digest
 from memory.errors import ConflictError, NotFoundError
 from memory.journal import append
-from memory.schema import allocations, campaign_versions, sequences
+from memory.play import Play
+from memory.schema import allocations, campaign_versions
 from memory.store import upsert
 
 NOBODY: Final = "nobody"
@@ -26,7 +28,7 @@ AllocationState = Literal["kept", "suggested", "waiting", "applied", "declined",
 
 
 class Allocation(BaseModel):
-    """One decision about the shares of one version of a campaign; they add up to 1."""
+    """One decision about the shares of one version of a campaign; they add up to 1 in each band."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -34,8 +36,8 @@ class Allocation(BaseModel):
     campaign_id: str
     version: int
     state: AllocationState
-    before: dict[str, float]
-    shares: dict[str, float]
+    before: Shares
+    shares: Shares
     evidence: dict[str, Any]
     reason: str
     decided_at: AwareDatetime
@@ -47,6 +49,12 @@ class Allocation(BaseModel):
 def allocation_id_of(campaign_id: str, decided_at: datetime, by: str = "noria") -> str:
     """The id of what somebody decided at a moment: the same, however often it is written."""
     return "w" + digest(["allocation", campaign_id, decided_at.isoformat(), by])[:15]
+
+
+def chances(found: Allocation) -> tuple[Mapping[str, float], ...]:
+    """By band, in what part of the draws each sequence was best; only one where no bands are told apart."""
+    by_band = found.evidence.get("by_band")
+    return tuple(one["chance_best"] for one in by_band) if by_band else (found.evidence["chance_best"],)
 
 
 def alert_key(campaign_id: str) -> str:
@@ -61,7 +69,7 @@ def keep(connection: Connection, found: Allocation, *, at: datetime) -> bool:
     shares are no longer those that it was decided on.
     """
     campaign = campaigns.lock(connection, found.campaign_id)
-    if campaign.version != found.version or not _same(
+    if campaign.version != found.version or not same(
         campaigns.shares(connection, found.campaign_id, found.version), found.before
     ):
         return False
@@ -109,9 +117,8 @@ def return_to_plan(connection: Connection, campaign_id: str, *, actor: str, reas
     """
     campaign = campaigns.lock(connection, campaign_id)
     before = campaigns.shares(connection, campaign_id, campaign.version)
-    play = campaigns.get_version(connection, campaign_id, campaign.version).play
-    plan = {**dict.fromkeys(before, 0.0), **{one.key: one.share for one in play.sequences}}
-    if _same(before, plan):
+    plan = back_to(campaigns.get_version(connection, campaign_id, campaign.version).play, before)
+    if same(before, plan):
         raise ConflictError("The shares are the approved ones.", where=f"campaign {campaign_id}")
     found = Allocation(
         allocation_id=allocation_id_of(campaign_id, at, actor),
@@ -151,7 +158,17 @@ class Periods:
     """By which shares contacts were drawn since a campaign began; the newest last."""
 
     since: tuple[datetime, ...]
-    shares: tuple[dict[str, float], ...]
+    shares: tuple[Shares, ...]
+
+    def at(self, moment: datetime, band: int) -> dict[str, float]:
+        """By which shares contacts of a band were drawn at a moment."""
+        return self.of(self.place(moment), band)
+
+    def of(self, place: int, band: int) -> dict[str, float]:
+        """The shares of a band in one of the periods."""
+        found = self.shares[place]
+        # Whoever entered a version that tells no bands apart drew as everybody did.
+        return found[band if band < len(found) else 0]
 
     def place(self, moment: datetime) -> int:
         """Which of the shares were in force at a moment; before the first ones, those."""
@@ -165,9 +182,7 @@ def periods(connection: Connection, campaign_id: str) -> Periods:
         .where(campaign_versions.c.campaign_id == campaign_id)
         .order_by(campaign_versions.c.version)
     )
-    changes = [
-        (row.activated_at, {one["key"]: float(one["share"]) for one in row.body["sequences"]}) for row in versions
-    ]
+    changes = [(row.activated_at, Play.model_validate(row.body).shares) for row in versions]
     changes += [
         (one.applied_at, one.shares) for one in of_campaign(connection, campaign_id) if one.applied_at is not None
     ]
@@ -199,9 +214,7 @@ def _overtake(connection: Connection, by: Allocation, at: datetime) -> None:
 
 
 def _put_in_force(connection: Connection, found: Allocation, at: datetime) -> None:
-    of = {"campaign_id": found.campaign_id, "version": found.version}
-    rows = [{**of, "sequence_key": key, "share": share} for key, share in sorted(found.shares.items())]
-    upsert(connection, sequences, rows, update=["share"])
+    campaigns.set_shares(connection, found.campaign_id, found.version, found.shares)
     _note(connection, found, f"shares.{found.state}", found.actor or "noria", at)
 
 
@@ -223,8 +236,8 @@ def _note(connection: Connection, found: Allocation, action: str, actor: str, at
         payload={
             "allocation": found.allocation_id,
             "version": found.version,
-            "before_millis": _millis(found.before),
-            "shares_millis": _millis(found.shares),
+            "before_millis": [_millis(one) for one in found.before],
+            "shares_millis": [_millis(one) for one in found.shares],
             "reason": why or found.reason,
             "evidence": digest(found.evidence),
         },
@@ -236,9 +249,22 @@ def _millis(shares: Mapping[str, float]) -> dict[str, int]:
     return {key: round(1000 * share) for key, share in sorted(shares.items())}
 
 
-def _same(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
-    return all(abs(one.get(key, 0.0) - other.get(key, 0.0)) < 1e-9 for key in {*one, *other})
+def back_to(play: Play, before: Shares) -> Shares:
+    """The shares that were approved, with none for what is drawn today and was not approved."""
+    return tuple({**dict.fromkeys(now, 0.0), **plan} for now, plan in zip(before, play.shares, strict=True))
+
+
+def same(one: Shares, other: Shares) -> bool:
+    """Whether every band draws every sequence alike."""
+    return len(one) == len(other) and all(
+        abs(mine.get(key, 0.0) - theirs.get(key, 0.0)) < 1e-9
+        for mine, theirs in zip(one, other, strict=True)
+        for key in {*mine, *theirs}
+    )
 
 
 def _allocation(row: Row[Any]) -> Allocation:
-    return Allocation.model_validate(row._asdict())
+    found = row._asdict()
+    # Decisions from before there were bands name the shares of everybody.
+    found |= {name: (found[name],) for name in ("before", "shares") if isinstance(found[name], dict)}
+    return Allocation.model_validate(found)

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from memory.bands import Shares
 from memory.canonical import bucket, buckets
 
 TimeKind = Literal["hour", "weekday"]
@@ -50,15 +51,20 @@ def _below(salt: str, name: tuple[str, ...], contact_ids: NDArray[np.int64], sha
 
 
 def draw_sequences(
-    salt: str, campaign_id: str, contact_ids: NDArray[np.int64], shares: Mapping[str, float]
+    salt: str, campaign_id: str, contact_ids: NDArray[np.int64], bands: NDArray[np.intp], shares: Shares
 ) -> NDArray[np.intp]:
-    """``draw_sequence`` of a first entry for many contacts at once, as places in ``sorted(shares)``."""
-    keys = sorted(shares)
+    """``draw_sequence`` of a first entry for many contacts at once, as places in ``sorted`` keys of the shares."""
+    keys = sorted(shares[0])
+    drawn = np.zeros(len(contact_ids), np.intp)
     if len(keys) == 1:
-        return np.zeros(len(contact_ids), np.intp)
-    points = buckets(salt, ("sequence", campaign_id), contact_ids.tolist(), 1) * sum(shares.values())
-    ends = list(accumulate((shares[key] for key in keys), initial=0.0))[1:]
-    return np.minimum(np.searchsorted(ends, points, side="right"), len(keys) - 1)
+        return drawn
+    points = buckets(salt, ("sequence", campaign_id), contact_ids.tolist(), 1)
+    for band, of in enumerate(shares):
+        inside = bands == band
+        ends = list(accumulate((of[key] for key in keys), initial=0.0))[1:]
+        places = np.searchsorted(ends, points[inside] * sum(of.values()), side="right")
+        drawn[inside] = np.minimum(places, len(keys) - 1)
+    return drawn
 
 
 def draw_time(

@@ -11,11 +11,13 @@ from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, Row, bindparam, select, text, update
 
+from memory.bands import Shares
 from memory.canonical import canonical_json, digest
 from memory.errors import NotFoundError
 from memory.journal import append
 from memory.play import Play
-from memory.schema import campaign_versions, campaigns, sequences, steps
+from memory.schema import campaign_versions, campaigns, steps
+from memory.schema import shares as share_rows
 from memory.store import upsert
 
 # Any constant will do: it only serialises launches on PostgreSQL; SQLite has one writer anyway.
@@ -117,8 +119,8 @@ def add_version(connection: Connection, version: CampaignVersion) -> None:
     names = list(CampaignVersion.__dataclass_fields__)
     upsert(connection, campaign_versions, [{name: getattr(version, name) for name in names}])
     of = {"campaign_id": version.campaign_id, "version": version.version}
-    plan = version.play.sequences
-    upsert(connection, sequences, [{**of, "sequence_key": one.key, "share": one.share} for one in plan])
+    play = version.play
+    set_shares(connection, version.campaign_id, version.version, play.shares)
     upsert(
         connection,
         steps,
@@ -131,7 +133,7 @@ def add_version(connection: Connection, version: CampaignVersion) -> None:
                 "kind": step.kind,
                 "body": step.model_dump(mode="json"),
             }
-            for sequence in plan
+            for sequence in play.sequences
             for position, step in enumerate(sequence.steps)
         ],
     )
@@ -306,14 +308,28 @@ def versions(connection: Connection, campaign_id: str | None = None) -> list[Cam
     return [CampaignVersion(**row._asdict()) for row in connection.execute(query)]
 
 
-def shares(connection: Connection, campaign_id: str, version: int) -> dict[str, float]:
-    """Today's probability of each sequence, by key; they add up to 1."""
+def shares(connection: Connection, campaign_id: str, version: int) -> Shares:
+    """Today's probability of each sequence, in each band by key; they add up to 1."""
     query = (
-        select(sequences.c.sequence_key, sequences.c.share)
-        .where(sequences.c.campaign_id == campaign_id, sequences.c.version == version)
-        .order_by(sequences.c.sequence_key)
+        select(share_rows.c.band, share_rows.c.sequence_key, share_rows.c.share)
+        .where(share_rows.c.campaign_id == campaign_id, share_rows.c.version == version)
+        .order_by(share_rows.c.band, share_rows.c.sequence_key)
     )
-    return {row.sequence_key: row.share for row in connection.execute(query)}
+    found: dict[int, dict[str, float]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.band, {})[row.sequence_key] = row.share
+    return tuple(found.values())
+
+
+def set_shares(connection: Connection, campaign_id: str, version: int, wanted: Shares) -> None:
+    """Let contacts draw by these shares from now on; a sequence that is not named keeps its own."""
+    of = {"campaign_id": campaign_id, "version": version}
+    rows = [
+        {**of, "band": band, "sequence_key": key, "share": share}
+        for band, shares_of_band in enumerate(wanted)
+        for key, share in sorted(shares_of_band.items())
+    ]
+    upsert(connection, share_rows, rows, update=["share"])
 
 
 def swap_status(

@@ -26,6 +26,8 @@ class Enrolment:
     version: int
     in_holdout: bool
     sequence_key: str
+    band: int = 0
+    """Of contacts, by which shares they drew."""
     probability: float
     """With which the sequence was drawn."""
     state: Literal["active", "exited"] = "active"
@@ -158,6 +160,13 @@ def count(connection: Connection, campaign_id: str, where: ColumnElement[bool] |
 def count_since(connection: Connection, campaign_id: str, since: datetime) -> int:
     """How many contacts entered a campaign after a moment."""
     return count(connection, campaign_id, enrolments.c.entered_at > since)
+
+
+def in_bands(connection: Connection, campaign_id: str, bands: int) -> list[int]:
+    """How many ever entered a campaign from each band of contacts."""
+    query = select(enrolments.c.band, func.count()).where(enrolments.c.campaign_id == campaign_id)
+    found = {band: contacts for band, contacts in connection.execute(query.group_by(enrolments.c.band))}
+    return [found.get(band, 0) for band in range(bands)]
 
 
 def of_campaign(connection: Connection, campaign_id: str) -> list[Enrolment]:

@@ -52,13 +52,15 @@ _ENTRY = ("campaign_id", "contact_id", "occurrence")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Threshold:
-    """Where those enter who drew one sequence of a campaign version."""
+    """Where those of one band enter who drew one sequence of a campaign version."""
 
     campaign_id: str
     version: int
     sequence_key: str
+    band: int
+    """Which band of contacts they are in."""
     probability: float
-    """With which the sequence was drawn."""
+    """With which that band draws the sequence."""
     step_key: str | None
     wait: timedelta | None
     """How long after the entry they go on; None while their message has not ended."""
@@ -73,7 +75,7 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entries:
-    """Contacts who drew the same sequence, as columns of one order."""
+    """Contacts of one band who drew the same sequence, as columns of one order."""
 
     contact_ids: Sequence[int]
     occurrences: Sequence[int]
@@ -131,6 +133,7 @@ def _enrolment(threshold: Threshold) -> dict[str, Any]:
         "occurrence": _entering.c.occurrence,
         "version": literal(threshold.version),
         "in_holdout": _entering.c.in_holdout,
+        "band": literal(threshold.band),
         "sequence_key": literal(threshold.sequence_key),
         "probability": literal(threshold.probability, Float),
         "state": literal("exited" if threshold.exit_reason else "active"),

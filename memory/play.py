@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+from memory.bands import Bands, Shares
 from memory.brand import Brand
 from memory.canonical import digest
 from memory.events import ORDER
@@ -128,6 +129,10 @@ class Play(_Frozen):
     size_band: tuple[int, int]
     """How many contacts may enter; for a trigger, at most so many while it runs. Anything else voids the approval."""
     sequences: tuple[Sequence, ...] = Field(min_length=1)
+    bands: Bands | None = Field(default=None, exclude_if=lambda bands: bands is None)
+    """Which contacts may draw by shares of their own; none where all draw alike."""
+    band_shares: Shares = Field(default=(), exclude_if=lambda shares: not shares)
+    """By band, the shares that it starts with; empty where those are the same for all."""
     templates: dict[Key, str]
     """MJML source of each layout."""
     offer: Offer | None = None
@@ -164,6 +169,11 @@ class Play(_Frozen):
     def _parts_fit(self) -> Play:
         if abs(sum(sequence.share for sequence in self.sequences) - 1) > 1e-9:
             raise ValueError("the shares of the sequences must add up to 1")
+        if self.band_shares and len(self.band_shares) != (len(self.bands) if self.bands else 0):
+            raise ValueError("shares by band need as many bands")
+        for shares in self.band_shares:
+            if shares.keys() != {one.key for one in self.sequences} or abs(sum(shares.values()) - 1) > 1e-9:
+                raise ValueError("the shares of a band must name every sequence, and add up to 1")
         for sequence in self.sequences:
             if sequence.key in _TAKEN:
                 raise ValueError(f"no sequence may be called {sequence.key}: so are contacts called who get nothing")
@@ -186,6 +196,12 @@ class Play(_Frozen):
     def digest(self) -> str:
         """SHA-256 over the canonical JSON of everything above."""
         return digest(self.model_dump(mode="json"))
+
+    @property
+    def shares(self) -> Shares:
+        """By band, the share of entering contacts who draw each sequence at the start."""
+        alike = {one.key: one.share for one in self.sequences}
+        return self.band_shares or (alike,) * (len(self.bands) if self.bands else 1)
 
     def ends_after(self, last_send_at: datetime) -> tuple[datetime, datetime]:
         """Until when the approval lasts, and when all is over, if the last message is due at that moment."""

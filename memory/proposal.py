@@ -58,6 +58,8 @@ class Audience(_Frozen):
     reachable: int
     holdout: int
     treated: int
+    bands: tuple[int, ...] = ()
+    """Of those reachable, how many are in each band, where the play tells some apart."""
     sample: tuple[int, ...] = ()
     """Ids of a few contacts who would get it."""
 

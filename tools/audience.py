@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from memory import workspace
 from memory.allocations import NOBODY
 from memory.assignment import all_in_holdout, draw_sequences
+from memory.bands import Bands, Shares
 from memory.campaigns import campaign_id_of
 from memory.canonical import buckets
 from memory.lake import Lake
@@ -52,26 +53,37 @@ class Entrants:
 
     contact_ids: NDArray[np.int64]
     in_holdout: NDArray[np.bool_]
+    bands: NDArray[np.intp]
+    """The band of each, 0 where the play tells none apart."""
     drawn: NDArray[np.intp]
-    """The sequence of each, as its place in ``sorted(shares)``."""
-    shares: Mapping[str, float]
-    """Probability with which each sequence was drawn."""
+    """The sequence of each, as its place in ``keys``."""
+    shares: Shares
+    """By band, the probability with which each sequence was drawn."""
     records: Mapping[int, Mapping[RecordKind, str]]
     """By contact, the records that personal values are read from; a contact without any may be left out."""
 
     def __len__(self) -> int:
         return len(self.contact_ids)
 
+    @property
+    def keys(self) -> list[str]:
+        """What could be drawn."""
+        return sorted(self.shares[0])
+
     def drew(self, sequence_key: str) -> NDArray[np.bool_]:
         """Who drew a sequence."""
-        if sequence_key not in self.shares:
+        if sequence_key not in self.keys:
             return np.zeros(len(self), bool)
-        return np.equal(self.drawn, sorted(self.shares).index(sequence_key))
+        return np.equal(self.drawn, self.keys.index(sequence_key))
 
     def take(self, rows: NDArray[Any] | slice) -> Entrants:
         """Some of them, by a mask or by their places, in that order."""
         return replace(
-            self, contact_ids=self.contact_ids[rows], in_holdout=self.in_holdout[rows], drawn=self.drawn[rows]
+            self,
+            contact_ids=self.contact_ids[rows],
+            in_holdout=self.in_holdout[rows],
+            bands=self.bands[rows],
+            drawn=self.drawn[rows],
         )
 
 
@@ -153,7 +165,7 @@ def choose(
     features: Features | None = None,
     programme_share: float = 0.0,
     currency: str = "",
-    shares: Mapping[str, float] | None = None,
+    shares: Shares | None = None,
     only: Collection[int] | None = None,
     named: Mapping[int, Mapping[RecordKind, str]] | None = None,
 ) -> Selection:
@@ -161,19 +173,20 @@ def choose(
 
     With ``only``, of these contacts; ``named`` are records that a trigger gave for them, before those of the play.
     """
-    asks_nothing = only is not None and not fields(parse(play.audience)) and not play.records
     # Whoever came a moment ago is not in the lake yet, and need not be where nothing of it is asked.
-    known = None if asks_nothing else features or _computed(lake, at, play)
+    known = None if only is not None and asks_nothing(play) else features or _computed(lake, at, play)
     ids = np.asarray(sorted(only or ()) if known is None else known.select(parse(play.audience)), np.int64)
     if known is not None and only is not None:
         ids = np.intersect1d(ids, np.asarray(sorted(only), np.int64))
-    shares = shares or {sequence.key: sequence.share for sequence in play.sequences}
+    shares = shares or play.shares
+    bands = _bands(known, ids, play.bands)
     with store.read() as connection:
         salt = workspace.get_value(connection, "salt") or ""
     found = Entrants(
         contact_ids=ids,
         in_holdout=all_in_holdout(salt, play.holdout_key or campaign_id, ids, play.holdout_share),
-        drawn=draw_sequences(salt, campaign_id, ids, shares),
+        bands=bands,
+        drawn=draw_sequences(salt, campaign_id, ids, bands, shares),
         shares=shares,
         records=_records(known, ids, play, named or {}),
     )
@@ -207,7 +220,9 @@ def choose(
     treated = ~entrants.in_holdout
     order = np.argsort(buckets(salt, ("sample", campaign_id), entrants.contact_ids[treated].tolist()), kind="stable")
     sample = _sample(entrants.contact_ids[treated][order], languages[may_enter][treated][order])
-    return Selection(_audience(len(ids), taken_out, entrants, pack, sample), entrants)
+    audience = _audience(len(ids), taken_out, entrants, pack, sample)
+    by_band = np.bincount(entrants.bands, minlength=len(play.bands)).tolist() if play.bands else ()
+    return Selection(audience.model_copy(update={"bands": tuple(by_band)}), entrants)
 
 
 def records_of(play: Play, values: Mapping[str, Any]) -> dict[RecordKind, str]:
@@ -223,9 +238,26 @@ def _computed(lake: Lake, at: datetime, play: Play) -> Features:
 
 
 def features_for(play: Play) -> set[str]:
-    """The features that its audience, its records and its trigger read."""
+    """The features that its audience, its bands, its records and its trigger read."""
     dated = {play.trigger.feature} if isinstance(play.trigger, DateTrigger) and play.trigger.feature else set()
-    return {*fields(parse(play.audience)), *play.records.values(), *dated}
+    banded = {play.bands.feature} if play.bands else set()
+    return {*fields(parse(play.audience)), *banded, *play.records.values(), *dated}
+
+
+def asks_nothing(play: Play) -> bool:
+    """Whether who gets what is decided without anything that the lake knows of a contact."""
+    return not fields(parse(play.audience)) and not play.records and play.bands is None
+
+
+def _bands(known: Features | None, ids: NDArray[np.int64], bands: Bands | None) -> NDArray[np.intp]:
+    found = np.zeros(len(ids), np.intp)
+    for start in range(0, len(ids) if known is not None and bands else 0, _CHUNK):
+        assert known is not None
+        assert bands is not None
+        part = ids[start : start + _CHUNK].tolist()
+        rows = known.rows(part, [bands.feature])
+        found[start : start + _CHUNK] = [bands.place(rows.get(one, {}).get(bands.feature)) for one in part]
+    return found
 
 
 def _records(

@@ -38,14 +38,13 @@ def enrol(
     numbers = occurrences or {}
     entered = 0
     thresholds = [
-        _threshold(campaign, play, one, entering.shares[one.key])
-        for one in play.sequences
-        if one.key in entering.shares
+        _way_past(campaign, band, shares[NOBODY]) if one is None else _threshold(campaign, play, one, band, shares)
+        for band, shares in enumerate(entering.shares)
+        for one in (*play.sequences, None)
+        if (NOBODY if one is None else one.key) in shares
     ]
-    if NOBODY in entering.shares:
-        thresholds.append(_way_past(campaign, entering.shares[NOBODY]))
     for threshold in thresholds:
-        rows = np.flatnonzero(entering.drew(threshold.sequence_key))
+        rows = np.flatnonzero(entering.drew(threshold.sequence_key) & (entering.bands == threshold.band))
         if not len(rows):
             continue
         ids = entering.contact_ids[rows].tolist()
@@ -60,7 +59,9 @@ def enrol(
     return entered
 
 
-def _threshold(campaign: Campaign, play: Play, sequence: PlaySequence, probability: float) -> Threshold:
+def _threshold(
+    campaign: Campaign, play: Play, sequence: PlaySequence, band: int, shares: Mapping[str, float]
+) -> Threshold:
     """Where an enrolment stands as it enters, and when it goes on; step None is the door, where nothing was done."""
     step = sequence.steps[0]
     sends = isinstance(step, SendStep) and not step.records
@@ -68,7 +69,8 @@ def _threshold(campaign: Campaign, play: Play, sequence: PlaySequence, probabili
         campaign_id=campaign.campaign_id,
         version=campaign.version,
         sequence_key=sequence.key,
-        probability=probability,
+        band=band,
+        probability=shares[sequence.key],
         step_key=step.key if sends or isinstance(step, WaitStep) else None,
         wait=None if sends else step.duration if isinstance(step, WaitStep) else timedelta(),
         channel=step.channel if isinstance(step, SendStep) and sends else "",
@@ -77,12 +79,13 @@ def _threshold(campaign: Campaign, play: Play, sequence: PlaySequence, probabili
     )
 
 
-def _way_past(campaign: Campaign, probability: float) -> Threshold:
+def _way_past(campaign: Campaign, band: int, probability: float) -> Threshold:
     """Where those stand who drew nobody: outside again, with nothing planned."""
     return Threshold(
         campaign_id=campaign.campaign_id,
         version=campaign.version,
         sequence_key=NOBODY,
+        band=band,
         probability=probability,
         step_key=None,
         wait=None,

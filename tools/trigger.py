@@ -17,12 +17,12 @@ from memory.canonical import bucket
 from memory.enrolments import Enrolment
 from memory.journal import append
 from memory.play import Play, RecordKind
-from memory.segments.grammar import fields, parse
+from memory.segments.grammar import parse
 from memory.snapshot import refresh
 from memory.trigger import DateTrigger, Reentry, SegmentTrigger, Trigger
 from policies.table import moment
 from tools.anniversaries import due_today
-from tools.audience import Entrants, choose, features_for
+from tools.audience import Entrants, asks_nothing, choose, features_for
 from tools.enrol import enrol
 from tools.failure import Guard, aloud
 from tools.workplace import Workplace
@@ -163,7 +163,7 @@ def _admit(
             play,
             at=at,
             campaign_id=campaign_id,
-            features=None if _asks_nothing(play) else features or _features(place, play, at),
+            features=None if asks_nothing(play) else features or _features(place, play, at),
             programme_share=place.programme_share,
             currency=place.currency,
             shares=shares,
@@ -253,10 +253,6 @@ def _room(connection: Connection, campaign: Campaign, play: Play, at: datetime) 
     today = enrolments.count_since(connection, campaign.campaign_id, at - timedelta(days=1))
     ever = enrolments.count(connection, campaign.campaign_id)
     return max(min(play.limits.contacts_per_day - today, play.size_band[1] - ever), 0)
-
-
-def _asks_nothing(play: Play) -> bool:
-    return not fields(parse(play.audience)) and not play.records
 
 
 def _features(place: Workplace, play: Play, at: datetime) -> Features:

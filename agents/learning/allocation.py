@@ -26,16 +26,19 @@ Floats = NDArray[np.float64]
 
 
 class Spread(Frozen):
-    """How far sequences differ on log-odds: ``arms`` everywhere, ``segments`` in one segment more than in another."""
+    """How far sequences differ on log-odds: ``arms`` everywhere, ``segments`` in one segment more than in another, and
+    ``campaigns`` in one campaign more than in another where segments take part in several."""
 
     arms: float = _ARM_SD
     segments: float = SEGMENT_SD
+    campaigns: float = SEGMENT_SD
 
 
 @dataclass(frozen=True, slots=True)
 class ArmCounts:
     """What became of the contacts of each segment (row) and sequence (column), and of those who got nothing.
 
+    Each row is a segment of its own, unless ``segment`` says which one it is of and ``campaign`` in which campaign.
     ``contacts`` need not be whole: a contact who entered a moment ago counts for the part of conversions that would be
     in by now (``delay_curve``). Without ``nobody``, (contacts, conversions) by segment, silence cannot be weighed.
     """
@@ -43,6 +46,13 @@ class ArmCounts:
     contacts: Floats
     conversions: Floats
     nobody: tuple[Floats, Floats] | None = None
+    segment: tuple[int, ...] = ()
+    campaign: tuple[int, ...] = ()
+
+    @property
+    def groupings(self) -> tuple[tuple[int, ...], ...]:
+        """By what rows may differ in which sequence does better: of each, the group of every row."""
+        return (self.segment, self.campaign) if self.segment else (tuple(range(len(self.contacts))),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,28 +74,30 @@ class Belief:
 def believe(counts: ArmCounts, prior: Prior | None = None, spread: Spread | None = None) -> Belief:
     """What the counts say of each sequence in each segment, all of them pulled together by as much as they are thin.
 
-    Conversions are Binomial(contacts, 1 / (1 + exp(-(mu_s + b + a_k + g_sk)))); mu_s is the segment's own rate, b what
-    being written to adds (``prior``), a ~ N(0, spread.arms^2) the sequence, g ~ N(0, spread.segments^2) the sequence
-    in that segment. Laplace's approximation at the mode by Newton's method; the spreads by empirical Bayes (EM) with
-    six pseudo-observations at 0.20 and 0.15.
+    Conversions are Binomial(contacts, 1 / (1 + exp(-(mu_r + b + a_k + g_sk + h_ck)))); mu_r is the row's own rate, b
+    what being written to adds (``prior``), a ~ N(0, spread.arms^2) the sequence, g ~ N(0, spread.segments^2) the
+    sequence in that segment, h ~ N(0, spread.campaigns^2) in that campaign, where rows name them. Laplace's
+    approximation at the mode by Newton's method; the spreads by empirical Bayes (EM) with six pseudo-observations at
+    0.20, 0.15 and 0.15.
     """
     _check(counts)
     start, found = prior or Prior(), spread or Spread()
-    segments, arms = counts.contacts.shape
-    design = _design(segments, arms)
+    rows, arms = counts.contacts.shape
+    design = _design(counts.groupings, arms)
+    sizes = [max(of) + 1 for of in counts.groupings]
     trials = _with_nobody(counts.contacts, counts.nobody, 0)
     hits = _with_nobody(counts.conversions, counts.nobody, 1)
     rate = math.log((hits.sum() + 1) / (trials.sum() - hits.sum() + 50))
     centre = np.zeros(design.shape[1])
-    centre[:segments], centre[segments] = rate - start.mean, start.mean
+    centre[:rows], centre[rows] = rate - start.mean, start.mean
     beta = centre.copy()
     for _ in range(_ROUNDS):
-        beta, covariance = _mode(design, trials, hits, centre, _precision(segments, arms, start, found), beta)
-        before, found = found, _refit(beta, covariance, segments, arms)
-        if abs(found.arms - before.arms) + abs(found.segments - before.segments) < 0.01:
+        beta, covariance = _mode(design, trials, hits, centre, _precision(rows, arms, sizes, start, found), beta)
+        before, found = found, _refit(beta, covariance, rows, arms, sizes)
+        if sum(abs(_sds(found) - _sds(before))) < 0.01:
             break
     return Belief(
-        mean=(design @ beta).reshape(segments, arms + 1),
+        mean=(design @ beta).reshape(rows, arms + 1),
         factor=design @ np.linalg.cholesky(covariance),
         spread=found,
     )
@@ -154,6 +166,8 @@ def _inside(wanted: Floats, low: Floats, high: Floats) -> Floats:
 def _check(counts: ArmCounts) -> None:
     if counts.contacts.shape != counts.conversions.shape or counts.contacts.ndim != 2 or not counts.contacts.size:
         raise MeasurementError("Contacts and conversions need one row for each segment, one column for each sequence.")
+    if any(len(of) != len(counts.contacts) for of in counts.groupings):
+        raise MeasurementError("Where rows name their segment, each names its segment and its campaign.")
     if np.any(counts.contacts < 0) or np.any(counts.conversions < 0):
         raise MeasurementError("A count cannot be below zero.")
 
@@ -163,21 +177,28 @@ def _with_nobody(sent: Floats, nobody: tuple[Floats, Floats] | None, which: int)
     return np.concatenate([sent, left[:, None]], axis=1).ravel()
 
 
-def _design(segments: int, arms: int) -> Floats:
-    """One row for each cell, segment by segment with nobody last; columns mu, b, a, g."""
-    cells = segments * (arms + 1)
-    design = np.zeros((cells, segments + 1 + arms + segments * arms))
-    for cell in range(cells):
-        segment, arm = divmod(cell, arms + 1)
-        design[cell, segment] = 1
+def _design(groupings: Sequence[Sequence[int]], arms: int) -> Floats:
+    """One row for each cell, with nobody last in each row of the counts; columns mu, b, a, g and h."""
+    rows = len(groupings[0])
+    starts = np.cumsum([rows + 1 + arms, *((max(of) + 1) * arms for of in groupings)]).tolist()
+    design = np.zeros((rows * (arms + 1), starts[-1]))
+    for cell in range(len(design)):
+        row, arm = divmod(cell, arms + 1)
+        design[cell, row] = 1
         if arm < arms:
-            design[cell, [segments, segments + 1 + arm, segments + 1 + arms + segment * arms + arm]] = 1
+            design[cell, [rows, rows + 1 + arm]] = 1
+            for start, of in zip(starts, groupings, strict=False):
+                design[cell, start + of[row] * arms + arm] = 1
     return design
 
 
-def _precision(segments: int, arms: int, prior: Prior, spread: Spread) -> Floats:
-    sizes = [segments, 1, arms, segments * arms]
-    return np.repeat([_RATE_SD**-2, prior.sd**-2, spread.arms**-2, spread.segments**-2], sizes)
+def _precision(rows: int, arms: int, sizes: Sequence[int], prior: Prior, spread: Spread) -> Floats:
+    spreads = [_RATE_SD, prior.sd, *_sds(spread)[: 1 + len(sizes)]]
+    return np.repeat(np.power(spreads, -2.0), [rows, 1, arms, *(size * arms for size in sizes)])
+
+
+def _sds(spread: Spread) -> Floats:
+    return np.asarray([spread.arms, spread.segments, spread.campaigns])
 
 
 def _mode(
@@ -197,15 +218,15 @@ def _mode(
     return beta, np.linalg.inv(bend).astype(np.float64)
 
 
-def _refit(beta: Floats, covariance: Floats, segments: int, arms: int) -> Spread:
+def _refit(beta: Floats, covariance: Floats, rows: int, arms: int, sizes: Sequence[int]) -> Spread:
     """The spreads that the belief itself speaks for (one step of EM), held by the pseudo-observations."""
-    second = beta**2 + np.diag(covariance)
-    first = segments + 1
+    second = (beta**2 + np.diag(covariance))[rows + 1 :]
+    parts = np.split(second, np.cumsum([arms, *(size * arms for size in sizes)])[:-1])
     found = []
-    for part, at_start in ((second[first : first + arms], _ARM_SD), (second[first + arms :], SEGMENT_SD)):
+    for part, at_start in zip(parts, _sds(Spread()).tolist(), strict=False):
         total = float(part.sum()) + PSEUDO_CAMPAIGNS * at_start**2
         found.append(math.sqrt(total / (len(part) + PSEUDO_CAMPAIGNS)))
-    return Spread(arms=found[0], segments=found[1])
+    return Spread(**dict(zip(Spread.model_fields, found, strict=False)))
 
 
 def _wins(scores: Floats) -> Floats:

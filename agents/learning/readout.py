@@ -45,11 +45,13 @@ _MOST_CONTACTS = 100_000_000
 class Arm(Counts):
     """One arm as it was assigned: its planned share, its contacts, and those of them who reached the goal.
 
-    Everybody assigned counts, whether or not a message reached them (intent to treat).
+    Everybody assigned counts, whether or not a message reached them (intent to treat). ``alike`` is what the arm would
+    have counted, had it been drawn by the same share from everybody: by that it is compared with the holdout.
     """
 
     name: str
     share: float
+    alike: Counts | None = None
 
     @model_validator(mode="after")
     def _has_a_share(self) -> Self:
@@ -116,7 +118,8 @@ class ReadOut(Frozen):
     ``mixed_contacts`` turned out to stand in two arms and were left out, and ``open_windows`` contacts could
     still reach the goal when the look was taken. Of a follow-up letter, ``letters`` are the campaigns of its series
     that are counted together, and ``sequences`` what each sequence of this letter alone did, to be compared with each
-    other and with nothing else.
+    other and with nothing else. Where a campaign tells bands of contacts apart, ``by_band`` counts
+    each sequence in each.
     """
 
     look: int | None
@@ -146,6 +149,7 @@ class ReadOut(Frozen):
     open_windows: int = 0
     letters: tuple[str, ...] = ()
     sequences: dict[str, Counts] = Field(default_factory=dict)
+    by_band: tuple[dict[str, Counts], ...] = ()
 
 
 def measure(
@@ -328,18 +332,19 @@ def _rate(both: Counts, plan: MeasurementPlan) -> float | None:
 def _compare(
     treated_arms: Sequence[Arm], holdout: Arm, critical: float, prior: Prior, *, readable: bool, invalid: bool
 ) -> tuple[ArmReadOut, ...]:
-    if not holdout.contacts or not all(arm.contacts for arm in treated_arms):
+    alike = [arm.alike or arm for arm in treated_arms]
+    if not holdout.contacts or not all(one.contacts for one in alike):
         corrected, readable = critical, False
     elif len(treated_arms) == 1:
         corrected = critical
     else:
-        sizes = [arm.contacts for arm in treated_arms]
+        sizes = [one.contacts for one in alike]
         corrected = dunnett_critical(holdout.contacts, sizes, two_sided(critical))
     compared = []
-    for arm in treated_arms:
-        difference, z = newcombe(arm, holdout, corrected), pooled_z(arm, holdout)
-        effect = log_odds_effect(arm, holdout)
-        enough = arm.plus(holdout).rate * min(arm.contacts, holdout.contacts) >= EXPECTED_CONVERSIONS
+    for arm, counted in zip(treated_arms, alike, strict=True):
+        difference, z = newcombe(counted, holdout, corrected), pooled_z(counted, holdout)
+        effect = log_odds_effect(counted, holdout)
+        enough = counted.plus(holdout).rate * min(counted.contacts, holdout.contacts) >= EXPECTED_CONVERSIONS
         verdict: Verdict = judge(z, difference, corrected) if readable and enough else "inconclusive"
         compared.append(
             ArmReadOut(

@@ -17,6 +17,7 @@ from console.flow.steps import nodes_of
 from console.flow.tree import tree
 from console.wiring import open_workspace
 from memory import campaigns, enrolments
+from memory.bands import together
 from memory.errors import InvalidInputError, NotFoundError
 from memory.schema import enrolments as rows
 from memory.step_text import tell_reentry, tell_sequence
@@ -43,7 +44,8 @@ def campaign_flow(
         found = campaigns.get(connection, campaign_id)
         found = replace(found, version=version or found.version)
         play = campaigns.get_version(connection, found.campaign_id, found.version).play
-        today = campaigns.shares(connection, found.campaign_id, found.version)
+        by_band = campaigns.shares(connection, found.campaign_id, found.version)
+        today = together(by_band, enrolments.in_bands(connection, found.campaign_id, len(by_band)))
         sequences = [one.model_copy(update={"share": today[one.key]}) for one in play.sequences]
         counted = [progress(connection, found, one) for one in play.sequences]
         others = enrolments.count(connection, found.campaign_id, rows.c.version != found.version)

@@ -18,6 +18,7 @@ from console.flow.steps import nodes_of
 from console.flow.tree import tree
 from console.wiring import Workspace, open_workspace
 from memory import proposals
+from memory.bands import by_label
 from memory.finding import Verdict
 from memory.pending_decisions import voided
 from memory.proposal import Decision, DecisionVerdict, LessonUse, Proposal, ProposalStatus, is_known
@@ -384,6 +385,9 @@ def _print_sequences(proposal: Proposal) -> None:
         say(f"[bold]Sequence[/bold]     {quote(sequence.key)} ({share}): {said}")
         for line in tree(nodes_of(sequence, trigger, "en")) if branches else ():
             say(f"             {quote(line)}")
+    for label, shares in by_label(proposal.play.bands, proposal.play.shares, "en").items():
+        say(f"[bold]Shares of[/bold]    {quote(label)}: "
+            f"{quote(', '.join(f'{key} {share:.0%}' for key, share in shares.items()))}")  # fmt: skip
 
 
 def _print_copy(proposal: Proposal) -> None:

@@ -42,25 +42,29 @@ def campaign_shares(
             actor = as_role(opened, "approver")
             allocations.return_to_plan(connection, of, actor=actor, reason=reason or "A person's word.", at=at)
         today = campaigns.shares(connection, of, found.version)
-        approved = {one.key: one for one in campaigns.get_version(connection, of, found.version).play.sequences}
+        play = campaigns.get_version(connection, of, found.version).play
+        approved = {one.key: one for one in play.sequences}
         past = allocations.of_campaign(connection, of)
 
     def show() -> None:
         rows = [
             [
+                *([play.bands.label(band, "en")] if play.bands else []),
                 key,
                 f"{share:.1%}",
-                f"{approved[key].share:.0%}" if key in approved else "–",
+                f"{play.shares[band][key]:.0%}" if key in approved else "–",
                 "–" if key not in approved else " to ".join(f"{one:.0%}" for one in approved[key].share_range),
             ]
-            for key, share in today.items()
+            for band, shares in enumerate(today)
+            for key, share in shares.items()
         ]
-        table(f"Shares of {found.name}", ["sequence", "today", "approved", "may move from"], rows)
+        headings = ["sequence", "today", "approved", "may move from"]
+        table(f"Shares of {found.name}", [*(["contacts"] if play.bands else []), *headings], rows)
         decided = [
             [
                 moment(one.decided_at),
                 one.state.replace("_", " "),
-                ", ".join(f"{key} {share:.0%}" for key, share in sorted(one.shares.items())),
+                "; ".join(", ".join(f"{key} {share:.0%}" for key, share in sorted(of.items())) for of in one.shares),
                 one.actor or "–",
                 one.reason,
             ]
@@ -75,8 +79,11 @@ def campaign_shares(
 
     value = {
         "campaign_id": found.campaign_id,
+        "bands": None if play.bands is None else [play.bands.label(band, "en") for band in range(len(play.bands))],
         "shares": today,
-        "approved": {key: {"share": one.share, "range": one.share_range} for key, one in approved.items()},
+        "approved": {
+            key: {"shares": [of[key] for of in play.shares], "range": one.share_range} for key, one in approved.items()
+        },
         "decisions": plain(past),
     }
     answer(value, as_json=as_json, show=show)

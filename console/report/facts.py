@@ -10,6 +10,8 @@ from sqlalchemy import BigInteger, Connection, distinct, func, select, type_coer
 
 from console.flow.progress import Progress, progress
 from memory import campaigns, forecasts, ledger, lessons, proposals
+from memory import enrolments as enrolment_rows
+from memory.bands import by_label, together
 from memory.lessons import Lesson
 from memory.proposal import Decision, Proposal
 from memory.schema import enrolments, messages, readouts
@@ -63,6 +65,8 @@ class CampaignLine(_Frozen):
     """Entries of contacts who are not held out, by the sequence they drew."""
     shares: dict[str, float] = {}
     """With which probability whoever enters now draws each sequence."""
+    by_band: dict[str, dict[str, float]] = {}
+    """The same of each band of contacts, by its heading, where the campaign tells some apart."""
     exits: dict[str, int] = {}
     """Entries that are over, by the reason."""
     states: dict[str, int]
@@ -169,6 +173,8 @@ def campaign_line(connection: Connection, campaign: campaigns.Campaign) -> Campa
     looks = connection.execute(
         select(readouts).where(readouts.c.campaign_id == campaign.campaign_id).order_by(readouts.c.look)
     )
+    shares = campaigns.shares(connection, campaign.campaign_id, campaign.version)
+    play = campaigns.get_version(connection, campaign.campaign_id, campaign.version).play
     return CampaignLine(
         campaign_id=campaign.campaign_id,
         name=campaign.name,
@@ -184,7 +190,8 @@ def campaign_line(connection: Connection, campaign: campaigns.Campaign) -> Campa
             )
         ).scalar_one(),
         arms=_most_first(arms),
-        shares=campaigns.shares(connection, campaign.campaign_id, campaign.version),
+        shares=together(shares, enrolment_rows.in_bands(connection, campaign.campaign_id, len(shares))),
+        by_band=by_label(play.bands, shares, "en"),
         exits=_most_first(exits),
         states={state: sum(numbers.values()) for state, numbers in reasons.items()},
         reasons=reasons,

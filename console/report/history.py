@@ -195,8 +195,10 @@ def _told(entry: Entry, reasons: Mapping[str, str]) -> tuple[Kind, str, str] | N
     return None
 
 
-def _shares(millis: Mapping[str, int]) -> str:
-    return ", ".join(f"{key} {value / 10:g} %" for key, value in sorted(millis.items()))
+def _shares(millis: Mapping[str, int] | list[Mapping[str, int]]) -> str:
+    # What was journalled before there were bands names the shares of everybody.
+    by_band = [millis] if isinstance(millis, Mapping) else millis
+    return "; ".join(", ".join(f"{key} {value / 10:g} %" for key, value in sorted(of.items())) for of in by_band)
 
 
 def _because(sentence: str, entry: Entry, otherwise: str = "") -> str:

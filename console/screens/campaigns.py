@@ -18,6 +18,7 @@ from console.screens.frame import Frame, go
 from console.screens.measured import campaign_charts
 from console.translation import translator
 from memory import campaigns, change_requests, forecasts, journal, proposals
+from memory.bands import by_label
 from memory.cap import Cap
 from memory.errors import NotFoundError
 from memory.step_text import tell_sequence, tell_trigger
@@ -53,6 +54,7 @@ def routes(frame: Frame) -> APIRouter:
             versions = campaigns.versions(connection, found.campaign_id)
             history = journal.newest(connection, limit=50, subject=found.campaign_id)
             line = campaign_line(connection, found)
+            shares = campaigns.shares(connection, found.campaign_id, found.version)
             charts = campaign_charts(connection, line, translator(language))
             pressure = load(connection, found.campaign_id, line.treated, cap, opened.clock.now())
             standings = standing_of_sender(connection, version.play)
@@ -71,6 +73,7 @@ def routes(frame: Frame) -> APIRouter:
             expected=expected.body if expected else None,
             trigger=tell_trigger(version.play.trigger, language),
             sequences=told,
+            by_band=by_label(version.play.bands, shares, language),
             titles={one.key: one.title for one in version.play.sequences},
             history=history,
             asked=asked,

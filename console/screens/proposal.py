@@ -23,6 +23,7 @@ from console.screens.door import RowNumber, Version, Viewer
 from console.screens.frame import Frame
 from console.screens.trial import testable
 from memory import autonomy, campaigns, forecasts, journal, proposals, staff_mail
+from memory.bands import by_label
 from memory.errors import NotFoundError
 from memory.finding import Verdict
 from memory.pending_decisions import voided
@@ -199,6 +200,7 @@ def page(
             (one, tell_sequence(one, language, play.trigger), tree(nodes_of(one, play.trigger, language)))
             for one in play.sequences
         ],
+        by_band=by_label(play.bands, play.shares, language),
         tests=tests,
         testable=testable(play),
         parts=parts_of(play),

@@ -103,7 +103,8 @@ def _visitors(stage: Stage, campaign: Campaign, people: Sequence[Customer]) -> l
     treated = [
         one
         for one in known
-        if one not in held_out and draw_sequence(salt, campaign.campaign_id, one.contact_id, 1, shares)[0] == SEQUENCE
+        if one not in held_out
+        and draw_sequence(salt, campaign.campaign_id, one.contact_id, 1, shares[0])[0] == SEQUENCE
     ]
     return [*treated[:4], held_out[0]]
 

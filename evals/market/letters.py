@@ -1,7 +1,7 @@
 """What may be sent in the simulated market, by Noria and by the policies that it is held against: four letters.
 
-In the product they are the shop's own playbooks, one for each band of customers, each with all four letters under test;
-most contacts get the shop's favourite, as in a shop that has always sent that one.
+In the product they are one playbook of the shop's own, with all four letters under test in each band of customers; most
+contacts get the shop's favourite at first, as in a shop that has always sent that one.
 """
 
 from __future__ import annotations
@@ -17,14 +17,7 @@ LETTERS: Final = ("news", "story", "picks", "question")
 """The first one is the shop's favourite."""
 FAVOURITE_SHARE: Final = 0.55
 WINDOW_DAYS: Final = 7
-PLAYBOOKS: Final = ("letter_to_new", "letter_to_regular", "letter_to_loyal")
-"""One for each band, in their order."""
-
-_SEGMENTS: Final[tuple[dict[str, Any], ...]] = (
-    {"type": "compare", "field": "orders_count", "operator": "<", "value": BANDS[0]},
-    {"type": "between", "field": "orders_count", "low": BANDS[0], "high": BANDS[1] - 1},
-    {"type": "compare", "field": "orders_count", "operator": ">=", "value": BANDS[1]},
-)
+PLAYBOOK: Final = "letter_of_the_week"
 _WORDS: Final = {
     "news": ("News from the shop", "What is new on our shelves this week, in a few lines."),
     "story": ("A story from the shop", "Where one of our favourite things comes from, and who makes it."),
@@ -39,27 +32,26 @@ _SUBJECTS_IN_FRENCH: Final = {
 }
 
 
-def write_playbooks(folder: Path) -> None:
-    """Write the shop's playbooks into the folder of a workspace."""
-    for name, segment in zip(PLAYBOOKS, _SEGMENTS, strict=True):
-        target = folder / name
-        target.mkdir(parents=True, exist_ok=True)
-        text = yaml.safe_dump(_playbook(name, segment), sort_keys=False, allow_unicode=True)
-        (target / "playbook.yaml").write_text(text, encoding="utf-8")
+def write_playbook(folder: Path) -> None:
+    """Write the shop's playbook into the folder of a workspace."""
+    target = folder / PLAYBOOK
+    target.mkdir(parents=True, exist_ok=True)
+    text = yaml.safe_dump(_playbook(), sort_keys=False, allow_unicode=True)
+    (target / "playbook.yaml").write_text(text, encoding="utf-8")
 
 
-def _playbook(name: str, segment: dict[str, Any]) -> dict[str, Any]:
-    band = name.removeprefix("letter_to_")
+def _playbook() -> dict[str, Any]:
     others = (1 - FAVOURITE_SHARE) / (len(LETTERS) - 1)
     return {
         "schema_version": 1,
-        "id": name,
+        "id": PLAYBOOK,
         "version": 1,
-        "name": {"en": f"Letter to {band} customers", "fr": f"Lettre ({band})"},
+        "name": {"en": "Letter of the week", "fr": "Lettre de la semaine"},
         "signal": {"en": "A letter is due.", "fr": "Une lettre est prévue."},
         "why_now": {"en": "{{ contacts }} contacts may get it.", "fr": "{{ contacts }} contacts peuvent la recevoir."},
         "trigger": {"kind": "once"},
-        "segment": segment,
+        "segment": {"type": "compare", "field": "orders_count", "operator": ">=", "value": 1},
+        "bands": {"feature": "orders_count", "cuts": list(BANDS)},
         "goal": {"event": "order", "window_days": WINDOW_DAYS},
         "lever": "creative_angle",
         "levels": {one: one for one in LETTERS},

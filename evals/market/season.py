@@ -24,7 +24,7 @@ from evals.demo.stage import fresh_workspace
 from evals.market.event import Delivered, MarketEvent
 from evals.market.handover import contact_ids, incoming
 from evals.market.history import Histories, read_histories
-from evals.market.letters import PLAYBOOKS, WINDOW_DAYS, write_playbooks
+from evals.market.letters import PLAYBOOK, WINDOW_DAYS, write_playbook
 from evals.market.market import Market
 from evals.market.noise import Ints
 from evals.market.population import OPENS_AT, write_population
@@ -56,7 +56,7 @@ currency = "USD"
 fallback_zone = "Europe/Paris"
 sandbox = true
 policy_pack = "market"
-playbooks = {list(PLAYBOOKS)}
+playbooks = ["{PLAYBOOK}"]
 [channel]
 kind = "sandbox"
 message_cost_micros = {MESSAGE_COST_CENTS * 1_000_000}
@@ -85,7 +85,7 @@ def shop(folder: Path, world: World, contacts: int) -> Iterator[tuple[Workspace,
     fresh_workspace(folder, name="Simulated shop", currency="USD", zone="Europe/Paris")
     (folder / SETTINGS_FILE).write_text(_SETTINGS, encoding="utf-8")
     (folder / "packs" / "market.yaml").write_text(_PACK, encoding="utf-8")
-    write_playbooks(folder / "playbooks")
+    write_playbook(folder / "playbooks")
     workspace = Workspace(folder.resolve(), {})
     try:
         with workspace.store.write() as connection:
@@ -163,11 +163,8 @@ def _is_free(workspace: Workspace) -> bool:
     """Whether a letter is due that does not wait for a decision."""
     desk = workspace.desk
     with workspace.store.read() as connection:
-        waiting = {
-            one.proposal.play.playbook
-            for one in proposals.list_proposals(connection, [ProposalStatus.OPEN, ProposalStatus.APPROVED])
-        }
-        return any(not why_not_yet(connection, desk, desk.playbooks[name]) for name in {*PLAYBOOKS} - waiting)
+        waiting = proposals.list_proposals(connection, [ProposalStatus.OPEN, ProposalStatus.APPROVED])
+        return not waiting and not why_not_yet(connection, desk, desk.playbooks[PLAYBOOK])
 
 
 def _approve_all(workspace: Workspace, threads: Threads, now: datetime) -> None:

@@ -16,7 +16,7 @@ from memory.schema.campaigns import (
     enrolments,
     link_targets,
     messages,
-    sequences,
+    shares,
     steps,
     time_draws,
 )
@@ -105,8 +105,8 @@ __all__ = [
     "reputation_counts",
     "reputation_reports",
     "reputation_standings",
-    "sequences",
     "sessions",
+    "shares",
     "sign_in_failures",
     "staff_mails",
     "steps",

@@ -64,14 +64,16 @@ campaign_versions = Table(
     moment("activated_at"),
 )
 
-sequences = Table(
-    "sequences",
+shares = Table(
+    "shares",
     metadata,
     Column("campaign_id", String(64), primary_key=True),
     Column("version", Integer, primary_key=True),
+    # Of contacts, the lowest being 0; 0 alone where the version tells none apart.
+    Column("band", Integer, primary_key=True, autoincrement=False),
     Column("sequence_key", String(64), primary_key=True),
-    # Probability with which an entering contact draws it today; the sum over a version is 1. The sequence "nobody" has
-    # no steps: whoever draws it gets nothing.
+    # Probability with which an entering contact draws it today; the sum over a band is 1. The sequence "nobody" has no
+    # steps: whoever draws it gets nothing.
     Column("share", Float, nullable=False),
 )
 
@@ -83,7 +85,7 @@ allocations = Table(
     Column("campaign_id", ForeignKey("campaigns.campaign_id"), nullable=False, index=True),
     Column("version", Integer, nullable=False),
     Column("state", String(16), nullable=False),
-    # {sequence: share}; "nobody" among them where some are to get nothing.
+    # By band {sequence: share}; "nobody" among them where some are to get nothing.
     Column("before", JSON, nullable=False),
     Column("shares", JSON, nullable=False),
     # Counts, chances and the seed that it was decided by.
@@ -152,6 +154,8 @@ enrolments = Table(
     Column("occurrence", Integer, nullable=False, server_default="1"),
     Column("version", Integer, nullable=False),
     Column("in_holdout", Boolean, nullable=False),
+    # Which band of contacts they were in as they entered.
+    Column("band", Integer, nullable=False, server_default="0"),
     # Drawn for holdout contacts too, as a shadow.
     Column("sequence_key", String(64), nullable=False),
     Column("probability", Float, nullable=False),

@@ -87,7 +87,8 @@ def decide(desk: Desk, clock: ManualClock, days: float = 1) -> Allocation:
 
 def shares(desk: Desk, campaign_id: str) -> dict[str, float]:
     with desk.store.read() as connection:
-        return campaigns.shares(connection, campaign_id, 1)
+        [found] = campaigns.shares(connection, campaign_id, 1)
+    return found
 
 
 def test_the_better_sequence_gets_more_but_no_more_than_a_day_may_move(desk: Desk, clock: ManualClock) -> None:
@@ -96,11 +97,11 @@ def test_the_better_sequence_gets_more_but_no_more_than_a_day_may_move(desk: Des
     first = decide(desk, clock, 6)
     assert first.state == "applied"
     assert shares(desk, campaign_id)["two"] == pytest.approx(0.5 + MOST_MOVED)
-    assert decide(desk, clock).shares["two"] == pytest.approx(0.5 + 2 * MOST_MOVED)
+    assert decide(desk, clock).shares[0]["two"] == pytest.approx(0.5 + 2 * MOST_MOVED)
     with desk.store.read() as connection:
         noted = [one.payload["shares_millis"] for one in entries(connection, action="shares.applied")]
         assert campaigns.get(connection, campaign_id).holdout_share == 0.2
-    assert noted == [{"nobody": 0, "one": 400, "two": 600}, {"nobody": 0, "one": 300, "two": 700}]
+    assert noted == [[{"nobody": 0, "one": 400, "two": 600}], [{"nobody": 0, "one": 300, "two": 700}]]
 
 
 def test_a_decision_is_made_once_a_day(desk: Desk, clock: ManualClock) -> None:
@@ -135,7 +136,7 @@ def test_where_people_want_to_be_asked_a_decision_waits_for_a_yes_by_name(desk: 
         assert list_alerts(connection) == []
         [noted] = entries(connection, action="shares.applied")
     assert (accepted.allocation_id, accepted.actor, noted.actor) == (newer.allocation_id, "cli:marie", "cli:marie")
-    assert shares(desk, campaign_id) == pytest.approx(newer.shares)
+    assert shares(desk, campaign_id) == pytest.approx(newer.shares[0])
 
 
 def test_what_was_declined_cannot_be_accepted_any_more(desk: Desk, clock: ManualClock) -> None:
@@ -257,7 +258,7 @@ def test_arms_are_held_against_the_shares_that_they_were_drawn_by(desk: Desk, cl
         found = allocations.of_campaign(connection, campaign_id)[-1]
         later = found.model_copy(update={"allocation_id": "w2", "before": found.shares, "applied_at": clock.now()})
         assert allocations.keep(
-            connection, later.model_copy(update={"shares": {"one": 0.1, "two": 0.9}}), at=clock.now()
+            connection, later.model_copy(update={"shares": ({"one": 0.1, "two": 0.9},)}), at=clock.now()
         )
         rows = connection.execute(select(enrolments).where(enrolments.c.contact_id <= 375)).mappings().all()
         moved = [row["enrolment_id"] for row in rows if not row["in_holdout"]][:300]
@@ -319,7 +320,7 @@ def opt_out(desk: Desk, contacts: Iterable[int], clock: ManualClock) -> None:
 def test_a_season_is_not_taken_for_the_effect_of_a_sequence_that_was_drawn_more_in_it() -> None:
     """Both sequences do alike, 5 % in a quiet month and 20 % before a feast, when "two" was drawn nine times in ten."""
     quiet, feast = START, START + 30 * DAY
-    drawn_by = Periods((quiet, feast), ({"one": 0.5, "two": 0.5}, {"one": 0.1, "two": 0.8, NOBODY: 0.1}))
+    drawn_by = Periods((quiet, feast), (({"one": 0.5, "two": 0.5},), ({"one": 0.1, "two": 0.8, NOBODY: 0.1},)))
     sizes = {quiet: {"one": 200, "two": 200, "holdout": 100}, feast: {"one": 40, "two": 320, "holdout": 90}}
     members: list[Member] = []
     reached: dict[int, datetime] = {}
@@ -330,7 +331,7 @@ def test_a_season_is_not_taken_for_the_effect_of_a_sequence_that_was_drawn_more_
             reached |= dict.fromkeys(ids[: round(contacts * (0.05 if since == quiet else 0.2))], since + DAY)
     counted = tuple(ArmOutcome(arm, 0, 0, 0, 0) for arm in ("holdout", "one", "two", NOBODY))
     values = OrderValues(holdout=(), treated=())
-    found = so_far(Outcomes(counted, values, 0, 0, tuple(members), reached), drawn_by, 5, feast + 60 * DAY)
+    [found] = so_far(Outcomes(counted, values, 0, 0, tuple(members), reached), drawn_by, 5, feast + 60 * DAY)
     rates = {arm: conversions / contacts for arm, (contacts, conversions) in found.items() if contacts}
     assert rates == pytest.approx(dict.fromkeys(("holdout", "one", "two"), rates["one"]))
     assert found["one"][0] < 240
@@ -342,12 +343,12 @@ def test_a_goal_that_most_reach_within_hours_counts_no_more_conversions_than_con
     members = [Member(one, "one" if one % 2 else "two", START, now) for one in range(200)]
     reached = {one: START + timedelta(hours=1) for one in range(200) if one % 2 or one < 100}
     counted = tuple(ArmOutcome(arm, 0, 0, 0, 0) for arm in ("holdout", "one", "two", NOBODY))
-    drawn_by = Periods((START,), ({"one": 0.5, "two": 0.5},))
+    drawn_by = Periods((START,), (({"one": 0.5, "two": 0.5},),))
     values = OrderValues(holdout=(), treated=())
-    found = so_far(Outcomes(counted, values, 0, 0, tuple(members), reached), drawn_by, 28, now)
+    [found] = so_far(Outcomes(counted, values, 0, 0, tuple(members), reached), drawn_by, 28, now)
     assert found["one"] == pytest.approx((100, 100))
     assert found["two"][0] >= found["two"][1] == pytest.approx(50)
-    belief = believe(arm_counts(found, [], ["one", "two"], now)).mean[0]
+    belief = believe(arm_counts([found], [], ["one", "two"], now)).mean[0]
     assert belief[0] > belief[1]
 
 

@@ -122,7 +122,7 @@ def test_a_move_that_a_person_accepted_is_theirs_from_then_on(desk: Desk, clock:
         [campaign_id] = {one.campaign_id for one in decision_ledger(desk).lines}
         moved = Allocation(
             allocation_id=allocation_id_of(campaign_id, START - DAY), campaign_id=campaign_id, version=1,
-            state="applied", before={"one": 0.5, "two": 0.5}, shares={"one": 0.2, "two": 0.8}, evidence={},
+            state="applied", before=({"one": 0.5, "two": 0.5},), shares=({"one": 0.2, "two": 0.8},), evidence={},
             reason="", decided_at=START - DAY, applied_at=START, actor="cli:marie",
         )  # fmt: skip
         assert allocations.keep(connection, moved, at=START)

@@ -118,7 +118,7 @@ def test_what_works_is_varied_once_people_say_yes(world: World, place: Workplace
     tick(place)
     with world.store.read() as connection:
         after = campaigns.get(connection, campaign_id(world))
-        shares = campaigns.shares(connection, after.campaign_id, after.version)
+        [shares] = campaigns.shares(connection, after.campaign_id, after.version)
     assert after.version == 2
     assert shares["after_5_days"] == pytest.approx(0.8)
     assert len(shares) > 1

@@ -37,7 +37,8 @@ class Drafted:
             playbook=self.task.playbook,
             recall=Recall(lessons=found),
         )
-        return starting_shares(task, self.sized, self.sequences)[0]
+        [shares], _ = starting_shares(task, self.sized, self.sequences)
+        return shares
 
 
 @pytest.fixture(scope="module")

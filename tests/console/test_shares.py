@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
             version=1,
             state="waiting",
             before=campaigns.shares(connection, campaign_id, 1),
-            shares=WAITING,
+            shares=(WAITING,),
             evidence={},
             reason="From what is believed two should be drawn by 83%.",
             decided_at=at,
@@ -67,8 +67,8 @@ def campaign_id(folder: Path) -> str:
 
 def test_shares_are_shown_with_what_was_approved_and_what_waits(folder: Path, run: Run) -> None:
     shown = run("campaigns", "shares", campaign_id(folder))
-    assert shown["shares"] == {"one": 0.5, "two": 0.5}
-    assert shown["approved"]["two"] == {"share": 0.5, "range": [0.0, 1.0]}
+    assert shown["shares"] == [{"one": 0.5, "two": 0.5}]
+    assert shown["approved"]["two"] == {"shares": [0.5], "range": [0.0, 1.0]}
     assert [one["state"] for one in shown["decisions"]] == ["waiting"]
     said = CliRunner().invoke(app, ["campaigns", "shares", campaign_id(folder), "-w", str(folder)]).stdout
     assert "waits for a yes" in said
@@ -77,7 +77,7 @@ def test_shares_are_shown_with_what_was_approved_and_what_waits(folder: Path, ru
 def test_a_yes_puts_them_in_force_and_the_word_back_returns_to_the_plan(folder: Path, run: Run) -> None:
     of = campaign_id(folder)
     accepted = run("campaigns", "shares", of, "--accept")
-    assert accepted["shares"] == WAITING
+    assert accepted["shares"] == [WAITING]
     assert accepted["decisions"][-1]["actor"].startswith("cli:")
     assert [one["share"] for one in run("campaigns", "flow", of)] == [0.4, 0.6]
     opened = Workspace(folder, {})
@@ -86,13 +86,13 @@ def test_a_yes_puts_them_in_force_and_the_word_back_returns_to_the_plan(folder: 
     opened.close()
     assert line.shares == WAITING
     back = run("campaigns", "shares", of, "--back", "--reason", "The sale is over")
-    assert back["shares"] == {"one": 0.5, "two": 0.5}
+    assert back["shares"] == [{"one": 0.5, "two": 0.5}]
     assert [one["state"] for one in back["decisions"]] == ["applied", "rolled_back"]
 
 
 def test_a_no_leaves_them_and_nothing_waits_any_more(folder: Path, run: Run) -> None:
     of = campaign_id(folder)
-    assert run("campaigns", "shares", of, "--decline")["shares"] == {"one": 0.5, "two": 0.5}
+    assert run("campaigns", "shares", of, "--decline")["shares"] == [{"one": 0.5, "two": 0.5}]
     with pytest.raises(NotFoundError, match="No decision"):
         run("campaigns", "shares", of, "--accept")
 

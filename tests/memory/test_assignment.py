@@ -37,9 +37,21 @@ def test_the_held_out_are_the_same(share: float) -> None:
 )
 def test_the_sequences_are_the_same(shares: dict[str, float]) -> None:
     keys = sorted(shares)
-    drawn = [keys[place] for place in draw_sequences("salt", "c1", IDS, shares).tolist()]
+    drawn = [
+        keys[place] for place in draw_sequences("salt", "c1", IDS, np.zeros(len(IDS), np.intp), (shares,)).tolist()
+    ]
     assert drawn == [draw_sequence("salt", "c1", one, 1, shares)[0] for one in IDS.tolist()]
     assert set(drawn) == {key for key, share in shares.items() if share}
+
+
+def test_each_band_draws_by_its_own_shares() -> None:
+    bands = np.arange(len(IDS)) % 2
+    shares = ({"a": 1.0, "b": 0.0}, {"a": 0.25, "b": 0.75})
+    drawn = draw_sequences("salt", "c1", IDS, bands, shares)
+    assert not drawn[bands == 0].any()
+    assert drawn[bands == 1].tolist() == [
+        int(draw_sequence("salt", "c1", one, 1, shares[1])[0] == "b") for one in IDS[bands == 1].tolist()
+    ]
 
 
 @given(own=st.integers(0, 23), first=st.integers(0, 23), hours=st.integers(1, 24), explored=st.floats(0, 0.5))

@@ -44,7 +44,7 @@ def give(place: Workplace, campaign_id: str, shares: dict[str, float]) -> None:
             version=1,
             state="applied",
             before=campaigns.shares(connection, campaign_id, 1),
-            shares=shares,
+            shares=(shares,),
             evidence={},
             reason="",
             decided_at=at,
