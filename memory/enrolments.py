@@ -165,8 +165,10 @@ def count_since(connection: Connection, campaign_id: str, since: datetime) -> in
 def in_bands(connection: Connection, campaign_id: str, bands: int) -> list[int]:
     """How many ever entered a campaign from each band of contacts."""
     query = select(enrolments.c.band, func.count()).where(enrolments.c.campaign_id == campaign_id)
-    found = {band: contacts for band, contacts in connection.execute(query.group_by(enrolments.c.band))}
-    return [found.get(band, 0) for band in range(bands)]
+    found = [0] * bands
+    for band, contacts in connection.execute(query.group_by(enrolments.c.band)):
+        found[band if band < bands else 0] += contacts
+    return found
 
 
 def of_campaign(connection: Connection, campaign_id: str) -> list[Enrolment]:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from sqlalchemy import insert, inspect, select, text
 
 import memory.migrations
-from memory import time_draws
+from memory import allocations, campaigns, time_draws
 from memory.errors import NewerStoreError, StoreError
 from memory.schema import (
     consent_current,
@@ -94,6 +94,31 @@ def test_an_upgrade_keeps_drawn_hours_and_weekdays(tmp_path: Path) -> None:
     assert (hour.drawn, hour.own, hour.possible, hour.probability) == (10, 12, (9, 10, 11), 0.1)
     assert (weekday.drawn, weekday.own, weekday.possible, weekday.probability) == (2, 2, (1, 2), 0.8)
     assert (hour.drawn_at, weekday.drawn_at) == (from_micros(5), from_micros(6))
+    store.close()
+
+
+def test_an_upgrade_keeps_the_shares_of_today_and_what_was_decided_about_them(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'store.db'}")
+    config = Config()
+    config.set_main_option("script_location", str(Path(memory.__file__).parent / "migrations"))
+    with store.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0022")
+    bare = sqlite3.connect(tmp_path / "store.db")
+    bare.executemany("INSERT INTO sequences VALUES ('c', 1, ?, ?)", [("one", 0.3), ("two", 0.7)])
+    bare.execute(
+        "INSERT INTO allocations (allocation_id, campaign_id, version, state, before, shares, evidence, reason,"
+        """ decided_at) VALUES ('w', 'c', 1, 'waiting', '{"one": 0.5, "two": 0.5}', '{"one": 0.3, "two": 0.7}',"""
+        """ '{"chance_best": {"one": 0.2, "two": 0.8}}', '', 5)"""
+    )
+    bare.commit()
+    bare.close()
+    store.migrate()
+    with store.read() as connection:
+        assert campaigns.shares(connection, "c", 1) == ({"one": 0.3, "two": 0.7},)
+        [decided] = allocations.of_campaign(connection, "c")
+    assert (decided.before, decided.shares) == (({"one": 0.5, "two": 0.5},), ({"one": 0.3, "two": 0.7},))
+    assert allocations.chances(decided) == ({"one": 0.2, "two": 0.8},)
     store.close()
 
 
