@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -43,6 +44,7 @@ _PRODUCTS = 200
 LEADS, LETTERS = 200, 13
 """Invented besides the data: people who left their details and never bought, and letters of the last half year."""
 _HISTORY = timedelta(days=90)
+_PEOPLE = ("demo:script", "demo:second")
 
 
 class MonthsResult(ActResult):
@@ -53,8 +55,8 @@ class MonthsResult(ActResult):
     months: int
     campaigns: list[dict[str, Any]]
     """Each with entries, arms, exits by reason, messages by final state and the newest read-out."""
-    idle: list[str]
-    """Playbooks of which nothing was launched."""
+    idle: dict[str, str]
+    """Playbooks of which nothing was launched, and why."""
     ledger: dict[str, int]
     planned: int
     report: str
@@ -74,8 +76,8 @@ def play_months(
         stage.workspace.threads() as threads,
     ):
         crowd = open_shop(stage, world, seed)
-        _live(stage, threads, crowd, timedelta(days=months * DAYS_A_MONTH))
-        return _result(stage, months, world, started)
+        withheld = _live(stage, threads, crowd, timedelta(days=months * DAYS_A_MONTH))
+        return _result(stage, months, world, started, withheld)
 
 
 @dataclass(frozen=True)
@@ -123,13 +125,16 @@ def _hear(stage: Stage, events: list[MarketEvent], at: datetime) -> None:
     receive(stage.workspace.store, [incoming(event) for event in in_order], at)
 
 
-def _live(stage: Stage, threads: Threads, crowd: Crowd, span: timedelta) -> None:
+def _live(stage: Stage, threads: Threads, crowd: Crowd, span: timedelta) -> dict[str, str]:
+    """Let time pass; returns by playbook why it was withheld when it was last."""
     ends_at, plans_at = CUT_OFF + span, CUT_OFF
+    withheld: dict[str, str] = {}
     while (now := stage.clock.now()) < ends_at:
         if now >= plans_at:
             found = plan(threads, BRIEF.model_copy(update={"brief_id": f"months-{now:%Y-%m-%d}"}))
             say()
             say(f"[bold]{now:%d %B}[/bold]: {len(found.proposal_ids)} proposals")
+            withheld |= {one.playbook: one.sentence for one in found.withheld}
             plans_at = now + PLAN_EVERY
         _say_yes(stage, threads)
         _renew(stage)
@@ -140,6 +145,7 @@ def _live(stage: Stage, threads: Threads, crowd: Crowd, span: timedelta) -> None
         events += crowd.sign_ups.advance(later, deliveries_between(stage, now, later, "transactional"))
         _hear(stage, events, later)
     work_once(stage.workspace, threads)
+    return withheld
 
 
 def _renew(stage: Stage) -> None:
@@ -156,18 +162,19 @@ def _renew(stage: Stage) -> None:
 
 
 def _say_yes(stage: Stage, threads: Threads) -> None:
-    """Approve what is put before people now; what waits behind it gets its turn in the next round."""
+    """Approve what is put before people now, two of them where two are asked; what waits behind it has its turn next."""
     now, store = stage.clock.now(), stage.workspace.store
     with store.read() as connection:
         waiting = proposals.list_proposals(connection, [ProposalStatus.OPEN])
     for stored in waiting:
         say(f"  {now:%d %b} {quote(stored.proposal.title)}: {quote(stored.proposal.forecast.sentence)}")
-        decide(store, stored, Wish(verdict="approve", reason="Let it run, and measure it."), "demo:script", now)
+        for actor in _PEOPLE[: stored.proposal.approvals.people]:
+            decide(store, stored, Wish(verdict="approve", reason="Let it run, and measure it."), actor, now)
     if waiting:
         threads.apply_decisions()
 
 
-def _result(stage: Stage, months: int, world: WorldKind, started: float) -> MonthsResult:
+def _result(stage: Stage, months: int, world: WorldKind, started: float, withheld: Mapping[str, str]) -> MonthsResult:
     workspace = stage.workspace
     with workspace.store.read() as connection:
         facts = read_facts(connection)
@@ -177,9 +184,10 @@ def _result(stage: Stage, months: int, world: WorldKind, started: float) -> Mont
     say("[bold]What ran[/bold] [yellow](reactions simulated)[/yellow]")
     for line in facts.campaigns:
         _tell(line)
-    idle = sorted(set(workspace.desk.playbooks) - {line.playbook for line in facts.campaigns})
-    if idle:
-        say(f"  Nothing was launched of: {quote(', '.join(idle))}")
+    unlaunched = sorted(set(workspace.desk.playbooks) - {line.playbook for line in facts.campaigns})
+    idle = {name: withheld.get(name, "It did not find its moment.") for name in unlaunched}
+    for name, why in idle.items():
+        say(f"  {quote(workspace.desk.playbooks[name].name['en'])} was not launched. {quote(why)}")
     report = report_on(workspace, facts, kept, f"Noria: {months} months of a shop")
     say()
     say("[bold]What must always be true[/bold]")
