@@ -18,9 +18,8 @@ from agents.learning.readout import ReadOut
 from agents.learning.targeting import ERROR
 from agents.target import Stop, target
 from memory import allocations, campaigns, lessons, readouts
-from memory import enrolments as enrolment_rows
 from memory.allocations import NOBODY, Allocation
-from memory.bands import Shares, together
+from memory.bands import Shares
 from memory.campaigns import Campaign
 from memory.play import Play
 from memory.readouts import Verdict
@@ -154,8 +153,7 @@ def _aimed(desk: Desk, now: datetime) -> dict[str, dict[str, Any]]:
 
 def _look_at(connection: Connection, campaign: Campaign, play: Play, now: datetime) -> Live:
     by_band = campaigns.shares(connection, campaign.campaign_id, campaign.version)
-    entered = enrolment_rows.in_bands(connection, campaign.campaign_id, len(by_band)) if play.bands else ()
-    today = together(by_band, entered)
+    today = allocations.over_all(connection, campaign.campaign_id, by_band)
     weighed = _weighed(connection, campaign)
     looks = readouts.of_campaign(connection, campaign.campaign_id)
     found = ReadOut.model_validate(looks[-1].body) if looks else None

@@ -9,16 +9,16 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, func, select, update
 
 from memory import campaigns
 from memory.alerts import settle_alerts
-from memory.bands import Shares
+from memory.bands import Shares, together
 from memory.canonical import digest
 from memory.errors import ConflictError, NotFoundError
 from memory.journal import append
 from memory.play import Play
-from memory.schema import allocations, campaign_versions
+from memory.schema import allocations, campaign_versions, enrolments
 from memory.store import upsert
 
 NOBODY: Final = "nobody"
@@ -55,6 +55,17 @@ def chances(found: Allocation) -> tuple[Mapping[str, float], ...]:
     """By band, in what part of the draws each sequence was best; only one where no bands are told apart."""
     by_band = found.evidence.get("by_band")
     return tuple(one["chance_best"] for one in by_band) if by_band else (found.evidence["chance_best"],)
+
+
+def over_all(connection: Connection, campaign_id: str, shares: Shares) -> dict[str, float]:
+    """The share of each sequence over all bands, weighed by how many ever entered from each."""
+    if len(shares) == 1:
+        return shares[0]
+    query = select(enrolments.c.band, func.count()).where(enrolments.c.campaign_id == campaign_id)
+    entered = [0] * len(shares)
+    for band, contacts in connection.execute(query.group_by(enrolments.c.band)):
+        entered[band if band < len(shares) else 0] += contacts
+    return together(shares, entered)
 
 
 def alert_key(campaign_id: str) -> str:

@@ -162,15 +162,6 @@ def count_since(connection: Connection, campaign_id: str, since: datetime) -> in
     return count(connection, campaign_id, enrolments.c.entered_at > since)
 
 
-def in_bands(connection: Connection, campaign_id: str, bands: int) -> list[int]:
-    """How many ever entered a campaign from each band of contacts."""
-    query = select(enrolments.c.band, func.count()).where(enrolments.c.campaign_id == campaign_id)
-    found = [0] * bands
-    for band, contacts in connection.execute(query.group_by(enrolments.c.band)):
-        found[band if band < bands else 0] += contacts
-    return found
-
-
 def of_campaign(connection: Connection, campaign_id: str) -> list[Enrolment]:
     """Every enrolment of a campaign, in order of entry."""
     query = select(enrolments).where(enrolments.c.campaign_id == campaign_id).order_by(enrolments.c.enrolment_id)

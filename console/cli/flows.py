@@ -16,8 +16,7 @@ from console.flow.progress import Progress, notes_of, progress
 from console.flow.steps import nodes_of
 from console.flow.tree import tree
 from console.wiring import open_workspace
-from memory import campaigns, enrolments
-from memory.bands import together
+from memory import allocations, campaigns, enrolments
 from memory.errors import InvalidInputError, NotFoundError
 from memory.schema import enrolments as rows
 from memory.step_text import tell_reentry, tell_sequence
@@ -45,7 +44,7 @@ def campaign_flow(
         found = replace(found, version=version or found.version)
         play = campaigns.get_version(connection, found.campaign_id, found.version).play
         by_band = campaigns.shares(connection, found.campaign_id, found.version)
-        today = together(by_band, enrolments.in_bands(connection, found.campaign_id, len(by_band)))
+        today = allocations.over_all(connection, found.campaign_id, by_band)
         sequences = [one.model_copy(update={"share": today[one.key]}) for one in play.sequences]
         counted = [progress(connection, found, one) for one in play.sequences]
         others = enrolments.count(connection, found.campaign_id, rows.c.version != found.version)

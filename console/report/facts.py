@@ -9,9 +9,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from sqlalchemy import BigInteger, Connection, distinct, func, select, type_coerce
 
 from console.flow.progress import Progress, progress
-from memory import campaigns, forecasts, ledger, lessons, proposals
-from memory import enrolments as enrolment_rows
-from memory.bands import by_label, together
+from memory import allocations, campaigns, forecasts, ledger, lessons, proposals
+from memory.bands import by_label
 from memory.lessons import Lesson
 from memory.proposal import Decision, Proposal
 from memory.schema import enrolments, messages, readouts
@@ -190,7 +189,7 @@ def campaign_line(connection: Connection, campaign: campaigns.Campaign) -> Campa
             )
         ).scalar_one(),
         arms=_most_first(arms),
-        shares=together(shares, enrolment_rows.in_bands(connection, campaign.campaign_id, len(shares))),
+        shares=allocations.over_all(connection, campaign.campaign_id, shares),
         by_band=by_label(play.bands, shares, "en"),
         exits=_most_first(exits),
         states={state: sum(numbers.values()) for state, numbers in reasons.items()},

@@ -28,8 +28,7 @@ from console.screens.door import Viewer
 from console.screens.drawn import Drawings
 from console.screens.frame import Frame
 from console.translation import translator
-from memory import allocations, campaigns, enrolments, eval_runs, forecasts
-from memory.bands import together
+from memory import allocations, campaigns, eval_runs, forecasts
 from memory.eval_runs import EvalRun
 from memory.schema import EPOCH, reputation_counts, to_micros
 from tools.reputation import regard
@@ -111,9 +110,14 @@ def campaign_charts(connection: Connection, line: CampaignLine, say: Say) -> dic
         found["looks"] = intervals(rows, say("Difference to the holdout, look by look"), say("percentage points"), say)
     moved = allocations.periods(connection, line.campaign_id)
     if len(moved.since) > 1:
-        entered = enrolments.in_bands(connection, line.campaign_id, max(map(len, moved.shares)))
         points = [
-            (since, {name: 100 * share for name, share in together(shares, entered[: len(shares)]).items()})
+            (
+                since,
+                {
+                    name: 100 * share
+                    for name, share in allocations.over_all(connection, line.campaign_id, shares).items()
+                },
+            )
             for since, shares in zip(moved.since, moved.shares, strict=True)
         ]
         title = say("Shares of the sequences over time")

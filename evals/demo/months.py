@@ -162,7 +162,7 @@ def _renew(stage: Stage) -> None:
 
 
 def _say_yes(stage: Stage, threads: Threads) -> None:
-    """Approve what is put before people now, two of them where two are asked; what waits behind it has its turn next."""
+    """Approve what is put before people now, by two where two are asked; what waits behind it comes next."""
     now, store = stage.clock.now(), stage.workspace.store
     with store.read() as connection:
         waiting = proposals.list_proposals(connection, [ProposalStatus.OPEN])
