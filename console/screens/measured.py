@@ -110,15 +110,10 @@ def campaign_charts(connection: Connection, line: CampaignLine, say: Say) -> dic
         found["looks"] = intervals(rows, say("Difference to the holdout, look by look"), say("percentage points"), say)
     moved = allocations.periods(connection, line.campaign_id)
     if len(moved.since) > 1:
+        of_all = [allocations.over_all(connection, line.campaign_id, shares) for shares in moved.shares]
         points = [
-            (
-                since,
-                {
-                    name: 100 * share
-                    for name, share in allocations.over_all(connection, line.campaign_id, shares).items()
-                },
-            )
-            for since, shares in zip(moved.since, moved.shares, strict=True)
+            (since, {name: 100 * share for name, share in shares.items()})
+            for since, shares in zip(moved.since, of_all, strict=True)
         ]
         title = say("Shares of the sequences over time")
         found["shares"] = lines_over_time(points, title, say("% of those who enter"), say, in_steps=True)
