@@ -153,7 +153,7 @@ def _cadence(live: Live) -> Idea | None:
 
 def _plan_with(live: Live) -> Idea | None:
     """Shares that the decisions ask for and the approved plan is far from, or does not let them have."""
-    # Bands begin where the playbook's next campaign begins, by what each of them taught.
+    # What bands draw is left to the daily decision, and to what the next campaign starts with.
     if live.shares or not live.lets_in or len(live.arms) < 2 or any(len(one.chances) < WEIGHED for one in live.arms):
         return None
     wanted = _wanted(live.arms)
