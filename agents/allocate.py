@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import repeat
 from typing import Final
 
 from scipy.special import betaincinv
@@ -127,7 +128,7 @@ def _moved(desk: Desk, campaign: Campaign, play: Play, outcomes: Outcomes, draft
     seed = int(draft.allocation_id[1:8], 16)
     best = worth_shares(belief, seed, value_cents=value_cents, cost_cents=[each * sends[key] for key in keys])
     wanted = [_spoken(dict(zip([*keys, NOBODY], row, strict=True)), campaign) for row in best[: len(mine)].tolist()]
-    shares = tuple(_towards(play, before, of) for before, of in zip(draft.before, wanted, strict=True))
+    shares = tuple(map(_towards, repeat(play), play.shares, draft.before, wanted))
     entered = [sum(contacts for contacts, _ in of.values()) for of in mine]
     of_all = together(tuple(wanted), entered)
     evidence = {
@@ -165,12 +166,13 @@ def _spoken(wanted: dict[str, float], campaign: Campaign) -> dict[str, float]:
     return {key: share / (1 - wanted[NOBODY]) for key, share in wanted.items() if key != NOBODY}
 
 
-def _towards(play: Play, before: Mapping[str, float], wanted: Mapping[str, float]) -> dict[str, float]:
+def _towards(
+    play: Play, plan: Mapping[str, float], before: Mapping[str, float], wanted: Mapping[str, float]
+) -> dict[str, float]:
     """The shares of one band after this decision: inside what people approved, and no further than it may move."""
-    start = {key: [of.get(key, 0.0) for of in play.shares] for key in wanted}
     # What was approved as the start is inside what was approved as the range.
     ranges = {
-        one.key: (min(one.share_range[0], *start[one.key]), max(one.share_range[1], *start[one.key]))
+        one.key: (min(one.share_range[0], plan[one.key]), max(one.share_range[1], plan[one.key]))
         for one in play.sequences
     }
     today = {**dict.fromkeys(wanted, 0.0), **before}

@@ -26,6 +26,7 @@ _YEAR = timedelta(days=365)
 
 # Contacts who drew what was hardly drawn would otherwise speak for many.
 _LEAST = 0.02
+_FOREIGN = 1_000
 
 
 @dataclass
@@ -34,6 +35,18 @@ class _Tally:
     conversions: float = 0.0
     weights: float = 0.0
     squares: float = 0.0
+
+    def add(self, weight: float, part: float, *, converted: bool) -> None:
+        """A contact who counts so much, and of whose conversions this part should be in."""
+        self.contacts += weight * part
+        self.conversions += weight * converted
+        self.weights += weight
+        self.squares += weight**2
+
+    def worth(self) -> tuple[float, float]:
+        """As many contacts as all of them are worth, and conversions of these."""
+        scale = self.weights / self.squares if self.squares else 0.0
+        return scale * self.contacts, scale * self.conversions
 
 
 def so_far(
@@ -59,15 +72,11 @@ def so_far(
     tallies = [{one.name: _Tally() for one in outcomes.arms} for _ in range(bands)]
     keys = [one.name for one in outcomes.arms if one.name not in {HOLDOUT, NOBODY}]
     for one, part in zip(outcomes.members, parts.tolist(), strict=True):
-        tally = tallies[one.band if one.band < bands else 0][one.arm]
         weight = 1 / max(_share(drawn_by, one, keys), _LEAST)
         converted = one.contact_id in outcomes.reached_at
         # Whoever reached the goal is a whole contact, however young: more cannot have reached it than there are.
-        tally.contacts += weight * (1.0 if converted else part)
-        tally.conversions += weight * converted
-        tally.weights += weight
-        tally.squares += weight**2
-    return [{name: _worth(one) for name, one in of.items()} for of in tallies]
+        tallies[one.band][one.arm].add(weight, 1.0 if converted else part, converted=converted)
+    return [{name: tally.worth() for name, tally in of.items()} for of in tallies]
 
 
 def drawn_alike(outcomes: Outcomes, drawn_by: Periods) -> dict[str, Counts]:
@@ -80,28 +89,20 @@ def drawn_alike(outcomes: Outcomes, drawn_by: Periods) -> dict[str, Counts]:
     keys = [one.name for one in outcomes.arms if one.name not in {HOLDOUT, NOBODY}]
     tallies = {key: _Tally() for key in keys}
     for one in outcomes.members:
-        if one.arm not in tallies:
-            continue
-        shares = drawn_by.at(one.since, one.band)
-        of_all = sum(shares.get(key, 0.0) for key in keys)
-        tally, weight = tallies[one.arm], of_all / max(shares.get(one.arm, 0.0), _LEAST)
-        tally.contacts += weight
-        tally.conversions += weight * (one.contact_id in outcomes.reached_at)
-        tally.weights += weight
-        tally.squares += weight**2
-    worth = {key: _worth(one) for key, one in tallies.items()}
+        share = _share(drawn_by, one, keys)
+        if one.arm in tallies and share:
+            of_all = sum(drawn_by.at(one.since, one.band).get(key, 0.0) for key in keys)
+            tallies[one.arm].add(of_all / share, 1.0, converted=one.contact_id in outcomes.reached_at)
+    worth = {key: tally.worth() for key, tally in tallies.items()}
     return {key: Counts(contacts=round(all_), conversions=round(reached)) for key, (all_, reached) in worth.items()}
 
 
 def _share(drawn_by: Periods, one: Member, keys: Iterable[str]) -> float:
     """By which a contact drew their arm; a held-out contact counts with the sequences that they did not get."""
+    if one.arm != HOLDOUT and one.probability is not None:
+        return one.probability
     shares = drawn_by.at(one.since, one.band)
     return sum(shares.get(key, 0.0) for key in (keys if one.arm == HOLDOUT else (one.arm,)))
-
-
-def _worth(tally: _Tally) -> tuple[float, float]:
-    scale = tally.weights / tally.squares if tally.squares else 0.0
-    return scale * tally.contacts, scale * tally.conversions
 
 
 def pick_of(keys: Sequence[str], earlier: Sequence[Lesson], now: datetime) -> Pick | None:
@@ -166,7 +167,7 @@ def arm_counts(
         for band, arms in enumerate(told.by_band if alike else (told.arms,)):
             found = [arms.get(key, {"contacts": 0, "conversions": 0}) for key in keys]
             rows.append([(weight * each["contacts"], weight * each["conversions"]) for each in found])
-            segment.append(band if alike else len(mine) + turn)
+            segment.append(band if alike else _FOREIGN + turn)
             campaign.append(turn)
     table = np.asarray(rows, float)
     silent = np.zeros((2, len(rows)))

@@ -60,7 +60,7 @@ def draft_change(
             raise InvalidInputError(f"This cannot be changed in a running campaign. {why}", where=name)
     # Under another policy the very same play has to be approved again.
     renews = not changes and play.policy_version != desk.pack.version
-    play = play if renews else changed_play(play, wanted, desk)
+    play = play if renews else changed_play(play, wanted, desk, runs.proposal.audience.bands)
     return runs, drafted(desk, runs, play, in_flight=in_flight, occasion=occasion)
 
 

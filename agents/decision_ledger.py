@@ -208,7 +208,7 @@ def _sides(desk: Desk, campaign: Campaign, pick: Pick | None) -> tuple[_Sides, t
         past = allocations.of_campaign(connection, campaign.campaign_id)
         drawn_by = allocations.periods(connection, campaign.campaign_id)
         yours = _said(versions, past)
-    opinions = _opinions(past, pick)
+    opinions = _opinions(past, pick, len(versions[-1].play.shares))
     # A sequence that Noria would have taken and people took out is no arm of the campaign, and still a choice.
     keys = {one.key for version in versions for one in version.play.sequences}
     names = sorted(keys.union(*(chances for _, by_band in opinions for chances in by_band)) - {NOBODY})
@@ -250,8 +250,7 @@ def _row(
     place = bisect_right([since for since, _ in opinions], one.since)
     if not place or not opinions[place - 1][1]:
         return np.stack([probabilities, mine, mine, mine])
-    by_band = opinions[place - 1][1]
-    chances = by_band[one.band if one.band < len(by_band) else 0]
+    chances = opinions[place - 1][1][one.band]
     first, second, *_ = [*sorted(chances, key=lambda key: (-chances[key], key)), NOBODY]
     return np.stack([probabilities, mine, _vector({first: 1.0}, arms), _vector({second: 1.0}, arms)])
 
@@ -270,9 +269,9 @@ def _said(versions: Sequence[CampaignVersion], past: Sequence[Allocation]) -> Pe
     return Periods(tuple(since for since, _ in changes), tuple(shares for _, shares in changes))
 
 
-def _opinions(past: Sequence[Allocation], pick: Pick | None) -> list[_Opinion]:
+def _opinions(past: Sequence[Allocation], pick: Pick | None, bands: int) -> list[_Opinion]:
     """Since when Noria thought what of each band; it thinks nothing before its first decision if it had no pick."""
     found: list[_Opinion] = []
     if pick is not None:
-        found.append((EPOCH, (pick.chances,) if pick.chances else ()))
+        found.append((EPOCH, (pick.chances,) * bands if pick.chances else ()))
     return found + [(one.decided_at, allocations.chances(one)) for one in past if "chance_best" in one.evidence]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence as Many
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -104,7 +105,7 @@ def apply_changes(proposal: Proposal, changes: dict[str, Any], desk: Desk) -> Pr
     changed = proposal.model_copy(
         update={
             "version": proposal.version + 1,
-            "play": changed_play(proposal.play, wanted, desk),
+            "play": changed_play(proposal.play, wanted, desk, proposal.audience.bands),
             "findings": (),
             "holdout_why": proposal.holdout_why if wanted.holdout_share is None else "",
             "expires_at": now + timedelta(days=desk.settings.expires_days),
@@ -113,16 +114,19 @@ def apply_changes(proposal: Proposal, changes: dict[str, Any], desk: Desk) -> Pr
     return changed if wanted.languages is None else _counted(changed, desk)
 
 
-def changed_play(play: Play, wanted: Changes, desk: Desk) -> Play:
-    """A play with an edit made, and rehearsed. Raises InvalidInputError when it names what is not there."""
-    changed = _play_with(play, wanted, desk, desk.clock.now())
+def changed_play(play: Play, wanted: Changes, desk: Desk, in_bands: Many[int]) -> Play:
+    """A play with an edit made, and rehearsed; ``in_bands`` is how many contacts each of its bands has.
+
+    Raises InvalidInputError when it names what is not there.
+    """
+    changed = _play_with(play, wanted, desk, desk.clock.now(), in_bands)
     if changed.digest == play.digest:
         raise InvalidInputError("This edit changes nothing.", where=f"playbook {play.playbook}")
     _rehearse(changed, play)
     return changed
 
 
-def _play_with(play: Play, wanted: Changes, desk: Desk, now: datetime) -> Play:
+def _play_with(play: Play, wanted: Changes, desk: Desk, now: datetime, in_bands: Many[int]) -> Play:
     names = step_names(play)
     if unknown := sorted(set(wanted.copies) - set(names)):
         raise InvalidInputError(
@@ -132,9 +136,10 @@ def _play_with(play: Play, wanted: Changes, desk: Desk, now: datetime) -> Play:
     sequences = [_sequence_with(sequence, texts) for sequence in play.sequences]
     if wanted.sequences is not None:
         sequences = _kept(sequences, wanted.sequences)
-    updates: dict[str, Any] = {"sequences": tuple(sequences)}
-    if play.band_shares:
-        updates["band_shares"] = only(play.band_shares, [one.key for one in sequences])
+    kept = play.model_copy(update={"sequences": tuple(sequences)})
+    if play.band_shares and len(sequences) < len(play.sequences):
+        kept = kept.drawing(only(play.band_shares, [one.key for one in sequences]), in_bands)
+    updates: dict[str, Any] = {"sequences": kept.sequences, "band_shares": kept.band_shares}
     if wanted.languages is not None:
         updates |= _in_languages(play, sequences, wanted.languages)
     if wanted.offer_id is not None:

@@ -9,10 +9,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from agents.desk import Desk
-from agents.learning.counts import Counts
 from agents.learning.forecast import Forecast, score
 from agents.learning.intervals import Effect, critical_value
-from agents.learning.readout import ArmReadOut, ReadOut
+from agents.learning.readout import ReadOut
 from agents.lesson_text import lesson_text
 from agents.look import LookState
 from agents.measure import ACTOR
@@ -136,7 +135,7 @@ def _lesson(
     playbook = desk_for(desk, campaign.playbook).playbooks.get(campaign.playbook)
     keys = sorted(one.key for one in play.sequences)
     assert readout.verdict != "invalid"
-    found: Mapping[str, Counts | ArmReadOut] = readout.sequences or {one.name: one for one in readout.arms}
+    found = readout.sequences or {one.name: one.comparable for one in readout.arms}
     arms = {name: {"contacts": one.contacts, "conversions": one.conversions} for name, one in found.items()}
     mine: dict[str, Any] = {
         "campaign": campaign.campaign_id,

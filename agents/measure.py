@@ -84,7 +84,7 @@ def read_campaign(desk: Desk, campaign_id: str, look: int | None = None, *, coun
     if campaign.holdout_key:
         so_far = [one for one in letters if one.starts_at <= campaign.starts_at]
         found = _read_series(desk, so_far, version, look, as_of)
-        alone = {one.name: Counts(contacts=one.contacts, conversions=one.conversions) for one in outcomes.arms[1:]}
+        alone = drawn_alike(outcomes, drawn_by)
         return found.model_copy(update={"sequences": alone, "by_band": by_band})
     found = compare_arms(
         outcomes,

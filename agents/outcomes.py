@@ -35,6 +35,8 @@ class Member:
     since: datetime
     until: datetime
     band: int = 0
+    probability: float | None = None
+    """By which they drew their sequence, as it was written down when they did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,7 @@ def campaign_outcomes(
                 enrolments.c.sequence_key,
                 enrolments.c.entered_at,
                 enrolments.c.band,
+                enrolments.c.probability,
             )
             .where(enrolments.c.campaign_id == campaign_id, enrolments.c.entered_at <= as_of)
             .order_by(enrolments.c.entered_at, enrolments.c.enrolment_id)
@@ -113,6 +116,7 @@ def campaign_outcomes(
                     row.entered_at + after,
                     min(row.entered_at + window, as_of),
                     row.band,
+                    row.probability,
                 ),
             )
             for row in connection.execute(query)

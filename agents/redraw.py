@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence as Many
 from typing import TYPE_CHECKING, Any, Literal
 
 from agents.change import drafted, put_forward, running
@@ -31,7 +32,7 @@ def put_idea_forward(threads: Threads, idea: Idea, round_id: str) -> str:
     desk = threads.desk
     runs = running(desk, idea.campaign_id)
     before = runs.proposal.play
-    play, tried = redrawn(before, idea)
+    play, tried = redrawn(before, idea, runs.proposal.audience.bands)
     if tried and (problems := [one for one in rehearse(play) if one not in rehearse(before)]):
         raise ConflictError(f"A variation could not be written. {problems[0]}", where=f"campaign {idea.campaign_id}")
     leaves: Literal["stay", "leave"] = "leave" if idea.kind == "retire_campaign" else "stay"
@@ -43,8 +44,11 @@ def put_idea_forward(threads: Threads, idea: Idea, round_id: str) -> str:
     return draft.thread_id
 
 
-def redrawn(play: Play, idea: Idea) -> tuple[Play, list[Variation]]:
-    """The play as an idea would have it, and the variations that it would try. Raises ConflictError for none."""
+def redrawn(play: Play, idea: Idea, in_bands: Many[int] = ()) -> tuple[Play, list[Variation]]:
+    """The play as an idea would have it, and the variations that it would try; ``in_bands`` contacts are in its bands.
+
+    Raises ConflictError where there is no variation left.
+    """
     kept, tried = play.sequences, list[Variation]()
     if idea.kind == "rhythm":
         return Play.model_validate(play.model_dump() | {"days_between": idea.days_between}), tried
@@ -57,11 +61,12 @@ def redrawn(play: Play, idea: Idea) -> tuple[Play, list[Variation]]:
         )
     elif idea.kind != "retire_campaign":
         kept = _with_shares(tuple(one for one in kept if one.key in idea.shares), idea.shares)
-    changes: dict[str, Any] = {"sequences": kept}
+    drawn = play.model_copy(update={"sequences": kept})
     if idea.by_band and idea.shares:
         new_ones = dict.fromkeys((one.sequence.key for one in tried), TRIED_SHARE / max(len(tried), 1))
         today = only(idea.by_band, idea.shares, total=1 - sum(new_ones.values()))
-        changes["band_shares"] = tuple({**of, **new_ones} for of in today)
+        drawn = drawn.drawing(tuple({**of, **new_ones} for of in today), in_bands)
+    changes: dict[str, Any] = {"sequences": drawn.sequences, "band_shares": drawn.band_shares}
     if idea.only:
         audience = {"type": "all", "of": [play.audience, idea.only]}
         changes |= {"audience": audience, "audience_sentence": describe(parse(audience), "en")}

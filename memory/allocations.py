@@ -64,7 +64,7 @@ def over_all(connection: Connection, campaign_id: str, shares: Shares) -> dict[s
     query = select(enrolments.c.band, func.count()).where(enrolments.c.campaign_id == campaign_id)
     entered = [0] * len(shares)
     for band, contacts in connection.execute(query.group_by(enrolments.c.band)):
-        entered[band if band < len(shares) else 0] += contacts
+        entered[band] = contacts
     return together(shares, entered)
 
 
@@ -177,9 +177,7 @@ class Periods:
 
     def of(self, place: int, band: int) -> dict[str, float]:
         """The shares of a band in one of the periods."""
-        found = self.shares[place]
-        # Whoever entered a version that tells no bands apart drew as everybody did.
-        return found[band if band < len(found) else 0]
+        return self.shares[place][band]
 
     def place(self, moment: datetime) -> int:
         """Which of the shares were in force at a moment; before the first ones, those."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -14,6 +14,8 @@ from memory.segments.grammar import parse
 
 Shares = tuple[dict[str, float], ...]
 """By band, the probability with which each sequence is drawn; only one where a campaign tells none apart."""
+
+_OR_UNKNOWN = {"en": " or unknown", "fr": " ou inconnu"}
 
 
 class Bands(BaseModel):
@@ -31,8 +33,8 @@ class Bands(BaseModel):
         if list(self.cuts) != sorted(set(self.cuts)):
             raise ValueError("name where bands begin from the lowest on, each once")
         try:
-            for place in range(len(self)):
-                parse(self.condition(place))
+            for cut in self.cuts:
+                parse({"type": "compare", "field": self.feature, "operator": "<", "value": cut})
         except InvalidInputError as error:
             raise ValueError(error.what.rstrip(".")) from error
         return self
@@ -44,29 +46,20 @@ class Bands(BaseModel):
         """The band of a contact with this value, the lowest being 0."""
         return bisect_right(self.cuts, value) if isinstance(value, int | float) else 0
 
-    def condition(self, place: int) -> dict[str, Any]:
-        """What the contacts of a band have in common, in the grammar of segments."""
-        if place == 0:
-            return {"type": "compare", "field": self.feature, "operator": "<", "value": self.cuts[0]}
-        at_least = {"type": "compare", "field": self.feature, "operator": ">=", "value": self.cuts[place - 1]}
-        if place == len(self.cuts):
-            return at_least
-        below = {"type": "compare", "field": self.feature, "operator": "<", "value": self.cuts[place]}
-        return {"type": "all", "of": [at_least, below]}
-
     def label(self, place: int, language: str) -> str:
-        """The same as a heading, for example "orders ≥ 3, < 8"."""
+        """Who is in a band, as a heading, for example "orders ≥ 3, < 8"."""
         bounds = [f"≥ {self.cuts[place - 1]}"] if place else []
         bounds += [f"< {self.cuts[place]}"] if place < len(self.cuts) else []
-        return f"{REGISTRY[self.feature].label[language]} {', '.join(bounds)}"
+        told = f"{REGISTRY[self.feature].label[language]} {', '.join(bounds)}"
+        return told if place else f"{told}{_OR_UNKNOWN[language]}"
 
 
 def together(shares: Shares, contacts: Iterable[float]) -> dict[str, float]:
-    """The share of each sequence over all bands, weighed by contacts; evenly where there are none."""
-    weights = list(contacts) or [1.0] * len(shares)
+    """The share of each sequence over all bands, weighed by the contacts of each; evenly where nobody counted them."""
+    weights = list(contacts)
+    if len(weights) != len(shares) or not sum(weights):
+        weights = [1.0] * len(shares)
     total = sum(weights)
-    if not total:
-        weights, total = [1.0] * len(shares), float(len(shares))
     keys = sorted({key for one in shares for key in one})
     return {
         key: sum(weight * one.get(key, 0.0) for weight, one in zip(weights, shares, strict=True)) / total
@@ -85,8 +78,9 @@ def only(shares: Shares, keys: Iterable[str], *, total: float = 1.0) -> Shares:
     return tuple(_scaled({key: one.get(key, 0.0) for key in kept}, total) for one in shares)
 
 
-def _scaled(shares: Mapping[str, float], total: float) -> dict[str, float]:
+def _scaled(shares: dict[str, float], total: float) -> dict[str, float]:
     found = sum(shares.values())
     if not found:
         return dict.fromkeys(shares, total / len(shares))
-    return {key: total * share / found for key, share in shares.items()}
+    # What adds up already stays as it is, to the last digit: an approval hangs on it.
+    return shares if abs(found - total) < 1e-9 else {key: total * share / found for key, share in shares.items()}

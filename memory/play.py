@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence as Many
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
-from memory.bands import Bands, Shares
+from memory.bands import Bands, Shares, together
 from memory.brand import Brand
 from memory.canonical import digest
 from memory.events import ORDER
@@ -172,8 +173,10 @@ class Play(_Frozen):
         if self.band_shares and len(self.band_shares) != (len(self.bands) if self.bands else 0):
             raise ValueError("shares by band need as many bands")
         for shares in self.band_shares:
-            if shares.keys() != {one.key for one in self.sequences} or abs(sum(shares.values()) - 1) > 1e-9:
-                raise ValueError("the shares of a band must name every sequence, and add up to 1")
+            if shares.keys() != {one.key for one in self.sequences} or min(shares.values()) < 0:
+                raise ValueError("the shares of a band must name every sequence, and none be below 0")
+            if abs(sum(shares.values()) - 1) > 1e-9:
+                raise ValueError("the shares of a band must add up to 1")
         for sequence in self.sequences:
             if sequence.key in _TAKEN:
                 raise ValueError(f"no sequence may be called {sequence.key}: so are contacts called who get nothing")
@@ -196,6 +199,12 @@ class Play(_Frozen):
     def digest(self) -> str:
         """SHA-256 over the canonical JSON of everything above."""
         return digest(self.model_dump(mode="json"))
+
+    def drawing(self, shares: Shares, contacts: Many[int]) -> Play:
+        """The same play where bands, of so many contacts each, draw by these shares."""
+        of_all = together(shares, contacts)
+        sequences = tuple(one.model_copy(update={"share": of_all[one.key]}) for one in self.sequences)
+        return self.model_copy(update={"band_shares": shares, "sequences": sequences})
 
     @property
     def shares(self) -> Shares:

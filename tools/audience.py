@@ -173,11 +173,14 @@ def choose(
 
     With ``only``, of these contacts; ``named`` are records that a trigger gave for them, before those of the play.
     """
-    # Whoever came a moment ago is not in the lake yet, and need not be where nothing of it is asked.
     known = None if only is not None and asks_nothing(play) else features or _computed(lake, at, play)
-    ids = np.asarray(sorted(only or ()) if known is None else known.select(parse(play.audience)), np.int64)
-    if known is not None and only is not None:
-        ids = np.intersect1d(ids, np.asarray(sorted(only), np.int64))
+    named_ids = np.asarray(sorted(only or ()), np.int64)
+    if known is None or (only is not None and _takes_whoever_is_named(play)):
+        # Whoever came a moment ago is not in the lake yet, and need not be where nothing of it decides who enters.
+        ids = named_ids
+    else:
+        ids = np.asarray(known.select(parse(play.audience)), np.int64)
+        ids = ids if only is None else np.intersect1d(ids, named_ids)
     shares = shares or play.shares
     bands = _bands(known, ids, play.bands)
     with store.read() as connection:
@@ -246,7 +249,11 @@ def features_for(play: Play) -> set[str]:
 
 def asks_nothing(play: Play) -> bool:
     """Whether who gets what is decided without anything that the lake knows of a contact."""
-    return not fields(parse(play.audience)) and not play.records and play.bands is None
+    return _takes_whoever_is_named(play) and play.bands is None
+
+
+def _takes_whoever_is_named(play: Play) -> bool:
+    return not fields(parse(play.audience)) and not play.records
 
 
 def _bands(known: Features | None, ids: NDArray[np.int64], bands: Bands | None) -> NDArray[np.intp]:

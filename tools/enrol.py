@@ -37,12 +37,10 @@ def enrol(
     at = place.clock.now()
     numbers = occurrences or {}
     entered = 0
-    thresholds = [
-        _way_past(campaign, band, shares[NOBODY]) if one is None else _threshold(campaign, play, one, band, shares)
-        for band, shares in enumerate(entering.shares)
-        for one in (*play.sequences, None)
-        if (NOBODY if one is None else one.key) in shares
-    ]
+    thresholds: list[Threshold] = []
+    for band, shares in enumerate(entering.shares):
+        thresholds += [_threshold(campaign, play, one, band, shares) for one in play.sequences if one.key in shares]
+        thresholds += [_way_past(campaign, band, shares[NOBODY])] if NOBODY in shares else []
     for threshold in thresholds:
         rows = np.flatnonzero(entering.drew(threshold.sequence_key) & (entering.bands == threshold.band))
         if not len(rows):

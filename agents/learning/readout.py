@@ -83,7 +83,10 @@ class Check(Frozen):
 
 
 class ArmReadOut(Frozen):
-    """One of several sequences against the holdout, judged so that many arms make no false winner."""
+    """One of several sequences against the holdout, judged so that many arms make no false winner.
+
+    ``alike`` is what it would have counted, had all been drawn alike, where that is not what was counted.
+    """
 
     name: str
     contacts: int
@@ -94,6 +97,12 @@ class ArmReadOut(Frozen):
     z: float
     critical: float
     verdict: Verdict
+    alike: Counts | None = None
+
+    @property
+    def comparable(self) -> Counts:
+        """What may be held against other sequences and other campaigns."""
+        return self.alike or Counts(contacts=self.contacts, conversions=self.conversions)
 
 
 class Reactions(Frozen):
@@ -357,6 +366,7 @@ def _compare(
                 z=z,
                 critical=corrected,
                 verdict="invalid" if invalid else verdict,
+                alike=arm.alike,
             )
         )
     return tuple(compared)

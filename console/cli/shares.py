@@ -11,6 +11,7 @@ from console.cli.place import InWorkspace, as_role
 from console.wiring import open_workspace
 from memory import allocations, campaigns
 from memory.errors import InvalidInputError
+from memory.steps import Sequence
 
 _SHOWN = 10
 
@@ -53,7 +54,7 @@ def campaign_shares(
                 key,
                 f"{share:.1%}",
                 f"{play.shares[band][key]:.0%}" if key in approved else "–",
-                "–" if key not in approved else " to ".join(f"{one:.0%}" for one in approved[key].share_range),
+                "–" if key not in approved else _range(approved[key], play.shares[band][key]),
             ]
             for band, shares in enumerate(today)
             for key, share in shares.items()
@@ -87,3 +88,9 @@ def campaign_shares(
         "decisions": plain(past),
     }
     answer(value, as_json=as_json, show=show)
+
+
+def _range(sequence: Sequence, start: float) -> str:
+    """How far the share may go; what was approved as the start is inside."""
+    low, high = sequence.share_range
+    return f"{min(low, start):.0%} to {max(high, start):.0%}"

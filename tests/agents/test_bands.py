@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -11,23 +11,26 @@ import pytest
 from sqlalchemy import update
 
 from agents.allocate import MOST_MOVED, allocate
-from agents.arm_counts import arm_counts, drawn_alike
+from agents.arm_counts import arm_counts, drawn_alike, pick_of
 from agents.decision_ledger import decision_ledger
 from agents.desk import Desk
+from agents.edit import changed_play, read_changes
 from agents.ideas import ideas
 from agents.learn import learn
 from agents.learning.allocation import ArmCounts, believe, best_shares
-from agents.learning.counts import MeasurementError
+from agents.learning.counts import Counts, MeasurementError
 from agents.learning.readout import HOLDOUT as HELD_OUT
+from agents.learning.revenue import OrderValues
 from agents.live import observe
 from agents.measure import measure, read_campaign
-from agents.outcomes import campaign_outcomes
+from agents.outcomes import ArmOutcome, Member, Outcomes, campaign_outcomes
 from agents.redraw import redrawn
 from memory import allocations, autonomy, campaigns, lessons, proposals
-from memory.allocations import Allocation
+from memory.allocations import Allocation, Periods
 from memory.autonomy import Rung
 from memory.bands import Bands
 from memory.clock import ManualClock
+from memory.errors import InvalidInputError
 from memory.play import Play
 from memory.schema import campaigns as campaign_rows
 from memory.schema import enrolments
@@ -56,7 +59,8 @@ def running(desk: Desk, plan: Play | None = None) -> str:
     upper = [*LOYAL, *HOLDOUT[100:]]
     with desk.store.write() as connection:
         connection.execute(update(campaign_rows).values(trigger_kind="event", trigger_event="cart"))
-        connection.execute(update(enrolments).where(enrolments.c.contact_id.in_(upper)).values(band=1))
+        if (plan or banded()).bands:
+            connection.execute(update(enrolments).where(enrolments.c.contact_id.in_(upper)).values(band=1))
         autonomy.keep(connection, Rung(kind="triggered", level="auto"))
     return campaign_id
 
@@ -154,8 +158,9 @@ def test_a_sequence_that_is_drawn_more_by_those_who_buy_anyway_does_not_look_as_
     with desk.store.write() as connection:
         few = [one for one in LOYAL if one % 10 == 0]
         drew = enrolments.c.contact_id
-        connection.execute(update(enrolments).where(drew.in_(LOYAL)).values(sequence_key="two"))
-        connection.execute(update(enrolments).where(drew.in_(few)).values(sequence_key="one"))
+        upper = update(enrolments).where(drew.in_(LOYAL))
+        connection.execute(upper.values(sequence_key="two", probability=0.9))
+        connection.execute(update(enrolments).where(drew.in_(few)).values(sequence_key="one", probability=0.1))
     others = [one for one in LOYAL if one not in few]
     buy(desk, [*_of(TREATED[:400], 1, 20), *_of(TREATED[:400], 0, 20), *others[:144], *few[:16]], START + DAY)
     clock.advance(6 * DAY)
@@ -171,6 +176,105 @@ def test_a_sequence_that_is_drawn_more_by_those_who_buy_anyway_does_not_look_as_
     found = read_campaign(desk, campaign_id)
     assert found.verdict != "invalid"
     assert found.arms[0].difference.value == pytest.approx(found.arms[1].difference.value, abs=0.02)
+
+
+def confounded(desk: Desk, clock: ManualClock) -> str:
+    """The upper band buys four times as often whatever it draws, and draws "two" nine times in ten; the other "one"."""
+    plan = banded(band_shares=({"one": 0.9, "two": 0.1}, {"one": 0.1, "two": 0.9}))
+    campaign_id = running(desk, plan)
+    rare = [one for one in TREATED if one % 10 == 0]
+    with desk.store.write() as connection:
+        of = enrolments.c.contact_id
+        for ids, key, share in (
+            ([one for one in TREATED if one not in LOYAL and one not in rare], "one", 0.9),
+            ([one for one in TREATED if one not in LOYAL and one in rare], "two", 0.1),
+            ([one for one in LOYAL if one not in rare], "two", 0.9),
+            ([one for one in LOYAL if one in rare], "one", 0.1),
+        ):
+            connection.execute(update(enrolments).where(of.in_(ids)).values(sequence_key=key, probability=share))
+    often = [one for one in LOYAL if one // 10 % 5 < 2]
+    seldom = [one for one in TREATED if one not in LOYAL and one // 10 % 10 == 3]
+    buy(desk, [*often, *seldom, *HOLDOUT[:10], *HOLDOUT[100:140]], START + DAY)
+    return campaign_id
+
+
+def test_what_is_remembered_of_a_sequence_is_not_whom_it_was_drawn_by(desk: Desk, clock: ManualClock) -> None:
+    campaign_id = confounded(desk, clock)
+    clock.advance(40 * DAY)
+    learn(measure({"campaign_id": campaign_id, "look": 4}, desk), desk)
+    with desk.store.read() as connection:
+        [lesson] = lessons.usable(connection, clock.now())
+    counted = lesson.evidence["arms"]
+    rates = {key: counted[key]["conversions"] / counted[key]["contacts"] for key in ("one", "two")}
+    assert rates["one"] == pytest.approx(rates["two"], abs=0.06)
+    pick = pick_of(["one", "two"], [lesson], clock.now())
+    assert pick is not None
+    assert max(pick.chances.values()) < 0.9
+    nothing = {"one": (0.0, 0.0), "two": (0.0, 0.0), HELD_OUT: (50.0, 3.0)}
+    other = Bands(feature="orders_count", cuts=(5,))
+    shares = best_shares(believe(arm_counts([nothing] * 2, [lesson], ["one", "two"], clock.now(), other)), seed=1)
+    assert shares.max() < 0.9
+
+
+def test_a_sequence_that_a_band_hardly_draws_is_weighed_for_what_it_was_drawn_by() -> None:
+    """Nothing sells; the upper band buys four times as often, and draws "a" but once in a hundred times."""
+    shares = ({"a": 0.97, "b": 0.01, "c": 0.02}, {"a": 0.01, "b": 0.97, "c": 0.02})
+    members: list[Member] = []
+    reached: dict[int, datetime] = {}
+    for band, rate in ((0, 0.03), (1, 0.12)):
+        for arm, share in shares[band].items():
+            ids = range(len(members), len(members) + round(10_000 * share))
+            members += [Member(one, arm, START, START + 5 * DAY, band, share) for one in ids]
+            reached |= dict.fromkeys(ids[: round(rate * len(ids))], START + DAY)
+    counted = tuple(ArmOutcome(arm, 0, 0, 0, 0) for arm in (HELD_OUT, "a", "b", "c"))
+    outcomes = Outcomes(counted, OrderValues(holdout=(), treated=()), 0, 0, tuple(members), reached)
+    found = drawn_alike(outcomes, Periods((START,), (shares,)))
+    assert {key: one.rate for key, one in found.items()} == pytest.approx(dict.fromkeys("abc", 0.075), abs=0.003)
+    assert found["a"].contacts < 500
+
+
+def test_whoever_waited_at_the_door_counts_by_the_shares_that_they_drew_by() -> None:
+    """They came before the change that let the new sequence in, and drew after it."""
+    before, after = ({"one": 1.0, "two": 0.0},), ({"one": 0.5, "two": 0.5},)
+    drawn_by = Periods((START, START + DAY), (before, after))
+    members = [Member(one, "two", START + DAY, START + 9 * DAY, 0, 0.5) for one in range(200)]
+    members.append(Member(200, "two", START + DAY - timedelta(seconds=1), START + 9 * DAY, 0, 0.5))
+    reached = dict.fromkeys([*range(10), 200], START + 2 * DAY)
+    counted = tuple(ArmOutcome(arm, 0, 0, 0, 0) for arm in (HELD_OUT, "one", "two"))
+    outcomes = Outcomes(counted, OrderValues(holdout=(), treated=()), 0, 0, tuple(members), reached)
+    assert drawn_alike(outcomes, drawn_by)["two"] == Counts(contacts=201, conversions=11)
+
+
+def test_a_band_stays_in_its_own_range_wherever_another_one_starts(desk: Desk, clock: ManualClock) -> None:
+    plan = play(share_range=(0.3, 0.6)).model_dump() | {"bands": BANDS}
+    shares = ({"one": 0.5, "two": 0.5}, {"one": 0.95, "two": 0.05})
+    running(desk, Play.model_validate(plan | {"band_shares": shares}))
+    each_its_own(desk)
+    found = [decide(desk, clock, days).shares for days in (6, 1, 1)][-1]
+    assert found[0]["one"] >= 0.3 - 1e-9
+    assert found[0]["two"] <= 0.6 + 1e-9
+    assert found[1]["one"] <= 0.95 + 1e-9
+
+
+def test_an_edit_of_anything_else_leaves_what_bands_draw_to_the_last_digit(desk: Desk) -> None:
+    shares = ({"one": 0.1 + 0.2, "two": 0.7}, {"one": 1 / 3, "two": 2 / 3})
+    before = banded(band_shares=shares)
+    wanted = read_changes({"contacts_per_day": 7})
+    assert changed_play(before, wanted, desk, [30, 10]).band_shares == before.band_shares
+    with pytest.raises(InvalidInputError, match="changes nothing"):
+        changed_play(before, read_changes({"contacts_per_day": before.limits.contacts_per_day}), desk, [30, 10])
+
+
+def test_when_people_take_a_sequence_out_its_share_goes_to_the_others_band_by_band(desk: Desk) -> None:
+    first, second = play().sequences
+    third = first.model_copy(update={"key": "three", "share": 0.45})
+    sequences = (first.model_copy(update={"share": 0.45}), second.model_copy(update={"share": 0.1}), third)
+    shares = ({"one": 0.8, "two": 0.1, "three": 0.1}, {"one": 0.1, "two": 0.1, "three": 0.8})
+    before = banded(sequences=sequences, band_shares=shares)
+    after = changed_play(before, read_changes({"sequences": ["one", "two"]}), desk, [300, 100])
+    assert after.band_shares[0] == pytest.approx({"one": 8 / 9, "two": 1 / 9})
+    assert after.band_shares[1] == pytest.approx({"one": 0.5, "two": 0.5})
+    assert {one.key: one.share for one in after.sequences} == pytest.approx({"one": 0.7917, "two": 0.2083}, abs=1e-3)
 
 
 def test_a_lesson_remembers_each_band_and_the_next_campaign_reads_it_by_band(desk: Desk, clock: ManualClock) -> None:

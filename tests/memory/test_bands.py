@@ -25,7 +25,8 @@ def test_a_contact_is_in_the_band_of_their_number_and_in_the_lowest_without_one(
 def test_a_band_is_called_by_its_number_in_the_readers_language() -> None:
     english = [ORDERS.label(place, "en") for place in range(3)]
     french = [ORDERS.label(place, "fr") for place in range(3)]
-    assert english[0].endswith("< 3")
+    assert english[0].endswith("< 3 or unknown")
+    assert french[0].endswith("< 3 ou inconnu")
     assert english[1].endswith("≥ 3, < 8")
     assert english[2].endswith("≥ 8")
     assert not set(english) & set(french)
@@ -80,6 +81,7 @@ def test_what_a_band_draws_is_part_of_what_is_approved() -> None:
         (None, ({"one": 0.5, "two": 0.5},), "need as many bands"),
         (ORDERS, ({"one": 0.5, "two": 0.5},), "need as many bands"),
         (ORDERS, ({"one": 1.0},) * 3, "name every sequence"),
+        (ORDERS, ({"one": 1.5, "two": -0.5},) * 3, "below 0"),
         (ORDERS, ({"one": 0.5, "two": 0.4},) * 3, "add up to 1"),
     ],
 )

@@ -65,6 +65,18 @@ def test_whoever_a_trigger_lets_in_draws_by_the_shares_of_their_band(place: Work
     assert drawn(place) == {0: {("one", 1.0)}, 1: {("one", 0.25), ("two", 0.75)}}
 
 
+def test_whoever_came_a_moment_ago_is_let_in_too_in_the_lowest_band(place: Workplace) -> None:
+    """The lake does not know them yet: nobody is lost for the number that nobody could read."""
+    run(place, two_carts({"one": 1.0, "two": 0.0}, {"one": 0.0, "two": 1.0}))
+    add_contacts(place.store, [99])
+    left_cart(place, 99)
+    left_cart(place, 1)
+    tick(place)
+    with place.store.read() as connection:
+        rows = connection.execute(select(enrolments)).all()
+    assert {(row.contact_id, row.band, row.sequence_key) for row in rows} == {(99, 0, "one"), (1, 1, "two")}
+
+
 def test_one_band_may_be_left_alone_while_the_other_is_written_to(place: Workplace, clock: ManualClock) -> None:
     campaign_id = run(place, two_carts())
     at = clock.now() + timedelta(minutes=1)
