@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -14,8 +15,9 @@ from agents.learning.counts import Counts, MeasurementError
 from agents.learning.priors import Prior
 from agents.learning.readout import HOLDOUT, Arm, MeasurementPlan, ReadOut
 from agents.learning.readout import measure as compare
+from agents.letter_counts import counts_of, letter_counts, on_average
 from agents.look import LookState, planned_looks
-from agents.outcomes import SERIES, Member, Outcomes, campaign_outcomes, contacts_planned, series_outcomes
+from agents.outcomes import SERIES, ArmOutcome, Member, Outcomes, campaign_outcomes, contacts_planned, series_outcomes
 from memory import allocations, autonomy, campaigns, forecasts, proposals, readouts
 from memory.alerts import raise_alerts, review_alert
 from memory.allocations import Periods
@@ -82,8 +84,7 @@ def read_campaign(desk: Desk, campaign_id: str, look: int | None = None, *, coun
     outcomes = counted or _outcomes(desk, campaign, version, arms, as_of)
     by_band = _by_band(outcomes, arms, len(version.play.bands)) if version.play.bands else ()
     if campaign.holdout_key:
-        so_far = [one for one in letters if one.starts_at <= campaign.starts_at]
-        found = _read_series(desk, so_far, version, look, as_of)
+        found = _read_series(desk, campaign, letters, version, look, as_of)
         alone = drawn_alike(outcomes, drawn_by)
         return found.model_copy(update={"sequences": alone, "by_band": by_band})
     found = compare_arms(
@@ -110,15 +111,25 @@ def _by_band(outcomes: Outcomes, arms: Sequence[str], bands: int) -> tuple[dict[
 
 
 def _read_series(
-    desk: Desk, letters: Sequence[Campaign], version: CampaignVersion, look: int | None, as_of: datetime
+    desk: Desk,
+    campaign: Campaign,
+    letters: Sequence[Campaign],
+    version: CampaignVersion,
+    look: int | None,
+    as_of: datetime,
 ) -> ReadOut:
-    """All letters of a series up to one, together against their common holdout.
+    """All letters of a series up to one, together against their common holdout: what each adds, on average.
 
-    Each letter asks the same question again of contacts that were asked about before. So the k-th may err in
-    5 % / k (k - 1) of cases, which over all letters after the first comes to 5 %.
+    Who ordered at all since the first letter says less with every week, because most regular customers did. So each
+    letter is counted until the next one (``agents.letter_counts``). Each asks the same question again of contacts that
+    were asked about before; so the k-th may err in 5 % / k (k - 1) of cases, which over all letters after the first
+    comes to 5 %.
     """
-    ids = tuple(one.campaign_id for one in letters)
-    first, count = letters[0], len(letters)
+    so_far = [one for one in letters if one.starts_at <= campaign.starts_at]
+    ids = tuple(one.campaign_id for one in so_far)
+    first, count = so_far[0], len(so_far)
+    counted = letter_counts(desk, letters, version.play.goal, as_of)
+    average = on_average(counted)
     with desk.store.read() as connection:
         # What was believed before the first letter: later forecasts know what it did.
         prior, _ = expected_effect(connection, first)
@@ -132,21 +143,30 @@ def _read_series(
         message_cost_micros=desk.settings.message_cost_micros,
     )
     found = compare_arms(
-        outcomes,
+        replace(outcomes, arms=tuple(_at_rate(one, average[one.name][0]) for one in outcomes.arms)),
         {HOLDOUT: first.holdout_share, SERIES: 1 - first.holdout_share},
         MeasurementPlan(alpha=0.05 / max(count * (count - 1), 1), contacts_planned=planned or None),
         look,
         prior,
         seed=int(readout_id_of(version.campaign_id, look or 0)[1:8], 16),
+        worth={name: counts_of(rate, contacts) for name, (rate, contacts) in average.items()},
     )
-    text = {language: f"{_together(language, count, first.starts_at)} {said}" for language, said in found.text.items()}
+    read = len(counted)
+    text = {language: f"{_together(language, read, first.starts_at)} {said}" for language, said in found.text.items()}
     return found.model_copy(update={"letters": ids, "text": text})
+
+
+def _at_rate(arm: ArmOutcome, rate: float) -> ArmOutcome:
+    """The same contacts, with as many conversions as one letter has on average."""
+    return replace(arm, conversions=round(rate * arm.contacts))
 
 
 def _together(language: str, count: int, since: datetime) -> str:
     if language == "fr":
-        return f"Les {count} lettres de la série depuis le {since:%d/%m/%Y}, ensemble."
-    return f"The {count} letters of the series since {since:%d %B %Y}, together."
+        letters = f"Les {count} premières lettres" if count > 1 else "La première lettre"
+        return f"{letters} de la série depuis le {since:%d/%m/%Y}, chacune jusqu'à la suivante, en moyenne."
+    letters = f"The first {count} letters" if count > 1 else "The first letter"
+    return f"{letters} of the series since {since:%d %B %Y}, each until the next one, on average."
 
 
 def expected_shares(
@@ -179,12 +199,13 @@ def compare_arms(
     *,
     seed: int,
     alike: Mapping[str, Counts] | None = None,
+    worth: Mapping[str, Counts] | None = None,
 ) -> ReadOut:
     """Judge counted outcomes against the holdout, and say beside it how people reacted.
 
-    ``alike`` is what a sequence would have counted, had all been drawn alike (``agents.arm_counts.drawn_alike``).
+    ``alike`` is what a sequence would have counted, had all been drawn alike (``agents.arm_counts.drawn_alike``),
+    ``worth`` the contacts, each seen once, that an arm is worth whose contacts were seen several times.
     """
-    counted = alike or {}
     found = compare(
         [
             Arm(
@@ -192,7 +213,8 @@ def compare_arms(
                 share=shares[one.name],
                 contacts=one.contacts,
                 conversions=one.conversions,
-                alike=counted.get(one.name),
+                alike=(alike or {}).get(one.name),
+                worth=(worth or {}).get(one.name),
             )
             for one in outcomes.arms
         ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import reduce
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -38,6 +39,7 @@ from agents.learning.verdict_text import Facts, verdict_text
 from agents.learning.wording import LANGUAGES
 
 HOLDOUT = "holdout"
+_NOBODY = Counts(contacts=0, conversions=0)
 # A test of more contacts than this will not be run by anybody; the answer is then "none".
 _MOST_CONTACTS = 100_000_000
 
@@ -46,12 +48,20 @@ class Arm(Counts):
     """One arm as it was assigned: its planned share, its contacts, and those of them who reached the goal.
 
     Everybody assigned counts, whether or not a message reached them (intent to treat). ``alike`` is what the arm would
-    have counted, had it been drawn by the same share from everybody: by that it is compared with the holdout.
+    have counted, had it been drawn by the same share from everybody: by that it is compared with the holdout. ``worth``
+    is the contacts, each seen once, that it is worth where each was seen several times; ``conversions`` is then what
+    they did on average.
     """
 
     name: str
     share: float
     alike: Counts | None = None
+    worth: Counts | None = None
+
+    @property
+    def seen_once(self) -> Counts:
+        """What may be judged as contacts who were seen once."""
+        return self.worth or Counts(contacts=self.contacts, conversions=self.conversions)
 
     @model_validator(mode="after")
     def _has_a_share(self) -> Self:
@@ -176,18 +186,16 @@ def measure(
     the holdout by Dunnett's bound. ``prior`` must come from other campaigns. Randomness (the seed) serves
     only the money.
     """
-    holdout, treated_arms = _split(arms)
-    treated = Counts(
-        contacts=sum(arm.contacts for arm in treated_arms),
-        conversions=sum(arm.conversions for arm in treated_arms),
-    )
+    held_out, treated_arms = _split(arms)
+    shown = reduce(Counts.plus, treated_arms, _NOBODY)
+    holdout, treated = held_out.seen_once, reduce(Counts.plus, (arm.seen_once for arm in treated_arms), _NOBODY)
     critical = _critical(plan, look)
     difference, z = newcombe(treated, holdout, critical), pooled_z(treated, holdout)
     effect = log_odds_effect(treated, holdout)
     shrunken = shrink(prior, effect)
     sequence = confidence_sequence(treated, holdout, alpha=plan.alpha, tuned_for_contacts=plan.contacts_planned or 5000)
     ratio = sample_ratio({arm.name: arm.contacts for arm in arms}, {arm.name: arm.share for arm in arms})
-    checks = _checks(ratio, treated, holdout, look, plan)
+    checks = _checks(ratio, treated, holdout, held_out, look, plan)
     readable = all(check.passed for check in checks)
     verdict: Verdict = judge(z, difference, critical) if readable else "inconclusive"
     rule: Literal["look", "sequence"] = "look"
@@ -198,18 +206,21 @@ def measure(
     expected = expected_difference(shrunken, treated, holdout)
     money = None
     if revenue is not None:
-        money = _money(revenue, treated, holdout, critical, seed, trusted=look is not None and not ratio.alert)
+        money = _money(revenue, shown, held_out, critical, seed, trusted=look is not None and not ratio.alert)
     plausible = _plausible_difference(shrunken, treated, holdout, plan)
     needed = _contacts_needed(plausible, treated, holdout, arms, plan) if verdict == "inconclusive" else None
-    if needed is not None and needed <= treated.contacts + holdout.contacts:
+    if needed is not None and treated.contacts + holdout.contacts:
+        # Contacts who are seen several times are fewer than it would take of those who are seen once.
+        needed = math.ceil(needed * (shown.contacts + held_out.contacts) / (treated.contacts + holdout.contacts))
+    if needed is not None and needed <= shown.contacts + held_out.contacts:
         # Enough for such an effect, but the look was early: the planned end may settle it, or nothing will.
-        needed = _planned_contacts(treated, holdout, plan, look)
+        needed = _planned_contacts(shown, held_out, plan, look)
     # With a handful of conversions the sequence is far too narrow, down to no width at all.
     by_sequence = rule == "sequence" or (look is None and enough_for_sequence(treated, holdout))
     facts = Facts(
         verdict=verdict,
-        holdout=Counts(contacts=holdout.contacts, conversions=holdout.conversions),
-        treated=treated,
+        holdout=Counts(contacts=held_out.contacts, conversions=held_out.conversions),
+        treated=shown,
         difference=sequence if by_sequence else difference,
         confidence=1 - (plan.alpha if by_sequence else two_sided(critical)),
         expected_difference=expected,
@@ -228,16 +239,16 @@ def measure(
         critical=critical,
         z=z,
         holdout=facts.holdout,
-        treated=treated,
+        treated=shown,
         difference=difference,
         relative=relative_lift(treated, holdout, critical),
         effect=effect,
         shrunken=shrunken,
         expected_difference=expected,
         incremental_conversions=Estimate(
-            value=difference.value * treated.contacts,
-            low=difference.low * treated.contacts,
-            high=difference.high * treated.contacts,
+            value=difference.value * shown.contacts,
+            low=difference.low * shown.contacts,
+            high=difference.high * shown.contacts,
         ),
         sequence=sequence,
         checks=checks,
@@ -272,7 +283,7 @@ def _critical(plan: MeasurementPlan, look: int | None) -> float:
 
 
 def _checks(
-    ratio: SampleRatio, treated: Counts, holdout: Counts, look: int | None, plan: MeasurementPlan
+    ratio: SampleRatio, treated: Counts, holdout: Counts, held_out: Arm, look: int | None, plan: MeasurementPlan
 ) -> tuple[Check, ...]:
     both = treated.plus(holdout)
     smaller = min(treated.contacts, holdout.contacts)
@@ -282,7 +293,7 @@ def _checks(
         Check(
             name="sample_ratio",
             passed=not ratio.alert,
-            fact=f"{holdout.contacts} contacts in the holdout, {ratio.expected[HOLDOUT]:.0f} planned",
+            fact=f"{held_out.contacts} contacts in the holdout, {ratio.expected[HOLDOUT]:.0f} planned",
         ),
         Check(
             name="enough_conversions",
@@ -339,9 +350,9 @@ def _rate(both: Counts, plan: MeasurementPlan) -> float | None:
 
 
 def _compare(
-    treated_arms: Sequence[Arm], holdout: Arm, critical: float, prior: Prior, *, readable: bool, invalid: bool
+    treated_arms: Sequence[Arm], holdout: Counts, critical: float, prior: Prior, *, readable: bool, invalid: bool
 ) -> tuple[ArmReadOut, ...]:
-    alike = [arm.alike or arm for arm in treated_arms]
+    alike = [arm.alike or arm.seen_once for arm in treated_arms]
     if not holdout.contacts or not all(one.contacts for one in alike):
         corrected, readable = critical, False
     elif len(treated_arms) == 1:
