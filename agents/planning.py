@@ -185,11 +185,13 @@ def _loses(sized: Opportunity) -> str:
     """Why a play that is expected to cost more than it brings is not proposed; empty for any other.
 
     What an order is worth must be known: a play that does not sell is not judged by it. Nor is one of which nobody
-    knows how many order anyway, unless letters like it were measured to do harm, at whatever rate.
+    knows how many order anyway, unless letters like it were measured to do harm, at whatever rate. A letter of a series
+    that is still measured stays away only where it costs more three times in four: without it nothing more is learnt.
     """
     forecast = sized.forecast
     is_judged = bool(sized.value_per_order_cents) and (forecast.has_rate or forecast.effect_mean < 0)
-    if not is_judged or forecast.value_cents_mean >= 0:
+    likely = forecast.value_cents_quantiles["0.75"] if sized.holdout_key else forecast.value_cents_mean
+    if not is_judged or likely >= 0:
         return ""
     taught = f" {len(sized.lessons)} lessons of earlier campaigns say so." if sized.lessons else ""
     loss = f"{-forecast.value_cents_mean / 100:.2f} {forecast.currency}"

@@ -44,7 +44,7 @@ _PRODUCTS = 200
 LEADS, LETTERS = 200, 13
 """Invented besides the data: people who left their details and never bought, and letters of the last half year."""
 _HISTORY = timedelta(days=90)
-_PEOPLE = ("demo:script", "demo:second")
+_PEOPLE = ("demo:script", "console:second")
 
 
 class MonthsResult(ActResult):

@@ -57,6 +57,7 @@ def _playbook() -> dict[str, Any]:
         "levels": {one: one for one in LETTERS},
         "prior": {"mean": 0.05, "sd": 0.2, "source": "That of the packaged newsletter."},
         "holdout_share": 0.1,
+        "days_between": WINDOW_DAYS,
         "requires": {"consent_proof_share": 0.5},
         "exits": ["goal", "consent_withdrawn", "suppressed"],
         "review_days": WINDOW_DAYS,

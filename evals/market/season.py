@@ -41,7 +41,7 @@ DAY = timedelta(days=1)
 MESSAGE_COST_CENTS = 1
 _PLANNED_EVERY = timedelta(days=WINDOW_DAYS)
 _SOURCE = "shop"
-_PEOPLE = ("demo:anna", "demo:bert")
+_PEOPLE = ("console:anna", "console:bert")
 _PACK = """\
 schema_version: 1
 name: market
