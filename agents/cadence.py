@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from math import fsum
 from typing import Final, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from agents.desk import Desk
-from agents.learning.cadence import Step, weigh_step
+from agents.learning.cadence import Floats, Step, weigh_step
 from agents.learning.counts import Counts
 from agents.learning.intervals import Estimate, wilson
 from agents.learning.readout import HOLDOUT
 from agents.learning.targeting import one_sided
-from agents.letter_counts import SPARED, WRITTEN, LetterCount, letter_counts, reached
+from agents.outcomes import SERIES, Outcomes, count_outcomes, series_members
 from agents.playbook import Playbook
-from agents.series import SERIES_DAYS, fewest_days, rhythm, series_of
+from agents.series import SERIES_DAYS, Series, fewest_days, rhythm, series_of
 from memory import readouts
+from memory.campaigns import Campaign
 from memory.events import ORDER
+from memory.play import Goal
 from memory.sequence_check import most_sends
 from policies.rules.reputation import ReputationLimits
 
@@ -27,6 +32,7 @@ SURE: Final = one_sided(3 * SERIES_DAYS // 7)
 _FEWEST_BUYERS: Final = 20
 """Fewer say too little of what an order brings in to weigh it against the cost of a message."""
 _AMONG: Final = 1_000
+_WRITTEN, _SPARED = "written", "spared"
 
 
 class Cadence(BaseModel):
@@ -90,6 +96,22 @@ class Cadence(BaseModel):
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """One letter, from its beginning until the next one's or the end of the goal's window."""
+
+    letter: Campaign
+    outcomes: Outcomes
+
+    def contacts(self, *arms: str) -> int:
+        return sum(one.contacts for one in self.outcomes.arms if one.name in arms)
+
+    @property
+    def written(self) -> float:
+        """Share of those who are not held out to whom this letter went."""
+        return self.contacts(_WRITTEN) / max(self.contacts(_WRITTEN, _SPARED), 1)
+
+
 def cadence(desk: Desk, playbook: Playbook) -> tuple[str, Cadence] | None:
     """The newest letter of a playbook's series and the rhythm that should follow it; None where it stays as it is.
 
@@ -106,7 +128,7 @@ def cadence(desk: Desk, playbook: Playbook) -> tuple[str, Cadence] | None:
         today = rhythm(connection, desk, playbook)
     if looks and looks[-1].verdict in {"invalid", "harms"}:
         return None
-    counted = letter_counts(desk, series.letters, playbook.goal, now)
+    counted = _count(desk, series, playbook.goal, now)
     allowed = [one for one in playbook.rhythms if one >= fewest_days(desk)]
     slower = min((one for one in allowed if one > today.days), default=None)
     faster = max((one for one in allowed if one < today.days), default=None)
@@ -119,7 +141,34 @@ def cadence(desk: Desk, playbook: Playbook) -> tuple[str, Cadence] | None:
     return None if found is None or found.then_days == today.days else (series.last.campaign_id, found)
 
 
-def _leaving(desk: Desk, lately: Sequence[LetterCount], now_days: int, then_days: int) -> Cadence | None:
+def _count(desk: Desk, series: Series, goal: Goal, now: datetime) -> list[_Counted]:
+    """Every letter of which all that counts has happened, over everybody who is in the series by then."""
+    found = []
+    nexts = [*(one.starts_at for one in series.letters[1:]), None]
+    for place, (letter, following) in enumerate(zip(series.letters, nexts, strict=True)):
+        until = letter.starts_at + timedelta(days=goal.window_days)
+        until = until if following is None else min(until, following)
+        if until > now:
+            continue
+        ids = [one.campaign_id for one in series.letters[: place + 1]]
+        with desk.store.read() as connection:
+            members, _ = series_members(connection, ids, until)
+            written, _ = series_members(connection, ids[-1:], until)
+        got = {one.contact_id for one in written if one.arm == SERIES}
+        counts = [
+            replace(
+                one,
+                arm=HOLDOUT if one.arm == HOLDOUT else _WRITTEN if one.contact_id in got else _SPARED,
+                since=max(one.since, letter.starts_at),
+            )
+            for one in members
+        ]
+        arms = (HOLDOUT, _WRITTEN, _SPARED)
+        found.append(_Counted(letter, count_outcomes(desk.store, desk.lake, counts, arms=arms, goal=goal)))
+    return [one for one in found if one.written]
+
+
+def _leaving(desk: Desk, lately: Sequence[_Counted], now_days: int, then_days: int) -> Cadence | None:
     """That after a letter surely more people leave or complain than slows a sender down, and more than of the holdout.
 
     Wilson's bound (``agents.learning.intervals``) over all letters of this rhythm: each letter to each contact counts,
@@ -131,7 +180,7 @@ def _leaving(desk: Desk, lately: Sequence[LetterCount], now_days: int, then_days
         ("unsubscribed", limits.slow_unsubscribe_share),
     )
     for cause, limit in watched:
-        written, held_out = (_left(lately, arm, cause) for arm in (WRITTEN, HOLDOUT))
+        written, held_out = (_left(lately, arm, cause) for arm in (_WRITTEN, HOLDOUT))
         share = wilson(written, SURE)
         enough = written.conversions >= limits.minimum_reports and written.rate > held_out.rate
         if enough and share.low > limit:
@@ -143,16 +192,16 @@ def _leaving(desk: Desk, lately: Sequence[LetterCount], now_days: int, then_days
     return None
 
 
-def _left(counted: Sequence[LetterCount], arm: str, what: str) -> Counts:
+def _left(counted: Sequence[_Counted], arm: str, what: str) -> Counts:
     found = [one for each in counted for one in each.outcomes.arms if one.name == arm]
     return Counts(contacts=sum(one.contacts for one in found), conversions=sum(getattr(one, what) for one in found))
 
 
 def _worth(
-    desk: Desk, playbook: Playbook, counted: Sequence[LetterCount], now_days: int, then_days: int
+    desk: Desk, playbook: Playbook, counted: Sequence[_Counted], now_days: int, then_days: int
 ) -> Cadence | None:
     """That letters surely bring more at another rhythm, net of what sending them costs."""
-    treated, holdout = (reached(counted, arms) for arms in ((WRITTEN, SPARED), (HOLDOUT,)))
+    treated, holdout = (_reached(counted, arms) for arms in ((_WRITTEN, _SPARED), (HOLDOUT,)))
     step = weigh_step(
         [one.letter.starts_at.timestamp() / 86_400 for one in counted],
         [one.written for one in counted],
@@ -171,7 +220,19 @@ def _worth(
     )  # fmt: skip
 
 
-def _cost(desk: Desk, playbook: Playbook, counted: Sequence[LetterCount]) -> float:
+def _reached(counted: Sequence[_Counted], arms: Sequence[str]) -> Floats:
+    """A row for each contact and a column for each letter, as ``weigh_step`` wants them."""
+    who = {one.contact_id for each in counted for one in each.outcomes.members if one.arm in arms}
+    row = {contact_id: place for place, contact_id in enumerate(sorted(who))}
+    found = np.full((len(row), len(counted)), np.nan)
+    for column, each in enumerate(counted):
+        for one in each.outcomes.members:
+            if one.arm in arms:
+                found[row[one.contact_id], column] = one.contact_id in each.outcomes.reached_at
+    return found
+
+
+def _cost(desk: Desk, playbook: Playbook, counted: Sequence[_Counted]) -> float:
     """What a letter costs, in orders; 0 for other goals, and where an order's worth is not known."""
     values = [one for each in counted for one in (*each.outcomes.values.treated, *each.outcomes.values.holdout)]
     if playbook.goal.event != ORDER or len(values) < _FEWEST_BUYERS or sum(values) <= 0:

@@ -15,7 +15,7 @@ from agents.learning.counts import Counts, MeasurementError
 from agents.learning.priors import Prior
 from agents.learning.readout import HOLDOUT, Arm, MeasurementPlan, ReadOut
 from agents.learning.readout import measure as compare
-from agents.letter_counts import counts_of, letter_counts, on_average
+from agents.letter_counts import on_average, windows_of
 from agents.look import LookState, planned_looks
 from agents.outcomes import SERIES, ArmOutcome, Member, Outcomes, campaign_outcomes, contacts_planned, series_outcomes
 from memory import allocations, autonomy, campaigns, forecasts, proposals, readouts
@@ -128,8 +128,8 @@ def _read_series(
     so_far = [one for one in letters if one.starts_at <= campaign.starts_at]
     ids = tuple(one.campaign_id for one in so_far)
     first, count = so_far[0], len(so_far)
-    counted = letter_counts(desk, letters, version.play.goal, as_of)
-    average = on_average(counted)
+    windows = windows_of(letters, version.play.goal, as_of)
+    average = on_average(desk, so_far, version.play.goal, windows)
     with desk.store.read() as connection:
         # What was believed before the first letter: later forecasts know what it did.
         prior, _ = expected_effect(connection, first)
@@ -143,16 +143,16 @@ def _read_series(
         message_cost_micros=desk.settings.message_cost_micros,
     )
     found = compare_arms(
-        replace(outcomes, arms=tuple(_at_rate(one, average[one.name][0]) for one in outcomes.arms)),
+        replace(outcomes, arms=tuple(_at_rate(one, average[one.name].rate) for one in outcomes.arms)),
         {HOLDOUT: first.holdout_share, SERIES: 1 - first.holdout_share},
         MeasurementPlan(alpha=0.05 / max(count * (count - 1), 1), contacts_planned=planned or None),
         look,
         prior,
         seed=int(readout_id_of(version.campaign_id, look or 0)[1:8], 16),
-        worth={name: counts_of(rate, contacts) for name, (rate, contacts) in average.items()},
+        worth={name: side.worth for name, side in average.items()},
     )
-    read = len(counted)
-    text = {language: f"{_together(language, read, first.starts_at)} {said}" for language, said in found.text.items()}
+    together = {language: _together(language, len(windows), first.starts_at) for language in found.text}
+    text = {language: f"{together[language]} {said}" for language, said in found.text.items()}
     return found.model_copy(update={"letters": ids, "text": text})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -192,6 +192,39 @@ def series_members(connection: Connection, campaign_ids: Sequence[str], as_of: d
     return _one_arm_each(entered)
 
 
+def windows_reached(
+    store: Store, lake: Lake, members: Sequence[Member], windows: Sequence[tuple[datetime, datetime]], goal: Goal
+) -> Counter[int]:
+    """In how many of some windows, which do not overlap, each member reached the goal while they were observed."""
+    if not members or not windows:
+        return Counter()
+    doings = None
+    with store.read() as connection:
+        kept = _kept_ids(connection)
+        live = live_orders(connection, min(one.since for one in members), max(one.until for one in members))
+        if goal.event != ORDER:
+            doings = list(_doings(connection, members, kept, goal))
+    if doings is not None:
+        inside = {
+            (contact_id, place)
+            for contact_id, at in doings
+            for place, (begins_at, ends_at) in enumerate(windows)
+            if begins_at <= at < ends_at
+        }
+        return Counter(contact_id for contact_id, _ in inside)
+    engine = lake.connect()
+    try:
+        _bring(engine, members, kept, live)
+        bounds = {"begins": [to_micros(one) for one, _ in windows], "ends": [to_micros(one) for _, one in windows]}
+        asked = _WINDOWS_OF_CATEGORY if goal.category else _WINDOWS
+        rows = engine.con.execute(
+            asked, {**bounds, **({"category": goal.category} if goal.category else {})}
+        ).fetchall()
+    finally:
+        engine.disconnect()
+    return Counter(dict(rows))
+
+
 def contacts_planned(connection: Connection, *campaign_ids: str) -> int:
     """Everybody who will have entered by a campaign's end: a launch enrols them all at once, some for later days."""
     query = select(func.count(enrolments.c.contact_id.distinct())).where(enrolments.c.campaign_id.in_(campaign_ids))
@@ -298,16 +331,24 @@ def _doers(
     connection: Connection, members: Sequence[Member], kept: Mapping[int, int], goal: Goal
 ) -> dict[int, datetime]:
     """Members who did what the campaign wanted, where that is no order, and when first."""
+    found: dict[int, datetime] = {}
+    for contact_id, at in _doings(connection, members, kept, goal):
+        found[contact_id] = min(at, found.get(contact_id, at))
+    return found
+
+
+def _doings(
+    connection: Connection, members: Sequence[Member], kept: Mapping[int, int], goal: Goal
+) -> Iterator[tuple[int, datetime]]:
+    """Who did what the campaign wanted while they were observed, where that is no order, each time with its moment."""
     of = {one.contact_id: one for one in members}
     query = select(intake.c.contact_id, intake.c.at, intake.c.properties).where(
         intake.c.kind == goal.event, intake.c.human, intake.c.at >= min(one.since for one in members)
     )
-    found: dict[int, datetime] = {}
-    for row in connection.execute(query.order_by(intake.c.at.desc())):
+    for row in connection.execute(query):
         contact_id = kept.get(row.contact_id, row.contact_id)
         if _observed(of, contact_id, row.at) and all(one.accepts(row.properties) for one in goal.where):
-            found[contact_id] = row.at
-    return found
+            yield contact_id, row.at
 
 
 def _observed(of: Mapping[int, Member], contact_id: int, at: datetime) -> bool:
@@ -362,6 +403,23 @@ _BUYERS_OF_CATEGORY = """
     FROM all_lines
     LEFT JOIN merges ON merges.merged = all_lines.contact_id
     JOIN members ON members.contact_id = coalesce(merges.kept, all_lines.contact_id)
+    WHERE all_lines.at >= members.since AND all_lines.at < members.until
+    AND all_lines.category = $category AND all_lines.amount_cents > 0
+    GROUP BY members.contact_id
+"""
+_WINDOWS = """
+    WITH windows AS (SELECT unnest($begins) AS begins, unnest($ends) AS ends)
+    SELECT contact_id, count(DISTINCT windows.begins)
+    FROM seen_orders JOIN windows ON seen_orders.at >= windows.begins AND seen_orders.at < windows.ends
+    WHERE total_cents > 0 GROUP BY contact_id
+"""
+_WINDOWS_OF_CATEGORY = """
+    WITH windows AS (SELECT unnest($begins) AS begins, unnest($ends) AS ends)
+    SELECT members.contact_id, count(DISTINCT windows.begins)
+    FROM all_lines
+    LEFT JOIN merges ON merges.merged = all_lines.contact_id
+    JOIN members ON members.contact_id = coalesce(merges.kept, all_lines.contact_id)
+    JOIN windows ON all_lines.at >= windows.begins AND all_lines.at < windows.ends
     WHERE all_lines.at >= members.since AND all_lines.at < members.until
     AND all_lines.category = $category AND all_lines.amount_cents > 0
     GROUP BY members.contact_id
