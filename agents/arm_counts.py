@@ -23,9 +23,9 @@ from memory.proposal import Pick
 _DAY_SECONDS = 86_400.0
 _YEAR = timedelta(days=365)
 
-
 # Contacts who drew what was hardly drawn would otherwise speak for many.
 _LEAST = 0.02
+# Campaigns that told other bands apart, or none, are segments of their own: numbered from beyond any band.
 _FOREIGN = 1_000
 
 
@@ -87,6 +87,9 @@ def drawn_alike(outcomes: Outcomes, drawn_by: Periods) -> dict[str, Counts]:
     worth (Horvitz and Thompson 1952; Kish 1965).
     """
     keys = [one.name for one in outcomes.arms if one.name not in {HOLDOUT, NOBODY}]
+    if sum(len(shares) for shares in drawn_by.shares) == 1:
+        counted = {one.name: one for one in outcomes.arms}
+        return {key: Counts(contacts=counted[key].contacts, conversions=counted[key].conversions) for key in keys}
     tallies = {key: _Tally() for key in keys}
     for one in outcomes.members:
         share = _share(drawn_by, one, keys)
