@@ -42,7 +42,7 @@ def run_for_a_while(store: Store) -> str:
             connection,
             Allocation(
                 allocation_id=allocation_id_of(campaign_id, START + DAY), campaign_id=campaign_id, version=1,
-                state="applied", before={"one": 0.5, "two": 0.5}, shares={"one": 0.4, "two": 0.6}, evidence={},
+                state="applied", before=({"one": 0.5, "two": 0.5},), shares=({"one": 0.4, "two": 0.6},), evidence={},
                 reason="Two does better.", decided_at=START + DAY, applied_at=START + DAY, actor="noria",
             ),
             at=START + DAY,
