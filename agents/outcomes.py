@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 import pyarrow as pa
 from sqlalchemy import Connection, func, select
@@ -215,11 +216,10 @@ def windows_reached(
     engine = lake.connect()
     try:
         _bring(engine, members, kept, live)
-        bounds = {"begins": [to_micros(one) for one, _ in windows], "ends": [to_micros(one) for _, one in windows]}
-        asked = _WINDOWS_OF_CATEGORY if goal.category else _WINDOWS
-        rows = engine.con.execute(
-            asked, {**bounds, **({"category": goal.category} if goal.category else {})}
-        ).fetchall()
+        asked: dict[str, Any] = {"category": goal.category} if goal.category else {}
+        asked["begins"] = [to_micros(one) for one, _ in windows]
+        asked["ends"] = [to_micros(one) for _, one in windows]
+        rows = engine.con.execute(_WINDOWS_OF_CATEGORY if goal.category else _WINDOWS, asked).fetchall()
     finally:
         engine.disconnect()
     return Counter(dict(rows))

@@ -41,7 +41,9 @@ def starting_shares(task: Task, opportunity: Opportunity, planned: Mapping[str, 
     if len(plan) == 1 or not earlier:
         return (plan,) * (len(bands) if bands else 1), 0
     keys = sorted(plan)
-    nothing = [{**dict.fromkeys(keys, (0.0, 0.0)), HOLDOUT: alone} for alone in _alone(opportunity)]
+    nothing = [
+        {**dict.fromkeys(keys, (0.0, 0.0)), HOLDOUT: alone} for alone in _alone(opportunity, len(bands) if bands else 1)
+    ]
     counts = arm_counts(nothing, earlier, keys, now, bands)
     belief = believe(counts, Prior(mean=opportunity.forecast.effect_mean, sd=opportunity.forecast.effect_sd))
     value_cents = opportunity.value_per_order_cents
@@ -62,9 +64,11 @@ def starting_shares(task: Task, opportunity: Opportunity, planned: Mapping[str, 
     return tuple(found), taught
 
 
-def _alone(opportunity: Opportunity) -> list[tuple[float, float]]:
+def _alone(opportunity: Opportunity, bands: int) -> list[tuple[float, float]]:
     """By band, contacts whose rate without a message was measured, and how many of them reached the goal."""
-    reachable = opportunity.audience.bands or (opportunity.audience.reachable,)
+    # Counted before the playbook told these bands apart, contacts are taken to be spread evenly.
+    counted = opportunity.audience.bands
+    reachable = counted if len(counted) == bands else (1,) * bands
     parts = [contacts / max(sum(reachable), 1) for contacts in reachable]
     return [
         (part * opportunity.base_contacts, part * opportunity.base_rate * opportunity.base_contacts) for part in parts

@@ -18,7 +18,7 @@ from memory.canonical import digest
 from memory.errors import ConflictError, NotFoundError
 from memory.journal import append
 from memory.play import Play
-from memory.schema import allocations, campaign_versions, enrolments
+from memory.schema import allocations, enrolments
 from memory.store import upsert
 
 NOBODY: Final = "nobody"
@@ -186,12 +186,7 @@ class Periods:
 
 def periods(connection: Connection, campaign_id: str) -> Periods:
     """Approved shares of each version from its activation on, and each decision that was put in force."""
-    versions = connection.execute(
-        select(campaign_versions.c.activated_at, campaign_versions.c.body)
-        .where(campaign_versions.c.campaign_id == campaign_id)
-        .order_by(campaign_versions.c.version)
-    )
-    changes = [(row.activated_at, Play.model_validate(row.body).shares) for row in versions]
+    changes = [(one.activated_at, one.play.shares) for one in campaigns.versions(connection, campaign_id)]
     changes += [
         (one.applied_at, one.shares) for one in of_campaign(connection, campaign_id) if one.applied_at is not None
     ]
