@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from math import fsum
 from typing import Final, Literal
 
@@ -17,6 +17,7 @@ from agents.learning.counts import Counts
 from agents.learning.intervals import Estimate, wilson
 from agents.learning.readout import HOLDOUT
 from agents.learning.targeting import one_sided
+from agents.letter_counts import windows_of
 from agents.outcomes import SERIES, Outcomes, count_outcomes, series_members
 from agents.playbook import Playbook
 from agents.series import SERIES_DAYS, Series, fewest_days, rhythm, series_of
@@ -144,12 +145,8 @@ def cadence(desk: Desk, playbook: Playbook) -> tuple[str, Cadence] | None:
 def _count(desk: Desk, series: Series, goal: Goal, now: datetime) -> list[_Counted]:
     """Every letter of which all that counts has happened, over everybody who is in the series by then."""
     found = []
-    nexts = [*(one.starts_at for one in series.letters[1:]), None]
-    for place, (letter, following) in enumerate(zip(series.letters, nexts, strict=True)):
-        until = letter.starts_at + timedelta(days=goal.window_days)
-        until = until if following is None else min(until, following)
-        if until > now:
-            continue
+    for place, (_, until) in enumerate(windows_of(series.letters, goal, now)):
+        letter = series.letters[place]
         ids = [one.campaign_id for one in series.letters[: place + 1]]
         with desk.store.read() as connection:
             members, _ = series_members(connection, ids, until)

@@ -12,6 +12,7 @@ from agents.analyst import size
 from agents.measures import lookups_for
 from agents.provider import Opportunity, Recall, Task
 from agents.starting_shares import starting_shares
+from memory.bands import Bands
 from memory.lessons import Lesson
 from memory.steps import Sequence
 from tests.agents.test_rules import lesson
@@ -91,3 +92,19 @@ def test_sequences_that_sold_alike_stay_near_the_plan(drafted: Drafted) -> None:
 )
 def test_a_lesson_that_says_nothing_of_these_sequences_moves_nothing(drafted: Drafted, silent: Lesson) -> None:
     assert drafted.shares(silent) == {PLAIN: 0.5, OTHERS: 0.5}
+
+
+def test_bands_that_nobody_has_counted_yet_begin_as_if_contacts_were_spread_evenly(drafted: Drafted) -> None:
+    """The playbook's bands were changed while a proposal was deliberated on."""
+    bands = Bands(feature="orders_count", cuts=(2, 4, 6))
+    playbook = drafted.task.playbook.model_copy(update={"bands": bands})
+    task = Task(
+        desk=drafted.task.desk,
+        lookups=drafted.task.lookups,
+        brief=BRIEF,
+        playbook=playbook,
+        recall=Recall(lessons=(taught(40, 90),)),
+    )
+    shares, earlier = starting_shares(task, drafted.sized, drafted.sequences)
+    assert (len(shares), earlier) == (4, 1)
+    assert all(one[OTHERS] > one[PLAIN] for one in shares)
