@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from agents.desk import Desk
 from agents.drafting import audience_sentence, messages_per_contact, usable_sequences
+from agents.goal_window import counted_rates, why_fewer
 from agents.handover import keep
 from agents.learning.forecast import recalibrated
 from agents.learning.priors import Prior
@@ -86,7 +87,10 @@ def size(task: Task) -> Opportunity:
     audience = Audience.model_validate(reach.result)
     if few := _too_few(task, audience):
         raise _no(playbook.id, few)
-    base, value = call("base_rate", about), call("order_value", about)
+    with task.desk.store.read() as connection:
+        series = series_of(connection, playbook, task.desk.clock.now())
+    rates = counted_rates(task, series)
+    base, value = rates[-1], call("order_value", about)
     past = call("lessons", about)
     with task.desk.store.read() as connection:
         anybody = any_objection(connection, task.desk.clock.now() - OBJECTIONS)
@@ -105,8 +109,6 @@ def size(task: Task) -> Opportunity:
     )
     prior = recalibrated(prior, task.recall.recalibration)
     chosen = choose_holdout(audience.reachable, rate, prior, playbook.holdout_share)
-    with task.desk.store.read() as connection:
-        series = series_of(connection, playbook, task.desk.clock.now())
     if series is not None:
         chosen = HoldoutChoice(series.share, series.sentence)
     audience = split(audience, chosen.share)
@@ -117,7 +119,7 @@ def size(task: Task) -> Opportunity:
         prior,
         base_rate=rate,
         audience=audience,
-        window_days=playbook.goal.window_days,
+        window_days=int(base.result["window_days"]),
         value_per_order_cents=per_order,
         value_kind=kind,
         message_cost_cents=cost_cents,
@@ -135,7 +137,11 @@ def size(task: Task) -> Opportunity:
         forecast=forecast,
         detection=make_detection(rate, audience),
         lessons=uses,
-        evidence=(*_evidence(history, segment, reach, base, value, past, len(uses)), *_objections(against)),
+        evidence=(
+            *_evidence(history, segment, reach, base, value, past, len(uses)),
+            *why_fewer(rates),
+            *_objections(against),
+        ),
         messages=messages,
         cost_cents=cost_cents,
         average_order_cents=int(value.result["average_order_cents"]),

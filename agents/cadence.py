@@ -20,7 +20,7 @@ from agents.learning.targeting import one_sided
 from agents.letter_counts import windows_of
 from agents.outcomes import SERIES, Outcomes, count_outcomes, series_members
 from agents.playbook import Playbook
-from agents.series import SERIES_DAYS, Series, fewest_days, rhythm, series_of
+from agents.series import SERIES_DAYS, Series, fewest_days, rhythm, series_of, window_days
 from memory import readouts
 from memory.campaigns import Campaign
 from memory.events import ORDER
@@ -126,10 +126,11 @@ def cadence(desk: Desk, playbook: Playbook) -> tuple[str, Cadence] | None:
         if series is None or series.last.status != "live":
             return None
         looks = readouts.of_campaign(connection, series.last.campaign_id)
+        goal = playbook.goal.within(window_days(connection, series))
         today = rhythm(connection, desk, playbook)
     if looks and looks[-1].verdict in {"invalid", "harms"}:
         return None
-    counted = _count(desk, series, playbook.goal, now)
+    counted = _count(desk, series, goal, now)
     allowed = [one for one in playbook.rhythms if one >= fewest_days(desk)]
     slower = min((one for one in allowed if one > today.days), default=None)
     faster = max((one for one in allowed if one < today.days), default=None)

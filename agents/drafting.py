@@ -105,7 +105,7 @@ def assemble(task: Task, proposal_id: str, analysis: Analysis, writing: Writing,
         hypothesis=analysis.hypothesis,
         why_now=analysis.why_now,
         evidence=analysis.evidence,
-        play=_play(task, writing, scheduling, opportunity.holdout_key),
+        play=_play(task, writing, scheduling, opportunity),
         audience=opportunity.audience,
         forecast=opportunity.forecast,
         detection=opportunity.detection,
@@ -168,7 +168,7 @@ def share_with_offer(playbook: Playbook, play: Play) -> float:
     return sum(sequence.share for sequence in play.sequences if sequence.key in shown)
 
 
-def _play(task: Task, writing: Writing, scheduling: Scheduling, holdout_key: str) -> Play:
+def _play(task: Task, writing: Writing, scheduling: Scheduling, opportunity: Opportunity) -> Play:
     desk, playbook = task.desk, task.playbook
     kept = [sequence for sequence in writing.sequences if scheduling.shares.get(sequence.key, 0) > 0]
     sequences = tuple(sequence.model_copy(update={"share": scheduling.shares[sequence.key]}) for sequence in kept)
@@ -189,12 +189,12 @@ def _play(task: Task, writing: Writing, scheduling: Scheduling, holdout_key: str
         templates={name: source for name, source in playbook.templates.items() if name in used},
         # An offer whose sequence was left out is offered to nobody.
         offer=writing.offer if any(playbook.needs_offer(one) for one in kept) else None,
-        goal=playbook.goal,
+        goal=playbook.goal.within(opportunity.forecast.window_days),
         topic=playbook.topic,
         exits=playbook.exits,
         schedule=scheduling.schedule,
         holdout_share=scheduling.holdout_share,
-        holdout_key=holdout_key,
+        holdout_key=opportunity.holdout_key,
         limits=limits,
         brand=desk.brand,
         owner=task.brief.owner.strip() or OWNERLESS,

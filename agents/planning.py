@@ -40,7 +40,7 @@ BUSY: Final = (
     ProposalStatus.LAUNCHING,
 )
 """Nothing more is proposed of a playbook of which a proposal stands here."""
-_CALLS_EACH = 6
+_CALLS_EACH = 10
 """Look-ups that sizing one playbook takes, at most."""
 _FEWEST_COUNTED = 20
 """Contacts on whom a rate must have been counted before it keeps a play from people."""

@@ -73,6 +73,12 @@ def series_of(connection: Connection, playbook: Playbook, now: datetime) -> Seri
     return found if found.is_running or now < found.closes_at else None
 
 
+def window_days(connection: Connection, series: Series) -> int:
+    """Within how many days the letters of a series want their goal reached, by the newest of them."""
+    last = series.last
+    return campaigns.get_version(connection, last.campaign_id, last.version).play.goal.window_days
+
+
 @dataclass(frozen=True, slots=True)
 class Rhythm:
     """How often the letters of a playbook come."""

@@ -68,6 +68,10 @@ class Goal(_Frozen):
         """What is counted, in the plural."""
         return "orders" if self.event == ORDER else f"{self.event} events"
 
+    def within(self, window_days: int) -> Goal:
+        """The same goal, to be reached in so many days."""
+        return self.model_copy(update={"window_days": window_days})
+
 
 class Schedule(_Frozen):
     """When messages may leave, in each contact's own time zone."""

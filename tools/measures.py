@@ -63,6 +63,14 @@ class OfPlaybook(_Arguments):
     playbook: str = Field(max_length=64, description="id of a playbook")
 
 
+class OfGoal(OfPlaybook):
+    """Whose goal, within how many days."""
+
+    window_days: int | None = Field(
+        default=None, ge=1, le=365, description="days to reach the goal in; the playbook's own where none are given"
+    )
+
+
 class OfFeature(OfPlaybook):
     """Which feature, among the contacts of which playbook's segment."""
 
@@ -98,7 +106,7 @@ class Measures:
             (
                 "base_rate",
                 "Which share of them would reach the goal without any campaign.",
-                OfPlaybook,
+                OfGoal,
                 self._base_rate,
             ),
             ("order_value", "What an order of theirs is worth, in minor units.", OfPlaybook, self._order_value),
@@ -162,9 +170,10 @@ class Measures:
         # Who they are stays here: an agent decides on numbers.
         return counted.model_copy(update={"sample": ()}).model_dump(mode="json")
 
-    def _base_rate(self, asked: OfPlaybook) -> JsonObject:
+    def _base_rate(self, asked: OfGoal) -> JsonObject:
         """Who was in the segment one goal window ago, or whose day it then was, and how many reached the goal since."""
         play = self._play(asked.playbook)
+        play = play.model_copy(update={"goal": play.goal.within(asked.window_days or play.goal.window_days)})
         window = timedelta(days=play.goal.window_days)
         since = self.now - window
         if isinstance(play.trigger, EventTrigger):
