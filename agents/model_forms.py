@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agents.playbook_model import MOST_SEQUENCES
+
 
 class _Form(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -47,7 +49,7 @@ class ScheduleChoice(_Form):
 
     start_in_days: int
     holdout_share: float
-    sequences: list[str] = Field(min_length=1, max_length=4)
+    sequences: list[str] = Field(min_length=1, max_length=MOST_SEQUENCES)
     reason: str = Field(max_length=300)
 
 

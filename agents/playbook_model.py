@@ -27,6 +27,8 @@ Words = dict[Language, Text]
 
 NUMBER: Final = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 """A number in a "why now" sentence."""
+MOST_SEQUENCES: Final = 8
+"""Of a playbook: more than lists of some thousand contacts can tell apart in a year."""
 
 
 class _Part(BaseModel):
@@ -98,7 +100,7 @@ class Playbook(_Part):
     limits: Limits = Field(default_factory=Limits)
     exits: tuple[Exit, ...]
     review_days: int = Field(default=28, ge=1)
-    sequences: tuple[Sequence, ...] = Field(min_length=1, max_length=4)
+    sequences: tuple[Sequence, ...] = Field(min_length=1, max_length=MOST_SEQUENCES)
     templates: dict[Key, str] = Field(default_factory=dict)
     """MJML source of each layout, read from the files beside the playbook."""
 

@@ -18,7 +18,7 @@ from memory.lessons import Lesson
 from memory.sequence_check import most_sends
 from memory.steps import Sequence
 
-_MOVED_BY_EACH: Final = 0.25
+_MOVED_BY_EACH: Final = 0.5
 """So many contacts draw another sequence than in the playbook for each campaign that taught, at most: the next plan is
 approved by people as well."""
 _FEWEST_CONTACTS: Final = 50

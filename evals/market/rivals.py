@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from evals.market.event import Delivered
 from evals.market.history import DAY_SECONDS, Histories
-from evals.market.letters import LETTERS, WINDOW_DAYS
+from evals.market.letters import AGAIN_AFTER_DAYS, LETTERS, PLANS, WINDOW_DAYS
 from evals.market.market import Market
 from evals.market.noise import Floats, Ints
 from evals.market.world import World
@@ -113,46 +113,69 @@ class RfmTop:
         return chosen
 
 
+class _Drawn:
+    """What each contact drew for the week out of ``PLANS`` and silence, and what of it leaves today."""
+
+    def __init__(self) -> None:
+        self.place: Ints | None = None
+        """By contact its place in ``PLANS``, or ``NOTHING``."""
+        self._day = 0
+
+    def begin(self, day: int, place: Ints) -> Ints:
+        self.place, self._day = place, day
+        return _letters(place)
+
+    def today(self, seen: Seen) -> Ints:
+        """Letters that come again: to whom one was drawn twice who has not ordered since the first."""
+        if self.place is None or seen.day - self._day != AGAIN_AFTER_DAYS:
+            return _to_all(seen, NOTHING)
+        again = (self.place >= len(LETTERS)) & (seen.last_order_day <= self._day)
+        return np.where(again, _letters(self.place), NOTHING)
+
+
+def _letters(place: Ints) -> Ints:
+    return np.where(place < 0, NOTHING, place % len(LETTERS))
+
+
 class AbCommit:
-    """Four weeks of letters and silence drawn evenly, week by week, then for good what most ordered after."""
+    """Four weeks of plans and silence drawn evenly, week by week, then for good what most ordered after."""
 
     def __init__(self, seed: int) -> None:
         self._rng = np.random.default_rng([seed, 71])
-        self._drawn: Ints | None = None
-        self._tried, self._bought = np.zeros(len(LETTERS) + 1), np.zeros(len(LETTERS) + 1)
+        self._drawn = _Drawn()
+        self._tried, self._bought = np.zeros(len(PLANS) + 1), np.zeros(len(PLANS) + 1)
 
     def choose(self, seen: Seen) -> Ints:
         if not _is_day(seen):
-            return _to_all(seen, NOTHING)
-        if self._drawn is not None:
-            self._tried += np.bincount(self._drawn + 1, minlength=len(LETTERS) + 1)
-            self._bought += np.bincount(self._drawn[seen.bought_lately] + 1, minlength=len(LETTERS) + 1)
+            return self._drawn.today(seen)
+        drawn = self._drawn.place
+        if drawn is not None and seen.day <= _TRIED_WEEKS * WINDOW_DAYS:
+            self._tried += np.bincount(drawn + 1, minlength=len(PLANS) + 1)
+            self._bought += np.bincount(drawn[seen.bought_lately] + 1, minlength=len(PLANS) + 1)
         if seen.day >= _TRIED_WEEKS * WINDOW_DAYS:
-            self._drawn = None
-            return _to_all(seen, int(np.argmax(self._bought / np.maximum(self._tried, 1))) - 1)
-        self._drawn = self._rng.integers(NOTHING, len(LETTERS), seen.histories.size)
-        return self._drawn
+            best = int(np.argmax(self._bought / np.maximum(self._tried, 1))) - 1
+            return self._drawn.begin(seen.day, _to_all(seen, best))
+        return self._drawn.begin(seen.day, self._rng.integers(NOTHING, len(PLANS), seen.histories.size))
 
 
 class NaiveBandit:
-    """Each week and for each band, Thompson sampling from Beta(1, 1) over the letters and silence, on who ordered."""
+    """Each week and for each band, Thompson sampling from Beta(1, 1) over the plans and silence, on who ordered."""
 
     def __init__(self, seed: int) -> None:
         self._rng = np.random.default_rng([seed, 72])
-        self._drawn: Ints | None = None
+        self._drawn = _Drawn()
         bands = 3
-        self._wins, self._losses = np.ones((bands, len(LETTERS) + 1)), np.ones((bands, len(LETTERS) + 1))
+        self._wins, self._losses = np.ones((bands, len(PLANS) + 1)), np.ones((bands, len(PLANS) + 1))
 
     def choose(self, seen: Seen) -> Ints:
         if not _is_day(seen):
-            return _to_all(seen, NOTHING)
-        band = seen.histories.band
-        if self._drawn is not None:
-            np.add.at(self._wins, (band, self._drawn + 1), seen.bought_lately)
-            np.add.at(self._losses, (band, self._drawn + 1), ~seen.bought_lately)
+            return self._drawn.today(seen)
+        band, drawn = seen.histories.band, self._drawn.place
+        if drawn is not None:
+            np.add.at(self._wins, (band, drawn + 1), seen.bought_lately)
+            np.add.at(self._losses, (band, drawn + 1), ~seen.bought_lately)
         draws = self._rng.beta(self._wins[band], self._losses[band])
-        self._drawn = draws.argmax(axis=1) + NOTHING
-        return self._drawn
+        return self._drawn.begin(seen.day, draws.argmax(axis=1) + NOTHING)
 
 
 def rivals(seed: int) -> dict[str, Rival]:

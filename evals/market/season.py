@@ -24,7 +24,7 @@ from evals.demo.stage import fresh_workspace
 from evals.market.event import Delivered, MarketEvent
 from evals.market.handover import contact_ids, incoming
 from evals.market.history import Histories, read_histories
-from evals.market.letters import PLAYBOOK, WINDOW_DAYS, write_playbook
+from evals.market.letters import PLAYBOOK, WINDOW_DAYS, letter_of, write_playbook
 from evals.market.market import Market
 from evals.market.noise import Ints
 from evals.market.population import OPENS_AT, write_population
@@ -48,7 +48,7 @@ name: market
 extends: base
 sentence: { en: The base pack for a shop that writes every week., fr: Le pack de base pour une boutique hebdomadaire. }
 rules:
-  reuse: { parameters: { minimum_days: 6 } }
+  reuse: { parameters: { minimum_days: 2 } }
 """
 _SETTINGS = f"""\
 name = "Simulated shop"
@@ -202,7 +202,7 @@ def _delivered(workspace: Workspace, now: datetime) -> list[Delivered]:
             category=None,
             delivered_at=now,
             is_offer=False,
-            letter=row.sequence_key,
+            letter=letter_of(row.sequence_key),
         )
         for row in rows
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -12,11 +13,12 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
+from agents.playbook import load_playbook
 from evals.market.history import Histories
-from evals.market.letters import LETTERS
+from evals.market.letters import LETTERS, PLANS, PLAYBOOK, letter_of, write_playbook
 from evals.market.noise import Ints
 from evals.market.population import OPENS_AT, write_population
-from evals.market.rivals import NOTHING, AbCommit, NaiveBandit, RfmTop, Seen, ToAll, play
+from evals.market.rivals import NOTHING, AbCommit, NaiveBandit, RfmTop, Rival, Seen, ToAll, play
 from evals.market.seeds import worlds
 from evals.market.table import NORIA, PlayedWorld, Settings, table_of
 from evals.market.world import World
@@ -68,6 +70,27 @@ def test_a_b_tries_every_letter_and_silence_and_then_keeps_the_best(customers: H
     for week in range(1, 4):
         drawn = plan.choose(seen(customers, 7 * week, np.flatnonzero(drawn == best)))
     assert set(plan.choose(seen(customers, 28, np.flatnonzero(drawn == best))).tolist()) == {best}
+
+
+@pytest.mark.parametrize("plan", [AbCommit(seed=1), NaiveBandit(seed=1)])
+def test_a_letter_drawn_twice_comes_again_after_three_days_to_who_has_not_ordered(
+    customers: Histories, plan: Rival
+) -> None:
+    first = plan.choose(seen(customers, 0))
+    assert not (plan.choose(seen(customers, 2)) >= 0).any()
+    quiet = plan.choose(seen(customers, 3))
+    assert 0.3 < (quiet >= 0).mean() < 0.6
+    assert np.all((quiet == NOTHING) | (quiet == first))
+    bought = replace(seen(customers, 3), last_order_day=np.full(customers.size, 1.5))
+    assert (plan.choose(bought) == NOTHING).all()
+    assert not (plan.choose(seen(customers, 4)) >= 0).any()
+
+
+def test_the_products_playbook_has_a_sequence_for_every_plan_of_the_market(tmp_path: Path) -> None:
+    write_playbook(tmp_path)
+    playbook = load_playbook(tmp_path / PLAYBOOK)
+    sends = {one.key: [step for step in one.steps if step.kind == "send"] for one in playbook.sequences}
+    assert {(letter_of(key), len(steps) == 2) for key, steps in sends.items()} == set(PLANS)
 
 
 def test_the_naive_bandit_comes_to_prefer_what_sells_in_a_band(customers: Histories) -> None:
