@@ -11,7 +11,7 @@ from typing import Final
 from scipy.special import betaincinv
 from sqlalchemy import Connection
 
-from agents.arm_counts import arm_counts, so_far
+from agents.arm_counts import arm_counts, so_far, told_arms
 from agents.desk import Desk
 from agents.learning.allocation import believe, move, worth_shares
 from agents.learning.readout import HOLDOUT
@@ -119,7 +119,8 @@ def _moved(desk: Desk, campaign: Campaign, play: Play, outcomes: Outcomes, draft
         drawn_by = allocations.periods(connection, campaign.campaign_id)
         level = autonomy.rung(connection, "triggered").level
     mine = so_far(outcomes, drawn_by, play.goal.window_days, draft.decided_at, bands=len(play.shares))
-    belief = believe(arm_counts(mine, earlier, keys, draft.decided_at, play.bands), prior)
+    told = [each for one in earlier for each in told_arms(one)]
+    belief = believe(arm_counts(mine, told, keys, draft.decided_at, play.bands), prior)
     values = [*outcomes.values.treated, *outcomes.values.holdout]
     known = len(values) >= _FEWEST_BUYERS and sum(values) > 0
     value_cents = sum(values) / len(values) if known else 1.0

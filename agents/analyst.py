@@ -87,9 +87,7 @@ def size(task: Task) -> Opportunity:
     audience = Audience.model_validate(reach.result)
     if few := _too_few(task, audience):
         raise _no(playbook.id, few)
-    with task.desk.store.read() as connection:
-        series = series_of(connection, playbook, task.desk.clock.now())
-    rates = counted_rates(task, series)
+    rates = counted_rates(playbook, call)
     base, value = rates[-1], call("order_value", about)
     past = call("lessons", about)
     with task.desk.store.read() as connection:
@@ -109,6 +107,8 @@ def size(task: Task) -> Opportunity:
     )
     prior = recalibrated(prior, task.recall.recalibration)
     chosen = choose_holdout(audience.reachable, rate, prior, playbook.holdout_share)
+    with task.desk.store.read() as connection:
+        series = series_of(connection, playbook, task.desk.clock.now())
     if series is not None:
         chosen = HoldoutChoice(series.share, series.sentence)
     audience = split(audience, chosen.share)

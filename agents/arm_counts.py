@@ -16,8 +16,10 @@ from agents.learning.readout import HOLDOUT
 from agents.outcomes import Member, Outcomes
 from memory.allocations import NOBODY, Periods
 from memory.bands import Bands
+from memory.campaigns import Campaign
 from memory.canonical import digest
 from memory.lessons import Lesson
+from memory.play import Play
 from memory.proposal import Pick
 
 _DAY_SECONDS = 86_400.0
@@ -117,15 +119,17 @@ def pick_of(keys: Sequence[str], earlier: Sequence[Lesson], now: datetime) -> Pi
     nothing = dict.fromkeys((HOLDOUT, *keys), (0.0, 0.0))
     ids = sorted(one.lesson_id for one in used)
     seed = int(digest(["pick", *ids])[:7], 16)
-    chances = best_shares(believe(arm_counts([nothing], used, keys, now)), seed, explored=0.0)[0]
+    counts = arm_counts([nothing], [told for one in used for told in told_arms(one)], keys, now)
+    chances = best_shares(believe(counts), seed, explored=0.0)[0]
     told = {key: round(float(chance), 4) for key, chance in zip(keys, chances, strict=True)}
     return Pick(chances=told, lesson_ids=tuple(ids))
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a lesson says of the sequences of one letter: the counts of each, until when."""
+    """What is known of the sequences of one campaign: the counts of each, until when."""
 
+    campaign_id: str
     observed_to: datetime
     arms: Mapping[str, Any]
     bands: Bands | None = None
@@ -137,9 +141,10 @@ def told_arms(lesson: Lesson) -> list[Told]:
     """What a lesson says of sequences, for each letter that it speaks of."""
     letters = lesson.evidence.get("letters", ())
     if not letters:
-        return [Told(lesson.observed_to, lesson.evidence.get("arms", {}))]
+        return [Told(lesson.campaign_id or "", lesson.observed_to, lesson.evidence.get("arms", {}))]
     return [
         Told(
+            campaign_id=one["campaign"],
             observed_to=datetime.fromisoformat(one["observed_to"]),
             arms=one["arms"],
             bands=Bands.model_validate(one["bands"]) if one.get("bands") else None,
@@ -149,14 +154,24 @@ def told_arms(lesson: Lesson) -> list[Told]:
     ]
 
 
+def told_so_far(
+    counted: Sequence[Mapping[str, tuple[float, float]]], campaign: Campaign, play: Play, now: datetime
+) -> Told:
+    """What a campaign that still runs says of its sequences, by what was counted in each band (``so_far``)."""
+    keys = [one.key for one in play.sequences]
+    by_band = [{key: {"contacts": of[key][0], "conversions": of[key][1]} for key in keys} for of in counted]
+    arms = {key: {part: sum(of[key][part] for of in by_band) for part in ("contacts", "conversions")} for key in keys}
+    return Told(campaign.campaign_id, now, arms, play.bands, by_band)
+
+
 def arm_counts(
     mine: Sequence[Mapping[str, tuple[float, float]]],
-    earlier: Sequence[Lesson],
+    earlier: Sequence[Told],
     keys: Sequence[str],
     now: datetime,
     bands: Bands | None = None,
 ) -> ArmCounts:
-    """This campaign by band and, as further rows, what earlier ones of the playbook said of the same sequences.
+    """This campaign by band and, as further rows, what other ones of the playbook said of the same sequences.
 
     Their weight halves each year. What being written to adds is in the prior already, so their holdouts stay out; and
     silence is read from this holdout alone, because nobody was drawn in some weeks only. What a campaign with the same
@@ -164,7 +179,7 @@ def arm_counts(
     """
     rows = [[of[key] for key in keys] for of in mine]
     segment, campaign = list(range(len(mine))), [0] * len(mine)
-    for turn, told in enumerate((each for one in earlier for each in told_arms(one)), start=1):
+    for turn, told in enumerate(earlier, start=1):
         weight = 0.5 ** ((now - told.observed_to) / _YEAR)
         alike = bands is not None and told.bands == bands
         for band, arms in enumerate(told.by_band if alike else (told.arms,)):

@@ -20,7 +20,7 @@ from agents.learning.targeting import one_sided
 from agents.letter_counts import windows_of
 from agents.outcomes import SERIES, Outcomes, count_outcomes, series_members
 from agents.playbook import Playbook
-from agents.series import SERIES_DAYS, Series, fewest_days, rhythm, series_of, window_days
+from agents.series import SERIES_DAYS, Series, fewest_days, goal_of, rhythm, series_of
 from memory import readouts
 from memory.campaigns import Campaign
 from memory.events import ORDER
@@ -126,7 +126,7 @@ def cadence(desk: Desk, playbook: Playbook) -> tuple[str, Cadence] | None:
         if series is None or series.last.status != "live":
             return None
         looks = readouts.of_campaign(connection, series.last.campaign_id)
-        goal = playbook.goal.within(window_days(connection, series))
+        goal = goal_of(connection, series)
         today = rhythm(connection, desk, playbook)
     if looks and looks[-1].verdict in {"invalid", "harms"}:
         return None

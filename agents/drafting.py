@@ -9,20 +9,19 @@ from agents.desk import Desk
 from agents.learning.priors import Prior
 from agents.playbook import Playbook
 from agents.provider import Analysis, Opportunity, Scheduling, Task, Writing
+from agents.send_window import plain_schedule
 from agents.sizing import discount_per_order_cents, make_detection, make_forecast, split
 from memory.bands import only
 from memory.offers import open_offers
-from memory.play import Limits, Offer, Play, Schedule
+from memory.play import Limits, Offer, Play
 from memory.proposal import Approvals, Audience, Proposal
 from memory.segments.grammar import parse
 from memory.segments.sentence import describe
 from memory.sequence_check import most_sends
 from memory.steps import Sequence
 from policies.facts import last_planned_send
-from policies.rules.send_window import SendWindowLimits
 
 OWNERLESS = "nobody yet"
-_WINDOW = (9, 19)
 
 
 def audience_sentence(playbook: Playbook) -> str:
@@ -35,25 +34,6 @@ def usable_sequences(desk: Desk, playbook: Playbook) -> tuple[Sequence, ...]:
     if all(playbook.needs_offer(sequence) for sequence in playbook.sequences):
         return playbook.sequences
     return playbook.tellings(None, desk.settings.channels)
-
-
-def send_hours(desk: Desk) -> tuple[int, int]:
-    """The usual window, narrowed to what the policy allows."""
-    limits = desk.pack.limits("send_window", SendWindowLimits)
-    return max(_WINDOW[0], limits.earliest_hour), min(_WINDOW[1], limits.latest_hour)
-
-
-def plain_schedule(desk: Desk, starts_at: datetime) -> Schedule:
-    """A start within the hours and on the days that the policy allows."""
-    limits = desk.pack.limits("send_window", SendWindowLimits)
-    first, last = send_hours(desk)
-    return Schedule(
-        starts_at=starts_at,
-        send_from_hour=first,
-        send_until_hour=last,
-        weekdays=tuple(sorted(limits.weekdays)),
-        fallback_zone=desk.settings.fallback_zone,
-    )
 
 
 def plain_play(desk: Desk, playbook: Playbook) -> Play:

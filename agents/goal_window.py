@@ -2,37 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from agents.playbook import Playbook
-from agents.provider import Task
-from agents.series import Series, window_days
 from memory.events import ORDER
+from memory.letters import is_letter
 from memory.proposal import Evidence
-from memory.sequence_check import longest_wait
-from tools.lookups import Lookup
+from memory.sequence_check import last_send
+from tools.lookups import JsonObject, Lookup
 
+FEWEST_COUNTED: Final = 20
+"""Contacts on whom a rate must have been counted before anything is decided by it."""
 FULL: Final = 0.95
-"""Of so many who get there by themselves a message can move too few to show it (house setting)."""
-_FEWEST_COUNTED: Final = 20
-_WEEK_DAYS: Final = 7
+"""Where more get there by themselves, a message can win too few to show it (house setting)."""
+WEEK: Final = timedelta(days=7)
 
 
-def counted_rates(task: Task, series: Series | None) -> list[Lookup]:
-    """How many reach the goal by themselves: in the playbook's days, then in ever fewer while that leaves no room.
+def counted_rates(playbook: Playbook, call: Callable[[str, JsonObject], Lookup]) -> list[Lookup]:
+    """How many reach the goal by themselves in the playbook's days and, if need be, in fewer; the last one counts.
 
-    The last one is what counts. Halved to whole weeks, so that each weekday is in it as often as the others, and never
-    to less than a week from the playbook's last message on. A letter of a series counts in the days of those before it.
+    Where the first leaves no room, the days are halved to whole weeks, so that each weekday is in them as often as the
+    others, until one does. Where none does, or too little was counted in it, the playbook's days stay.
     """
-    playbook, about = task.playbook, {"playbook": task.playbook.id}
-    if series is not None:
-        with task.desk.store.read() as connection:
-            return [task.lookups.call("base_rate", about | {"window_days": window_days(connection, series)})]
-    found = [task.lookups.call("base_rate", about)]
-    while _is_full(found[-1].result) and (fewer := _fewer(playbook, int(found[-1].result["window_days"]))):
-        found.append(task.lookups.call("base_rate", about | {"window_days": fewer}))
-    return found
+    about = {"playbook": playbook.id}
+    found = [call("base_rate", about)]
+    days = int(found[0].result["window_days"])
+    while _is_full(found[-1].result):
+        if not (days := _fewer(playbook, days)):
+            return found[:1]
+        found.append(call("base_rate", about | {"window_days": days}))
+    first, last = found[0].result, found[-1].result
+    is_counted = last["contacts"] >= FEWEST_COUNTED and last["reached"] and last["basis"] == first["basis"]
+    return found if is_counted else found[:1]
 
 
 def why_fewer(counted: list[Lookup]) -> list[Evidence]:
@@ -47,12 +50,16 @@ def why_fewer(counted: list[Lookup]) -> list[Evidence]:
     return [Evidence(lookup_id=first.lookup_id, sentence=sentence, value=first.result["rate"])]
 
 
-def _is_full(counted: dict[str, Any]) -> bool:
-    return int(counted["contacts"]) >= _FEWEST_COUNTED and float(counted["rate"]) > FULL
+def _is_full(counted: JsonObject) -> bool:
+    return int(counted["contacts"]) >= FEWEST_COUNTED and float(counted["rate"]) > FULL
 
 
 def _fewer(playbook: Playbook, days: int) -> int:
-    """Half as many days in whole weeks; 0 where its messages take too long, no week is left, or it is not to sell."""
-    half = days // 2 // _WEEK_DAYS * _WEEK_DAYS if playbook.goal.event == ORDER else 0
-    last = max((wait for one in playbook.sequences for wait in longest_wait(one).values()), default=timedelta())
-    return half if timedelta(days=half - _WEEK_DAYS) >= last else 0
+    """Half as many days in whole weeks, with a week left after the last message; 0 where there are none.
+
+    Who writes a letter themselves says in how many days an order counts; and what is not to sell keeps its days.
+    """
+    if is_letter(playbook.id) or playbook.goal.event != ORDER:
+        return 0
+    half = days // 2 // WEEK.days * WEEK.days
+    return half if timedelta(days=half) >= max(map(last_send, playbook.sequences)) + WEEK else 0

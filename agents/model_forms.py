@@ -41,7 +41,7 @@ class SlotWords(_Form):
 class CopyWords(_Form):
     """The slots of every message."""
 
-    messages: list[SlotWords] = Field(min_length=1, max_length=24)
+    messages: list[SlotWords] = Field(min_length=1, max_length=64)
 
 
 class ScheduleChoice(_Form):

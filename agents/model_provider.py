@@ -17,7 +17,7 @@ from agents.model_data import copy_data, proposal_data, schedule_options, told
 from agents.model_forms import AnalysisWords, CopyWords, Objections, ReplyWords, ScheduleChoice
 from agents.model_lookups import look_up
 from agents.provider import Analysis, Provider, Scheduling, Task, Writing
-from agents.scheduler import starts_from
+from agents.send_window import starts_from
 from memory.bands import only
 from memory.errors import InvalidInputError, NoriaError
 from memory.finding import Finding, Verdict

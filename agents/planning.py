@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from agents.analyst import UnsupportedError, size
 from agents.clarity import clarify, complete, gate
 from agents.desk import Desk
+from agents.goal_window import FEWEST_COUNTED
 from agents.graph import Compiled, DeskOf, at_desk, proposal_id_of
 from agents.handover import Draft, fetch, keep
 from agents.measures import lookups_for
@@ -40,10 +41,8 @@ BUSY: Final = (
     ProposalStatus.LAUNCHING,
 )
 """Nothing more is proposed of a playbook of which a proposal stands here."""
-_CALLS_EACH = 10
+_CALLS_EACH = 12
 """Look-ups that sizing one playbook takes, at most."""
-_FEWEST_COUNTED = 20
-"""Contacts on whom a rate must have been counted before it keeps a play from people."""
 
 
 class PlanResult(BaseModel):
@@ -172,7 +171,7 @@ def _changes_nothing(sized: Opportunity, playbook: Playbook) -> str:
     """
     forecast = sized.forecast
     sells = playbook.goal.event == ORDER and playbook.holdout_share
-    is_known = forecast.has_rate and sized.base_contacts >= _FEWEST_COUNTED
+    is_known = forecast.has_rate and sized.base_contacts >= FEWEST_COUNTED
     if not sells or not is_known or round(forecast.incremental_mean, 1) != 0:
         return ""
     return (

@@ -13,7 +13,7 @@ from memory.errors import InvalidInputError
 from memory.features.registry import REGISTRY
 from memory.play import RecordKind
 from memory.segments.grammar import fields, parse
-from memory.sequence_check import defects, longest_wait
+from memory.sequence_check import defects, last_send
 from memory.slots import layout_names, parse_slot
 from memory.steps import SendStep, Sequence
 from memory.trigger import EventTrigger
@@ -157,7 +157,7 @@ def _steps(playbook: Playbook, sequence: Sequence, path: Path) -> Iterator[Probl
     for index, step in enumerate(sequence.steps):
         if isinstance(step, SendStep):
             yield from _texts(playbook, step, (*path, index))
-    latest = timedelta() if wrong else max(longest_wait(sequence).values(), default=timedelta())
+    latest = timedelta() if wrong else last_send(sequence)
     if latest >= timedelta(days=playbook.goal.window_days):
         yield Problem(
             path,

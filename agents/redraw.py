@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence as Many
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from agents.change import drafted, put_forward, running
 from agents.desk import Desk
+from agents.goal_window import WEEK
 from agents.ideas import TRIED_SHARE, Idea
 from agents.variations import Variation, variations
 from memory.bands import only
@@ -15,6 +17,7 @@ from memory.play import Play
 from memory.proposal import ROUND, Authorship, Proposal
 from memory.segments.grammar import parse
 from memory.segments.sentence import describe
+from memory.sequence_check import last_send
 from memory.steps import Sequence
 from tools.render import rehearse
 
@@ -76,7 +79,11 @@ def redrawn(play: Play, idea: Idea, in_bands: Many[int] = ()) -> tuple[Play, lis
 def _variations(play: Play, idea: Idea) -> list[Variation]:
     [best] = [one for one in play.sequences if one.key in idea.sequences]
     hours = (play.schedule.send_from_hour, play.schedule.send_until_hour)
-    found = variations(best, hours=hours, weekdays=play.schedule.weekdays, known=play.sequences)[: idea.variations]
+    found = variations(best, hours=hours, weekdays=play.schedule.weekdays, known=play.sequences)
+    # What comes in the last days of the goal's window is counted too little of. A window of the day is one of the week
+    # to the check, but whoever waits for an hour waits a day.
+    latest = max(timedelta(days=play.goal.window_days) - WEEK, last_send(best))
+    found = [one for one in found if one.lever == "hour" or last_send(one.sequence) <= latest][: idea.variations]
     if not found:
         raise ConflictError(f"There is no variation of {best.key} left to try.", where=f"campaign {idea.campaign_id}")
     return found

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from agents.desk import Desk
-from agents.drafting import plain_schedule, send_hours
 from agents.handover import fetch, keep
 from agents.learning.looks import FOUR_LOOKS
 from agents.provider import Analysis, Scheduling, Task, Writing
+from agents.send_window import plain_schedule, starts_from
 from agents.starting_shares import starting_shares
 from agents.state import ProposalState
 from agents.tasks import task_of
@@ -18,7 +16,6 @@ from memory.bands import Shares, only, together
 from memory.proposal import Authorship
 from policies.rules.holdout import HoldoutLimits
 from policies.rules.review_date import ReviewDateLimits
-from policies.rules.send_window import SendWindowLimits
 
 # The audience moves between the proposal and the launch; beyond this share it is no longer what was approved.
 _SIZE_TOLERANCE = 0.2
@@ -76,18 +73,6 @@ def schedule_by_rules(task: Task, analysis: Analysis, writing: Writing, *, note:
         author=Authorship(agent="scheduler", provider="rules", note=note),
         reasons=reasons,
     )
-
-
-def starts_from(desk: Desk, *, days_ahead: int) -> datetime:
-    """The first opening of the send window, in the fallback zone, so many days from now."""
-    zone = ZoneInfo(desk.settings.fallback_zone)
-    first, _ = send_hours(desk)
-    weekdays = set(desk.pack.limits("send_window", SendWindowLimits).weekdays)
-    local = desk.clock.now().astimezone(zone) + timedelta(days=days_ahead)
-    opens = local.replace(hour=first, minute=0, second=0, microsecond=0)
-    while opens.weekday() not in weekdays:
-        opens += timedelta(days=1)
-    return opens.astimezone(UTC)
 
 
 def arm_shares(task: Task, analysis: Analysis, writing: Writing, treated: int) -> tuple[Shares, int]:

@@ -12,9 +12,10 @@ from sqlalchemy import Connection, func, select
 
 from agents.desk import Desk
 from agents.playbook import Playbook
-from agents.scheduler import starts_from
+from agents.send_window import starts_from
 from memory import campaigns, readouts
 from memory.campaigns import Campaign
+from memory.play import Goal
 from memory.schema import enrolments, messages
 
 SERIES_DAYS: Final = 91
@@ -73,10 +74,10 @@ def series_of(connection: Connection, playbook: Playbook, now: datetime) -> Seri
     return found if found.is_running or now < found.closes_at else None
 
 
-def window_days(connection: Connection, series: Series) -> int:
-    """Within how many days the letters of a series want their goal reached, by the newest of them."""
+def goal_of(connection: Connection, series: Series) -> Goal:
+    """What the letters of a series are for, by the newest of them."""
     last = series.last
-    return campaigns.get_version(connection, last.campaign_id, last.version).play.goal.window_days
+    return campaigns.get_version(connection, last.campaign_id, last.version).play.goal
 
 
 @dataclass(frozen=True, slots=True)

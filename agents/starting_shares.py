@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
+from math import fsum
 from typing import Final
 
-from agents.arm_counts import arm_counts, told_arms
+from agents.arm_counts import Told, arm_counts, so_far, told_arms, told_so_far
 from agents.drafting import audience_sentence
 from agents.learning.allocation import believe, move, worth_shares
 from agents.learning.priors import Prior
 from agents.learning.readout import HOLDOUT
+from agents.outcomes import campaign_outcomes
 from agents.provider import Opportunity, Task
+from agents.series import series_of
+from memory import allocations, campaigns
 from memory.allocations import NOBODY
 from memory.bands import Shares
 from memory.canonical import digest
-from memory.lessons import Lesson
 from memory.sequence_check import most_sends
 from memory.steps import Sequence
 
@@ -25,26 +28,21 @@ _FEWEST_CONTACTS: Final = 50
 
 
 def starting_shares(task: Task, opportunity: Opportunity, planned: Mapping[str, Sequence]) -> tuple[Shares, int]:
-    """By band the share of each sequence, and how many earlier campaigns it rests on; as planned where none taught.
+    """By band the share of each sequence, and how many campaigns it rests on; as planned where none taught.
 
     The daily allocation's own belief (``agents.learning.allocation``) before the first contact: an earlier campaign's
-    weight halves each year, and silence is what such contacts do by themselves.
+    weight halves each year, letters of the series that still run count as far as they have come, and silence is what
+    such contacts do by themselves.
     """
     bands = task.playbook.bands
     plan = {key: one.share for key, one in planned.items()}
-    segment, now = audience_sentence(task.playbook), task.desk.clock.now()
-    earlier = [
-        one
-        for one in task.recall.lessons
-        if (not one.narrowed or one.segment == segment) and _contacts(one, plan) >= _FEWEST_CONTACTS
-    ]
-    if len(plan) == 1 or not earlier:
+    if len(plan) == 1 or not (earlier := _told(task, plan)):
         return (plan,) * (len(bands) if bands else 1), 0
     keys = sorted(plan)
     nothing = [
         {**dict.fromkeys(keys, (0.0, 0.0)), HOLDOUT: alone} for alone in _alone(opportunity, len(bands) if bands else 1)
     ]
-    counts = arm_counts(nothing, earlier, keys, now, bands)
+    counts = arm_counts(nothing, earlier, keys, task.desk.clock.now(), bands)
     belief = believe(counts, Prior(mean=opportunity.forecast.effect_mean, sd=opportunity.forecast.effect_sd))
     value_cents = opportunity.value_per_order_cents
     each = task.desk.settings.message_cost_micros / 1_000_000 if value_cents else 0.0
@@ -54,14 +52,43 @@ def starting_shares(task: Task, opportunity: Opportunity, planned: Mapping[str, 
         value_cents=value_cents or 1.0,
         cost_cents=[each * most_sends(planned[key]) for key in keys],
     )
-    taught = sum(len(told_arms(one)) for one in earlier)
     found = []
     for row in best[: len(nothing)].tolist():
         # Whether to write at all is decided before, and by people.
         wanted = dict(zip([*keys, NOBODY], row, strict=True))
         spoken = {key: wanted[key] / (1 - wanted[NOBODY]) for key in keys} if wanted[NOBODY] < 1 else plan
-        found.append(move(plan, spoken, dict.fromkeys(keys, (0.0, 1.0)), most=_MOVED_BY_EACH * taught))
-    return tuple(found), taught
+        found.append(move(plan, spoken, dict.fromkeys(keys, (0.0, 1.0)), most=_MOVED_BY_EACH * len(earlier)))
+    return tuple(found), len(earlier)
+
+
+def _told(task: Task, keys: Collection[str]) -> list[Told]:
+    """What each campaign of the playbook says of these sequences: by its lesson, or so far where it is still read."""
+    segment = audience_sentence(task.playbook)
+    lessons = [one for one in task.recall.lessons if not one.narrowed or one.segment == segment]
+    told = [each for one in lessons if _contacts(told_arms(one), keys) >= _FEWEST_CONTACTS for each in told_arms(one)]
+    known = {each.campaign_id for one in task.recall.lessons for each in told_arms(one)}
+    return [*told, *(one for one in _running(task, known) if _contacts([one], keys) >= _FEWEST_CONTACTS)]
+
+
+def _running(task: Task, known: Collection[str]) -> list[Told]:
+    """What came so far of the letters that the next one follows, but for those of which a lesson tells."""
+    desk, now = task.desk, task.desk.clock.now()
+    with desk.store.read() as connection:
+        series = series_of(connection, task.playbook, now)
+        letters = [one for one in series.letters if one.campaign_id not in known] if series else []
+        versions = [campaigns.get_version(connection, one.campaign_id, one.version) for one in letters]
+        periods = [allocations.periods(connection, one.campaign_id) for one in letters]
+    found = []
+    for letter, version, drawn_by in zip(letters, versions, periods, strict=True):
+        play = version.play
+        if version.is_untouched:
+            arms = sorted(one.key for one in play.sequences)
+            outcomes = campaign_outcomes(
+                desk.store, desk.lake, letter.campaign_id, goal=play.goal, arms=arms, as_of=now
+            )
+            counted = so_far(outcomes, drawn_by, play.goal.window_days, now, bands=len(play.shares))
+            found.append(told_so_far(counted, letter, play, now))
+    return found
 
 
 def _alone(opportunity: Opportunity, bands: int) -> list[tuple[float, float]]:
@@ -75,5 +102,5 @@ def _alone(opportunity: Opportunity, bands: int) -> list[tuple[float, float]]:
     ]
 
 
-def _contacts(lesson: Lesson, plan: Mapping[str, float]) -> int:
-    return sum(int(told.arms[key]["contacts"]) for told in told_arms(lesson) for key in plan if key in told.arms)
+def _contacts(told: Iterable[Told], keys: Collection[str]) -> float:
+    return fsum(each.arms[key]["contacts"] for each in told for key in keys if key in each.arms)

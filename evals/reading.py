@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from email import message_from_bytes
 from email.header import decode_header, make_header
@@ -54,16 +54,21 @@ def outside_marketing(scenario: Scenario, people: Mapping[int, Person]) -> froze
 
 
 def truths(
-    scenario: Scenario, people: Mapping[int, Person], playbooks: Mapping[str, Playbook], set_aside: frozenset[int]
+    scenario: Scenario,
+    people: Mapping[int, Person],
+    playbooks: Mapping[str, Playbook],
+    set_aside: frozenset[int],
+    seen: Sequence[SeenProposal],
 ) -> dict[str, Truth]:
-    """What is true of each playbook."""
+    """What is true of each playbook, in the days that its newest proposal counts."""
+    windows = {one.proposal.play.playbook: one.proposal.play.goal.window_days for one in reversed(seen)}
     found = {}
     for name, playbook in playbooks.items():
         facts = truth_of(
             name,
             people,
             scenario.clock,
-            window_days=playbook.goal.window_days,
+            window_days=windows.get(name, playbook.goal.window_days),
             recent_purchase_days=playbook.limits.recent_purchase_days,
             exempt=playbook.limits.hibernation_exempt,
             set_aside=set_aside,

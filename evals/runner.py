@@ -233,7 +233,7 @@ def _read(bench: Workbench, model: Model | None, seconds: float) -> Outcome:
             proposals=seen,
             withheld={one.playbook: one.sentence for one in bench.planned.withheld} if bench.planned else {},
             questions=reading.open_questions(bench.planned),
-            truth=reading.truths(scenario, bench.people, desk.playbooks, set_aside),
+            truth=reading.truths(scenario, bench.people, desk.playbooks, set_aside, seen),
             set_aside=set_aside,
             messages=reading.seen_messages(connection, scenario, bench.people),
             mails=reading.seen_mails(connection, bench.folder / "outbox", bench.people),

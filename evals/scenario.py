@@ -233,6 +233,8 @@ class Numbers(_Part):
     reachable: int | None = None
     treated: int | None = None
     base_rate: float | None = None
+    window_days: int | None = None
+    """Within which the goal counts."""
     holdout_share: float | None = None
     provable: bool | None = None
     """Whether any lift at all can be proved."""

@@ -56,6 +56,11 @@ def longest_wait(sequence: Sequence) -> dict[str, timedelta]:
     return sends
 
 
+def last_send(sequence: Sequence) -> timedelta:
+    """After how long its last message may leave, at the latest."""
+    return max(longest_wait(sequence).values(), default=timedelta())
+
+
 def channels_from(sequence: Sequence, key: str | None) -> set[Channel]:
     """The channels of the messages that may still come at or after a step; None stands for the door."""
     ahead: set[str] = set()

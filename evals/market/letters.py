@@ -43,7 +43,12 @@ _WORDS: Final = {
 }
 _AROUND: Final = {
     "en": ("A few words from {{ brand.name }}.", "Hello,", "The shop is open whenever you like.", "Visit the shop"),
-    "fr": ("Quelques mots de {{ brand.name }}.", "Bonjour,", "Elle est ouverte quand vous voulez.", "Voir la boutique"),
+    "fr": (
+        "Quelques mots de {{ brand.name }}.",
+        "Bonjour,",
+        "La boutique est ouverte quand vous voulez.",
+        "Voir la boutique",
+    ),
 }
 _AGAIN: Final = {"en": "Once more: ", "fr": "Encore une fois : "}
 

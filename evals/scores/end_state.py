@@ -62,6 +62,7 @@ def _check_numbers(checks: Checks, playbook: str, wanted: Numbers, seen: SeenPro
         "reachable": proposal.audience.reachable,
         "treated": proposal.audience.treated,
         "base_rate": round(forecast.base_rate, 4),
+        "window_days": play.goal.window_days,
         "holdout_share": play.holdout_share,
         "provable": proposal.detection.relative_lift is not None,
         "value_kind": forecast.value_kind,

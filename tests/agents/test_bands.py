@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import update
 
 from agents.allocate import MOST_MOVED, allocate
-from agents.arm_counts import arm_counts, drawn_alike, pick_of
+from agents.arm_counts import arm_counts, drawn_alike, pick_of, told_arms
 from agents.decision_ledger import decision_ledger
 from agents.desk import Desk
 from agents.edit import changed_play, read_changes
@@ -212,7 +212,9 @@ def test_what_is_remembered_of_a_sequence_is_not_whom_it_was_drawn_by(desk: Desk
     assert max(pick.chances.values()) < 0.9
     nothing = {"one": (0.0, 0.0), "two": (0.0, 0.0), HELD_OUT: (50.0, 3.0)}
     other = Bands(feature="orders_count", cuts=(5,))
-    shares = best_shares(believe(arm_counts([nothing] * 2, [lesson], ["one", "two"], clock.now(), other)), seed=1)
+    shares = best_shares(
+        believe(arm_counts([nothing] * 2, told_arms(lesson), ["one", "two"], clock.now(), other)), seed=1
+    )
     assert shares.max() < 0.9
 
 
@@ -291,11 +293,11 @@ def test_a_lesson_remembers_each_band_and_the_next_campaign_reads_it_by_band(des
     assert letter["by_band"][1]["two"] == {"contacts": 200, "conversions": 10}
     nothing = {"one": (0.0, 0.0), "two": (0.0, 0.0), HELD_OUT: (50.0, 3.0)}
     keys = ["one", "two"]
-    read = arm_counts([nothing, nothing], [lesson], keys, clock.now(), BANDS)
+    read = arm_counts([nothing, nothing], told_arms(lesson), keys, clock.now(), BANDS)
     assert read.segment == (0, 1, 0, 1)
     assert read.campaign == (0, 0, 1, 1)
     other = Bands(feature="orders_count", cuts=(5,))
-    assert arm_counts([nothing, nothing], [lesson], keys, clock.now(), other).segment == (0, 1, 2)
+    assert arm_counts([nothing, nothing], told_arms(lesson), keys, clock.now(), other).segment == (0, 1, 2)
     shares = best_shares(believe(read), seed=1)
     assert shares[0, 1] > 0.8
     assert shares[1, 0] > 0.8

@@ -10,17 +10,19 @@ from pathlib import Path
 import pytest
 
 from agents.checkpoints import open_checkpoints
-from agents.goal_window import FULL
+from agents.goal_window import FULL, counted_rates
+from agents.ideas import Idea
 from agents.planning import PlanResult, plan
+from agents.playbook import Playbook
+from agents.redraw import redrawn
 from agents.resume import Threads
-from memory import proposals
+from memory.letters import PREFIX
 from memory.steps import Sequence
 from memory.store import Store
-from tests.agents.test_series import approve_and_launch, let_everything_leave
-from tests.agents.world import BRIEF, NOW, World, copy_of, first_proposal, open_world
+from tests.agents.world import BRIEF, NOW, World, copy_of, first_proposal, open_world, playbooks
 from tests.memory.builders import Row, purchase, write_lake
 from tests.tools.scene import add_contacts
-from tools.lookups import read
+from tools.lookups import JsonObject, Lookup, read
 
 OFTEN, NOW_AND_THEN, SELDOM = range(1, 121), range(121, 181), range(181, 401)
 """Who buys every five days, every ten days and every fifty days."""
@@ -78,7 +80,8 @@ def test_the_proposal_says_why_its_window_is_shorter_and_by_which_look_up(world:
     [said] = [one for one in proposal.evidence if "too few to win over" in one.sentence]
     with world.store.read() as connection:
         counted = read(connection, said.lookup_id)
-    assert counted.result["rate"] == said.value > FULL
+    assert counted.result["rate"] == said.value
+    assert float(counted.result["rate"]) > FULL
     assert counted.result["window_days"] == 21
     assert "21 days" in said.sentence
     assert "within 7 days" in said.sentence
@@ -104,15 +107,56 @@ def test_a_window_keeps_a_week_after_the_last_message_of_its_playbook(grocer: Pa
     assert "0.0 additional orders in 21 days" in found.withheld[0].sentence
 
 
-def test_the_letters_of_a_series_count_in_the_same_days(world: World) -> None:
+Rates = dict[int, tuple[int, int, str]]
+"""By days: contacts, how many of them ordered, and who they are."""
+
+
+def days_for(playbook: Playbook, rates: Rates) -> int:
+    def call(name: str, arguments: JsonObject) -> Lookup:
+        days = arguments.get("window_days", playbook.goal.window_days)
+        contacts, reached, basis = rates[days]
+        result = {"contacts": contacts, "reached": reached, "rate": reached / contacts, "basis": basis}
+        answer = {**result, "window_days": days}
+        return Lookup(lookup_id="L1", thread_id="t", name=name, arguments=arguments, result=answer)
+
+    return int(counted_rates(playbook, call)[-1].result["window_days"])
+
+
+@pytest.mark.parametrize(
+    ("fourteen", "seven", "days"),
+    [
+        ((100, 94, "segment"), None, 14),
+        ((100, 98, "segment"), (100, 90, "segment"), 7),
+        ((100, 98, "segment"), (100, 97, "segment"), 28),
+        ((100, 0, "segment"), None, 28),
+        ((19, 12, "segment"), None, 28),
+        ((100, 60, "everybody"), None, 28),
+    ],
+    ids=["room", "room in a week", "none in any", "nobody ordered", "a handful", "other people"],
+)
+def test_a_window_is_shortened_only_to_one_in_which_enough_were_counted_and_some_are_left_to_win(
+    fourteen: tuple[int, int, str], seven: tuple[int, int, str] | None, days: int
+) -> None:
+    rates = {28: (100, 99, "segment"), 14: fourteen, 7: seven or (100, 50, "segment")}
+    assert days_for(playbooks()["vip_threshold"], rates) == days
+
+
+def test_who_writes_a_letter_says_in_how_many_days_an_order_counts() -> None:
+    playbook, rates = playbooks()["vip_threshold"], {28: (100, 99, "segment"), 14: (100, 50, "segment")}
+    assert days_for(playbook, rates) == 14
+    assert days_for(playbook.model_copy(update={"id": f"{PREFIX}spring"}), rates) == 28
+
+
+def test_a_variation_of_a_shortened_play_keeps_a_week_of_the_window_after_its_last_message(world: World) -> None:
     planned(world)
-    first = approve_and_launch(world, first_proposal(world, "vip_thank_you"))
-    let_everything_leave(world, first)
-    # All of them stay away now, so that by itself a window of 21 days would leave room.
-    world.clock.advance(timedelta(days=21))
-    made = planned(world, "b2")
-    with world.store.read() as connection:
-        found = [proposals.get(connection, one).proposal for one in made.proposal_ids]
-    [follow_up] = [one for one in found if one.play.playbook == "vip_thank_you"]
-    assert follow_up.play.holdout_key == first
-    assert follow_up.play.goal.window_days == 7
+    play = first_proposal(world, "vip_thank_you").play
+    idea = Idea(
+        kind="vary", campaign_id="c", playbook="vip_thank_you", name="VIP thank-you", sequences=("thanks",),
+        variations=6,
+        shares={one.key: one.share for one in play.sequences}, sentence="", why="", evidence=(),
+    )  # fmt: skip
+    longer = play.model_copy(update={"goal": play.goal.within(21)})
+    short, long = ({one.lever for one in redrawn(each, idea)[1]} for each in (play, longer))
+    assert "weekday" not in short
+    assert "weekday" in long
+    assert "hour" in short

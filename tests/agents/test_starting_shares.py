@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,13 @@ from agents.measures import lookups_for
 from agents.provider import Opportunity, Recall, Task
 from agents.starting_shares import starting_shares
 from memory.bands import Bands
+from memory.clock import ManualClock
 from memory.lessons import Lesson
 from memory.steps import Sequence
+from memory.store import Store
+from tests import examples
 from tests.agents.test_rules import lesson
+from tests.agents.trial import START, buy, desk_of, launch
 from tests.agents.world import BRIEF, open_world
 
 PLAYBOOK = "cross_sell"
@@ -120,3 +125,48 @@ def test_bands_that_nobody_has_counted_yet_begin_as_if_contacts_were_spread_even
     shares, earlier = starting_shares(task, drafted.sized, drafted.sequences)
     assert (len(shares), earlier) == (4, 1)
     assert all(one[OTHERS] > one[PLAIN] for one in shares)
+
+
+def test_the_next_letter_draws_more_of_what_sold_so_far_while_the_last_one_is_still_read(
+    drafted: Drafted, store: Store, tmp_path: Path, clock: ManualClock
+) -> None:
+    desk = desk_of(store, tmp_path, clock)
+    letter = examples.play(
+        playbook=PLAYBOOK,
+        goal={"window_days": 21},
+        sequences=tuple(one.model_copy(update={"share": 0.5}) for one in drafted.sequences.values()),
+        templates=drafted.task.playbook.templates,
+    )
+    first, other = (one.key for one in letter.sequences)
+    running = launch(store, treated=range(1, 401), holdout=range(401, 441), play=letter)
+    # Of the even numbers, who drew the first, half order within four days; of the others a tenth, and all later on.
+    buy(desk, range(2, 401, 4), START + timedelta(days=3), name="first")
+    buy(desk, range(1, 401, 20), START + timedelta(days=4), name="other")
+    buy(desk, range(3, 401, 2), START + timedelta(days=9), name="later")
+    clock.advance_to(START + timedelta(days=7))
+
+    def starting(*found: Lesson) -> tuple[dict[str, float], int]:
+        before = drafted.task
+        task = Task(
+            desk=desk,
+            lookups=before.lookups,
+            brief=BRIEF,
+            playbook=before.playbook,
+            recall=Recall(lessons=found),
+        )
+        [shares], taught = starting_shares(task, drafted.sized, drafted.sequences)
+        return shares, taught
+
+    shares, taught = starting()
+    assert taught == 1
+    assert shares[first] > 0.9
+    # A lesson that tells of the letter stands in the place of what is counted of it.
+    shares, taught = starting(told_of(running, {first: 40, other: 90}))
+    assert taught == 1
+    assert shares[other] > 0.9
+
+
+def told_of(campaign_id: str, conversions: dict[str, int]) -> Lesson:
+    arms = {key: {"contacts": 400, "conversions": reached} for key, reached in conversions.items()}
+    told = {"campaign": campaign_id, "observed_to": START.isoformat(), "arms": arms}
+    return lesson(0.1, playbook=PLAYBOOK, evidence={"arms": arms, "letters": [told]})
