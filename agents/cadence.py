@@ -125,10 +125,10 @@ def cadence(desk: Desk, playbook: Playbook) -> tuple[str, Cadence] | None:
         series = series_of(connection, playbook, now) if playbook.rhythms else None
         if series is None or series.last.status != "live":
             return None
-        looks = readouts.of_campaign(connection, series.last.campaign_id)
+        verdict = readouts.last_verdict(connection, series.last.campaign_id)
         goal = goal_of(connection, series)
         today = rhythm(connection, desk, playbook)
-    if looks and looks[-1].verdict in {"invalid", "harms"}:
+    if verdict in {"invalid", "harms"}:
         return None
     counted = _count(desk, series, goal, now)
     allowed = [one for one in playbook.rhythms if one >= fewest_days(desk)]

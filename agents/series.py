@@ -121,8 +121,7 @@ def why_not_yet(connection: Connection, desk: Desk, playbook: Playbook) -> str:
     last = series.last
     if any(one.status == "paused" for one in running):
         return "A letter of this playbook is paused."
-    looks = readouts.of_campaign(connection, last.campaign_id)
-    if looks and looks[-1].verdict == "invalid":
+    if readouts.last_verdict(connection, last.campaign_id) == "invalid":
         return "The last letter of this playbook cannot be read: its arms do not have their planned sizes."
     if now >= series.closes_at:
         return f"Its series is {SERIES_DAYS} days old: the next one begins when its last letter has been read."

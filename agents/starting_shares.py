@@ -14,7 +14,7 @@ from agents.learning.readout import HOLDOUT
 from agents.outcomes import campaign_outcomes
 from agents.provider import Opportunity, Task
 from agents.series import series_of
-from memory import allocations, campaigns
+from memory import allocations, campaigns, lessons, readouts
 from memory.allocations import NOBODY
 from memory.bands import Shares
 from memory.canonical import digest
@@ -64,18 +64,28 @@ def starting_shares(task: Task, opportunity: Opportunity, planned: Mapping[str, 
 def _told(task: Task, keys: Collection[str]) -> list[Told]:
     """What each campaign of the playbook says of these sequences: by its lesson, or so far where it is still read."""
     segment = audience_sentence(task.playbook)
-    lessons = [one for one in task.recall.lessons if not one.narrowed or one.segment == segment]
-    told = [each for one in lessons if _contacts(told_arms(one), keys) >= _FEWEST_CONTACTS for each in told_arms(one)]
-    known = {each.campaign_id for one in task.recall.lessons for each in told_arms(one)}
-    return [*told, *(one for one in _running(task, known) if _contacts([one], keys) >= _FEWEST_CONTACTS)]
+    usable = [one for one in task.recall.lessons if not one.narrowed or one.segment == segment]
+    told = [each for one in usable if _contacts(told_arms(one), keys) >= _FEWEST_CONTACTS for each in told_arms(one)]
+    return [*told, *(one for one in _running(task) if _contacts([one], keys) >= _FEWEST_CONTACTS)]
 
 
-def _running(task: Task, known: Collection[str]) -> list[Told]:
-    """What came so far of the letters that the next one follows, but for those of which a lesson tells."""
+def _running(task: Task) -> list[Told]:
+    """What came so far of the letters that the next one follows.
+
+    But for those of which a lesson tells, or told before it was withdrawn, and those whose arms are not what was drawn.
+    """
     desk, now = task.desk, task.desk.clock.now()
     with desk.store.read() as connection:
         series = series_of(connection, task.playbook, now)
-        letters = [one for one in series.letters if one.campaign_id not in known] if series else []
+        taught = [one for one in lessons.every(connection) if one.playbook == task.playbook.id]
+        known = {each.campaign_id for one in taught for each in told_arms(one)}
+        letters = [
+            one
+            for one in (series.letters if series else ())
+            if one.status == "live"
+            and one.campaign_id not in known
+            and readouts.last_verdict(connection, one.campaign_id) != "invalid"
+        ]
         versions = [campaigns.get_version(connection, one.campaign_id, one.version) for one in letters]
         periods = [allocations.periods(connection, one.campaign_id) for one in letters]
     found = []

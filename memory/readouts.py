@@ -81,10 +81,15 @@ def of_campaign(connection: Connection, campaign_id: str) -> list[StoredReadOut]
     return [_readout(row) for row in connection.execute(query)]
 
 
+def last_verdict(connection: Connection, campaign_id: str) -> Verdict | None:
+    """What the newest look at a campaign says; None before the first one."""
+    looks = of_campaign(connection, campaign_id)
+    return looks[-1].verdict if looks else None
+
+
 def any_harms(connection: Connection, campaign_ids: Iterable[str]) -> bool:
     """Whether the newest look at one of these campaigns says that it harms."""
-    looks = (of_campaign(connection, one) for one in campaign_ids)
-    return any(found and found[-1].verdict == "harms" for found in looks)
+    return any(last_verdict(connection, one) == "harms" for one in campaign_ids)
 
 
 def of_programme(connection: Connection) -> list[StoredReadOut]:

@@ -13,6 +13,7 @@ from agents.analyst import size
 from agents.measures import lookups_for
 from agents.provider import Opportunity, Recall, Task
 from agents.starting_shares import starting_shares
+from memory import lessons
 from memory.bands import Bands
 from memory.clock import ManualClock
 from memory.lessons import Lesson
@@ -161,9 +162,18 @@ def test_the_next_letter_draws_more_of_what_sold_so_far_while_the_last_one_is_st
     assert taught == 1
     assert shares[first] > 0.9
     # A lesson that tells of the letter stands in the place of what is counted of it.
-    shares, taught = starting(told_of(running, {first: 40, other: 90}))
+    learnt = told_of(running, {first: 40, other: 90})
+    with store.write() as connection:
+        lessons.write(connection, learnt, at=clock.now())
+    shares, taught = starting(learnt)
     assert taught == 1
     assert shares[other] > 0.9
+    # What people no longer want to be learnt is not learnt by counting it again.
+    with store.write() as connection:
+        lessons.set_state(
+            connection, learnt.lesson_id, "withdrawn", reason="A strike.", actor="cli:marie", at=clock.now()
+        )
+    assert starting() == ({first: 0.5, other: 0.5}, 0)
 
 
 def told_of(campaign_id: str, conversions: dict[str, int]) -> Lesson:
