@@ -66,7 +66,7 @@ def analyse_by_rules(task: Task, *, note: str = "") -> Analysis:
         opportunity=sized,
         title=f"{playbook.name['en']}: {sized.audience.treated} contacts",
         hypothesis=(
-            f"{playbook.signal['en']} We expect the {playbook.name['en'].lower()} to {direction} the share who order "
+            f"{playbook.signal['en']} We expect “{playbook.name['en']}” to {direction} the share who order "
             f"within {forecast.window_days} days{change}."
         ),
         why_now=why_now,

@@ -90,6 +90,7 @@ def assemble(task: Task, proposal_id: str, analysis: Analysis, writing: Writing,
         forecast=opportunity.forecast,
         detection=opportunity.detection,
         holdout_why=opportunity.holdout_why if scheduling.holdout_share == opportunity.holdout_share else "",
+        shares_why=scheduling.shares_why,
         approvals=Approvals(people=1),
         lessons=opportunity.lessons,
         pick=pick_of(

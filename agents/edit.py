@@ -102,10 +102,12 @@ def apply_changes(proposal: Proposal, changes: dict[str, Any], desk: Desk) -> Pr
     Raises InvalidInputError when the edit names what is not there, or changes nothing.
     """
     wanted, now = read_changes(changes), desk.clock.now()
+    play = changed_play(proposal.play, wanted, desk, proposal.audience.bands)
     changed = proposal.model_copy(
         update={
             "version": proposal.version + 1,
-            "play": changed_play(proposal.play, wanted, desk, proposal.audience.bands),
+            "play": play,
+            "shares_why": proposal.shares_why if play.shares == proposal.play.shares else "",
             "findings": (),
             "holdout_why": proposal.holdout_why if wanted.holdout_share is None else "",
             "expires_at": now + timedelta(days=desk.settings.expires_days),

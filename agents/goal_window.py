@@ -44,8 +44,8 @@ def why_fewer(counted: list[Lookup]) -> list[Evidence]:
         return []
     first, chosen = counted[0], counted[-1].result["window_days"]
     sentence = (
-        f"{first.result['rate']:.1%} order within {first.result['window_days']} days anyway, which leaves too few to "
-        f"win over: what counts here is an order within {chosen} days."
+        f"{first.result['rate']:.1%} order within the {first.result['window_days']} days of the playbook anyway, which "
+        f"leaves too few to win over: what counts here is an order within {chosen} days."
     )
     return [Evidence(lookup_id=first.lookup_id, sentence=sentence, value=first.result["rate"])]
 

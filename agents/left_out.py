@@ -11,6 +11,7 @@ from agents.playbook_model import sends_of
 from agents.provider import Writing
 from agents.ranking import Ranking
 from agents.scheduler import FEWEST_PER_ARM
+from agents.series import RUNNING
 from memory.proposal import LeftOut
 from memory.steps import Sequence
 
@@ -39,7 +40,8 @@ def plays_left_out(desk: Desk, plan_id: str, playbook: str) -> tuple[LeftOut, ..
     return tuple(
         LeftOut(kind="play", key=key, name=_name(desk.playbooks.get(key), key), why=why)
         for key, why in (after | withheld).items()
-        if key != playbook
+        # That another one runs already says nothing about this one.
+        if key != playbook and why != RUNNING
     )
 
 

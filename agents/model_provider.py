@@ -98,6 +98,7 @@ class ModelProvider:
                 "holdout_share": choice.holdout_share,
                 "shares": {key: share / total for key, share in kept.items()},
                 "band_shares": only(by_rules.band_shares, kept),
+                "shares_why": by_rules.shares_why if kept == by_rules.shares else "",
                 "reasons": (*by_rules.reasons, choice.reason),
                 "author": Authorship(agent="scheduler", provider="model"),
             }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from math import fsum
 from typing import Final
 
 from agents.playbook_model import NUMBER, Playbook, sends_of, slots_of
@@ -85,7 +86,9 @@ def _languages(playbook: Playbook, spoken: Collection[str]) -> Iterator[Problem]
     for index, sequence in enumerate(playbook.sequences):
         for place, step in enumerate(sequence.steps):
             if isinstance(step, SendStep) and step.reaches_contact:
-                yield from _lacking(step.copies, ("sequences", index, "steps", place, "copies"), spoken)
+                path = ("sequences", index, "steps", place, "copies")
+                yield from _lacking(step.copies, path, spoken)
+                yield from _unlike(step, path)
     for language, sentence in playbook.why_now.items():
         for name in sorted(set(NUMBER.findall(sentence)) - WHY_NOW_FACTS):
             yield Problem(
@@ -101,6 +104,15 @@ def _lacking(words: Mapping[str, object], path: Path, languages: Collection[str]
             yield Problem(path, f"The language “{language}” is missing.", f"Write it under “{language}:”.")
 
 
+def _unlike(step: SendStep, path: Path) -> Iterator[Problem]:
+    """What one language of a message says and another leaves out."""
+    filled = {language: {slot for slot, text in copy if text} for language, copy in step.copies.items()}
+    for language, slots in filled.items():
+        for slot in sorted(set().union(*filled.values()) - slots):
+            what = f"There is no “{slot}”, which another language has."
+            yield Problem((*path, language), what, "Write it, or leave it out of all languages.")
+
+
 def _exits(playbook: Playbook) -> Iterator[Problem]:
     for name in EXITS:
         if name not in playbook.exits:
@@ -111,8 +123,11 @@ def _shares(playbook: Playbook) -> Iterator[Problem]:
     keys = [sequence.key for sequence in playbook.sequences]
     for key in sorted({key for key in keys if keys.count(key) > 1}):
         yield Problem(("sequences",), f"Two sequences are called “{key}”.", "Give each its own key.")
-    if abs(sum(sequence.share for sequence in playbook.sequences) - 1) > 1e-9:
-        yield Problem(("sequences",), "The shares of the sequences do not add up to 1.", "Correct the shares.")
+    total = fsum(sequence.share for sequence in playbook.sequences)
+    if abs(total - 1) > 1e-9:
+        yield Problem(
+            ("sequences",), f"The shares of the sequences add up to {total:g}, not to 1.", "Correct the shares."
+        )
     for key in sorted(set(keys) ^ set(playbook.levels)):
         what = f"The sequence “{key}” has no level" if key in keys else f"“{key}” is not a sequence"
         yield Problem(("levels",), f"{what}.", f"Name one level of “{playbook.lever}” for each sequence.")

@@ -101,6 +101,8 @@ class Scheduling(_Frozen):
     """Share of entering contacts per sequence that is kept."""
     band_shares: Shares = ()
     """The same in each band, where they are to begin by shares of their own."""
+    shares_why: str = ""
+    """By what they were set, where they are not the playbook's."""
     review_days: int
     author: Authorship
     reasons: tuple[str, ...] = ()

@@ -58,7 +58,7 @@ def schedule_by_rules(task: Task, analysis: Analysis, writing: Writing, *, note:
         f"{share:.0%} held out: {analysis.opportunity.detection.sentence}",
         f"{len(shares)} sequence{'s' if len(shares) > 1 else ''} tested"
         + (f"; {dropped} left out because the list is too small for more." if dropped else "."),
-        *_learnt(by_band, taught),
+        *filter(None, [learnt := _learnt(by_band, taught)]),
         f"Looked at {len(FOUR_LOOKS)} times, the last after {review_days} days.",
         f"At most {per_day} contacts enter a day." if per_day else "Everybody enters on the first day.",
     )
@@ -69,6 +69,7 @@ def schedule_by_rules(task: Task, analysis: Analysis, writing: Writing, *, note:
         contacts_per_day=per_day,
         shares=shares,
         band_shares=by_band if len(by_band) > 1 and taught else (),
+        shares_why=learnt,
         review_days=review_days,
         author=Authorship(agent="scheduler", provider="rules", note=note),
         reasons=reasons,
@@ -88,11 +89,11 @@ def arm_shares(task: Task, analysis: Analysis, writing: Writing, treated: int) -
     return only(by_band, [key for key in written if key in kept]), taught
 
 
-def _learnt(by_band: Shares, taught: int) -> tuple[str, ...]:
+def _learnt(by_band: Shares, taught: int) -> str:
     if not taught:
-        return ()
+        return ""
     said = [", ".join(f"{key} {share:.0%}" for key, share in shares.items()) for shares in by_band]
-    return (f"Shares as {taught} earlier campaign{'s' if taught > 1 else ''} taught: {'; '.join(said)}.",)
+    return f"Shares as {taught} earlier campaign{'s' if taught > 1 else ''} taught: {'; '.join(said)}."
 
 
 def size_band(reachable: int) -> tuple[int, int]:

@@ -195,7 +195,8 @@ def make_detection(base_rate: float, audience: Audience) -> DetectionLimit:
         base_rate=rate,
         sentence=limit.sentence()
         if provable
-        else f"With {audience.reachable} contacts no lift can be proved; the result will only feed a wide lesson.",
+        else f"With {audience.reachable} contacts no lift can be proved: whatever comes of it will move later "
+        "forecasts by little.",
     )
 
 

@@ -88,6 +88,11 @@ def complaints(error: ValidationError, marked: Marked) -> list[Complaint]:
                 what = f"“{name}” is not a known setting here."
             case "missing":
                 what = f"“{name}” is missing."
+            case "too_long":
+                most, given = problem["ctx"]["max_length"], problem["ctx"]["actual_length"]
+                what = f"“{name}”: at most {most} may stand here, not {given}."
+            case "too_short":
+                what = f"“{name}”: at least {problem['ctx']['min_length']} must stand here."
             case _:
                 message = problem["msg"].removeprefix("Value error, ")
                 what = f"“{name}”: {message}." if name else f"{message}."

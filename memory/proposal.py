@@ -219,6 +219,8 @@ class Proposal(_Frozen):
     detection: DetectionLimit
     holdout_why: str = ""
     """Why so many are held out, and of a follow-up letter who they are."""
+    shares_why: str = ""
+    """By what the shares of the sequences were set, where they are not the playbook's."""
     findings: tuple[Finding, ...] = ()
     approvals: Approvals = Approvals(people=1)
     lessons: tuple[LessonUse, ...] = ()

@@ -197,7 +197,9 @@ def format_money(cents: int, currency: str, *, language: str, country: str = "")
 
 def format_day(at: datetime, zone: str, *, language: str, country: str = "") -> str:
     """The day of a moment in a time zone, written out, for example `15 octobre 2017`."""
-    return str(format_date(at.astimezone(ZoneInfo(zone)).date(), format="long", locale=_locale(language, country)))
+    day = str(format_date(at.astimezone(ZoneInfo(zone)).date(), format="long", locale=_locale(language, country)))
+    # The Unicode data write the first of a month as a plain number, French does not.
+    return f"1er {day[2:]}" if language == "fr" and day.startswith("1 ") else day
 
 
 class _Source:
@@ -265,8 +267,10 @@ class _Source:
         return ((self._recipient.code if offer.single_use else offer.code) or None) if offer else None
 
     def offer_ends_on(self) -> str | None:
-        # An offer that ends at midnight has its last day before it.
-        return self._day(self._play.offer.ends_at - timedelta(microseconds=1)) if self._play.offer else None
+        # The last day on which it holds until midnight where the contact is: no message may promise an hour too many.
+        # An offer's last second may be written as 23:59:59.
+        offer = self._play.offer
+        return self._day(offer.ends_at + timedelta(seconds=1) - timedelta(days=1)) if offer else None
 
     def shop_link(self) -> str:
         return self._play.brand.website

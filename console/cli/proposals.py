@@ -19,8 +19,10 @@ from console.flow.tree import tree
 from console.wiring import Workspace, open_workspace
 from memory import proposals
 from memory.bands import by_label
+from memory.events import ORDER
 from memory.finding import Verdict
 from memory.pending_decisions import voided
+from memory.play import Goal
 from memory.proposal import Decision, DecisionVerdict, LessonUse, Proposal, ProposalStatus, is_known
 from memory.proposals import StoredProposal
 from memory.step_text import readable, tell_reentry, tell_sequence, tell_trigger
@@ -288,6 +290,7 @@ def print_proposal(
     for item in proposal.evidence:
         say(f"  · {quote(item.sentence)} [dim]\\[{quote(item.lookup_id[:8])}][/dim]")
     print_audience(proposal)
+    say(f"[bold]Goal[/bold]         {quote(_told_goal(play.goal))}")
     say(f"[bold]Forecast[/bold]     {quote(proposal.forecast.sentence)}")
     low, high = (proposal.forecast.value_cents_quantiles.get(share) for share in ("0.05", "0.95"))
     if low is not None and high is not None:
@@ -326,8 +329,14 @@ def print_proposal(
             f"{quote(decision.reason or '–')} {quote(decision.changes.get('answer', ''))}")  # fmt: skip
         if void and decision.decision_id in void:
             say(f"             [yellow]void[/yellow]: {quote(void[decision.decision_id])}")
-    say(f"[dim]digest {proposal.digest[:12]} · noria proposals approve {proposal.proposal_id} "
-        f"--seen {proposal.digest[:12]}[/dim]")  # fmt: skip
+    is_open = stored.status in proposals.WAITING
+    yes = f" · noria proposals approve {proposal.proposal_id} --seen {proposal.digest[:12]}" if is_open else ""
+    say(f"[dim]digest {proposal.digest[:12]}{yes}[/dim]")
+
+
+def _told_goal(goal: Goal) -> str:
+    what = f"an order of {goal.category}" if goal.category else "an order" if goal.event == ORDER else goal.event
+    return f"{what} within {goal.window_days} days of entering"
 
 
 def moved_by(use: LessonUse, base_rate: float) -> str:
@@ -368,7 +377,9 @@ def _print_findings(proposal: Proposal) -> None:
 
 def _print_sequences(proposal: Proposal) -> None:
     for offer in proposal.play.offers:
-        whom = f", for an open cart of {offer.minimum_basket_cents / 100:g} or more" if proposal.play.tiers else ""
+        least = money(offer.minimum_basket_cents, offer.currency or proposal.forecast.currency)
+        whom = f", for an open cart of {least} or more" if proposal.play.tiers else f", for orders of {least} or more"
+        whom = whom if proposal.play.tiers or offer.minimum_basket_cents else ""
         say(f"[bold]Offer[/bold]        {quote(offer.labels.get('en', offer.offer_id))}{whom}")
     trigger = proposal.play.trigger
     say(f"[bold]Trigger[/bold]      {quote(tell_trigger(trigger, 'en'))}")
@@ -378,6 +389,8 @@ def _print_sequences(proposal: Proposal) -> None:
         if proposal.play.holdout_share:
             say(f"             up to {proposal.play.limits.nobody_share_max:.0%} may get nothing, "
                 "if messages prove to cost more than they bring")  # fmt: skip
+    if proposal.shares_why:
+        say(f"             {quote(proposal.shares_why)}")
     for sequence in proposal.play.sequences:
         branches = any(step.kind == "branch" for step in sequence.steps)
         said = quote(sequence.title if branches else tell_sequence(sequence, "en", trigger))

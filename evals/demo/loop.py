@@ -31,6 +31,7 @@ from memory import campaigns, ledger, lessons, proposals
 from memory.importing.report import Progress, no_progress
 from memory.proposal import Brief
 from memory.schema import messages, readouts
+from tools.drain import drain
 from tools.intake import receive
 
 WorldKind = Literal["normal", "null", "harmful"]
@@ -103,7 +104,7 @@ def _decide_all(stage: Stage, threads: Threads, found: PlanResult, operator: Ope
     store = stage.workspace.store
     said: list[dict[str, Any]] = []
     say()
-    say(f"[bold]2. {len(found.proposal_ids)} proposals[/bold], the most valuable first")
+    say(f"[bold]2. {len(found.proposal_ids)} proposals[/bold], the most valuable per message first")
     for held in found.withheld:
         say(f"  [dim]Not proposed: {quote(held.playbook)}. {quote(held.sentence)}[/dim]")
     for proposal_id in found.proposal_ids:
@@ -146,6 +147,8 @@ def _live(stage: Stage, threads: Threads, market: Market) -> None:
         later = stage.clock.advance(STEP)
         events = market.advance(now, later, deliveries_between(stage, now, later))
         receive(store, [incoming(event) for event in events], later)
+    # A worker that runs all the time would have it on record within a minute.
+    drain(store, workspace.lake)
 
 
 def deliveries_between(stage: Stage, since: datetime, until: datetime, purpose: str = "marketing") -> list[Delivered]:

@@ -20,6 +20,7 @@ from agents.provider import Writing
 from agents.resume import Threads
 from agents.rules import reply_by_rules
 from agents.scheduler import contacts_per_day, size_band
+from agents.series import RUNNING
 from agents.sizing import choose_holdout, make_detection, make_forecast, prior_from, split
 from memory import lessons, proposals
 from memory.errors import InvalidInputError
@@ -338,6 +339,7 @@ def test_a_proposal_says_which_sequences_and_plays_were_left_out_and_why(world: 
     with world.store.read() as connection:
         proposed = {one.proposal.play.playbook for one in proposals.list_proposals(connection)}
     assert plays | proposed == set(world.desk.playbooks)
+    assert RUNNING not in told.values()
     assert not plays & proposed
 
 
@@ -401,7 +403,9 @@ def test_only_an_approved_open_fitting_offer_is_used(fresh: Path, changes: dict[
 def test_a_reply_names_its_source_and_admits_ignorance(world: World) -> None:
     proposal = first_proposal(world)
     assert proposal.evidence[0].lookup_id in reply_by_rules(proposal, "How many contacts are in this segment?")
-    assert reply_by_rules(proposal, "Xyzzy plugh?").startswith("The record does not answer that.")
+    assert "10% held out" in reply_by_rules(proposal, "Why are 10 % held out?")
+    for unknown in ("Xyzzy plugh?", "What did this earn last year?", "Does the forecast count the cost of gifts?"):
+        assert reply_by_rules(proposal, unknown).startswith("The record does not answer that."), unknown
 
 
 def test_the_look_ups_of_a_thread_are_journalled_with_their_budget(world: World) -> None:

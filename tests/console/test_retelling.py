@@ -36,11 +36,11 @@ def test_a_sentence_keeps_its_numbers_and_speaks_of_days_as_the_reader_does(fren
 def test_words_of_playbooks_and_rules_come_from_their_own_files(french: Retelling) -> None:
     win_back = playbooks()["win_back"]
     said = french.text(
-        f"{win_back.signal['en']} We expect the win-back to raise the share who order within 21 days from 51 % to 55 %."
+        f"{win_back.signal['en']} We expect “Win-back” to raise the share who order within 21 days from 51 % to 55 %."
     )
     assert said is not None
     assert said.startswith(win_back.signal["fr"])
-    assert "« reconquête »" in said
+    assert "« Reconquête »" in said
     assert french.text(win_back.why("en", {"contacts": "263"})) == win_back.why("fr", {"contacts": "263"})
     assert {french.text(one.sentence.en) for one in base_pack().rules} == {one.sentence.fr for one in base_pack().rules}
     assert french.text("Win-back: 89 contacts") == "Reconquête : 89 contacts"

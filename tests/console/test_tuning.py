@@ -79,7 +79,7 @@ def test_what_the_check_refuses_is_not_saved(shop: Path) -> None:
         return [one.what for one in found]
 
     assert "The last message leaves after the goal's window has closed." in change({"goal.window_days": "2"})
-    assert "The shares of the sequences do not add up to 1." in change({}, kept[:1])
+    assert "The shares of the sequences add up to 0.5, not to 1." in change({}, kept[:1])
     assert change({"holdout_share": "90"}) != []
     assert change({}, kept[:1]) != []
     with pytest.raises(InvalidInputError, match="no whole number"):

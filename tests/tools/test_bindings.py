@@ -54,7 +54,7 @@ def test_values_come_from_the_contact_the_offer_and_the_brand(any_store: Store) 
     assert found.language == "fr"
     assert found.values["contact.first_name"] == "Anna"
     assert found.values["offer.label"] == "10 % de remise sur votre prochain panier"
-    assert found.values["offer.ends_on"] == "31 mars 2025"
+    assert found.values["offer.ends_on"] == "30 mars 2025"
     assert found.values["links.shop"] == "https://shop.example.com"
     assert found.values["links.unsubscribe"] == WAY_OUT
     assert found.values["links.preferences"] == CHOOSE
@@ -148,14 +148,31 @@ def test_a_contact_is_written_to_in_their_language_else_the_brands(
     assert language_of(wanted, play.sends()[0][1], play) == language
 
 
-def test_an_offer_that_ends_at_midnight_has_its_last_day_before(store: Store) -> None:
-    add(store, 1, language="en", country="GB", time_zone="Europe/London")
+@pytest.mark.parametrize(
+    ("ends_at", "zone", "day"),
+    [
+        ("2025-03-29T00:00:00", "Europe/London", "28 March 2025"),
+        ("2025-02-28T23:59:59", "Europe/London", "28 February 2025"),
+        ("2025-02-28T23:59:59", "Europe/Paris", "28 February 2025"),
+        ("2025-02-28T23:59:59", "America/New_York", "27 February 2025"),
+        ("2025-02-28T12:00:00", "Europe/London", "27 February 2025"),
+    ],
+)
+def test_the_last_day_of_an_offer_is_one_on_which_it_holds_until_midnight_where_the_contact_is(
+    store: Store, ends_at: str, zone: str, day: str
+) -> None:
+    add(store, 1, language="en", country="GB", time_zone=zone)
     playbook = PLAYBOOKS["win_back"]
     offer = offer_for(playbook)
     assert offer is not None
-    ends_at = datetime(2025, 3, 29, tzinfo=UTC)
-    play = play_of(playbook, offer=offer.model_copy(update={"ends_at": ends_at}))
-    assert resolve(store, play, 1, at=2).ready[1].values["offer.ends_on"] == "28 March 2025"
+    changed = offer.model_copy(update={"ends_at": datetime.fromisoformat(ends_at).replace(tzinfo=UTC)})
+    assert resolve(store, play_of(playbook, offer=changed), 1, at=2).ready[1].values["offer.ends_on"] == day
+
+
+def test_the_first_of_a_month_is_an_ordinal_in_french() -> None:
+    first = datetime(2025, 3, 1, 12, tzinfo=UTC)
+    assert format_day(first, "Europe/Paris", language="fr", country="FR") == "1er mars 2025"
+    assert format_day(first, "Europe/London", language="en", country="GB") == "1 March 2025"
 
 
 def test_a_day_is_the_readers_own_day() -> None:
