@@ -84,7 +84,8 @@ def verify(workspace: InWorkspace = None, as_json: AsJson = False) -> None:
             say(f"[red]Changed verdicts[/red]: {', '.join(one[:12] for one in rows.broken[:20])}.")
         else:
             say(f"{number(rows.compared)} of {number(rows.chunks)} chunks of verdicts stand as they were chained"
-                + ("; in the others some messages were judged again since." if rows.judged_again else "."))  # fmt: skip
+                + ("; in the others messages that had to wait were judged again since, as is usual."
+                   if rows.judged_again else "."))  # fmt: skip
         if not found.intact or rows.broken:
             say("Restore a backup made before it broke, and find out who could write to the store.")
 
