@@ -51,10 +51,10 @@ def reply_by_rules(proposal: Proposal, question: str) -> str:
     A sentence does where it shares half of the words and numbers that say what the question is about.
     """
     wanted = _subject(question)
-    said = [proposal.holdout_why, proposal.shares_why]
+    said = [proposal.forecast.sentence, proposal.detection.sentence, proposal.holdout_why, proposal.shares_why]
     said += [f"{one.sentence} [{one.lookup_id}]" for one in proposal.evidence]
     said += [f"{one.contacts} taken out: {one.sentence}" for one in proposal.audience.subtractions]
-    said += [proposal.forecast.sentence, proposal.detection.sentence, proposal.hypothesis, proposal.why_now]
+    said += [proposal.hypothesis, proposal.why_now]
     said += [f"{one.sentence} ({one.rule}: {one.verdict})" for one in proposal.findings if one.sentence]
     shared = {sentence: len(wanted & _subject(sentence)) for sentence in said if sentence}
     best = sorted((one for one in shared if shared[one] * 2 >= max(len(wanted), 1)), key=lambda one: -shared[one])

@@ -113,7 +113,8 @@ def why_not_yet(connection: Connection, desk: Desk, playbook: Playbook) -> str:
     if series is not None and readouts.any_harms(connection, [one.campaign_id for one in series.letters]):
         return f"A letter of its series does harm: none follows it before {series.closes_at:%d %B %Y}."
     if not running:
-        last_one = campaigns.last_letter(connection, playbook.id) if playbook.days_between else None
+        # It may be over sooner than its playbook wants to write again: its goal may count in fewer days.
+        last_one = campaigns.last_letter(connection, playbook.id)
         return "" if last_one is None else _too_early(connection, desk, playbook, last_one)
     if series is None or any(one.series_key != series.key for one in running):
         # Whoever is held out of a running campaign must not get its mail from a second one.

@@ -16,9 +16,12 @@ from agents.planning import PlanResult, plan
 from agents.playbook import Playbook
 from agents.redraw import redrawn
 from agents.resume import Threads
+from agents.series import why_not_yet
+from memory import campaigns
 from memory.letters import PREFIX
 from memory.steps import Sequence
 from memory.store import Store
+from tests.agents.test_series import approve_and_launch, let_everything_leave
 from tests.agents.world import BRIEF, NOW, World, copy_of, first_proposal, open_world, playbooks
 from tests.memory.builders import Row, purchase, write_lake
 from tests.tools.scene import add_contacts
@@ -160,3 +163,17 @@ def test_a_variation_of_a_shortened_play_keeps_a_week_of_the_window_after_its_la
     assert "weekday" not in short
     assert "weekday" in long
     assert "hour" in short
+
+
+def test_a_shortened_letter_is_followed_no_sooner_than_its_playbook_wants(world: World) -> None:
+    planned(world)
+    first = approve_and_launch(world, first_proposal(world, "vip_thank_you"))
+    let_everything_leave(world, first)
+    playbook = world.desk.playbooks["vip_thank_you"]
+    with world.store.write() as connection:
+        starts_at = campaigns.get(connection, first).starts_at
+        campaigns.swap_status(connection, first, ["live"], "finished", at=starts_at, actor="noria", reason="last look")
+    for days, waits in ((12, True), (21, False)):
+        world.clock.advance_to(starts_at + timedelta(days=days))
+        with world.store.read() as connection:
+            assert why_not_yet(connection, world.desk, playbook).startswith("The next letter is due on") == waits
