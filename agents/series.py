@@ -113,9 +113,10 @@ def why_not_yet(connection: Connection, desk: Desk, playbook: Playbook) -> str:
     if series is not None and readouts.any_harms(connection, [one.campaign_id for one in series.letters]):
         return f"A letter of its series does harm: none follows it before {series.closes_at:%d %B %Y}."
     if not running:
-        # It may be over sooner than its playbook wants to write again: its goal may count in fewer days.
         last_one = campaigns.last_letter(connection, playbook.id)
-        return "" if last_one is None else _too_early(connection, desk, playbook, last_one)
+        if last_one is None or not (playbook.days_between or _counts_in_fewer(connection, playbook, last_one)):
+            return ""
+        return _too_early(connection, desk, playbook, last_one)
     if series is None or any(one.series_key != series.key for one in running):
         # Whoever is held out of a running campaign must not get its mail from a second one.
         return RUNNING
@@ -129,6 +130,12 @@ def why_not_yet(connection: Connection, desk: Desk, playbook: Playbook) -> str:
     if any(not _is_out(connection, one) for one in running):
         return "Messages of its last letter are still to leave."
     return _too_early(connection, desk, playbook, last)
+
+
+def _counts_in_fewer(connection: Connection, playbook: Playbook, letter: Campaign) -> bool:
+    """Whether a letter is over sooner than its playbook wants to write again, because its goal counts in fewer days."""
+    play = campaigns.get_version(connection, letter.campaign_id, letter.version).play
+    return play.goal.window_days < playbook.goal.window_days
 
 
 def _too_early(connection: Connection, desk: Desk, playbook: Playbook, last: Campaign) -> str:
