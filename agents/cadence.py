@@ -126,7 +126,7 @@ def cadence(desk: Desk, playbook: Playbook) -> tuple[str, Cadence] | None:
         if series is None or series.last.status != "live":
             return None
         verdict = readouts.last_verdict(connection, series.last.campaign_id)
-        goal = goal_of(connection, series)
+        goal = goal_of(connection, series.last)
         today = rhythm(connection, desk, playbook)
     if verdict in {"invalid", "harms"}:
         return None

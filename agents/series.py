@@ -74,10 +74,9 @@ def series_of(connection: Connection, playbook: Playbook, now: datetime) -> Seri
     return found if found.is_running or now < found.closes_at else None
 
 
-def goal_of(connection: Connection, series: Series) -> Goal:
-    """What the letters of a series are for, by the newest of them."""
-    last = series.last
-    return campaigns.get_version(connection, last.campaign_id, last.version).play.goal
+def goal_of(connection: Connection, letter: Campaign) -> Goal:
+    """What a letter is for, as it was approved."""
+    return campaigns.get_version(connection, letter.campaign_id, letter.version).play.goal
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +133,7 @@ def why_not_yet(connection: Connection, desk: Desk, playbook: Playbook) -> str:
 
 def _counts_in_fewer(connection: Connection, playbook: Playbook, letter: Campaign) -> bool:
     """Whether a letter is over sooner than its playbook wants to write again, because its goal counts in fewer days."""
-    play = campaigns.get_version(connection, letter.campaign_id, letter.version).play
-    return play.goal.window_days < playbook.goal.window_days
+    return goal_of(connection, letter).window_days < playbook.goal.window_days
 
 
 def _too_early(connection: Connection, desk: Desk, playbook: Playbook, last: Campaign) -> str:

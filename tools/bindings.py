@@ -269,8 +269,11 @@ class _Source:
     def offer_ends_on(self) -> str | None:
         # The last day on which it holds until midnight where the contact is: no message may promise an hour too many.
         # An offer's last second may be written as 23:59:59.
-        offer = self._play.offer
-        return self._day(offer.ends_at + timedelta(seconds=1) - timedelta(days=1)) if offer else None
+        if (offer := self._play.offer) is None:
+            return None
+        # Less a day by the calendar: the one on which the clocks change has not 24 hours.
+        ends_at = (offer.ends_at + timedelta(seconds=1)).astimezone(ZoneInfo(self._zone()))
+        return self._day(ends_at - timedelta(days=1))
 
     def shop_link(self) -> str:
         return self._play.brand.website
@@ -302,9 +305,11 @@ class _Source:
     def sender_name(self) -> str:
         return self._play.brand.sender_name
 
+    def _zone(self) -> str:
+        return self._person.time_zone if _is_zone(self._person.time_zone) else self._play.schedule.fallback_zone
+
     def _day(self, at: datetime) -> str:
-        zone = self._person.time_zone if _is_zone(self._person.time_zone) else self._play.schedule.fallback_zone
-        return format_day(at, zone, language=self._language, country=self._person.country)
+        return format_day(at, self._zone(), language=self._language, country=self._person.country)
 
 
 _LOOK_UPS: Mapping[str, Callable[[_Source], str | None]] = {

@@ -156,6 +156,8 @@ def test_a_contact_is_written_to_in_their_language_else_the_brands(
         ("2025-02-28T23:59:59", "Europe/Paris", "28 February 2025"),
         ("2025-02-28T23:59:59", "America/New_York", "27 February 2025"),
         ("2025-02-28T12:00:00", "Europe/London", "27 February 2025"),
+        ("2025-03-30T22:00:00", "Europe/Paris", "30 March 2025"),
+        ("2025-10-26T23:00:00", "Europe/Paris", "26 October 2025"),
     ],
 )
 def test_the_last_day_of_an_offer_is_one_on_which_it_holds_until_midnight_where_the_contact_is(
